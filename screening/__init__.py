@@ -1,0 +1,32 @@
+"""Virtual screening with one model for all assays.
+
+The names below are the Python interface; they are loaded on first use so that
+``import screening`` and ``screening --help`` stay fast.
+"""
+
+from importlib import import_module
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "AssayTable": "assays",
+    "Rejected": "tables",
+    "read_assays": "assays",
+    "Scorer": "scoring",
+    "Bundle": "bundle",
+    "ScreeningError": "errors",
+    "train": "experiment",
+    "evaluate": "experiment",
+}
+
+__all__ = ["__version__", *sorted(_HOMES)]
+
+
+def __getattr__(name: str) -> object:
+    if name in _HOMES:
+        return getattr(import_module(f"screening.{_HOMES[name]}"), name)
+    raise AttributeError(f"module 'screening' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return list(__all__)
