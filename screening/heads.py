@@ -1,0 +1,106 @@
+"""From the representation of a molecule to one logit per task: all tasks in one tensor operation."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class TaskHeads(nn.Module):
+    """One linear head per task, or one private hidden layer and an output per task.
+
+    `forward` is `readout(private(features))`. The part that differentiates (gradients.py) calls the two
+    halves itself: all that a task does on its own happens behind `private`.
+
+    Parameters
+    ----------
+    width : d, of the representation.
+    n_tasks : T.
+    hidden : k, units of each task's private layer; 0 = linear heads, for which balancing by gradients
+        costs next to nothing. A private layer adds T * d * k parameters.
+    dropout : share of the private units left out in training; 0 without a private layer.
+    """
+
+    def __init__(self, width: int, n_tasks: int, hidden: int = 0, dropout: float = 0.0) -> None:
+        super().__init__()
+        if hidden < 0:
+            raise ValueError(f"hidden is {hidden}; expected 0 (linear heads) or more.")
+        if not 0 <= dropout < 1:
+            raise ValueError(f"dropout is {dropout}; expected at least 0 and below 1.")
+        if dropout and not hidden:
+            raise ValueError(
+                "dropout of heads acts on their private layer: set hidden above 0, or dropout to 0."
+            )
+        self.width, self.n_tasks, self.hidden, self.dropout = width, n_tasks, hidden, dropout
+        self.weight = nn.Parameter(torch.empty(n_tasks, hidden or width))
+        self.bias = nn.Parameter(torch.zeros(n_tasks))
+        if hidden:
+            self.private_weight = nn.Parameter(torch.empty(n_tasks, width, hidden))
+            self.private_bias = nn.Parameter(torch.zeros(n_tasks, hidden))
+        self.reset_parameters()
+
+    @property
+    def is_linear(self) -> bool:
+        """True if a task's logit is a linear function of the shared features."""
+        return self.hidden == 0
+
+    def reset_parameters(self) -> None:
+        """Draw the weights as `nn.Linear` does, uniform within 1/sqrt(inputs), and set the biases to 0."""
+        bound = 1 / math.sqrt(self.hidden or self.width)
+        nn.init.uniform_(self.weight, -bound, bound)
+        nn.init.zeros_(self.bias)
+        if self.hidden:
+            bound = 1 / math.sqrt(self.width)
+            nn.init.uniform_(self.private_weight, -bound, bound)
+            nn.init.zeros_(self.private_bias)
+
+    @torch.no_grad()
+    def set_base_rates(self, labels: Tensor, positive_weight: Tensor | None = None) -> None:
+        """Set each bias so that an untrained model predicts the base rate of the assay.
+
+        The rate of a task is shrunk to the rate over all tasks with the weight of two molecules, so that
+        an assay without actives, or without labels, starts at a finite logit. Without this, the first
+        epochs on 1 % actives are spent on moving the biases.
+
+        Parameters
+        ----------
+        labels : [n, T] of the training part, NaN = not measured.
+        positive_weight : [T] or None, as in the loss, whose best constant it shifts by its logarithm.
+        """
+        counts, positives = (~labels.isnan()).sum(0).double(), labels.nansum(0).double()
+        overall = (positives.sum() + 0.5) / (counts.sum() + 1)
+        logit = torch.logit((positives + 2 * overall) / (counts + 2))
+        if positive_weight is not None:
+            logit += positive_weight.double().log().to(logit.device)
+        self.bias.copy_(logit)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Logits [B, T] of features [B, d]."""
+        return self.readout(self.private(features))
+
+    def private(self, features: Tensor) -> Tensor:
+        """What each task makes of features [B, d] for itself: [B, T, k]; with linear heads the features."""
+        if self.is_linear:
+            return features
+        return torch.einsum("bd,tdk->btk", features, self.private_weight) + self.private_bias
+
+    def readout(self, private: Tensor) -> Tensor:
+        """Logits [B, T] of the result of `private`."""
+        if self.is_linear:
+            return functional.linear(private, self.weight, self.bias)
+        units = functional.dropout(functional.silu(private), self.dropout, self.training)
+        return torch.einsum("btk,tk->bt", units, self.weight) + self.bias
+
+    @torch.no_grad()
+    def feature_gradients(self, slopes: Tensor) -> Tensor:
+        """Derivative of each task's loss by the shared features: [B, T, d], B * T * d numbers.
+
+        Parameters
+        ----------
+        slopes : derivative by each logit, [B, T], with linear heads; by the result of `private`, [B, T, k],
+            otherwise.
+        """
+        if self.is_linear:
+            return slopes.unsqueeze(2) * self.weight
+        return torch.einsum("btk,tdk->btd", slopes, self.private_weight)
