@@ -8,7 +8,7 @@ import pytest
 HOUSE = Path(__file__).parent.parent / "screening"
 FLOORS = [
     ["errors", "progress"],
-    ["registry", "processes", "distributed"],
+    ["registry", "processes", "distributed", "ranking"],
     ["config", "metrics", "tables", "molecules"],
     ["assays", "graphs", "splits"],
     ["datasets", "balancers", "heads", "losses", "encoders"],
@@ -20,7 +20,18 @@ FLOORS = [
     ["__main__"],
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
-NO_TORCH = ["errors", "registry", "progress", "config", "metrics", "tables", "molecules", "assays", "cli"]
+NO_TORCH = [
+    "errors",
+    "registry",
+    "progress",
+    "config",
+    "ranking",
+    "metrics",
+    "tables",
+    "molecules",
+    "assays",
+    "cli",
+]
 FILES = sorted(p for p in HOUSE.rglob("*.py") if p.name != "__init__.py" or p.parent != HOUSE)
 
 
