@@ -1,0 +1,177 @@
+"""Results as tables: one row per assay, with a stated reason where a number is missing, and their summary.
+
+The numbers come from `metrics`; training, `screening evaluate` and the report read these tables.
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from .errors import DataError
+from .metrics import delong_interval, metrics, roc_auc
+from .ranking import Ranking, rank
+
+METRICS = (
+    "roc_auc",
+    "average_precision",
+    "bedroc",
+    "ef_1pct",
+    "log_loss",
+    "base_entropy",
+    "brier",
+    "calibration_error",
+)
+"""Metrics of the table, in its order."""
+
+TEXTS = ("part", "assay", "status", "reason")
+COUNTS = ("actives", "inactives")
+NUMBERS = ("base_rate", "roc_auc", "roc_auc_low", "roc_auc_high", *METRICS[1:])
+COLUMNS = (*TEXTS, *COUNTS, *NUMBERS)
+"""Columns of `evaluate` and of evaluation.csv."""
+
+_ENTRIES_AT_ONCE = 2**23  # molecules times assays in one sort: bounds the memory to about half a GiB
+
+
+def evaluate(
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    tasks: Sequence[str],
+    *,
+    part: str,
+    few: int = 10,
+) -> pd.DataFrame:
+    """How well each assay is predicted, one row per assay with `COLUMNS`.
+
+    `status` is `ok`; `few positives` or `few negatives` (fewer than `few`: numbers are there, but
+    uncertain); `one class` (what needs both classes is NaN); or `no labels` (all is NaN). `reason` says it.
+    roc_auc_low and roc_auc_high are the 95 % interval of `metrics.delong_interval`.
+
+    Parameters
+    ----------
+    labels : [n, T], 1 active, 0 inactive, NaN not measured.
+    probabilities : [n, T] of being active, 0 to 1; not read where the label is NaN.
+    part : name of the rows, such as "test".
+
+    Raises
+    ------
+    DataError : a label is neither 0, 1 nor NaN; a probability is not finite or not between 0 and 1.
+    ValueError : the shapes do not fit.
+
+    Examples
+    --------
+    >>> labels = np.array([[1, 0], [0, np.nan], [1, 0], [0, 0]])
+    >>> probabilities = np.array([[0.9, 0.1], [0.2, 0.1], [0.3, 0.2], [0.4, 0.2]])
+    >>> table = evaluate(labels, probabilities, ["A", "B"], part="test", few=2)
+    >>> table[["assay", "status", "roc_auc"]].to_dict("list")
+    {'assay': ['A', 'B'], 'status': ['ok', 'one class'], 'roc_auc': [0.75, nan]}
+    """
+    labels, probabilities = np.asarray(labels), np.asarray(probabilities)
+    if labels.ndim != 2 or labels.shape != probabilities.shape or labels.shape[1] != len(tasks):
+        raise ValueError(
+            f"labels {labels.shape}, probabilities {probabilities.shape}, {len(tasks)} tasks: "
+            "expected [n, T] twice and T names."
+        )
+    width = max(1, _ENTRIES_AT_ONCE // max(1, len(labels)))
+    tables = [
+        _rows(rank(labels[:, some], probabilities[:, some], tasks[some]), part, few)
+        for some in (slice(start, start + width) for start in range(0, max(1, len(tasks)), width))
+    ]
+    return pd.concat(tables, ignore_index=True)
+
+
+def macro_roc_auc(labels: np.ndarray, scores: np.ndarray) -> float:
+    """Mean ROC-AUC over the assays that have both classes, as OGB's evaluator; NaN if none has.
+
+    Cheap enough for early stopping. Arguments and errors as `metrics.rank`.
+    """
+    values = roc_auc(rank(labels, scores))
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if known.size else float("nan")
+
+
+def summarize(table: pd.DataFrame) -> pd.DataFrame:
+    """What the assays have in common: one row per part and metric.
+
+    Columns: part, metric, mean (macro), median, percentile_10 and percentile_90 over the assays that have
+    the number, `assays` (how many have it) and `total`. NaN where no assay has it. The pooled (micro)
+    average precision cannot be had from this table: `metrics.pooled_average_precision`.
+    """
+    rows = []
+    for part, of_part in table.groupby("part", sort=False):
+        for metric in METRICS:
+            values = of_part[metric].to_numpy(dtype=float)
+            known = values[~np.isnan(values)]
+            low, median, high = np.percentile(known, [10, 50, 90]) if known.size else [np.nan] * 3
+            mean = known.mean() if known.size else np.nan
+            rows.append((part, metric, mean, median, low, high, known.size, len(of_part)))
+    names = ["part", "metric", "mean", "median", "percentile_10", "percentile_90", "assays", "total"]
+    return pd.DataFrame(rows, columns=names)
+
+
+def write_evaluation(table: pd.DataFrame, path: Path | str) -> None:
+    """Write a table of `evaluate` as CSV; a reader sees the old file or the whole new one."""
+    path = Path(path)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        table.to_csv(unfinished, index=False, columns=list(COLUMNS))
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def read_evaluation(path: Path | str) -> pd.DataFrame:
+    """The table that `write_evaluation` wrote, number for number; an assay may be called "NA" or "007".
+
+    Raises
+    ------
+    DataError : the file is not there, or not such a table.
+    """
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+        table = table[list(COLUMNS)]
+        counts = {name: table[name].astype("int64") for name in COUNTS}
+        numbers = {name: table[name].replace("", "nan").astype("float64") for name in NUMBERS}
+    except (OSError, KeyError, ValueError) as problem:
+        raise DataError(
+            f"{path}: not a table of results ({problem}). "
+            f"Expected the columns {', '.join(COLUMNS)}; 'screening evaluate' writes it."
+        ) from problem
+    return table.assign(**counts, **numbers)
+
+
+def _rows(ranking: Ranking, part: str, few: int) -> pd.DataFrame:
+    interval = delong_interval(ranking)
+    actives, inactives = ranking.actives, ranking.inactives
+    statuses = [_status(m, n, few) for m, n in zip(actives.tolist(), inactives.tolist(), strict=True)]
+    with np.errstate(invalid="ignore"):
+        base_rate = actives / ranking.counts
+    known = {"roc_auc": interval.values, "roc_auc_low": interval.low, "roc_auc_high": interval.high}
+    columns = {
+        "part": part,
+        "assay": list(ranking.tasks),
+        "status": [status for status, _ in statuses],
+        "reason": [reason for _, reason in statuses],
+        "actives": actives,
+        "inactives": inactives,
+        "base_rate": base_rate,
+        **known,
+        **{name: metrics.get(name).function(ranking) for name in METRICS if name not in known},
+    }
+    return pd.DataFrame(columns, columns=list(COLUMNS))
+
+
+def _status(actives: int, inactives: int, few: int) -> tuple[str, str]:
+    if actives + inactives == 0:
+        return "no labels", "No molecule of this part was measured."
+    if actives == 0:
+        return "one class", f"None of the {inactives} measured molecules is active: nothing to rank."
+    if inactives == 0:
+        return "one class", f"All {actives} measured molecules are active: nothing to rank."
+    if actives < few:
+        return "few positives", f"Only {actives} active: the numbers are uncertain."
+    if inactives < few:
+        return "few negatives", f"Only {inactives} inactive: the numbers are uncertain."
+    return "ok", ""
