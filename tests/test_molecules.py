@@ -116,8 +116,10 @@ def _assert_readings_agree(texts: list[str]) -> None:
 
 def _without_stereo(mol: Chem.Mol) -> tuple[list[list[int]], list[tuple[object, ...]]]:
     atoms = [
-        [a.GetAtomicNum(), a.GetDegree(), a.GetFormalCharge(), a.GetTotalNumHs()]
-        + [int(a.GetIsAromatic()), int(a.IsInRing()), a.GetNumRadicalElectrons()]
+        [
+            *(a.GetAtomicNum(), a.GetDegree(), a.GetFormalCharge(), a.GetTotalNumHs()),
+            *(int(a.GetIsAromatic()), int(a.IsInRing()), a.GetNumRadicalElectrons()),
+        ]
         for a in mol.GetAtoms()
     ]
     return atoms, [(b.GetBeginAtomIdx(), b.GetEndAtomIdx(), b.GetBondType()) for b in mol.GetBonds()]

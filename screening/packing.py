@@ -1,0 +1,194 @@
+"""SMILES to packed features, a block at a time; runs in worker processes, so no torch here."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+import rdkit
+from rdkit.Chem import Mol
+
+from . import descriptors  # noqa: F401  enters the vector featurizers into the registry
+from .errors import ConfigError
+from .featurizers import (
+    GraphFeaturizer,
+    Graphs,
+    VectorFeaturizer,
+    empty_graphs,
+    featurizers,
+    joined,
+    taken,
+)
+from .molecules import check_standardization, read_molecule, read_molecule_lightly
+
+BLOCK = 500  # molecules packed together: all of them are in memory as RDKit molecules at once
+MOST_ATOMS = 32_767  # atoms of a molecule are counted in 16 bits
+
+
+@cache
+def graph_featurizer(name: str) -> GraphFeaturizer:
+    """The graph featurizer of that name, made once per process.
+
+    Raises
+    ------
+    ConfigError : there is none of that name.
+    """
+    if not issubclass(featurizers.get(name), GraphFeaturizer):
+        raise ConfigError(f"featurizer '{name}' gives a vector, not a graph: list it under vectors.")
+    return featurizers.build(name)
+
+
+@cache
+def vector_featurizer(name: str) -> VectorFeaturizer:
+    """The vector featurizer of that name, made once per process.
+
+    Raises
+    ------
+    ConfigError : there is none of that name, or a package it needs is missing.
+    """
+    if not issubclass(featurizers.get(name), VectorFeaturizer):
+        raise ConfigError(f"featurizer '{name}' gives a graph, not a vector: name it as the graph.")
+    return featurizers.build(name)
+
+
+@dataclass(frozen=True)
+class FeatureSet:
+    """What is computed of every molecule; checked when made.
+
+    Raises
+    ------
+    ConfigError : no features, an unknown name, one listed twice, or a missing package.
+    """
+
+    graph: str | None
+    """Name of a graph featurizer; None: no graphs."""
+    vectors: tuple[str, ...] = ()
+    """Names of vector featurizers, joined in this order."""
+    standardize: str = "none"
+    """Standard form of the molecule: none, cleanup, fragment or neutral."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "vectors", tuple(self.vectors))
+        check_standardization(self.standardize)
+        if self.graph is not None:
+            graph_featurizer(self.graph)
+        for name in self.vectors:
+            vector_featurizer(name)
+        if len(set(self.vectors)) < len(self.vectors):
+            raise ConfigError(f"A vector featurizer is listed twice: {', '.join(self.vectors)}.")
+        if not self.names:
+            raise ConfigError("There are no features: name a graph featurizer, vector featurizers, or both.")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All featurizers, the graph first."""
+        return (*(() if self.graph is None else (self.graph,)), *self.vectors)
+
+    @property
+    def reads_stereo(self) -> bool:
+        """Whether a full reading of the SMILES is needed."""
+        return self.standardize != "none" or any(featurizers.get(name).reads_stereo for name in self.names)
+
+    @property
+    def seconds_per_molecule(self) -> float:
+        """Roughly, on one core, reading included."""
+        return 1e-4 + sum(1 / featurizers.get(name).rate for name in self.names)
+
+    def key(self) -> str:
+        """A text that differs whenever a SMILES could have other features."""
+        versions = {name: featurizers.get(name).version for name in self.names}
+        record = [self.graph, self.vectors, self.standardize, versions, rdkit.__version__]
+        return json.dumps(record)
+
+
+class Sparse(NamedTuple):
+    """Numbers from 1 to 255 in a matrix that is mostly 0."""
+
+    lengths: np.ndarray
+    """[molecules] int64, numbers in each row."""
+    columns: np.ndarray
+    """[all numbers] int16."""
+    values: np.ndarray
+    """[all numbers] uint8."""
+
+
+class Packed(NamedTuple):
+    """The features of a run of molecules; an unusable one has no atoms and a reason."""
+
+    graphs: Graphs
+    """Without atoms where no graph featurizer is named."""
+    vectors: tuple[np.ndarray | Sparse, ...]
+    """One for each vector featurizer: Sparse for counts and bits, float32 [molecules, columns] for real."""
+    reasons: list[str]
+    """"" where the molecule is usable."""
+
+    def __len__(self) -> int:
+        return len(self.reasons)
+
+
+def pack(texts: Sequence[str], features: FeatureSet) -> Packed:
+    """The features of a block of SMILES; each is read once."""
+    mols, reasons = [], []
+    vectors: list[list[np.ndarray]] = [[] for _ in features.vectors]
+    for text in texts:
+        mol, row, reason = _read(text, features)
+        reasons.append(reason)
+        if mol is not None:
+            mols.append(mol)
+            for rows, vector in zip(vectors, row, strict=True):
+                rows.append(vector)
+    usable = np.array([not reason for reason in reasons], bool)
+    graphs = _packed_graphs(mols, usable, features.graph)
+    packed = [
+        _packed_vectors(rows, usable, vector_featurizer(name))
+        for name, rows in zip(features.vectors, vectors, strict=True)
+    ]
+    return Packed(graphs, tuple(packed), reasons)
+
+
+def _read(text: str, features: FeatureSet) -> tuple[Mol | None, list[np.ndarray], str]:
+    """Molecule, its vectors and "", or None, no vectors and the reason."""
+    if features.reads_stereo:
+        mol, reason = read_molecule(text, standardize=features.standardize)
+    else:
+        mol, reason = read_molecule_lightly(text)
+    if mol is None:
+        return None, [], reason
+    if mol.GetNumAtoms() > MOST_ATOMS:
+        return None, [], f"the molecule has {mol.GetNumAtoms():,} atoms, more than {MOST_ATOMS:,}"
+    row = []
+    for name in features.vectors:
+        try:
+            row.append(vector_featurizer(name)(mol))
+        except Exception as problem:  # other people's code on other people's molecules: anything can come
+            return None, [], f"featurizer '{name}' failed: {problem}"
+    return mol, row, ""
+
+
+def _packed_graphs(mols: list[Mol], usable: np.ndarray, name: str | None) -> Graphs:
+    if name is None:
+        return empty_graphs((), (), len(usable))
+    featurizer = graph_featurizer(name)
+    graphs = featurizer.pack(mols)
+    if usable.all():
+        return graphs
+    n_rejected = int((~usable).sum())
+    both = joined([graphs, empty_graphs(featurizer.atom_sizes, featurizer.bond_sizes, n_rejected)])
+    return taken(both, np.argsort(np.concatenate([np.flatnonzero(usable), np.flatnonzero(~usable)])))
+
+
+def _packed_vectors(
+    rows: list[np.ndarray], usable: np.ndarray, featurizer: VectorFeaturizer
+) -> np.ndarray | Sparse:
+    if featurizer.kind == "real":
+        dense = np.full((len(usable), len(featurizer.columns)), np.nan, np.float32)
+        if rows:
+            dense[usable] = rows
+        return dense
+    matrix = np.array(rows, np.uint8).reshape(len(rows), len(featurizer.columns))
+    number, columns = np.nonzero(matrix)
+    lengths = np.zeros(len(usable), np.int64)
+    lengths[usable] = np.bincount(number, minlength=len(rows))
+    return Sparse(lengths, columns.astype(np.int16), matrix[number, columns])
