@@ -8,8 +8,8 @@ import pytest
 HOUSE = Path(__file__).parent.parent / "screening"
 FLOORS = [
     ["errors", "progress"],
-    ["registry", "processes", "distributed", "ranking"],
-    ["config", "metrics", "tables", "molecules"],
+    ["registry", "processes", "distributed", "ranking", "formats"],
+    ["config", "metrics", "tables", "labels", "molecules"],
     ["assays", "featurizers"],
     ["descriptors"],
     ["packing"],
@@ -31,7 +31,9 @@ NO_TORCH = [
     "config",
     "ranking",
     "metrics",
+    "formats",
     "tables",
+    "labels",
     "molecules",
     "assays",
     "featurizers",

@@ -1,0 +1,214 @@
+"""Rows of CSV, TSV, SMILES, SDF and Parquet files as a stream of blocks of text; knows nothing of labels.
+
+A file that cannot be read is a DataError; a record that cannot be used carries its problem along.
+Everything stays text as written: an identifier 0012 remains 0012.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from .errors import DataError
+from .formats import BROKEN, Format, column_key, is_structure_name, open_format
+from .registry import did_you_mean
+
+ID_NAMES = (  # in order of preference
+    *("id", "compound_id", "mol_id", "molecule_id", "molecule_chembl_id", "chembl_id"),
+    *("name", "compound_name", "sid", "cid"),
+)
+
+
+class Rejected(NamedTuple):
+    """A molecule that cannot be used, and why."""
+
+    row: int
+    """Record number in the file, from 1."""
+    id: str
+    """Identifier as written, "" where there is none."""
+    smiles: str
+    """Structure as written, "" where there is none."""
+    reason: str
+    """What is wrong with the record or the structure."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """Consecutive records of a table."""
+
+    rows: np.ndarray
+    """int64 [n], record numbers from 1; header, blank and comment lines do not count."""
+    columns: dict[str, list[str]]
+    """Column name to n texts, "" where empty."""
+    problems: list[str]
+    """n texts: "" or why the record cannot be used; its fields are then a guess."""
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+def open_table(
+    path: str | Path, *, smiles: str | None = None, id: str | None = None, block_size: int = 8192
+) -> "TableReader":
+    """A reader of the file, or of standard input for the path "-".
+
+    Format, gzip, encoding (UTF-8, UTF-16 with its mark, single bytes of Latin-1), separator and line
+    ends are found from the content; the suffix decides where the content does not.
+
+    Parameters
+    ----------
+    smiles, id : columns of the structures and the identifiers; None = found by name.
+
+    Raises
+    ------
+    DataError : no such file, empty, no table, or the structure column is missing or ambiguous.
+    """
+    return TableReader(str(path), smiles, id, block_size)
+
+
+def file_sha256(path: str | Path) -> str:
+    """The SHA-256 sum of the file's bytes, in hexadecimal."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def some(names: Iterable[str], most: int = 20) -> str:
+    """The names in quotation marks for a message, the first `most` of them."""
+    names = list(names)
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(f"'{name}'" for name in names[:most]) + more
+
+
+class TableReader:
+    """Iterates over the blocks of one table; a file can be read again, standard input only once."""
+
+    path: str
+    """The path as given."""
+    columns: tuple[str, ...]
+    """Columns in their order; one without a name is called unnamed_N, a second 'x' is 'x (2)'."""
+    repeated: frozenset[str]
+    """Those of `columns` that share their name with another one in the file."""
+    smiles: str
+    """Name of the structure column."""
+    id: str | None
+    """Name of the identifier column, None where there is none."""
+
+    def __init__(self, path: str, smiles: str | None, id: str | None, block_size: int) -> None:
+        self.path = path
+        self._smiles_given, self._block_size = smiles, block_size
+        self._oddities: dict[str, tuple[int, int]] = {}
+        source = self._open()
+        self._format: Format | None = source
+        names = [name.strip() for name in source.names]
+        self.columns = _unique(name or f"unnamed_{i + 1}" for i, name in enumerate(names))
+        counts = Counter(filter(None, names))
+        self.repeated = frozenset(
+            column for column, name in zip(self.columns, names, strict=True) if counts[name] > 1
+        )
+        self.smiles = self._structure_column(smiles, source.smiles)
+        self.id = self._id_column(id, source.id)
+
+    def __iter__(self) -> Iterator[Block]:
+        source, self._format = self._format, None
+        if source is None and self.path == "-":
+            raise ValueError("standard input can be read only once")
+        source = source or self._open()
+        self._oddities.clear()
+        done = 0
+        try:
+            for texts, problems in source.parts(self._block_size, self._note):
+                yield self._block(done, texts, problems)
+                done += len(problems)
+        except BROKEN as problem:
+            raise self._broken(problem, f"in the block that begins with record {done + 1}") from problem
+        finally:
+            source.stream.close()
+
+    @property
+    def notes(self) -> list[str]:
+        """What was odd in the records read so far, a sentence for each kind."""
+        return [
+            f"{self.path}, {f'record {first}' if first else 'header'}"
+            f"{f' and {n - 1} more' if n > 1 else ''}: {what}."
+            for what, (n, first) in self._oddities.items()
+        ]
+
+    def _note(self, what: str, row: int) -> None:
+        n, first = self._oddities.get(what, (0, row))
+        self._oddities[what] = n + 1, first
+
+    def _block(self, done: int, texts: list[list[str]], problems: list[str]) -> Block:
+        columns = dict(zip(self.columns, texts, strict=True))
+        for i, structure in enumerate(columns[self.smiles]):
+            if not problems[i] and ("\n" in structure or "\r" in structure):
+                problems[i] = "line break in the structure: is a quotation mark missing?"
+        return Block(np.arange(done + 1, done + 1 + len(problems)), columns, problems)
+
+    def _open(self) -> Format:
+        try:
+            return open_format(self.path, self._smiles_given)
+        except BROKEN as problem:
+            raise self._broken(problem, "at its beginning") from problem
+        except OSError as problem:
+            raise DataError(f"{self.path} cannot be read: {problem.strerror}. Check the path.") from problem
+
+    def _broken(self, problem: Exception, where: str) -> DataError:
+        if isinstance(problem, UnicodeError):
+            what = f"the text is not the UTF-16 that its first bytes promise ({problem}). Save it as UTF-8."
+        else:
+            what = f"the compressed data is broken or cut off ({problem}). Fetch or pack the file again."
+        return DataError(f"{self.path}, {where}: {what}")
+
+    def _structure_column(self, given: str | None, default: int | None) -> str:
+        if given is not None:
+            return self._known(given, "smiles")
+        if default is not None:
+            return self.columns[default]
+        found = [name for name in self.columns if "smiles" in column_key(name)]
+        found = found or [name for name in self.columns if is_structure_name(name)]
+        if len(found) > 1:
+            raise DataError(
+                f"{self.path}: the columns {some(found)} could all hold the structures. "
+                f"Say which one does, for example data.smiles: {found[0]}"
+            )
+        if not found:
+            raise DataError(
+                f"{self.path}: no column of SMILES; the first line was read as the columns "
+                f"{some(self.columns)}. Name the column of structures 'smiles', or say which one it is "
+                "(data.smiles: NAME); a file without a header line needs one."
+            )
+        return found[0]
+
+    def _id_column(self, given: str | None, default: int | None) -> str | None:
+        if given is not None:
+            return self._known(given, "id")
+        if default is not None:
+            return self.columns[default]
+        names = {column_key(name): name for name in reversed(self.columns) if name != self.smiles}
+        return next((names[known] for known in ID_NAMES if known in names), None)
+
+    def _known(self, name: str, setting: str) -> str:
+        if name not in self.columns:
+            raise DataError(
+                f"{self.path} has no column '{name}' (data.{setting}). {did_you_mean(name, self.columns)}"
+            )
+        if name in self.repeated:
+            raise DataError(
+                f"{self.path}: '{name}' (data.{setting}) shares its name with another column. Rename one."
+            )
+        return name
+
+
+def _unique(names: Iterable[str]) -> tuple[str, ...]:
+    unique: dict[str, None] = {}
+    for name in names:
+        free, n = name, 1
+        while free in unique:
+            n += 1
+            free = f"{name} ({n})"
+        unique[free] = None
+    return tuple(unique)
