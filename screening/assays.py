@@ -1,0 +1,448 @@
+"""Assay tables: which columns are assays, what their labels mean, and one row per usable structure.
+
+Files become text in `tables`; molecules are read in `molecules`; here text becomes labels.
+"""
+
+import csv
+import gzip
+import logging
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from .errors import ConfigError, DataError
+from .labels import Codes, ExplainedColumn, TextColumn, label_meanings
+from .molecules import canonical_smiles
+from .progress import progress
+from .registry import did_you_mean
+from .tables import Block, Rejected, TableReader, open_table, some
+
+DUPLICATES = ("error", "keep", "merge")
+
+
+@dataclass(frozen=True, eq=False)
+class AssayTable:
+    """Molecules and what was measured on them; n rows, T assays."""
+
+    ids: list[str]
+    """n identifiers as written, "" where there is none; not necessarily different."""
+    smiles: list[str]
+    """n structures as written."""
+    labels: np.ndarray
+    """float32 [n, T]: 1 = active, 0 = inactive, NaN = not measured."""
+    tasks: tuple[str, ...]
+    """T names of assays."""
+    extra: dict[str, list[str]]
+    """The other columns, n texts each."""
+    rows: np.ndarray
+    """int64 [n], record numbers in the file, from 1."""
+    canonical: list[str] | None = None
+    """n canonical SMILES after standardisation, None before `prepare`."""
+
+    def __post_init__(self) -> None:
+        n = len(self.smiles)
+        lengths = {len(self.ids), len(self.rows), len(self.canonical or self.smiles)}
+        lengths |= {len(texts) for texts in self.extra.values()}
+        if self.labels.shape != (n, len(self.tasks)) or lengths != {n}:
+            raise ValueError(f"the columns are not all of {n} rows and {len(self.tasks)} assays")
+
+    def __len__(self) -> int:
+        return len(self.smiles)
+
+    def take(self, rows: Sequence[int] | np.ndarray) -> "AssayTable":
+        """The rows at these places (from 0) in the given order, or those where a boolean array is true."""
+        rows = np.asarray(rows)
+        places = np.flatnonzero(rows) if rows.dtype == bool else rows.astype(np.int64)
+        return AssayTable(
+            ids=_at(self.ids, places),
+            smiles=_at(self.smiles, places),
+            labels=self.labels[places],
+            tasks=self.tasks,
+            extra={name: _at(texts, places) for name, texts in self.extra.items()},
+            rows=self.rows[places],
+            canonical=None if self.canonical is None else _at(self.canonical, places),
+        )
+
+    def select(self, tasks: Sequence[str]) -> "AssayTable":
+        """The table with these assays only, in the given order; all rows stay.
+
+        Raises
+        ------
+        ConfigError : an assay is not in the table.
+        """
+        places = {name: place for place, name in enumerate(self.tasks)}
+        for name in tasks:
+            if name not in places:
+                raise ConfigError(f"There is no assay '{name}'. {did_you_mean(name, self.tasks)}")
+        return replace(self, labels=self.labels[:, [places[name] for name in tasks]], tasks=tuple(tasks))
+
+    def write_csv(self, path: str | Path) -> None:
+        """Write columns id, smiles, the extra ones and the assays; gzipped if the name ends in .gz.
+
+        `read_assays(path, smiles="smiles", id="id", tasks=table.tasks)` gives the table back, but for
+        `rows` and `canonical`. An extra column called id or smiles is written as 'id (2)', 'smiles (2)'.
+
+        Raises
+        ------
+        DataError : an assay is called id or smiles.
+        """
+        if {"id", "smiles"} & set(self.tasks):
+            raise DataError("An assay cannot be called 'id' or 'smiles' in a CSV file. Rename it.")
+        extra = [f"{name} (2)" if name in ("id", "smiles") else name for name in self.extra]
+        texts = np.array(["", "0", "1"], dtype=object)
+        part = Path(f"{path}.part")
+        opened = gzip.open if str(path).endswith(".gz") else open
+        with opened(part, "wt", encoding="utf-8", newline="") as stream:
+            writer = csv.writer(
+                stream,
+                lineterminator="\n",  # beside which Python leaves a lone carriage return unquoted:
+                quoting=csv.QUOTE_ALL if self._has_carriage_return() else csv.QUOTE_MINIMAL,
+            )
+            writer.writerow(["id", "smiles", *extra, *self.tasks])
+            for start in range(0, len(self), 8192):
+                rows = slice(start, start + 8192)
+                labels = texts[np.nan_to_num(self.labels[rows], nan=-1).astype(np.int8) + 1]
+                columns = zip(*(c[rows] for c in (self.ids, self.smiles, *self.extra.values())), strict=True)
+                writer.writerows([*left, *right] for left, right in zip(columns, labels, strict=True))
+        os.replace(part, path)
+
+    def _has_carriage_return(self) -> bool:
+        columns = (self.ids, self.smiles, *self.extra.values())
+        return any("\r" in text for column in columns for text in column)
+
+    @classmethod
+    def from_deepchem(cls, dataset: Any, tasks: Sequence[str] | None = None) -> "AssayTable":
+        """The labels of a DeepChem data set whose `ids` are SMILES, as in MoleculeNet.
+
+        A label of weight 0, or NaN, is missing; other weights are not kept.
+
+        Parameters
+        ----------
+        tasks : names of the assays; None = the data set's own.
+
+        Raises
+        ------
+        DataError : a label with a weight is neither 0 nor 1.
+        """
+        smiles = [str(text) for text in dataset.ids]
+        names = dataset.get_task_names() if tasks is None else tasks
+        labels = np.asarray(dataset.y, dtype=np.float32).reshape(len(smiles), len(names))
+        weights = np.asarray(dataset.w)  # as many as labels, or one per molecule
+        weights = weights.reshape(labels.shape if weights.size == labels.size else (-1, 1))
+        labels = np.where(weights == 0, np.float32("nan"), labels)
+        odd = np.argwhere(~(np.isnan(labels) | (labels == 0) | (labels == 1)))
+        if len(odd):
+            row, task = odd[0]
+            raise DataError(
+                f"DeepChem data set, row {row + 1}, assay '{names[task]}': label {labels[row, task]} is "
+                f"neither 0 nor 1 ({len(odd)} such labels in all). Only 0/1 assays can be used."
+            )
+        return cls(list(smiles), smiles, labels, tuple(map(str, names)), {}, np.arange(1, len(smiles) + 1))
+
+    def to_deepchem(self, features: Any = None) -> Any:
+        """A DeepChem `NumpyDataset`: ids = SMILES, and label 0 with weight 0 where nothing was measured.
+
+        Parameters
+        ----------
+        features : n rows of X; None = the SMILES themselves.
+        """
+        logging.getLogger("deepchem").setLevel(logging.ERROR)  # it tells what else could be installed
+        from deepchem.data import NumpyDataset
+
+        smiles = np.array(self.smiles, dtype=object)
+        measured = ~np.isnan(self.labels)
+        return NumpyDataset(
+            X=smiles if features is None else features,
+            y=np.where(measured, self.labels, 0).astype(np.float32),
+            w=measured.astype(np.float32),
+            ids=smiles,
+            n_tasks=len(self.tasks),
+        )
+
+
+def _at(texts: list[str], places: np.ndarray) -> list[str]:
+    return [texts[place] for place in places.tolist()]
+
+
+# --- reading ------------------------------------------------------------------------------------------
+
+
+def read_assays(
+    path: str | Path,
+    *,
+    smiles: str | None = None,
+    id: str | None = None,
+    tasks: Sequence[str] | None = None,
+    labels: Mapping[str, float | None] = MappingProxyType({}),
+) -> tuple[AssayTable, list[Rejected], list[str]]:
+    """The assay table in a file of any format that `open_table` reads; structures are not looked at.
+
+    Labels are 1, 0 (also "1.0", " 0", "1e0") and empty = not measured; other texts need `labels`.
+
+    Parameters
+    ----------
+    smiles, id : columns of the structures and the identifiers; None = found by name.
+    tasks : columns that are assays; None = those whose values are all labels, at least one of them.
+        The other columns are passed through in `extra`.
+    labels : text (without regard to case and outer blanks) to 1, 0 or None = not measured.
+
+    Returns
+    -------
+    The table, the records that could not be used, and notes on what was decided or odd.
+
+    Raises
+    ------
+    DataError : the file is no table, a column is missing or ambiguous, a value is no label.
+    ConfigError : `labels` maps to something else than 1, 0 or None.
+    """
+    meanings = label_meanings(labels)
+    reader = open_table(path, smiles=smiles, id=id)
+    wanted = None if tasks is None else _checked_tasks(reader, [tasks] if isinstance(tasks, str) else tasks)
+    raw, rejected = _read_columns(reader, meanings)
+    if not len(raw.rows):
+        why = (
+            f"none of its {len(rejected)} records can be used ({rejected[0].reason})"
+            if rejected
+            else "no records"
+        )
+        raise DataError(f"{reader.path}: {why}. At least one molecule with a label was expected.")
+    found = _found_tasks(reader, raw) if wanted is None else wanted
+    _check_labels(reader, raw, found)
+    table = AssayTable(
+        ids=raw.ids,
+        smiles=raw.smiles,
+        labels=_label_matrix(raw, found),
+        tasks=tuple(found),
+        extra={name: column.texts() for name, column in raw.columns.items() if name not in found},
+        rows=raw.rows,
+    )
+    return table, rejected, reader.notes + _reading_notes(reader, raw, table)
+
+
+@dataclass(frozen=True)
+class _Raw:
+    """What a file holds before it is known which of its columns are assays."""
+
+    ids: list[str]
+    smiles: list[str]
+    rows: np.ndarray
+    columns: dict[str, ExplainedColumn]
+
+
+def _read_columns(reader: TableReader, meanings: dict[str, float]) -> tuple[_Raw, list[Rejected]]:
+    columns = {name: TextColumn() for name in reader.columns if name not in (reader.smiles, reader.id)}
+    ids: list[str] = []
+    smiles: list[str] = []
+    rows = [np.zeros(0, np.int64)]
+    rejected: list[Rejected] = []
+    with progress(f"reading {Path(reader.path).name}") as advance:
+        for block in reader:
+            advance(len(block))
+            block, bad = _without_problems(block, reader)
+            rejected += bad
+            ids += block.columns[reader.id] if reader.id else [""] * len(block)
+            smiles += block.columns[reader.smiles]
+            rows.append(block.rows)
+            for name, column in columns.items():
+                column.append(block.columns[name])
+    explained = {name: columns.pop(name).explained(meanings) for name in list(columns)}
+    return _Raw(ids, smiles, np.concatenate(rows), explained), rejected
+
+
+def _without_problems(block: Block, reader: TableReader) -> tuple[Block, list[Rejected]]:
+    if not any(block.problems):
+        return block, []
+    ids = block.columns[reader.id] if reader.id else [""] * len(block)
+    records = zip(block.rows.tolist(), ids, block.columns[reader.smiles], block.problems, strict=True)
+    rejected = [Rejected(*record) for record in records if record[-1]]
+    places = np.array([place for place, problem in enumerate(block.problems) if not problem], np.int64)
+    columns = {name: _at(texts, places) for name, texts in block.columns.items()}
+    return Block(block.rows[places], columns, [""] * len(places)), rejected
+
+
+def _label_matrix(raw: _Raw, tasks: Sequence[str]) -> np.ndarray:
+    labels = np.empty((len(raw.rows), len(tasks)), dtype=np.float32)
+    columns = [raw.columns[name] for name in tasks]
+    for start in range(0, len(labels) if tasks else 0, 4096):  # in pieces that stay in the processor's cache
+        rows = slice(start, start + 4096)
+        labels[rows] = np.stack([column.meaning[column.codes[rows]] for column in columns], axis=1)
+    return labels
+
+
+# --- which columns are assays -------------------------------------------------------------------------
+
+
+def _checked_tasks(reader: TableReader, tasks: Sequence[str]) -> list[str]:
+    for place, name in enumerate(tasks):
+        if name not in reader.columns:
+            raise DataError(
+                f"{reader.path} has no column '{name}' (data.tasks). {did_you_mean(name, reader.columns)}"
+            )
+        if name in (reader.smiles, reader.id):
+            raise DataError(f"{reader.path}: '{name}' (data.tasks) holds the structures or identifiers.")
+        if name in tasks[:place]:
+            raise ConfigError(f"data.tasks names '{name}' twice.")
+    _check_repeated(reader, tasks)
+    return list(tasks)
+
+
+def _check_repeated(reader: TableReader, tasks: Sequence[str]) -> None:
+    for name in tasks:
+        if name in reader.repeated:
+            raise DataError(
+                f"{reader.path}: the assay '{name}' shares its column name with another column. Rename one "
+                "of them, or name the assays to use in data.tasks."
+            )
+
+
+def _is_index(name: str) -> bool:
+    """Whether the column is one that a spreadsheet or pandas has numbered the rows in."""
+    return name.casefold().startswith(("unnamed", "__index_level")) or name == "index"
+
+
+def _found_tasks(reader: TableReader, raw: _Raw) -> list[str]:
+    """Columns of labels only; one of mostly labels is not passed over in silence but kept, to be refused."""
+    tasks = [
+        name
+        for name, column in raw.columns.items()
+        if column.n_labels and column.n_labels >= column.n_unknown and not _is_index(name)
+    ]
+    if not tasks:
+        raise DataError(_no_assay(reader, raw))
+    _check_repeated(reader, tasks)
+    return tasks
+
+
+def _no_assay(reader: TableReader, raw: _Raw) -> str:
+    seen = []
+    for name, column in list(raw.columns.items())[:20]:
+        values = [text for text, _ in column.unknown().most_common(5)]
+        seen.append(f"'{name}' ({some(values) or 'empty'}{', ...' if len(column.different) > 6 else ''})")
+    values_seen = f"Columns and values: {'; '.join(seen)}. " if seen else "There is no further column. "
+    return (
+        f"{reader.path}: no column is an assay (values 1, 0 and empty only). {values_seen}"
+        "Say what texts mean with data.labels (for example {active: 1, inactive: 0, inconclusive: null}); "
+        "measured values must first be turned into 1 and 0 with a threshold."
+    )
+
+
+def _check_labels(reader: TableReader, raw: _Raw, tasks: Sequence[str]) -> None:
+    """Raise DataError if an assay has a value that is no label, naming all such values at once."""
+    bad = [name for name in tasks if raw.columns[name].n_unknown]
+    if not bad:
+        return
+    first = raw.columns[bad[0]]
+    place = first.first_unknown()
+    values = sum((raw.columns[name].unknown() for name in bad), Counter[str]())
+    listed = ", ".join(f"{text!r} ({n})" for text, n in values.most_common(50))
+    more = f" and {len(values) - 50} more" if len(values) > 50 else ""
+    also = f"; such values are also in {some(bad[1:])}" if bad[1:] else ""
+    raise DataError(
+        f"{reader.path}, record {raw.rows[place]}, column '{bad[0]}': label "
+        f"{first.different[first.codes[place]]!r} is neither 1, 0 nor empty{also}. "
+        f"All such values, with counts: {listed}{more}. Say what they mean with data.labels "
+        "(for example {active: 1, inactive: 0, NA: null}), correct the file, or leave the column out by "
+        "naming the assays in data.tasks."
+    )
+
+
+def _reading_notes(reader: TableReader, raw: _Raw, table: AssayTable) -> list[str]:
+    notes = []
+    if table.extra:
+        notes.append(f"{reader.path}: passed through, not assays: {some(table.extra)}.")
+    empty = [name for name in table.extra if not raw.columns[name].n_labels + raw.columns[name].n_unknown]
+    if empty:
+        notes.append(
+            f"{reader.path}: no value in {some(empty)}; passed through (named in data.tasks they would be "
+            "assays without labels)."
+        )
+    repeated = [name for name, n in Counter(filter(None, table.ids)).items() if n > 1]
+    if repeated:
+        notes.append(
+            f"{reader.path}: identifiers that occur more than once ({len(repeated)}): {some(repeated, 5)}."
+        )
+    return notes
+
+
+# --- one row per usable structure ---------------------------------------------------------------------
+
+
+def prepare(
+    table: AssayTable, *, standardize: str = "none", duplicates: str = "merge", workers: int | None = None
+) -> tuple[AssayTable, list[Rejected], list[str]]:
+    """The table with unusable molecules taken out, `canonical` filled, and duplicates treated.
+
+    Rows in = rows out + rejected + rows merged into another.
+
+    Parameters
+    ----------
+    standardize : as in `molecules.standardized`; only `canonical` is standardised, `smiles` stay.
+    duplicates : rows of the same canonical SMILES are an `error`, are `keep`-ed, or are `merge`-d: the
+        first row stays with its id and extra columns and gets all labels; where they contradict each
+        other the label becomes missing.
+    workers : processes; None = as many as pay off.
+
+    Raises
+    ------
+    DataError : there are duplicates, and they are an error.
+    ConfigError : unknown policy.
+    """
+    if duplicates not in DUPLICATES:
+        raise ConfigError(
+            f"data.duplicates: there is no '{duplicates}'. {did_you_mean(duplicates, DUPLICATES)}"
+        )
+    usable, rejected = _usable(table, standardize, workers)
+    codes = Codes()
+    groups = codes.of(usable.canonical or [])
+    sizes = np.bincount(groups)
+    if len(codes) == len(usable):
+        return usable, rejected, []
+    what = f"{len(usable) - len(codes)} rows repeat {int((sizes > 1).sum())} structures"
+    if duplicates == "error":
+        a, b = np.flatnonzero(groups == np.argmax(sizes > 1))[:2].tolist()
+        raise DataError(
+            f"{what}; the first are record {usable.rows[a]} ('{usable.ids[a]}', {usable.smiles[a]}) and "
+            f"record {usable.rows[b]} ('{usable.ids[b]}', {usable.smiles[b]}). Remove one of each, or set "
+            "data.duplicates to merge or keep."
+        )
+    if duplicates == "keep":
+        return usable, rejected, [f"{what}; they were kept as they are."]
+    merged, n_contradicting = _merge(usable, groups, sizes)
+    note = (
+        f"{what} and were merged into the first row of each; {n_contradicting} labels that contradict each "
+        "other were taken as missing."
+    )
+    return merged, rejected, [note]
+
+
+def _usable(table: AssayTable, standardize: str, workers: int | None) -> tuple[AssayTable, list[Rejected]]:
+    """The rows whose molecules can be read, with their canonical SMILES, and the others with reasons."""
+    canonical, reasons = canonical_smiles(table.smiles, standardize=standardize, workers=workers)
+    is_usable = np.array([bool(text) for text in canonical], dtype=bool)
+    rejected = [
+        Rejected(
+            int(table.rows[i]), table.ids[i], table.smiles[i], reasons[i] or "the structure has no atoms"
+        )
+        for i in np.flatnonzero(~is_usable).tolist()
+    ]
+    return replace(table.take(is_usable), canonical=[text for text in canonical if text]), rejected
+
+
+def _merge(table: AssayTable, groups: np.ndarray, sizes: np.ndarray) -> tuple[AssayTable, int]:
+    """One row per group (numbered by first appearance), and how many of its labels contradict each other."""
+    first = np.unique(groups, return_index=True)[1]
+    repeated = np.flatnonzero(sizes[groups] > 1)
+    repeated = repeated[np.argsort(groups[repeated], kind="stable")]
+    starts = np.flatnonzero(np.diff(groups[repeated], prepend=-1))
+    highest = np.fmax.reduceat(table.labels[repeated], starts)
+    lowest = np.fmin.reduceat(table.labels[repeated], starts)
+    contradicts = highest > lowest  # false where nothing was measured
+    merged = table.take(first)
+    merged.labels[groups[repeated[starts]]] = np.where(contradicts, np.float32("nan"), highest)
+    return merged, int(contradicts.sum())
