@@ -8,9 +8,9 @@ import pytest
 HOUSE = Path(__file__).parent.parent / "screening"
 FLOORS = [
     ["errors", "progress"],
-    ["registry", "processes", "distributed", "ranking", "formats"],
-    ["config", "metrics", "tables", "labels", "molecules"],
-    ["assays", "featurizers"],
+    ["registry", "processes", "distributed", "ranking", "formats", "downloads"],
+    ["config", "metrics", "tables", "labels", "molecules", "catalogue"],
+    ["assays", "featurizers", "alerts"],
     ["descriptors"],
     ["packing"],
     ["graphs", "splits"],
@@ -39,6 +39,10 @@ NO_TORCH = [
     "featurizers",
     "descriptors",
     "packing",
+    "catalogue",
+    "downloads",
+    "alerts",
+    "datasets",
     "splits",
     "cli",
 ]

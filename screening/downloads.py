@@ -1,0 +1,87 @@
+"""One file over https: several tries, a size limit, a progress bar, and a check before it gets its name."""
+
+import os
+import ssl
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from http.client import HTTPException
+from pathlib import Path
+
+from .errors import DataError
+from .progress import progress
+
+TRIES = 3
+PAUSE = 1.0
+"""Seconds before the second try; four times as long before the third."""
+TIMEOUT = 30.0
+"""Seconds without a byte after which a try has failed."""
+SCHEMES = ("https",)
+BROKEN = (urllib.error.URLError, HTTPException, ConnectionError, TimeoutError, ssl.SSLError)
+"""What is worth another try. Errors in writing the file are not."""
+
+
+class DownloadError(Exception):
+    """The address gave nothing, after all tries."""
+
+
+def download(address: str, path: Path, *, limit: int, check: Callable[[Path], None]) -> None:
+    """Fetch `address` to `path`; the file gets its name, replacing what is there, once `check` has passed.
+
+    Parameters
+    ----------
+    limit : most bytes accepted.
+    check : called with the file under a temporary name that ends in its own; raises to refuse it.
+
+    Raises
+    ------
+    DownloadError : no network, no such file, or the connection broke, after TRIES tries.
+    DataError : larger than `limit`, or not https to the end.
+    OSError : the file cannot be written.
+    """
+    part = path.with_name(f".part-{os.getpid()}-{path.name}")
+    try:
+        _fetch(address, part, limit)
+        check(part)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _fetch(address: str, part: Path, limit: int) -> None:
+    for attempt in range(1, TRIES + 1):
+        try:
+            with part.open("wb") as file:
+                return _stream(address, file.write, limit)
+        except BROKEN as problem:
+            is_final = isinstance(problem, urllib.error.HTTPError) and problem.code < 500
+            if is_final or attempt == TRIES:
+                tries = "try" if attempt == 1 else "tries"
+                raise DownloadError(f"{problem}, {attempt} {tries}") from problem
+            time.sleep(PAUSE * 4 ** (attempt - 1))
+
+
+def _stream(address: str, write: Callable[[bytes], object], limit: int) -> None:
+    request = urllib.request.Request(address, headers={"User-Agent": "screening"})
+    with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
+        if answer.geturl().split(":")[0] not in SCHEMES:
+            raise DataError(f"{address} leads to {answer.geturl()}, which is not https: not downloaded.")
+        size = int(answer.headers.get("Content-Length") or 0)
+        done = 0
+        _check_size(size, address, limit)
+        with progress(f"downloading {address.rsplit('/', 1)[-1]}", size or None) as advance:
+            while block := answer.read(1 << 16):
+                done += len(block)
+                _check_size(done, address, limit)
+                write(block)
+                advance(len(block))
+        if done < size:
+            raise HTTPException(f"the connection broke after {done:,} of {size:,} bytes")
+
+
+def _check_size(size: int, address: str, limit: int) -> None:
+    if size > limit:
+        raise DataError(
+            f"{address} is larger than {limit / 1e6:,.0f} MB, which it should not be: not downloaded."
+        )
