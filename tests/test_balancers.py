@@ -17,6 +17,8 @@ import screening.balancers as room
 from screening.balancers import Balancer, Chain, Scalariser, Step, balancers, build_balancer
 from screening.balancers.pcgrad import project_conflicts
 from screening.errors import ConfigError
+from screening.gradients import Gradients
+from screening.heads import TaskHeads
 
 NAN = float("nan")
 T = 5
@@ -91,6 +93,15 @@ def names(n_tasks: int) -> list[str]:
 
 def make(case: Case, n_tasks: int = T) -> Balancer:
     return build_balancer({"name": case.name, **case.options}, names(n_tasks))
+
+
+def seeded(case: Case, seed: int) -> Balancer:
+    """The balancer with another seed, also of those inside it."""
+    balancer = make(case)
+    for part in balancer.modules():
+        if isinstance(part, Balancer):
+            part.seed = seed
+    return balancer
 
 
 def a_step(
@@ -217,9 +228,8 @@ def test_order_of_the_tasks_does_not_matter(case: Case) -> None:
     if not case.is_random:
         torch.testing.assert_close(run(make(case), shuffled), run(make(case), steps)[:, order])
         return
-    balancer, other = make(case), make(case)
-    many = torch.stack([balancer.weigh(steps[0]) for _ in range(400)])
-    many_shuffled = torch.stack([other.weigh(shuffled[0]) for _ in range(400)])
+    many = torch.stack([seeded(case, seed).weigh(steps[0]) for seed in range(400)])
+    many_shuffled = torch.stack([seeded(case, seed).weigh(shuffled[0]) for seed in range(400, 800)])
     error = (many.var(0)[order] / 200).sqrt()
     assert ((many.mean(0)[order] - many_shuffled.mean(0)).abs() <= 5 * error + 1e-5).all()
 
@@ -332,6 +342,35 @@ def test_step_is_not_changed(case: Case) -> None:
     for step, other in zip(steps, same, strict=True):
         for key, value in vars(step).items():
             assert value is None or torch.equal(torch.as_tensor(value), torch.as_tensor(vars(other)[key]))
+
+
+@every_case
+def test_model_learns_from_sparse_labels(case: Case) -> None:
+    torch.manual_seed(0)
+    encoder = torch.nn.Sequential(torch.nn.Linear(6, 8), torch.nn.Tanh())
+    heads, balancer = TaskHeads(8, T), make(case)
+    place = "features" if balancer.places is None else balancer.places[0]
+    gradients = Gradients(heads, balancer, at=place)
+    optimiser = torch.optim.Adam([*encoder.parameters(), *heads.parameters()], lr=0.02)
+    inputs = torch.randn(64, 6)
+    labels = (inputs @ torch.randn(6, T) > 0.5).float()
+    labels[torch.rand(64, T) < 0.25] = NAN
+    means = []
+    for number in range(24):
+        batch = torch.randperm(64)[:32]
+        labels[batch[:8], number % T] = NAN
+        look = gradients.look(encoder(inputs[batch]), labels[batch], step=number)
+        optimiser.zero_grad()
+        look.backward(balancer.decide(look.step))
+        optimiser.step()
+        if balancer.second_look:
+            with torch.no_grad():
+                balancer.look_again(gradients.look(encoder(inputs[batch]), labels[batch]).step)
+        means.append(float(look.step.losses.mean()))
+        if number % 8 == 7:
+            balancer.end_epoch(look.step.losses, look.step.present)
+    assert all(parameter.isfinite().all() for parameter in encoder.parameters())
+    assert sum(means[-4:]) < sum(means[:4])
 
 
 @pytest.mark.parametrize(("name", "options"), BAD_OPTIONS, ids=str)
