@@ -4,6 +4,7 @@ A new balancer needs one `Case` line here; the general tests then run on it by t
 """
 
 import io
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -84,6 +85,23 @@ BAD_OPTIONS = [
     ("slaw", {"max_ratio": 0.5}),
     ("pcgrad", {"seed": "now"}),
 ]
+
+LOSS_CASES = [
+    # s starts at -log 2, so exp(-s)/2 = 1; the first step of Adam is one learning rate, down for L > 1/2
+    Case(
+        "uncertainty",
+        {"lr": 0.1},
+        losses=[[3.0, 0.25], [3.0, 0.25]],
+        expected=[math.exp(-0.1), math.exp(0.1)],
+        sums_to_n=False,
+    ),
+]
+LOSS_BAD_OPTIONS: list[tuple[str, dict[str, Any]]] = [
+    ("uncertainty", {"lr": 0.0}),
+    ("uncertainty", {"start": 0.0}),
+]
+CASES += LOSS_CASES
+BAD_OPTIONS += LOSS_BAD_OPTIONS
 every_case = pytest.mark.parametrize("case", CASES, ids=str)
 
 

@@ -1,0 +1,124 @@
+"""What balancers that read losses alone, their wrappers and wPCGrad promise beyond the general checks."""
+
+import importlib
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from screening.balancers import Step, balancers, build_balancer
+from screening.balancers._adam import TaskAdam
+
+T = 4
+
+
+def names(n_tasks: int) -> list[str]:
+    return [f"assay {task}" for task in range(n_tasks)]
+
+
+def build(name: str, n_tasks: int = T, **options: Any) -> Any:
+    return build_balancer({"name": name, **options}, names(n_tasks))
+
+
+def a_step(
+    losses: Tensor | list[float], rows: Tensor | None = None, *, epoch: int = 0, step: int = 0
+) -> Step:
+    """NaN = absent."""
+    losses = torch.as_tensor(losses).double()
+    present = ~losses.isnan()
+    gram = None if rows is None else rows.double() @ rows.double().T
+    counts = torch.where(present, 10.0, 0.0)
+    return Step(losses.nan_to_num(), present, counts, gram=gram, rows=rows, epoch=epoch, step=step)
+
+
+def some_losses(n_steps: int, n_tasks: int = T, seed: int = 0) -> Tensor:
+    """[steps, T] falling losses."""
+    generator = torch.Generator().manual_seed(seed)
+    falling = torch.linspace(1, 0.2, n_steps, dtype=torch.float64)[:, None]
+    return falling * (0.2 + torch.rand(n_steps, n_tasks, generator=generator, dtype=torch.float64))
+
+
+LOSS_BASED = [name for name in balancers.names() if balancers.get(name).needs == "losses"]
+
+
+@pytest.mark.parametrize("name", LOSS_BASED)
+def test_loss_based_weights_are_at_least_zero_and_weigh_the_heads_too(name: str) -> None:
+    balancer = build(name)
+    for losses in some_losses(6):
+        decision = balancer.decide(a_step(losses))
+        assert (decision.weights >= 0).all()
+        if balancer.weighs_heads:
+            assert torch.equal(decision.weights, decision.head_weights)
+
+
+@pytest.mark.parametrize("name", LOSS_BASED)
+def test_nothing_learned_reaches_the_optimiser_of_the_model(name: str) -> None:
+    balancer = build(name)
+    balancer.weigh(a_step(some_losses(1)[0]))
+    assert not any(parameter.requires_grad for parameter in balancer.parameters())
+
+
+# Agreement with TorchJD: its scalarisations are on the scale of a mean where ours are on that of a sum
+
+
+def torchjd(name: str) -> Any:
+    return getattr(pytest.importorskip("torchjd.scalarization"), name)
+
+
+def slopes(scalariser: Callable[[Tensor], Tensor], losses: Tensor) -> Tensor:
+    losses = losses.clone().requires_grad_()
+    return torch.autograd.grad(scalariser(losses), losses)[0]
+
+
+def assert_same(weights: Tensor, expected: Tensor) -> None:
+    torch.testing.assert_close(weights, expected.float(), rtol=1e-5, atol=1e-6)
+
+
+def test_uncertainty_is_that_of_torchjd_under_adam() -> None:
+    ours, theirs = build("uncertainty", lr=0.05, start=0.5), torchjd("UW")(T).double()
+    optimiser = torch.optim.Adam(theirs.parameters(), lr=0.05)
+    for losses in some_losses(30):
+        assert_same(ours.weigh(a_step(losses)), slopes(theirs, losses))
+        optimiser.zero_grad()
+        theirs(losses).backward()
+        optimiser.step()
+
+
+# Adam for present tasks
+
+
+def test_task_adam_is_adam_if_all_are_present() -> None:
+    generator = torch.Generator().manual_seed(0)
+    ours, theirs = torch.zeros(T), torch.zeros(T, requires_grad=True)
+    adam = TaskAdam(T, lr=0.1, weight_decay=0.2)
+    reference = torch.optim.Adam([theirs], lr=0.1, weight_decay=0.2)
+    for _ in range(20):
+        gradient = torch.randn(T, generator=generator)
+        adam.update(ours, gradient, torch.arange(T))
+        theirs.grad = gradient
+        reference.step()
+        torch.testing.assert_close(ours, theirs.detach())
+
+
+def test_task_adam_gives_each_task_the_adam_of_its_own_steps() -> None:
+    together, alone = torch.zeros(2), torch.zeros(1)
+    adam, single = TaskAdam(2, lr=0.1), TaskAdam(1, lr=0.1)
+    for number in range(20):
+        gradient = torch.tensor([math.sin(number), 1.0])
+        if number % 3:
+            adam.update(together, gradient[1:], torch.tensor([1]))
+        else:
+            adam.update(together, gradient, torch.tensor([0, 1]))
+            single.update(alone, gradient[:1], torch.tensor([0]))
+    torch.testing.assert_close(together[:1], alone)
+
+
+# wPCGrad
+
+
+def test_private_files_register_nothing() -> None:
+    module = importlib.import_module("screening.balancers._adam")
+    assert not any(balancers.get(name).__module__ == module.__name__ for name in balancers.names())
