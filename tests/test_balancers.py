@@ -95,10 +95,18 @@ LOSS_CASES = [
         expected=[math.exp(-0.1), math.exp(0.1)],
         sums_to_n=False,
     ),
+    Case(
+        "imtl_l",
+        {"lr": 0.1},
+        losses=[[3.0, 0.25], [3.0, 0.25]],
+        expected=[math.exp(-0.1), math.exp(0.1)],
+        sums_to_n=False,
+    ),
 ]
 LOSS_BAD_OPTIONS: list[tuple[str, dict[str, Any]]] = [
     ("uncertainty", {"lr": 0.0}),
     ("uncertainty", {"start": 0.0}),
+    ("imtl_l", {"lr": -1.0}),
 ]
 CASES += LOSS_CASES
 BAD_OPTIONS += LOSS_BAD_OPTIONS

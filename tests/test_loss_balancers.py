@@ -12,6 +12,7 @@ from torch import Tensor
 from screening.balancers import Step, balancers, build_balancer
 from screening.balancers._adam import TaskAdam
 
+NAN = float("nan")
 T = 4
 
 
@@ -87,6 +88,16 @@ def test_uncertainty_is_that_of_torchjd_under_adam() -> None:
         optimiser.step()
 
 
+def test_imtl_l_is_that_of_torchjd_under_adam() -> None:
+    ours, theirs = build("imtl_l", lr=0.05), torchjd("IMTLL")(T).double()
+    optimiser = torch.optim.Adam(theirs.parameters(), lr=0.05)
+    for losses in some_losses(30):
+        assert_same(ours.weigh(a_step(losses)), slopes(theirs, losses))
+        optimiser.zero_grad()
+        theirs(losses).backward()
+        optimiser.step()
+
+
 # Adam for present tasks
 
 
@@ -114,6 +125,34 @@ def test_task_adam_gives_each_task_the_adam_of_its_own_steps() -> None:
             adam.update(together, gradient, torch.tensor([0, 1]))
             single.update(alone, gradient[:1], torch.tensor([0]))
     torch.testing.assert_close(together[:1], alone)
+
+
+# Uncertainty, IMTL-L, logarithms
+
+
+def test_uncertainty_is_half_of_imtl_l_with_the_sign_turned() -> None:
+    uncertainty, imtl_l = build("uncertainty", start=0.5), build("imtl_l")
+    for losses in some_losses(20):
+        assert_same(2 * uncertainty.weigh(a_step(losses)), imtl_l.weigh(a_step(losses)))
+    torch.testing.assert_close(uncertainty.log_variance, -imtl_l.log_scale)
+
+
+def test_learned_scales_settle_at_the_inverse_loss() -> None:
+    losses = torch.tensor([0.05, 0.7, 3.0, 20.0])
+    for name, factor in (("imtl_l", 1), ("uncertainty", 2)):
+        balancer = build(name, lr=0.05)
+        for _ in range(2000):
+            weights = balancer.weigh(a_step(losses))
+        torch.testing.assert_close(factor * weights * losses, torch.ones(T), rtol=1e-3, atol=0)
+
+
+@pytest.mark.parametrize("name", ["uncertainty", "imtl_l"])
+def test_a_loss_of_zero_does_not_drive_the_weight_to_infinity(name: str) -> None:
+    balancer = build(name, lr=100.0)
+    for _ in range(50):
+        weights = balancer.weigh(a_step([0.0, 1.0, 1e8, NAN]))
+    assert weights.isfinite().all()
+    assert weights.max() <= math.exp(20)
 
 
 # wPCGrad
