@@ -87,6 +87,15 @@ BAD_OPTIONS = [
 ]
 
 LOSS_CASES = [
+    # exp(ln 3) to exp(0)
+    Case("bmtl", {"temperature": 1.0}, losses=[[math.log(3), NAN, 0.0]], expected=[1.5, 0, 0.5]),
+    Case(
+        "bmtl",
+        {"temperature": 2.0, "form": "raw"},
+        losses=[[2 * math.log(3), 0.0]],
+        expected=[1.5, 0.5],
+        sums_to_n=False,
+    ),
     # s starts at -log 2, so exp(-s)/2 = 1; the first step of Adam is one learning rate, down for L > 1/2
     Case(
         "uncertainty",
@@ -104,6 +113,8 @@ LOSS_CASES = [
     ),
 ]
 LOSS_BAD_OPTIONS: list[tuple[str, dict[str, Any]]] = [
+    ("bmtl", {"temperature": 0.0}),
+    ("bmtl", {"form": "soft"}),
     ("uncertainty", {"lr": 0.0}),
     ("uncertainty", {"start": 0.0}),
     ("imtl_l", {"lr": -1.0}),

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from screening.balancers import Step, balancers, build_balancer
 from screening.balancers._adam import TaskAdam
+from screening.balancers.bmtl import Bmtl
 
 NAN = float("nan")
 T = 4
@@ -98,6 +99,12 @@ def test_imtl_l_is_that_of_torchjd_under_adam() -> None:
         optimiser.step()
 
 
+def test_bmtl_is_smooth_tchebycheff_of_torchjd_with_equal_preferences() -> None:
+    losses = some_losses(1)[0]
+    theirs = torchjd("STCH")(0.3, weights=torch.ones(T))
+    assert_same(build("bmtl", temperature=0.3).weigh(a_step(losses)), T * slopes(theirs, losses))
+
+
 # Adam for present tasks
 
 
@@ -153,6 +160,73 @@ def test_a_loss_of_zero_does_not_drive_the_weight_to_infinity(name: str) -> None
         weights = balancer.weigh(a_step([0.0, 1.0, 1e8, NAN]))
     assert weights.isfinite().all()
     assert weights.max() <= math.exp(20)
+
+
+# BMTL
+
+
+def test_bmtl_ratio_is_the_exponential_of_the_difference_of_losses() -> None:
+    losses = some_losses(1)[0]
+    for form in ("softmax", "raw"):
+        weights = build("bmtl", temperature=0.25, form=form).weigh(a_step(losses)).double()
+        torch.testing.assert_close(
+            weights[:, None] / weights, ((losses[:, None] - losses) / 0.25).exp(), rtol=1e-5, atol=0
+        )
+
+
+def test_bmtl_raw_is_the_derivative_of_the_sum_of_exponentials() -> None:
+    losses = some_losses(1)[0]
+    weights = build("bmtl", temperature=0.5, form="raw").weigh(a_step(losses))
+    assert_same(weights, slopes(lambda values: (values / 0.5).exp().sum(), losses))
+
+
+def test_bmtl_limits_of_the_temperature() -> None:
+    losses = [0.5, 1.0, 0.7, NAN]
+    assert_same(build("bmtl", temperature=1e6).weigh(a_step(losses)), torch.tensor([1.0, 1, 1, 0]))
+    assert_same(build("bmtl", temperature=1e-3).weigh(a_step(losses)), torch.tensor([0.0, 3, 0, 0]))
+
+
+def test_bmtl_ignores_a_constant_added_to_all() -> None:
+    losses = some_losses(1)[0]
+    assert_same(build("bmtl").weigh(a_step(losses + 3)), build("bmtl").weigh(a_step(losses)))
+
+
+@pytest.mark.parametrize("form", ["softmax", "raw"])
+def test_bmtl_does_not_overflow(form: str) -> None:
+    weights = build("bmtl", 2, temperature=1.0, form=form).weigh(a_step([1000.0, 999.0]))
+    assert weights.isfinite().all()
+    torch.testing.assert_close(float(weights[0] / weights[1]), math.e, rtol=1e-5, atol=0)
+
+
+CONVEX: dict[str, Callable[[Tensor], Tensor]] = {
+    "exp": lambda z: (z / 0.5).exp(),
+    "square": lambda z: z**2,
+    "power": lambda z: z**1.5,
+    "barrier": lambda z: -torch.log(1 - z / 6),
+}
+NOT_CONVEX: dict[str, Callable[[Tensor], Tensor]] = {
+    "linear": lambda z: 3 * z,
+    "log": torch.log,
+    "root": torch.sqrt,
+    "falling": lambda z: (-z).exp(),
+    "turning": lambda z: (z - 1) ** 2,
+    "barrier too near": lambda z: -torch.log(1 - z / 4),
+}
+
+
+@pytest.mark.parametrize("h", CONVEX.values(), ids=CONVEX.keys())
+def test_bmtl_takes_a_convex_function_and_weighs_by_its_slope(h: Callable[[Tensor], Tensor]) -> None:
+    losses = some_losses(1)[0]
+    assert_same(Bmtl(names(T), h, form="raw").weigh(a_step(losses)), slopes(lambda z: h(z).sum(), losses))
+    assert float(Bmtl(names(T), h).weigh(a_step(losses)).sum()) == pytest.approx(T)
+    assert Bmtl(names(T), h).weigh(a_step([1e3, 1.0, 5.0, NAN])).isfinite().all()
+    assert_same(Bmtl(names(T), h).weigh(a_step([0.0] * T)), torch.ones(T))
+
+
+@pytest.mark.parametrize("h", NOT_CONVEX.values(), ids=NOT_CONVEX.keys())
+def test_bmtl_refuses_a_function_that_does_not_favour_hard_tasks(h: Callable[[Tensor], Tensor]) -> None:
+    with pytest.raises(ValueError, match=r"h''? is .* at a loss of"):
+        Bmtl(names(T), h)
 
 
 # wPCGrad
