@@ -111,6 +111,13 @@ LOSS_CASES = [
         expected=[math.exp(-0.1), math.exp(0.1)],
         sums_to_n=False,
     ),
+    # (1/L) / T = ln 2 and ln 4
+    Case(
+        "uw_so",
+        {"temperature": 1.0},
+        losses=[[1 / math.log(2), 1 / math.log(4)]],
+        expected=[2 / 3, 4 / 3],
+    ),
 ]
 LOSS_BAD_OPTIONS: list[tuple[str, dict[str, Any]]] = [
     ("bmtl", {"temperature": 0.0}),
@@ -118,6 +125,7 @@ LOSS_BAD_OPTIONS: list[tuple[str, dict[str, Any]]] = [
     ("uncertainty", {"lr": 0.0}),
     ("uncertainty", {"start": 0.0}),
     ("imtl_l", {"lr": -1.0}),
+    ("uw_so", {"temperature": 0.0}),
 ]
 CASES += LOSS_CASES
 BAD_OPTIONS += LOSS_BAD_OPTIONS

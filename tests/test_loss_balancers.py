@@ -229,6 +229,15 @@ def test_bmtl_refuses_a_function_that_does_not_favour_hard_tasks(h: Callable[[Te
         Bmtl(names(T), h)
 
 
+# Methods that look back
+
+
+def test_uw_so_favours_easy_and_bmtl_hard_tasks() -> None:
+    losses = a_step([0.1, 0.2, 0.4, 0.8])
+    assert build("uw_so").weigh(losses).diff().lt(0).all()
+    assert build("bmtl").weigh(losses).diff().gt(0).all()
+
+
 # wPCGrad
 
 
