@@ -118,6 +118,7 @@ LOSS_CASES = [
         losses=[[1 / math.log(2), 1 / math.log(4)]],
         expected=[2 / 3, 4 / 3],
     ),
+    Case("dwa", losses=[[1.0, NAN, 3.0]], expected=[1, 0, 1]),
 ]
 LOSS_BAD_OPTIONS: list[tuple[str, dict[str, Any]]] = [
     ("bmtl", {"temperature": 0.0}),
@@ -126,6 +127,7 @@ LOSS_BAD_OPTIONS: list[tuple[str, dict[str, Any]]] = [
     ("uncertainty", {"start": 0.0}),
     ("imtl_l", {"lr": -1.0}),
     ("uw_so", {"temperature": 0.0}),
+    ("dwa", {"temperature": 0.0}),
 ]
 CASES += LOSS_CASES
 BAD_OPTIONS += LOSS_BAD_OPTIONS

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from screening.balancers import Step, balancers, build_balancer
+from screening.balancers import Balancer, Step, balancers, build_balancer
 from screening.balancers._adam import TaskAdam
 from screening.balancers.bmtl import Bmtl
 
@@ -41,6 +41,10 @@ def some_losses(n_steps: int, n_tasks: int = T, seed: int = 0) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
     falling = torch.linspace(1, 0.2, n_steps, dtype=torch.float64)[:, None]
     return falling * (0.2 + torch.rand(n_steps, n_tasks, generator=generator, dtype=torch.float64))
+
+
+def mean_loss(balancer: Balancer, losses: Tensor) -> None:
+    balancer.end_epoch(losses, ~losses.isnan())
 
 
 LOSS_BASED = [name for name in balancers.names() if balancers.get(name).needs == "losses"]
@@ -97,6 +101,17 @@ def test_imtl_l_is_that_of_torchjd_under_adam() -> None:
         optimiser.zero_grad()
         theirs(losses).backward()
         optimiser.step()
+
+
+def test_dwa_is_that_of_torchjd() -> None:
+    ours, theirs = build("dwa", temperature=0.7), torchjd("DWA")(0.7)
+    for epoch in some_losses(15).split(3):
+        for losses in epoch:
+            expected = slopes(theirs, losses)
+            assert_same(ours.weigh(a_step(losses)), expected)
+        theirs.step()
+        mean_loss(ours, epoch.mean(0))
+    assert expected.std() > 0.01
 
 
 def test_bmtl_is_smooth_tchebycheff_of_torchjd_with_equal_preferences() -> None:
@@ -230,6 +245,16 @@ def test_bmtl_refuses_a_function_that_does_not_favour_hard_tasks(h: Callable[[Te
 
 
 # Methods that look back
+
+
+def test_dwa_waits_for_two_epochs_of_each_task() -> None:
+    balancer = build("dwa", 2, temperature=1.0)
+    mean_loss(balancer, torch.tensor([1.0, NAN]))
+    mean_loss(balancer, torch.tensor([0.5, 2.0]))
+    expected = 2 * torch.tensor([0.5, 1.0]).softmax(0)
+    assert_same(balancer.weigh(a_step([1.0, 1.0])), expected)
+    mean_loss(balancer, torch.tensor([NAN, 6.0]))
+    assert_same(balancer.weigh(a_step([1.0, 1.0])), 2 * torch.tensor([0.5, 3.0]).softmax(0))
 
 
 def test_uw_so_favours_easy_and_bmtl_hard_tasks() -> None:
