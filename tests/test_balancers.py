@@ -119,6 +119,7 @@ LOSS_CASES = [
         expected=[2 / 3, 4 / 3],
     ),
     Case("dwa", losses=[[1.0, NAN, 3.0]], expected=[1, 0, 1]),
+    Case("rlw", {"seed": 5}, losses=[[1.0, NAN]], expected=[1, 0], is_random=True),
 ]
 LOSS_BAD_OPTIONS: list[tuple[str, dict[str, Any]]] = [
     ("bmtl", {"temperature": 0.0}),

@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -112,6 +113,12 @@ def test_dwa_is_that_of_torchjd() -> None:
         theirs.step()
         mean_loss(ours, epoch.mean(0))
     assert expected.std() > 0.01
+
+
+def test_rlw_is_that_of_torchjd_with_the_same_noise() -> None:
+    losses = some_losses(1)[0]
+    torch.manual_seed(int(np.random.SeedSequence((7, 0)).generate_state(1)[0]))
+    assert_same(build("rlw", seed=7).weigh(a_step(losses)), T * slopes(torchjd("Random")(), losses))
 
 
 def test_bmtl_is_smooth_tchebycheff_of_torchjd_with_equal_preferences() -> None:
