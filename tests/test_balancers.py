@@ -120,6 +120,8 @@ LOSS_CASES = [
     ),
     Case("dwa", losses=[[1.0, NAN, 3.0]], expected=[1, 0, 1]),
     Case("rlw", {"seed": 5}, losses=[[1.0, NAN]], expected=[1, 0], is_random=True),
+    Case("nlw", {"sigma": 0.0}, losses=[[1.0, NAN, 2.0]], expected=[1, 0, 1]),
+    Case("nlw", losses=[[1.0, NAN]], expected=[1, 0], is_random=True),
 ]
 LOSS_BAD_OPTIONS: list[tuple[str, dict[str, Any]]] = [
     ("bmtl", {"temperature": 0.0}),
@@ -129,6 +131,7 @@ LOSS_BAD_OPTIONS: list[tuple[str, dict[str, Any]]] = [
     ("imtl_l", {"lr": -1.0}),
     ("uw_so", {"temperature": 0.0}),
     ("dwa", {"temperature": 0.0}),
+    ("nlw", {"sigma": -1.0}),
 ]
 CASES += LOSS_CASES
 BAD_OPTIONS += LOSS_BAD_OPTIONS

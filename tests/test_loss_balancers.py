@@ -270,6 +270,14 @@ def test_uw_so_favours_easy_and_bmtl_hard_tasks() -> None:
     assert build("bmtl").weigh(losses).diff().gt(0).all()
 
 
+@pytest.mark.parametrize("name", ["rlw", "nlw"])
+def test_random_weights_are_one_on_average(name: str) -> None:
+    balancer = build(name)
+    weights = torch.stack([balancer.weigh(a_step(torch.ones(T))) for _ in range(2000)])
+    assert weights.std() > 0.1
+    assert ((weights.mean(0) - 1).abs() < 5 * weights.std(0) / 2000**0.5).all()
+
+
 # wPCGrad
 
 
