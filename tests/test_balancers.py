@@ -122,6 +122,7 @@ LOSS_CASES = [
     Case("rlw", {"seed": 5}, losses=[[1.0, NAN]], expected=[1, 0], is_random=True),
     Case("nlw", {"sigma": 0.0}, losses=[[1.0, NAN, 2.0]], expected=[1, 0, 1]),
     Case("nlw", losses=[[1.0, NAN]], expected=[1, 0], is_random=True),
+    Case("rwlw", {"sigma": 0.5}, losses=[[1.0, NAN]], expected=[1, 0], is_random=True),
 ]
 LOSS_BAD_OPTIONS: list[tuple[str, dict[str, Any]]] = [
     ("bmtl", {"temperature": 0.0}),
@@ -132,6 +133,7 @@ LOSS_BAD_OPTIONS: list[tuple[str, dict[str, Any]]] = [
     ("uw_so", {"temperature": 0.0}),
     ("dwa", {"temperature": 0.0}),
     ("nlw", {"sigma": -1.0}),
+    ("rwlw", {"sigma": -1.0}),
 ]
 CASES += LOSS_CASES
 BAD_OPTIONS += LOSS_BAD_OPTIONS

@@ -278,6 +278,13 @@ def test_random_weights_are_one_on_average(name: str) -> None:
     assert ((weights.mean(0) - 1).abs() < 5 * weights.std(0) / 2000**0.5).all()
 
 
+def test_random_walk_goes_further_than_noise() -> None:
+    walk, noise = build("rwlw", sigma=0.02), build("nlw", sigma=0.02)
+    for _ in range(100):
+        far, near = walk.weigh(a_step(torch.ones(T))), noise.weigh(a_step(torch.ones(T)))
+    assert far.std() > 2 * near.std()
+
+
 # wPCGrad
 
 
