@@ -123,6 +123,8 @@ LOSS_CASES = [
     Case("nlw", {"sigma": 0.0}, losses=[[1.0, NAN, 2.0]], expected=[1, 0, 1]),
     Case("nlw", losses=[[1.0, NAN]], expected=[1, 0], is_random=True),
     Case("rwlw", {"sigma": 0.5}, losses=[[1.0, NAN]], expected=[1, 0], is_random=True),
+    # geometric mean 2 of {1, 4}
+    Case("gls", losses=[[1.0, NAN, 4.0]], expected=[2, 0, 0.5], sums_to_n=False),
 ]
 LOSS_BAD_OPTIONS: list[tuple[str, dict[str, Any]]] = [
     ("bmtl", {"temperature": 0.0}),

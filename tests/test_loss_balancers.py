@@ -84,6 +84,11 @@ def assert_same(weights: Tensor, expected: Tensor) -> None:
     torch.testing.assert_close(weights, expected.float(), rtol=1e-5, atol=1e-6)
 
 
+def test_gls_is_that_of_torchjd() -> None:
+    for losses in some_losses(5):
+        assert_same(build("gls").weigh(a_step(losses)), T * slopes(torchjd("GeometricMean")(), losses))
+
+
 def test_uncertainty_is_that_of_torchjd_under_adam() -> None:
     ours, theirs = build("uncertainty", lr=0.05, start=0.5), torchjd("UW")(T).double()
     optimiser = torch.optim.Adam(theirs.parameters(), lr=0.05)
@@ -182,6 +187,11 @@ def test_a_loss_of_zero_does_not_drive_the_weight_to_infinity(name: str) -> None
         weights = balancer.weigh(a_step([0.0, 1.0, 1e8, NAN]))
     assert weights.isfinite().all()
     assert weights.max() <= math.exp(20)
+
+
+def test_gls_survives_a_thousand_small_losses() -> None:
+    weights = build("gls", 1000).weigh(a_step(torch.full((1000,), 1e-3)))
+    torch.testing.assert_close(weights, torch.ones(1000), rtol=1e-4, atol=0)
 
 
 # BMTL
