@@ -125,6 +125,7 @@ LOSS_CASES = [
     Case("rwlw", {"sigma": 0.5}, losses=[[1.0, NAN]], expected=[1, 0], is_random=True),
     # geometric mean 2 of {1, 4}
     Case("gls", losses=[[1.0, NAN, 4.0]], expected=[2, 0, 0.5], sums_to_n=False),
+    Case("log_loss", losses=[[0.5, NAN, 4.0]], expected=[2, 0, 0.25], sums_to_n=False),
 ]
 LOSS_BAD_OPTIONS: list[tuple[str, dict[str, Any]]] = [
     ("bmtl", {"temperature": 0.0}),

@@ -194,6 +194,13 @@ def test_gls_survives_a_thousand_small_losses() -> None:
     torch.testing.assert_close(weights, torch.ones(1000), rtol=1e-4, atol=0)
 
 
+def test_gls_has_the_direction_of_log_loss() -> None:
+    losses = some_losses(1)[0]
+    ratio = build("gls").weigh(a_step(losses)) / build("log_loss").weigh(a_step(losses))
+    torch.testing.assert_close(ratio, ratio.mean().expand(T))
+    torch.testing.assert_close(float(ratio.mean()), float(losses.log().mean().exp()), rtol=1e-4, atol=0)
+
+
 # BMTL
 
 
