@@ -126,6 +126,8 @@ LOSS_CASES = [
     # geometric mean 2 of {1, 4}
     Case("gls", losses=[[1.0, NAN, 4.0]], expected=[2, 0, 0.5], sums_to_n=False),
     Case("log_loss", losses=[[0.5, NAN, 4.0]], expected=[2, 0, 0.25], sums_to_n=False),
+    # L / first: 1/4 and 1, square roots 1/2 and 1
+    Case("lbtw", losses=[[4.0, 2.0], [1.0, 2.0]], expected=[2 / 3, 4 / 3]),
 ]
 LOSS_BAD_OPTIONS: list[tuple[str, dict[str, Any]]] = [
     ("bmtl", {"temperature": 0.0}),
@@ -137,6 +139,7 @@ LOSS_BAD_OPTIONS: list[tuple[str, dict[str, Any]]] = [
     ("dwa", {"temperature": 0.0}),
     ("nlw", {"sigma": -1.0}),
     ("rwlw", {"sigma": -1.0}),
+    ("lbtw", {"alpha": -0.5}),
 ]
 CASES += LOSS_CASES
 BAD_OPTIONS += LOSS_BAD_OPTIONS

@@ -271,6 +271,14 @@ def test_bmtl_refuses_a_function_that_does_not_favour_hard_tasks(h: Callable[[Te
 # Methods that look back
 
 
+def test_lbtw_begins_anew_with_every_epoch() -> None:
+    balancer = build("lbtw", 2, alpha=1.0)
+    balancer.weigh(a_step([1.0, NAN], epoch=0))
+    assert_same(balancer.weigh(a_step([0.5, 3.0], epoch=0)), torch.tensor([2 / 3, 4 / 3]))
+    assert balancer.weigh(a_step([0.25, 3.0], epoch=1)).tolist() == [1, 1]
+    assert_same(balancer.weigh(a_step([0.25, 1.0], epoch=1)), torch.tensor([1.5, 0.5]))
+
+
 def test_dwa_waits_for_two_epochs_of_each_task() -> None:
     balancer = build("dwa", 2, temperature=1.0)
     mean_loss(balancer, torch.tensor([1.0, NAN]))
