@@ -128,6 +128,13 @@ LOSS_CASES = [
     Case("log_loss", losses=[[0.5, NAN, 4.0]], expected=[2, 0, 0.25], sums_to_n=False),
     # L / first: 1/4 and 1, square roots 1/2 and 1
     Case("lbtw", losses=[[4.0, 2.0], [1.0, 2.0]], expected=[2 / 3, 4 / 3]),
+    # running means 2 -> 1 and 4 -> 1: p = 1/2 and 1/4, -(1-p) log p = ln 2 / 2 and 3/2 ln 2
+    Case(
+        "mldw",
+        {"beta": 0.5, "gamma": 1.0},
+        losses=[[2.0, 4.0, NAN], [0.0, -2.0, 7.0]],
+        expected=[0.5, 1.5, 1],
+    ),
 ]
 LOSS_BAD_OPTIONS: list[tuple[str, dict[str, Any]]] = [
     ("bmtl", {"temperature": 0.0}),
@@ -140,6 +147,8 @@ LOSS_BAD_OPTIONS: list[tuple[str, dict[str, Any]]] = [
     ("nlw", {"sigma": -1.0}),
     ("rwlw", {"sigma": -1.0}),
     ("lbtw", {"alpha": -0.5}),
+    ("mldw", {"beta": 1.0}),
+    ("mldw", {"gamma": -1.0}),
 ]
 CASES += LOSS_CASES
 BAD_OPTIONS += LOSS_BAD_OPTIONS

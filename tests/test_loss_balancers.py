@@ -289,6 +289,14 @@ def test_dwa_waits_for_two_epochs_of_each_task() -> None:
     assert_same(balancer.weigh(a_step([1.0, 1.0])), 2 * torch.tensor([0.5, 3.0]).softmax(0))
 
 
+def test_mldw_gives_no_weight_to_a_loss_that_rises() -> None:
+    balancer = build("mldw", 3)
+    balancer.weigh(a_step([1.0, 1.0, 1.0]))
+    weights = balancer.weigh(a_step([0.5, 0.2, 2.0]))
+    assert weights[1] > weights[0] > weights[2] == 0
+    assert balancer.weigh(a_step([5.0, 5.0, 5.0])).tolist() == [1, 1, 1]
+
+
 def test_uw_so_favours_easy_and_bmtl_hard_tasks() -> None:
     losses = a_step([0.1, 0.2, 0.4, 0.8])
     assert build("uw_so").weigh(losses).diff().lt(0).all()
