@@ -135,6 +135,12 @@ LOSS_CASES = [
         losses=[[2.0, 4.0, NAN], [0.0, -2.0, 7.0]],
         expected=[0.5, 1.5, 1],
     ),
+    # l = 1, L2/L1 = 2 and 4: std/mean = 0.5/1.5 and 1.5/2.5
+    Case(
+        "cov",
+        losses=[[1.0, 1.0, NAN], [2.0, 4.0, 1.0], [1.0, 1.0, 1.0]],
+        expected=[5 / 7, 9 / 7, 1],
+    ),
 ]
 LOSS_BAD_OPTIONS: list[tuple[str, dict[str, Any]]] = [
     ("bmtl", {"temperature": 0.0}),

@@ -297,6 +297,22 @@ def test_mldw_gives_no_weight_to_a_loss_that_rises() -> None:
     assert balancer.weigh(a_step([5.0, 5.0, 5.0])).tolist() == [1, 1, 1]
 
 
+def test_cov_is_the_plain_loop_over_the_whole_past() -> None:
+    history = some_losses(12, 3).numpy()
+    balancer = build("cov", 3)
+    for number, losses in enumerate(history):
+        weights = balancer.weigh(a_step(torch.tensor(losses)))
+        if number < 2:
+            assert weights.tolist() == [1, 1, 1]
+            continue
+        past = history[:number]
+        ratios = np.ones_like(past)
+        for step in range(1, number):
+            ratios[step] = past[step] / past[:step].mean(0)
+        spread = np.sqrt(ratios.var(0) + 1e-8) / ratios.mean(0)
+        assert_same(weights, torch.tensor(3 * spread / spread.sum()))
+
+
 def test_uw_so_favours_easy_and_bmtl_hard_tasks() -> None:
     losses = a_step([0.1, 0.2, 0.4, 0.8])
     assert build("uw_so").weigh(losses).diff().lt(0).all()
