@@ -141,6 +141,22 @@ LOSS_CASES = [
         losses=[[1.0, 1.0, NAN], [2.0, 4.0, 1.0], [1.0, 1.0, 1.0]],
         expected=[5 / 7, 9 / 7, 1],
     ),
+    # slopes ln 2 and ln 4
+    Case(
+        "softadapt",
+        {"form": "original", "beta": 1.0},
+        losses=[[1.0, 1.0], [1 + math.log(2), 1 + math.log(4)]],
+        expected=[2 / 3, 4 / 3],
+    ),
+    # slopes 1 and -3, of sum 4 without signs; exp(beta s) = 4 and 1/64
+    Case(
+        "softadapt",
+        {"form": "normalized", "beta": 4 * math.log(4)},
+        losses=[[1.0, 4.0], [2.0, 1.0]],
+        expected=[2 * 256 / 257, 2 / 257],
+    ),
+    # equal slopes, losses 1 and 3
+    Case("softadapt", losses=[[2.0, 4.0], [1.0, 3.0]], expected=[0.5, 1.5]),
 ]
 LOSS_BAD_OPTIONS: list[tuple[str, dict[str, Any]]] = [
     ("bmtl", {"temperature": 0.0}),
@@ -155,6 +171,8 @@ LOSS_BAD_OPTIONS: list[tuple[str, dict[str, Any]]] = [
     ("lbtw", {"alpha": -0.5}),
     ("mldw", {"beta": 1.0}),
     ("mldw", {"gamma": -1.0}),
+    ("softadapt", {"beta": NAN}),
+    ("softadapt", {"form": "weighted"}),
 ]
 CASES += LOSS_CASES
 BAD_OPTIONS += LOSS_BAD_OPTIONS
