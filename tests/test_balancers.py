@@ -157,6 +157,7 @@ LOSS_CASES = [
     ),
     # equal slopes, losses 1 and 3
     Case("softadapt", losses=[[2.0, 4.0], [1.0, 3.0]], expected=[0.5, 1.5]),
+    Case("stch", losses=[[0.5, NAN, 4.0]], expected=[2, 0, 0.25], sums_to_n=False),
 ]
 LOSS_BAD_OPTIONS: list[tuple[str, dict[str, Any]]] = [
     ("bmtl", {"temperature": 0.0}),
@@ -173,6 +174,8 @@ LOSS_BAD_OPTIONS: list[tuple[str, dict[str, Any]]] = [
     ("mldw", {"gamma": -1.0}),
     ("softadapt", {"beta": NAN}),
     ("softadapt", {"form": "weighted"}),
+    ("stch", {"mu": 0.0}),
+    ("stch", {"warmup": 0}),
 ]
 CASES += LOSS_CASES
 BAD_OPTIONS += LOSS_BAD_OPTIONS

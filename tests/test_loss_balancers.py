@@ -132,6 +132,18 @@ def test_bmtl_is_smooth_tchebycheff_of_torchjd_with_equal_preferences() -> None:
     assert_same(build("bmtl", temperature=0.3).weigh(a_step(losses)), T * slopes(theirs, losses))
 
 
+def test_stch_is_that_of_torchjd_on_losses_relative_to_their_nadir() -> None:
+    ours, theirs = build("stch", mu=0.5, warmup=2), torchjd("STCH")(0.5, weights=torch.ones(T))
+    epochs = some_losses(4)
+    for losses in epochs[:2]:
+        assert_same(ours.weigh(a_step(losses)), 1 / losses)
+        mean_loss(ours, losses)
+    for losses in epochs[2:]:
+        expected = T * slopes(lambda now: theirs((now / epochs[1]).log()), losses)
+        assert_same(ours.weigh(a_step(losses)), expected)
+        mean_loss(ours, losses)
+
+
 # Adam for present tasks
 
 
@@ -311,6 +323,21 @@ def test_cov_is_the_plain_loop_over_the_whole_past() -> None:
             ratios[step] = past[step] / past[:step].mean(0)
         spread = np.sqrt(ratios.var(0) + 1e-8) / ratios.mean(0)
         assert_same(weights, torch.tensor(3 * spread / spread.sum()))
+
+
+@pytest.mark.parametrize("name", ["cov", "dwa", "lbtw", "mldw", "gls", "log_loss", "stch"])
+def test_scale_of_a_task_does_not_matter(name: str) -> None:
+    factors = torch.tensor([1.0, 100.0, 0.1, 7.0], dtype=torch.float64)
+    plain, scaled = build(name), build(name)
+    for number, losses in enumerate(some_losses(8)):
+        weights, other = plain.weigh(a_step(losses)), scaled.weigh(a_step(factors * losses))
+        if number % 2:
+            mean_loss(plain, losses)
+            mean_loss(scaled, factors * losses)
+    pulls, other_pulls = weights * losses, other * losses
+    if name in ("gls", "log_loss", "stch"):
+        other_pulls = other_pulls * factors  # their weights take the factor back
+    torch.testing.assert_close(other_pulls / other_pulls.sum(), pulls / pulls.sum(), rtol=1e-4, atol=1e-6)
 
 
 def test_uw_so_favours_easy_and_bmtl_hard_tasks() -> None:
