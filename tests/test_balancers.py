@@ -158,6 +158,8 @@ LOSS_CASES = [
     # equal slopes, losses 1 and 3
     Case("softadapt", losses=[[2.0, 4.0], [1.0, 3.0]], expected=[0.5, 1.5]),
     Case("stch", losses=[[0.5, NAN, 4.0]], expected=[2, 0, 0.25], sums_to_n=False),
+    # z = 1/2, 1/L as 4 to 1
+    Case("famo", losses=[[1.0, NAN, 4.0]], expected=[1.6, 0, 0.4]),
 ]
 LOSS_BAD_OPTIONS: list[tuple[str, dict[str, Any]]] = [
     ("bmtl", {"temperature": 0.0}),
@@ -176,6 +178,8 @@ LOSS_BAD_OPTIONS: list[tuple[str, dict[str, Any]]] = [
     ("softadapt", {"form": "weighted"}),
     ("stch", {"mu": 0.0}),
     ("stch", {"warmup": 0}),
+    ("famo", {"lr": 0.0}),
+    ("famo", {"gamma": -1.0}),
 ]
 CASES += LOSS_CASES
 BAD_OPTIONS += LOSS_BAD_OPTIONS

@@ -120,6 +120,16 @@ def test_dwa_is_that_of_torchjd() -> None:
     assert expected.std() > 0.01
 
 
+def test_famo_is_that_of_torchjd() -> None:
+    ours, theirs = build("famo", gamma=0.01), torchjd("FAMO")(T, weight_decay=0.01).double()
+    for before, after in zip(some_losses(30), some_losses(30, seed=1), strict=True):
+        expected = T * slopes(theirs, before)
+        assert_same(ours.weigh(a_step(before)), expected)
+        theirs.update(after)
+        ours.look_again(a_step(after))
+    assert ours.logits.std() > 0.05
+
+
 def test_rlw_is_that_of_torchjd_with_the_same_noise() -> None:
     losses = some_losses(1)[0]
     torch.manual_seed(int(np.random.SeedSequence((7, 0)).generate_state(1)[0]))
@@ -359,6 +369,26 @@ def test_random_walk_goes_further_than_noise() -> None:
     for _ in range(100):
         far, near = walk.weigh(a_step(torch.ones(T))), noise.weigh(a_step(torch.ones(T)))
     assert far.std() > 2 * near.std()
+
+
+# FAMO
+
+
+def test_famo_takes_weight_from_the_task_that_fell_most() -> None:
+    balancer = build("famo")
+    for _ in range(20):
+        balancer.weigh(a_step([1.0, 1.0, NAN, 1.0]))
+        balancer.look_again(a_step([0.5, 0.9, NAN, 1.0]))
+    weights = balancer.weigh(a_step([1.0, 1.0, NAN, 1.0]))
+    assert weights[0] < weights[1] < weights[3]
+    assert balancer.logits[2] == 0
+
+
+def test_famo_learns_only_from_tasks_of_both_looks() -> None:
+    balancer = build("famo", 3)
+    balancer.weigh(a_step([1.0, NAN, 1.0]))
+    balancer.look_again(a_step([0.5, 0.5, NAN]))
+    assert balancer.adam.updates.tolist() == [1, 0, 0]
 
 
 # wPCGrad
