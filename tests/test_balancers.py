@@ -160,6 +160,14 @@ LOSS_CASES = [
     Case("stch", losses=[[0.5, NAN, 4.0]], expected=[2, 0, 0.25], sums_to_n=False),
     # z = 1/2, 1/L as 4 to 1
     Case("famo", losses=[[1.0, NAN, 4.0]], expected=[1.6, 0, 0.4]),
+    # scores sum(L) / (4 L) = 17/4 of 1, 1/2, 1/6, 1/8; the best two groups are the first and the rest
+    Case(
+        "go4align",
+        {"groups": 2, "eta": 0.0},
+        losses=[[1.0, 2.0, 6.0, NAN, 8.0]],
+        expected=[17 / 4, 17 / 4 * 19 / 72, 17 / 4 * 19 / 72, 0, 17 / 4 * 19 / 72],
+        sums_to_n=False,
+    ),
 ]
 LOSS_BAD_OPTIONS: list[tuple[str, dict[str, Any]]] = [
     ("bmtl", {"temperature": 0.0}),
@@ -180,6 +188,8 @@ LOSS_BAD_OPTIONS: list[tuple[str, dict[str, Any]]] = [
     ("stch", {"warmup": 0}),
     ("famo", {"lr": 0.0}),
     ("famo", {"gamma": -1.0}),
+    ("go4align", {"groups": 0}),
+    ("go4align", {"eta": -1.0}),
 ]
 CASES += LOSS_CASES
 BAD_OPTIONS += LOSS_BAD_OPTIONS

@@ -1,6 +1,7 @@
 """What balancers that read losses alone, their wrappers and wPCGrad promise beyond the general checks."""
 
 import importlib
+import itertools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -13,6 +14,7 @@ from torch import Tensor
 from screening.balancers import Balancer, Step, balancers, build_balancer
 from screening.balancers._adam import TaskAdam
 from screening.balancers.bmtl import Bmtl
+from screening.balancers.go4align import group_means
 
 NAN = float("nan")
 T = 4
@@ -389,6 +391,42 @@ def test_famo_learns_only_from_tasks_of_both_looks() -> None:
     balancer.weigh(a_step([1.0, NAN, 1.0]))
     balancer.look_again(a_step([0.5, 0.5, NAN]))
     assert balancer.adam.updates.tolist() == [1, 0, 0]
+
+
+# GO4Align
+
+
+def best_split(values: np.ndarray, n_groups: int) -> float:
+    """Least sum of squares over all ways to cut the sorted values into intervals."""
+    values = np.sort(values)
+    cuts = itertools.combinations(range(1, len(values)), n_groups - 1)
+    return min(
+        sum(((part - part.mean()) ** 2).sum() for part in np.split(values, list(places))) for places in cuts
+    )
+
+
+@pytest.mark.parametrize("n_groups", [1, 2, 3, 4, 9])
+def test_groups_are_the_best_of_all(n_groups: int) -> None:
+    for seed in range(5):
+        values = np.random.default_rng(seed).lognormal(size=9)
+        means = group_means(torch.tensor(values), n_groups).numpy()
+        assert ((values - means) ** 2).sum() == pytest.approx(best_split(values, n_groups), abs=1e-12)
+        assert len(np.unique(means.round(9))) == n_groups
+
+
+def test_group_means_agree_with_scikit_learn() -> None:
+    cluster = pytest.importorskip("sklearn.cluster")
+    values = np.random.default_rng(0).normal(size=200)
+    fitted = cluster.KMeans(4, n_init=30, random_state=0).fit(values[:, None])
+    means = group_means(torch.tensor(values), 4).numpy()
+    assert ((values - means) ** 2).sum() <= fitted.inertia_ * (1 + 1e-9)
+
+
+def test_go4align_with_a_group_for_each_task_keeps_the_total_loss() -> None:
+    balancer = build("go4align", groups=T)
+    for losses in some_losses(5):
+        weights = balancer.weigh(a_step(losses)).double()
+        torch.testing.assert_close((weights * losses).sum(), losses.sum(), rtol=1e-5, atol=0)
 
 
 # wPCGrad
