@@ -168,6 +168,20 @@ LOSS_CASES = [
         expected=[17 / 4, 17 / 4 * 19 / 72, 17 / 4 * 19 / 72, 0, 17 / 4 * 19 / 72],
         sums_to_n=False,
     ),
+    # SLAW's 1, 1 and then 1.5, 0.5
+    Case(
+        "cr_mogm",
+        {"of": "slaw", "alpha": 0.75},
+        losses=[[1.0, 1.0], [2.0, 4.0]],
+        expected=[1.125, 0.875],
+    ),
+    Case(
+        "cr_mogm",
+        rows=[[1.0, 0.0], [-0.6, 0.5]],
+        expected=[1.6, 1 + 0.6 / 0.61],
+        sums_to_n=False,
+        is_random=True,
+    ),
 ]
 LOSS_BAD_OPTIONS: list[tuple[str, dict[str, Any]]] = [
     ("bmtl", {"temperature": 0.0}),
@@ -190,6 +204,8 @@ LOSS_BAD_OPTIONS: list[tuple[str, dict[str, Any]]] = [
     ("famo", {"gamma": -1.0}),
     ("go4align", {"groups": 0}),
     ("go4align", {"eta": -1.0}),
+    ("cr_mogm", {"of": 3}),
+    ("cr_mogm", {"alpha": 1.0}),
 ]
 CASES += LOSS_CASES
 BAD_OPTIONS += LOSS_BAD_OPTIONS

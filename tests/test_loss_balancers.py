@@ -11,10 +11,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from screening.balancers import Balancer, Step, balancers, build_balancer
+from screening.balancers import Balancer, Chain, Decision, Step, balancers, build_balancer
 from screening.balancers._adam import TaskAdam
 from screening.balancers.bmtl import Bmtl
 from screening.balancers.go4align import group_means
+from screening.errors import ConfigError
 
 NAN = float("nan")
 T = 4
@@ -154,6 +155,16 @@ def test_stch_is_that_of_torchjd_on_losses_relative_to_their_nadir() -> None:
         expected = T * slopes(lambda now: theirs((now / epochs[1]).log()), losses)
         assert_same(ours.weigh(a_step(losses)), expected)
         mean_loss(ours, losses)
+
+
+def test_cr_mogm_is_that_of_torchjd() -> None:
+    aggregation = pytest.importorskip("torchjd.aggregation")
+    theirs = aggregation.CRMOGMWeighting(aggregation.ConstantWeighting(torch.ones(T)), alpha=0.6)
+    ours = build("cr_mogm", of={"name": "bmtl", "temperature": 0.2}, alpha=0.6)
+    inner = build("bmtl", temperature=0.2)
+    for losses in some_losses(5):
+        theirs.weighting.weights = inner.weigh(a_step(losses))
+        assert_same(ours.weigh(a_step(losses)), theirs(torch.zeros(T, 3)))
 
 
 # Adam for present tasks
@@ -427,6 +438,48 @@ def test_go4align_with_a_group_for_each_task_keeps_the_total_loss() -> None:
     for losses in some_losses(5):
         weights = balancer.weigh(a_step(losses)).double()
         torch.testing.assert_close((weights * losses).sum(), losses.sum(), rtol=1e-5, atol=0)
+
+
+# CR-MOGM
+
+
+class Directed(Balancer):
+    def decide_present(self, step: Step) -> Decision:
+        weights = torch.ones_like(step.losses)
+        return Decision(weights, weights, torch.ones(3))
+
+
+def test_cr_mogm_takes_over_what_the_other_needs() -> None:
+    balancer = build("cr_mogm", of="pcgrad")
+    assert (balancer.needs, balancer.weighs_heads, balancer.second_look) == ("gram", False, False)
+    assert build("cr_mogm", of="famo").second_look
+    chained = build("cr_mogm", of=["slaw", "pcgrad"])
+    assert isinstance(chained.of, Chain)
+    decision = chained.decide(a_step(some_losses(1)[0], torch.eye(T)))
+    assert decision.weights.tolist() == decision.head_weights.tolist() == [1] * T
+
+
+def test_cr_mogm_shows_famo_the_second_look_and_slaw_nothing() -> None:
+    balancer = build("cr_mogm", of="famo")
+    balancer.weigh(a_step([1.0, 1.0, 1.0, 1.0]))
+    balancer.look_again(a_step([0.5, 1.0, 1.0, 1.0]))
+    assert balancer.of.logits[0] < 0
+
+
+def test_cr_mogm_leaves_heads_their_own_gradient_under_pcgrad() -> None:
+    rows = torch.randn(T, 3, generator=torch.Generator().manual_seed(0))
+    balancer = build("cr_mogm", of="pcgrad")
+    for losses in some_losses(3):
+        assert balancer.decide(a_step(losses, rows)).head_weights.tolist() == [1] * T
+
+
+def test_cr_mogm_refuses_a_balancer_without_weights() -> None:
+    balancer = build("cr_mogm", of="equal")
+    balancer.of = Directed(names(T))
+    with pytest.raises(ConfigError, match="direction"):
+        balancer.weigh(a_step(some_losses(1)[0]))
+    with pytest.raises(ConfigError, match="Did you mean 'pcgrad'"):
+        build("cr_mogm", of="pcgard")
 
 
 # wPCGrad
