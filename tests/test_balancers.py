@@ -182,6 +182,26 @@ LOSS_CASES = [
         sums_to_n=False,
         is_random=True,
     ),
+    # all protection to the task with the larger loss, the second: the first gives way to it
+    *(
+        Case(
+            "wpcgrad",
+            {"reading": reading, "priority": {"name": "bmtl", "temperature": 1e-3}},
+            rows=[[1.0, 0.0], [-0.6, 0.5]],
+            expected=[1, 1 + 0.6 / 0.61],
+            sums_to_n=False,
+            is_random=True,
+        )
+        for reading in ("priority_order", "anchor", "pairwise")
+    ),
+    Case(
+        "wpcgrad",
+        {"priority": "losses", "gamma": 0.5},
+        rows=[[1.0, 0.0], [0.6, 0.5]],
+        expected=[1, 1],
+        sums_to_n=False,
+        is_random=True,
+    ),
 ]
 LOSS_BAD_OPTIONS: list[tuple[str, dict[str, Any]]] = [
     ("bmtl", {"temperature": 0.0}),
@@ -206,6 +226,12 @@ LOSS_BAD_OPTIONS: list[tuple[str, dict[str, Any]]] = [
     ("go4align", {"eta": -1.0}),
     ("cr_mogm", {"of": 3}),
     ("cr_mogm", {"alpha": 1.0}),
+    ("wpcgrad", {"reading": "both"}),
+    ("wpcgrad", {"priority": "pcgrad"}),
+    ("wpcgrad", {"gamma": -1.0}),
+    ("wpcgrad", {"priorities": {"assay 7": 1.0}}),
+    ("wpcgrad", {"priorities": {"assay 1": -1.0}}),
+    ("wpcgrad", {"floor": 2.0}),
 ]
 CASES += LOSS_CASES
 BAD_OPTIONS += LOSS_BAD_OPTIONS

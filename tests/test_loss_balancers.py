@@ -15,6 +15,8 @@ from screening.balancers import Balancer, Chain, Decision, Step, balancers, buil
 from screening.balancers._adam import TaskAdam
 from screening.balancers.bmtl import Bmtl
 from screening.balancers.go4align import group_means
+from screening.balancers.pcgrad import project_conflicts
+from screening.balancers.wpcgrad import give_way
 from screening.errors import ConfigError
 
 NAN = float("nan")
@@ -483,6 +485,166 @@ def test_cr_mogm_refuses_a_balancer_without_weights() -> None:
 
 
 # wPCGrad
+
+EXAMPLE = torch.tensor([[1.0, 0.0], [-0.6, 0.5]], dtype=torch.float64)
+
+
+def everybody(n_tasks: int) -> Tensor:
+    return torch.ones(n_tasks, n_tasks, dtype=torch.bool).fill_diagonal_(False)
+
+
+def random_rows(n_tasks: int, width: int, seed: int = 0) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(n_tasks, width, generator=generator, dtype=torch.float64)
+
+
+def explicit(rows: Tensor, gives_way: Tensor, order: list[int]) -> Tensor:
+    """The projected gradients, one gradient after the other."""
+    projected = rows.clone()
+    for i in range(len(rows)):
+        for j in order:
+            product = projected[i] @ rows[j]
+            if gives_way[i, j] and product < 0:
+                projected[i] -= product / (rows[j] @ rows[j]) * rows[j]
+    return projected
+
+
+@pytest.mark.parametrize(("n_tasks", "width"), [(2, 2), (7, 3), (40, 7), (90, 200)])
+def test_give_way_is_the_loop_over_explicit_gradients(n_tasks: int, width: int) -> None:
+    rows = random_rows(n_tasks, width)
+    generator = torch.Generator().manual_seed(1)
+    gives_way = (torch.rand(n_tasks, n_tasks, generator=generator) < 0.6) & everybody(n_tasks)
+    order = torch.randperm(n_tasks, generator=generator)
+    projected = give_way(rows @ rows.T, gives_way, order) @ rows
+    torch.testing.assert_close(projected, explicit(rows, gives_way, order.tolist()), rtol=1e-6, atol=1e-9)
+
+
+def test_where_everybody_gives_way_it_is_pcgrad() -> None:
+    rows = random_rows(50, 9)
+    order = torch.randperm(50, generator=torch.Generator().manual_seed(3))
+    others = torch.stack([order[order != task] for task in range(50)])
+    torch.testing.assert_close(
+        give_way(rows @ rows.T, everybody(50), order), project_conflicts(rows @ rows.T, others)
+    )
+
+
+def test_example_of_pcgrad() -> None:
+    update = give_way(EXAMPLE @ EXAMPLE.T, everybody(2), torch.tensor([0, 1])).sum(0) @ EXAMPLE
+    torch.testing.assert_close(update, torch.tensor([0.4098, 0.9918]).double(), rtol=0, atol=1e-4)
+
+
+def test_expectation_with_two_tasks_is_the_sum_over_both_anchors() -> None:
+    shares = torch.tensor([0.3, 0.7], dtype=torch.float64)
+    gram = EXAMPLE @ EXAMPLE.T
+    updates = torch.stack(
+        [give_way(gram, everybody(2), torch.tensor([anchor])).sum(0) @ EXAMPLE for anchor in (0, 1)]
+    )
+    formula = EXAMPLE.sum(0) - ((shares * gram[0, 1] / gram.diagonal())[:, None] * EXAMPLE).sum(0)
+    torch.testing.assert_close(shares @ updates, formula)
+    torch.testing.assert_close(formula, torch.tensor([0.1669, 0.8443]).double(), rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("reading", ["anchor", "pairwise", "priority_order"])
+def test_two_tasks_have_that_expectation_in_every_reading(reading: str) -> None:
+    balancer = build("wpcgrad", 2, reading=reading, priorities={"assay 0": 3.0, "assay 1": 7.0})
+    step = a_step([1.0, 1.0], EXAMPLE)
+    weights = torch.stack([balancer.weigh(step) for _ in range(3000)]).double()
+    updates = weights @ EXAMPLE
+    error = updates.std(0) / 3000**0.5
+    assert ((updates.mean(0) - torch.tensor([0.1669, 0.8443])).abs() < 5 * error + 1e-4).all()
+    assert (updates.mean(0) - torch.tensor([0.4098, 0.9918])).abs().max() > 0.1  # PCGrad
+
+
+@pytest.mark.parametrize("reading", ["anchor", "pairwise", "priority_order"])
+def test_without_conflict_the_update_is_the_plain_sum(reading: str) -> None:
+    rows = random_rows(T, 6).abs()
+    balancer = build("wpcgrad", reading=reading, priorities={"assay 2": 5.0})
+    for _ in range(5):
+        assert balancer.weigh(a_step(torch.ones(T), rows)).tolist() == [1] * T
+
+
+@pytest.mark.parametrize("reading", ["anchor", "priority_order"])
+def test_fully_protected_task_is_not_opposed(reading: str) -> None:
+    only = {name: float(name == "assay 5") for name in names(12)}
+    for seed in range(20):
+        rows = random_rows(12, 4, seed)
+        balancer = build("wpcgrad", 12, reading=reading, priorities=only, seed=seed)
+        update = balancer.weigh(a_step(torch.ones(12), rows)).double() @ rows
+        assert update @ rows[5] >= (rows[5] @ rows[5]) * (1 - 1e-5)
+
+
+def test_first_of_the_order_is_drawn_by_its_share_and_never_altered() -> None:
+    balancer = build("wpcgrad", 3, priorities={"assay 0": 1.0, "assay 1": 2.0, "assay 2": 5.0})
+    shares = balancer.protection(a_step(torch.ones(3)).take(torch.arange(3)))
+    torch.testing.assert_close(shares, torch.tensor([0.125, 0.25, 0.625]).double())
+    first = torch.zeros(3)
+    for _ in range(2000):
+        gives_way, order = balancer._draw(shares, balancer.generator(torch.device("cpu")))
+        assert not gives_way[order[-1]].any()
+        assert gives_way[order[0]].sum() == 2
+        first[order[-1]] += 1
+    assert ((first / 2000 - shares).abs() < 5 * (shares * (1 - shares) / 2000).sqrt()).all()
+
+
+def test_pairs_have_one_side_that_gives_way() -> None:
+    balancer = build("wpcgrad", 6, reading="pairwise")
+    gives_way, order = balancer._draw(torch.rand(6).double(), balancer.generator(torch.device("cpu")))
+    assert torch.equal(gives_way ^ gives_way.T, everybody(6))
+    assert sorted(order.tolist()) == list(range(6))
+
+
+def protection(balancer: Any, losses: list[float]) -> list[float]:
+    step = a_step(losses)
+    return balancer.protection(step.take(step.present.nonzero().squeeze(1))).tolist()
+
+
+def test_protection_follows_the_losses_of_the_last_epoch() -> None:
+    balancer = build("wpcgrad", 3, priority="losses", gamma=2.0)
+    assert protection(balancer, [9.0, 1.0, 1.0]) == pytest.approx([1 / 3] * 3)
+    mean_loss(balancer, torch.tensor([1.0, 3.0, NAN]))
+    assert protection(balancer, [9.0, 1.0, 1.0]) == pytest.approx([1 / 14, 9 / 14, 4 / 14])
+    assert protection(balancer, [9.0, 1.0, NAN]) == pytest.approx([0.1, 0.9])
+    mean_loss(balancer, torch.tensor([0.0, 0.0, NAN]))
+    assert protection(balancer, [9.0, 1.0, 1.0]) == pytest.approx([1 / 3] * 3)
+
+
+def test_protection_follows_any_balancer_that_reads_losses() -> None:
+    balancer, slaw = build("wpcgrad", priority="slaw"), build("slaw")
+    rows = random_rows(T, 3)
+    for losses in some_losses(5):
+        expected = slaw.weigh(a_step(losses)) / T
+        balancer.weigh(a_step(losses, rows))
+    assert_same(balancer.guide.weigh(a_step(losses)), slaw.weigh(a_step(losses)))
+    assert expected.std() > 0.01
+    with pytest.raises(ConfigError, match="needs gradients"):
+        build("wpcgrad", priority=["slaw", "pcgrad"])
+    assert build("wpcgrad", priority="famo").second_look
+
+
+def test_priorities_multiply_and_the_floor_reaches_everybody() -> None:
+    balancer = build("wpcgrad", 2, priority={"name": "bmtl", "temperature": 1.0}, priorities={"assay 0": 3.0})
+    assert protection(balancer, [math.log(2), 0.0]) == pytest.approx([6 / 7, 1 / 7])
+    balancer = build("wpcgrad", 2, priorities={"assay 0": 0.0}, floor=0.5)
+    assert protection(balancer, [1.0, 1.0]) == pytest.approx([0.25, 0.75])
+    nobody = build("wpcgrad", 2, priorities={"assay 0": 0.0, "assay 1": 0.0})
+    assert protection(nobody, [1.0, 1.0]) == pytest.approx([0.5, 0.5])
+
+
+def test_unknown_assay_in_priorities_is_suggested() -> None:
+    with pytest.raises(ConfigError, match="Did you mean 'NR-AhR'"):
+        build_balancer({"name": "wpcgrad", "priorities": {"NR-AHR": 3}}, ["NR-AhR", "SR-p53"])
+
+
+@pytest.mark.parametrize("name", LOSS_BASED)
+def test_every_loss_based_balancer_can_guide_wpcgrad_and_be_smoothed(name: str) -> None:
+    rows = random_rows(T, 3)
+    for wrapper in ({"name": "wpcgrad", "priority": name}, {"name": "cr_mogm", "of": name}):
+        balancer = build_balancer(wrapper, names(T))
+        for losses in some_losses(4):
+            assert balancer.weigh(a_step(losses, rows)).isfinite().all()
+            if balancer.second_look:
+                balancer.look_again(a_step(0.9 * losses, rows))
+            mean_loss(balancer, losses)
 
 
 def test_private_files_register_nothing() -> None:
