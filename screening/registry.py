@@ -67,7 +67,7 @@ class Registry(Generic[Item]):
                     f"{self.family} '{name}' has no option '{option}'. {did_you_mean(option, known)}"
                 )
 
-    def build(self, name: str, *arguments: Any, **options: Any) -> Any:
+    def build(self, name: str, /, *arguments: Any, **options: Any) -> Any:
         """Call the item with positional `arguments` from the program and `options` from the user.
 
         Options are converted to the annotated type of the parameter ("4" becomes 4), so a config
@@ -87,7 +87,7 @@ class Registry(Generic[Item]):
 
 
 def _converted(item: Callable[..., Any], options: dict[str, Any]) -> dict[str, Any]:
-    hints = get_type_hints(item.__init__ if inspect.isclass(item) else item)
+    hints = get_type_hints(item.__init__ if inspect.isclass(item) else item, include_extras=True)
     converted = {}
     for option, value in options.items():
         adapter = TypeAdapter(hints.get(option, Any))
