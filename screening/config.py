@@ -1,0 +1,250 @@
+"""One experiment as one YAML file: its sections, their defaults and the checks on them.
+
+A component's own options (depth of an encoder, beta of a balancer) are not declared here: they are
+the keyword-only arguments of its constructor and are checked by its registry.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from yaml import YAMLError
+
+from .errors import ConfigError
+from .registry import did_you_mean
+
+Positive = Annotated[int, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+
+class Section(BaseModel):
+    """A part of the config; unknown keys are errors, values cannot be changed afterwards."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Component(BaseModel):
+    """A member of a registered family: its name, and its options as further keys."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    name: str
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The further keys, for `Registry.build`."""
+        return dict(self.model_extra or {})
+
+
+def _by_name(value: Any) -> Any:
+    """A bare name stands for a component without options."""
+    return {"name": value} if isinstance(value, str) else value
+
+
+def _as_chain(value: Any) -> Any:
+    return [_by_name(part) for part in value] if isinstance(value, list | tuple) else [_by_name(value)]
+
+
+AComponent = Annotated[Component, BeforeValidator(_by_name)]
+AChain = Annotated[tuple[Component, ...], BeforeValidator(_as_chain), Field(min_length=1)]
+
+
+class Data(Section):
+    """Where the assay table is and how to read it."""
+
+    source: str
+    """Name in the catalogue (`screening data list`) or path of a CSV, TSV, Parquet or SDF file."""
+    smiles: str | None = None
+    """Column of the structures; found by its name if not given."""
+    id: str | None = None
+    """Column of the identifiers; found by its name if not given."""
+    tasks: tuple[str, ...] | None = None
+    """Columns that are assays; all columns of 0, 1 and empty if not given."""
+    labels: dict[str, Literal[0, 1] | None] = {}
+    """What other texts mean, such as {active: 1, inactive: 0, NA: null}; null = not measured."""
+    standardize: Literal["none", "cleanup", "fragment", "neutral"] = "none"
+    """Preparation of structures, in training and in scoring alike."""
+    duplicates: Literal["error", "keep", "merge"] = "merge"
+    """Rows with the same structure; merging leaves contradicting labels empty."""
+
+
+class Features(Section):
+    """What the encoder sees of a molecule."""
+
+    graph: str | None = "atom_codes"
+    """Featurizer of atoms and bonds; null for none."""
+    vectors: tuple[str, ...] = ()
+    """Featurizers that give one vector per molecule, such as ecfp_counts."""
+
+
+class Heads(Section):
+    """One output per task on top of the shared representation."""
+
+    hidden: Annotated[int, Field(ge=0)] = 0
+    """Width of a private hidden layer per task; 0 = linear heads."""
+    dropout: Share = 0.0
+
+
+class Model(Section):
+    """Shared encoder and task heads."""
+
+    encoder: AComponent = Component(name="gine")
+    heads: Heads = Heads()
+
+
+class Loss(Section):
+    """Cross-entropy of each task over its measured molecules."""
+
+    positive_weight: Literal["none", "balanced"] = "none"
+    """`balanced` weighs actives by inactives / actives of the assay in the training part."""
+    cap: Annotated[float, Field(ge=1)] = 20.0
+    """Largest weight of an active."""
+
+
+class Gradients(Section):
+    """Where gradient-based balancers compare the tasks."""
+
+    at: str = "features"
+    """`features` = at the shared representation."""
+
+
+class Train(Section):
+    """The training loop."""
+
+    epochs: Positive = 30
+    batch_size: Positive = 128
+    lr: Annotated[float, Field(gt=0)] = 1e-3
+    """Highest learning rate, reached after the warm-up."""
+    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    warmup: Annotated[float, Field(ge=0, le=1)] = 0.1
+    """Share of all steps in which the learning rate rises; it then falls as a cosine."""
+    clip: Annotated[float, Field(gt=0)] | None = 1.0
+    """Largest norm of the gradient; null = no clipping."""
+    average: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Decay per step of a running mean of the weights that is evaluated and saved; 0 = none."""
+    patience: Positive | None = 10
+    """Stop after so many epochs without a better macro mean validation ROC-AUC; null = never."""
+    device: str = "auto"
+    """`auto` = CUDA where there is one, else the CPU."""
+    bf16: bool | Literal["auto"] = "auto"
+    """bfloat16 autocast; `auto` = on CUDA only."""
+    workers: Annotated[int, Field(ge=0)] | None = None
+    """Processes that featurise; null = chosen from the machine."""
+
+
+class Config(Section):
+    """One experiment; `seed` decides split, initial weights, order and dropout."""
+
+    name: str
+    data: Data
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    runs: str = "runs"
+    """Folder in which the run folder `<runs>/<name>` is made."""
+    split: AComponent = Component(name="scaffold")
+    features: Features = Features()
+    model: Model = Model()
+    loss: Loss = Loss()
+    balancer: AChain = (Component(name="equal"),)
+    gradients: Gradients = Gradients()
+    train: Train = Train()
+
+    @field_validator("name")
+    @classmethod
+    def _is_a_folder_name(cls, name: str) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+            raise ValueError("a run's name has letters, digits, '.', '_' and '-' only")
+        return name
+
+    @property
+    def folder(self) -> Path:
+        """The run folder."""
+        return Path(self.runs) / self.name
+
+
+def load_config(path: str | Path, overrides: Iterable[str] = ()) -> Config:
+    """Read a YAML file, apply `key.sub=value` overrides (they win) and check all of it.
+
+    Raises
+    ------
+    ConfigError : file missing or not YAML, unknown key, wrong type or range.
+    """
+    path = Path(path)
+    if not path.is_file():
+        near = sorted(str(p) for p in path.parent.glob("*.yaml")) if path.parent.is_dir() else []
+        raise ConfigError(f"There is no config file {path}. {did_you_mean(str(path), near)}")
+    try:
+        values = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
+    except (OmegaConfBaseException, YAMLError, OSError, ValueError) as problem:
+        raise ConfigError(f"{path} is not a config in YAML: {problem}") from problem
+    if isinstance(values, dict):
+        parsed = [_parse_override(text) for text in overrides]
+        for keys, value in sorted(parsed, key=lambda item: item[0][-1] != "name"):
+            _set(values, keys, value)
+    return check_config(values, where=str(path))
+
+
+def check_config(values: Any, where: str = "config") -> Config:
+    """The checked config of a plain dictionary; ConfigError names the key and what was expected."""
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"{where}: expected sections such as 'data:' and 'model:', found {values!r}.")
+    try:
+        return Config.model_validate(values)
+    except ValidationError as problem:
+        lines = [_explain(error) for error in problem.errors()]
+        raise ConfigError(f"{where}: " + "\n".join(dict.fromkeys(lines))) from problem
+
+
+def to_yaml(config: Config) -> str:
+    """The whole config, defaults included, as YAML that `load_config` reads back equal."""
+    return OmegaConf.to_yaml(OmegaConf.create(config.model_dump(mode="json")))
+
+
+def _parse_override(text: str) -> tuple[list[str], Any]:
+    key, equals, value = text.partition("=")
+    if not equals or not re.fullmatch(r"\w+(\.[\w-]+)*", key):
+        raise ConfigError(f"'{text}' is not an override: expected key=value, such as train.epochs=5.")
+    try:
+        tree = OmegaConf.to_container(OmegaConf.from_dotlist([f"value={value}"]))
+        return key.split("."), tree["value"]
+    except (OmegaConfBaseException, YAMLError) as problem:
+        raise ConfigError(f"The value of '{text}' cannot be read: {problem}") from problem
+
+
+def _set(values: dict[str, Any], keys: list[str], value: Any) -> None:
+    """Put `value` at `keys`; a new name for a component drops the options of the old one."""
+    for key in keys[:-1]:
+        inner = values.get(key)
+        if isinstance(inner, str):
+            inner = {"name": inner}
+        elif isinstance(inner, list) and keys[-1] != "name":
+            raise ConfigError(f"'{key}' is a chain here: give it whole, as {key}=[slaw,pcgrad].")
+        values[key] = inner = dict(inner) if isinstance(inner, dict) else {}
+        values = inner
+    if keys[-1] == "name" and len(keys) > 1 and values.get("name") != value:
+        values.clear()
+    values[keys[-1]] = value
+
+
+def _explain(error: Any) -> str:
+    place = [str(part) for part in error["loc"]]
+    if error["type"] == "extra_forbidden":
+        known = _keys_at(place[:-1])
+        inside = f" in section '{'.'.join(place[:-1])}'" if place[:-1] else ""
+        return f"unknown key '{place[-1]}'{inside}. {did_you_mean(place[-1], known)}"
+    if error["type"] == "missing":
+        return f"'{'.'.join(place)}' is missing."
+    return f"'{'.'.join(place)}' is {error['input']!r}: {error['msg']}."
+
+
+def _keys_at(place: list[str]) -> list[str]:
+    """Keys of the section at that place."""
+    section: type[BaseModel] = Config
+    for part in place:
+        found = section.model_fields[part].annotation if part in section.model_fields else None
+        if not (isinstance(found, type) and issubclass(found, BaseModel)):
+            return []
+        section = found
+    return list(section.model_fields)
