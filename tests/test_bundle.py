@@ -1,0 +1,138 @@
+"""The bundle: what is saved scores the same, what is damaged or hostile is refused."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+import small
+import torch
+
+from screening.bundle import SUMS, Bundle
+from screening.config import Model
+from screening.errors import BundleError
+from screening.graphs import FeatureSet
+from screening.model import ScreeningModel, inputs_of
+
+FEATURES = FeatureSet("atom_codes", ("ecfp_counts",))
+
+
+def make(encoder: dict | None = None) -> Bundle:
+    torch.manual_seed(0)
+    settings = Model.model_validate({"encoder": encoder or {"name": "gine", "depth": 2, "width": 16}})
+    store = small.store()
+    model = ScreeningModel(settings, inputs_of(store), 4)
+    model.encoder.fit(store, torch.arange(50))
+    return Bundle(model, settings, inputs_of(store), store.features, tuple(small.PATTERNS), {"name": "small"})
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    make().save(tmp_path / "bundle")
+    return tmp_path / "bundle"
+
+
+def resign(folder: Path) -> None:
+    """Make the checksums right again, as somebody who tampers would."""
+    names = ("bundle.json", "model.safetensors")
+    sums = [f"{hashlib.sha256((folder / name).read_bytes()).hexdigest()}  {name}\n" for name in names]
+    (folder / SUMS).write_text("".join(sums))
+
+
+@pytest.mark.parametrize(
+    "encoder",
+    [
+        {"name": "gine", "depth": 2, "width": 16, "virtual_node": True},
+        {"name": "dmpnn", "width": 16},
+        {"name": "fingerprint", "widths": [16, 8]},
+        {"name": "hybrid", "width": 16, "hidden": 16},
+    ],
+)
+def test_a_loaded_bundle_scores_the_same(tmp_path: Path, encoder: dict) -> None:
+    bundle = make(encoder)
+    bundle.save(tmp_path / "bundle")
+    loaded = Bundle.load(tmp_path / "bundle")
+    rows = torch.arange(40)
+    assert torch.equal(loaded.model.predict(small.store(), rows), bundle.model.predict(small.store(), rows))
+    assert (loaded.tasks, loaded.features, loaded.inputs) == (bundle.tasks, bundle.features, bundle.inputs)
+
+
+def test_saving_twice_gives_the_same_bytes(tmp_path: Path) -> None:
+    make().save(tmp_path / "first")
+    make().save(tmp_path / "second")
+    for path in (tmp_path / "first").iterdir():
+        assert path.read_bytes() == (tmp_path / "second" / path.name).read_bytes(), path.name
+
+
+def test_saving_replaces_an_older_bundle_as_a_whole(folder: Path) -> None:
+    (folder / "stray").write_text("x")
+    make({"name": "dmpnn", "width": 8}).save(folder)
+    assert Bundle.load(folder).settings.encoder.name == "dmpnn"
+    assert sorted(path.name for path in folder.iterdir()) == [SUMS, "bundle.json", "model.safetensors"]
+    assert list(folder.parent.iterdir()) == [folder]
+
+
+def test_the_bundle_of_a_run_folder_is_found(folder: Path) -> None:
+    assert Bundle.load(folder.parent).tasks == tuple(small.PATTERNS)
+
+
+@pytest.mark.parametrize("name", ["bundle.json", "model.safetensors", SUMS])
+def test_every_changed_byte_is_noticed(folder: Path, name: str) -> None:
+    content = bytearray((folder / name).read_bytes())
+    for place in range(0, len(content), max(1, len(content) // 25)):
+        changed = content.copy()
+        changed[place] ^= 1
+        (folder / name).write_bytes(changed)
+        with pytest.raises(BundleError):
+            Bundle.load(folder)
+
+
+@pytest.mark.parametrize("name", ["bundle.json", "model.safetensors", SUMS])
+def test_a_missing_file_is_named(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    with pytest.raises(BundleError, match=name.replace("bundle.json", r"bundle\.json|trained model")):
+        Bundle.load(folder)
+
+
+def test_a_link_out_of_the_folder_is_refused(folder: Path, tmp_path: Path) -> None:
+    (folder / "model.safetensors").rename(tmp_path / "elsewhere")
+    (folder / "model.safetensors").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(BundleError, match="missing"):
+        Bundle.load(folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"format": 99}, "format 99"),
+        ({"tasks": ["one"]}, "not a complete bundle"),
+        ({"tasks": None}, "not a complete bundle"),
+        ({"model": {"encoder": {"name": "unheard_of"}}}, "unheard_of"),
+        ({"features": {}}, "not a complete bundle"),
+    ],
+)
+def test_a_description_that_does_not_fit_is_refused(folder: Path, change: dict, message: str) -> None:
+    path = folder / "bundle.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    resign(folder)
+    with pytest.raises(BundleError, match=message):
+        Bundle.load(folder)
+
+
+def test_weights_that_are_not_finite_are_refused(tmp_path: Path) -> None:
+    bundle = make()
+    with torch.no_grad():
+        bundle.model.heads.bias[0] = torch.inf
+    bundle.save(tmp_path / "bundle")
+    with pytest.raises(BundleError, match="not finite"):
+        Bundle.load(tmp_path / "bundle")
+
+
+def test_no_bundle_says_where_one_was_expected(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="screening train"):
+        Bundle.load(tmp_path / "nothing")
+
+
+def test_nothing_in_a_bundle_is_a_pickle(folder: Path) -> None:
+    for path in folder.iterdir():
+        assert not path.read_bytes().startswith((b"\x80", b"PK")), path.name
