@@ -1,0 +1,358 @@
+"""The training loop: plain steps, early stopping on the macro mean over assays, exact resume.
+
+Every epoch seeds its own order and dropout from (seed, epoch), so a run that goes on from the
+checkpoint of an epoch takes the same steps as one that was never stopped.
+"""
+
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from . import distributed
+from .balancers import Balancer, balancers, build_balancer
+from .config import Config
+from .errors import ConfigError, ScreeningError
+from .gradients import Gradients
+from .graphs import GraphStore
+from .losses import positive_weights
+from .metrics import roc_auc
+from .model import ScreeningModel
+from .progress import progress
+from .ranking import rank
+
+
+class Examples(NamedTuple):
+    """Molecules of one split part."""
+
+    store: GraphStore
+    labels: Tensor
+    """[n, T] float32 of all molecules of the store, NaN = not measured."""
+    rows: Tensor
+    """int64, the molecules of this part."""
+
+
+class Epoch(NamedTuple):
+    """What happened in one epoch."""
+
+    number: int
+    """From 0."""
+    loss: Tensor
+    """[T] mean training loss over the labels seen, nats; NaN without labels."""
+    weight: Tensor
+    """[T] mean weight over the steps in which the task had labels; NaN if it never had."""
+    valid_roc_auc: Tensor
+    """[T]; NaN where the validation part does not have both classes."""
+    lr: float
+    """Learning rate of the last step."""
+    seconds: float
+    """Wall time, not part of the result."""
+    is_best: bool
+
+    @property
+    def macro_roc_auc(self) -> float:
+        """Mean over the assays that have one; NaN if none has."""
+        return _mean(self.valid_roc_auc)
+
+    def __str__(self) -> str:
+        best = "  best" if self.is_best else ""
+        return (
+            f"epoch {self.number + 1:>3}  loss {_mean(self.loss):.4f}  "
+            f"valid ROC-AUC {self.macro_roc_auc:.4f}  lr {self.lr:.1e}  {self.seconds:.1f} s{best}"
+        )
+
+
+class History(list[Epoch]):
+    """All epochs of a run."""
+
+    @property
+    def best_epoch(self) -> int:
+        """Number of the epoch whose weights were kept, from 0."""
+        return max((epoch.number for epoch in self if epoch.is_best), default=len(self) - 1)
+
+    def per_task(self, tasks: tuple[str, ...]) -> pd.DataFrame:
+        """One row per epoch and assay: loss, weight, validation ROC-AUC."""
+        frames = [
+            pd.DataFrame(
+                {
+                    "epoch": epoch.number,
+                    "assay": tasks,
+                    "loss": epoch.loss.numpy(),
+                    "weight": epoch.weight.numpy(),
+                    "valid_roc_auc": epoch.valid_roc_auc.numpy(),
+                }
+            )
+            for epoch in self
+        ]
+        return pd.concat(frames, ignore_index=True)
+
+    def per_epoch(self) -> pd.DataFrame:
+        """One row per epoch: macro means, learning rate, whether it was the best so far."""
+        return pd.DataFrame(
+            {
+                "epoch": [epoch.number for epoch in self],
+                "loss": [_mean(epoch.loss) for epoch in self],
+                "valid_macro_roc_auc": [epoch.macro_roc_auc for epoch in self],
+                "lr": [epoch.lr for epoch in self],
+                "is_best": [epoch.is_best for epoch in self],
+            }
+        )
+
+
+class Trainer:
+    """Fits a model; owns the optimiser, the balancer and the running mean of the weights."""
+
+    def __init__(
+        self,
+        config: Config,
+        model: ScreeningModel,
+        labels: Tensor,
+        tasks: tuple[str, ...],
+        train_rows: Tensor,
+    ) -> None:
+        self.settings = config.train
+        self.seed = config.seed
+        self.tasks = tasks
+        self.device = _device(self.settings.device)
+        self.autocast = self.settings.bf16 is True or (
+            self.settings.bf16 == "auto" and self.device.type == "cuda"
+        )
+        self.model = model.to(self.device)
+        loss = config.loss
+        weight = positive_weights(labels[train_rows], how=loss.positive_weight, cap=loss.cap)
+        self.positive_weight = None if weight is None else weight.to(self.device)
+        self.balancer = _balancer(config, tasks).to(self.device)
+        self.gradients = Gradients(self.model.heads, self.balancer, at=config.gradients.at)
+        self.optimizer = torch.optim.AdamW(
+            _decay_matrices_only(self.model, self.settings.weight_decay), lr=self.settings.lr, fused=True
+        )
+        self.average = (
+            AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(self.settings.average))
+            if self.settings.average
+            else None
+        )
+        self.history = History()
+        self._best: dict[str, Tensor] = {}
+
+    @property
+    def judged(self) -> ScreeningModel:
+        """The model that is evaluated and kept: the running mean where there is one."""
+        return cast(ScreeningModel, self.average.module) if self.average is not None else self.model
+
+    def fit(
+        self,
+        train: Examples,
+        valid: Examples,
+        *,
+        checkpoint: Path | None = None,
+        resume: bool = False,
+        on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+    ) -> History:
+        """Train until the last epoch or until patience ends; leaves the best weights in `model`.
+
+        Parameters
+        ----------
+        checkpoint : written after every epoch under a temporary name, then renamed.
+        resume : go on from `checkpoint` where it exists.
+
+        Raises
+        ------
+        ScreeningError : a loss is not finite; says epoch, step and assays.
+        """
+        if resume and checkpoint is not None and checkpoint.exists():
+            self._restore(checkpoint)
+        while len(self.history) < self.settings.epochs and not self._is_over():
+            epoch = self._epoch(train, valid)
+            self.history.append(epoch)
+            if checkpoint is not None and distributed.is_main():
+                self._save(checkpoint)
+            on_epoch(epoch)
+        self.model.load_state_dict(self._best)
+        return self.history
+
+    def _epoch(self, train: Examples, valid: Examples) -> Epoch:
+        started = time.perf_counter()
+        number = len(self.history)
+        torch.manual_seed(_mixed(self.seed, number))
+        order = train.rows[torch.randperm(len(train.rows))]
+        batches = order.split(self.settings.batch_size)
+        tally = _Tally(len(self.tasks), self.device)
+        self.model.train()
+        lr = 0.0
+        with progress(f"epoch {number + 1}", len(batches)) as advance:
+            for index, rows in enumerate(batches):
+                step = number * len(batches) + index
+                lr = self._set_lr(step, self.settings.epochs * len(batches))
+                self._step(train, rows, number, step, tally)
+                advance()
+        losses = tally.loss()
+        self.balancer.end_epoch(losses.nan_to_num(0.0), losses.isfinite())
+        scores = self.judged.predict(valid.store, valid.rows).numpy()
+        measured = roc_auc(rank(valid.labels[valid.rows].numpy(), scores, self.tasks))
+        epoch = Epoch(
+            number,
+            losses.cpu(),
+            tally.weight().cpu(),
+            torch.from_numpy(np.asarray(measured, np.float32)),
+            lr,
+            time.perf_counter() - started,
+            False,
+        )
+        return self._judge(epoch)
+
+    def _step(self, train: Examples, rows: Tensor, epoch: int, step: int, tally: "_Tally") -> None:
+        mine = rows[distributed.rank() :: distributed.world_size()]
+        batch = train.store.batch(mine).to(self.device)
+        labels = train.labels[mine].to(self.device)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.autocast):
+            features = self.model.encoder(batch)
+        look = self.gradients.look(
+            features.float(), labels, positive_weight=self.positive_weight, epoch=epoch, step=step
+        )
+        self._check_finite(look.step.losses, epoch, step)
+        decision = self.balancer.decide(look.step)
+        self.optimizer.zero_grad(set_to_none=True)
+        look.backward(decision)
+        distributed.sum_gradients(self.model.parameters())
+        if self.settings.clip is not None:
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip)
+        self.optimizer.step()
+        if self.average is not None:
+            self.average.update_parameters(self.model)
+        tally.add(look.step.losses, look.step.counts, decision.weights)
+
+    def _set_lr(self, step: int, total: int) -> float:
+        """Linear warm-up, then half a cosine to 0."""
+        warm = max(1, round(self.settings.warmup * total))
+        share = (step + 1) / warm if step < warm else _cosine((step + 1 - warm) / max(1, total - warm))
+        lr = self.settings.lr * share
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        return lr
+
+    def _judge(self, epoch: Epoch) -> Epoch:
+        """Keep the weights if this epoch is the best, or if no epoch can be judged."""
+        scores = [past.macro_roc_auc for past in self.history if not math.isnan(past.macro_roc_auc)]
+        score = epoch.macro_roc_auc
+        is_best = not scores if math.isnan(score) else score > max(scores, default=-math.inf)
+        if is_best:
+            self._best = {name: value.detach().clone() for name, value in self.judged.state_dict().items()}
+        return epoch._replace(is_best=is_best)
+
+    def _is_over(self) -> bool:
+        if self.settings.patience is None or not self.history:
+            return False
+        return len(self.history) - 1 - self.history.best_epoch >= self.settings.patience
+
+    def _check_finite(self, losses: Tensor, epoch: int, step: int) -> None:
+        finite = losses.isfinite()
+        if not bool(finite.all()):
+            names = [self.tasks[i] for i in (~finite).nonzero().squeeze(1).tolist()]
+            shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+            raise ScreeningError(
+                f"The loss is not finite in epoch {epoch + 1}, step {step + 1}, assays {shown}. "
+                "Lower train.lr, or set train.clip, then train again."
+            )
+
+    def _save(self, path: Path) -> None:
+        state: dict[str, Any] = {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "balancer": self.balancer.state_dict(),
+            "average": self.average.state_dict() if self.average is not None else {},
+            "best": self._best,
+            "history": [tuple(epoch) for epoch in self.history],
+        }
+        work = path.with_name(f".{path.name}")
+        torch.save(state, work)
+        work.replace(path)
+
+    def _restore(self, path: Path) -> None:
+        try:
+            state = torch.load(path, map_location=self.device, weights_only=True)
+            self.model.load_state_dict(state["model"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.balancer.load_state_dict(state["balancer"])
+            if self.average is not None:
+                self.average.load_state_dict(state["average"])
+        except Exception as problem:
+            raise ConfigError(
+                f"{path} cannot be resumed from: {problem}. Train again with --overwrite."
+            ) from problem
+        self._best = state["best"]
+        self.history = History(Epoch(*(_on_cpu(value) for value in epoch)) for epoch in state["history"])
+
+
+class _Tally:
+    """Sums over the steps of an epoch, on the device, without waiting for it."""
+
+    def __init__(self, n_tasks: int, device: torch.device) -> None:
+        self._loss, self._labels, self._weight, self._steps = torch.zeros(4, n_tasks, device=device)
+
+    def add(self, losses: Tensor, counts: Tensor, weights: Tensor) -> None:
+        self._loss += losses * counts
+        self._labels += counts
+        self._weight += weights
+        self._steps += counts > 0
+
+    def loss(self) -> Tensor:
+        return torch.where(self._labels > 0, self._loss / self._labels, torch.nan)
+
+    def weight(self) -> Tensor:
+        return torch.where(self._steps > 0, self._weight / self._steps, torch.nan)
+
+
+def _balancer(config: Config, tasks: tuple[str, ...]) -> Balancer:
+    """The balancer of a config; one that draws random numbers gets the seed of the run."""
+    chain = []
+    for part in config.balancer:
+        options = {"name": part.name, **part.options}
+        if "seed" in balancers.options(part.name):
+            options.setdefault("seed", config.seed)
+        chain.append(options)
+    return build_balancer(chain, tasks)
+
+
+def _decay_matrices_only(model: ScreeningModel, decay: float) -> list[dict[str, Any]]:
+    """Parameter groups: weight decay on matrices, none on biases, scales and base rates."""
+    parameters = list(model.parameters())
+    return [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": decay},
+        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
+    ]
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError as problem:
+        raise ConfigError(f"train.device is '{name}': expected auto, cpu or cuda.") from problem
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("train.device is 'cuda', but there is no CUDA device here. Use auto or cpu.")
+    return device
+
+
+def _cosine(progress: float) -> float:
+    return 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+
+
+def _mixed(seed: int, epoch: int) -> int:
+    """A seed of its own for every epoch of every run."""
+    return (seed * 1_000_003 + epoch + 1) % 2**63
+
+
+def _mean(values: Tensor) -> float:
+    return float(values.double().nanmean())
+
+
+def _on_cpu(value: Any) -> Any:
+    return value.cpu() if isinstance(value, Tensor) else value
