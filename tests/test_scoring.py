@@ -1,0 +1,178 @@
+"""Scoring: rows out equal rows in, whatever is in them; a stopped job ends with the same bytes."""
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import small
+import torch
+from test_bundle import make
+
+from screening.errors import BundleError, DataError
+from screening.scoring import OURS, Scorer, best, score_library
+
+TASKS = list(small.PATTERNS)
+BAD = ["", "C1CC", "not a molecule", "[Zz]", "c1cccc1"]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("run")
+    make({"name": "hybrid", "width": 16, "hidden": 16}).save(folder / "bundle")
+    return folder
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Path:
+    """100 molecules with a bad one after every ninth; ids, an extra column, an awkward name."""
+    texts = list(small.smiles(100))
+    for place, bad in enumerate(BAD):
+        texts.insert(10 * place + 9, bad)
+    rows = [[f"id {n}", text, "a,b" if n % 2 else "=1+1"] for n, text in enumerate(texts)]
+    path = tmp_path / "library.csv"
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([["name", "smiles", "note"], *rows])
+    return path
+
+
+def read(folder: Path) -> pd.DataFrame:
+    parts = sorted(folder.glob("part-*.parquet"))
+    return pd.concat([pd.read_parquet(path) for path in parts], ignore_index=True)
+
+
+def test_a_list_of_smiles_gives_one_row_each(run: Path) -> None:
+    texts = ["CCO", *BAD, "c1ccccc1"]
+    frame = Scorer.load(run).score(texts)
+    assert list(frame.columns) == ["smiles", "status", "reason", *TASKS]
+    assert frame["smiles"].tolist() == texts
+    assert frame["status"].tolist() == ["ok", *["rejected"] * len(BAD), "ok"]
+    assert all(frame["reason"][1 : 1 + len(BAD)])
+    assert frame[TASKS].iloc[[0, -1]].notna().all(axis=None)
+    assert frame[TASKS].iloc[1:-1].isna().all(axis=None)
+
+
+def test_an_empty_list_gives_an_empty_table(run: Path) -> None:
+    assert Scorer.load(run).score([]).shape == (0, 3 + len(TASKS))
+
+
+def test_rows_out_equal_rows_in(run: Path, library: Path, tmp_path: Path) -> None:
+    report = score_library(run, library, tmp_path / "out", block_size=16, workers=0)
+    frame, given = read(tmp_path / "out"), pd.read_csv(library, keep_default_na=False)
+    assert (report.read, report.scored, report.rejected) == (105, 100, len(BAD))
+    assert sum(report.reasons.values()) == report.rejected
+    assert list(frame.columns) == [*OURS, "note", *TASKS]
+    assert frame["row"].tolist() == list(range(1, 106))
+    assert frame["id"].tolist() == given["name"].tolist()
+    assert frame["smiles"].tolist() == given["smiles"].tolist()
+    assert frame["note"].tolist() == given["note"].tolist()
+    rejected = frame["status"] == "rejected"
+    assert frame["smiles"][rejected].tolist() == BAD
+    assert (frame["reason"] != "").equals(rejected)
+    assert frame[TASKS].isna().all(axis=1).equals(rejected)
+
+
+def test_scores_do_not_depend_on_blocks_or_processes(run: Path, library: Path, tmp_path: Path) -> None:
+    score_library(run, library, tmp_path / "small", block_size=7, workers=0)
+    score_library(run, library, tmp_path / "large", block_size=4096, workers=2)
+    small_blocks, large_block = read(tmp_path / "small"), read(tmp_path / "large")
+    np.testing.assert_allclose(small_blocks[TASKS], large_block[TASKS], rtol=1e-5, atol=1e-6)
+    alone = Scorer.load(run).score(large_block["smiles"].tolist())
+    np.testing.assert_allclose(alone[TASKS], large_block[TASKS], rtol=1e-5, atol=1e-6)
+
+
+def test_a_stopped_job_goes_on_and_ends_with_the_same_bytes(run: Path, library: Path, tmp_path: Path) -> None:
+    score_library(run, library, tmp_path / "whole", block_size=16, workers=0)
+    score_library(run, library, tmp_path / "broken", block_size=16, workers=0)
+    for name in ("part-000002.parquet", "part-000005.parquet", "manifest.json"):
+        (tmp_path / "broken" / name).unlink()
+    report = score_library(run, library, tmp_path / "broken", block_size=16, workers=0)
+    assert (report.parts, report.skipped) == (7, 5)
+    assert report.read == 105
+    for path in (tmp_path / "whole").iterdir():
+        assert path.read_bytes() == (tmp_path / "broken" / path.name).read_bytes(), path.name
+
+
+def test_another_job_cannot_use_the_folder(run: Path, library: Path, tmp_path: Path) -> None:
+    score_library(run, library, tmp_path / "out", workers=0)
+    library.write_text(library.read_text() + "more,CCO,\n")
+    with pytest.raises(DataError, match="library_sha256"):
+        score_library(run, library, tmp_path / "out", workers=0)
+    assert score_library(run, library, tmp_path / "out", workers=0, overwrite=True).read == 106
+
+
+def test_one_csv_file_on_request(run: Path, library: Path, tmp_path: Path) -> None:
+    score_library(run, library, tmp_path / "out", output="csv", block_size=16, workers=0)
+    frame = pd.read_csv(tmp_path / "out" / "scores.csv", keep_default_na=False)
+    assert len(frame) == 105
+    assert frame["note"].tolist() == pd.read_csv(library, keep_default_na=False)["note"].tolist()
+
+
+def test_manifest_counts_add_up(run: Path, library: Path, tmp_path: Path) -> None:
+    score_library(run, library, tmp_path / "out", block_size=16, workers=0)
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert manifest["read"] == manifest["scored"] + manifest["rejected"] == 105
+    assert sum(manifest["reasons"].values()) == manifest["rejected"]
+
+
+def test_best_molecules_are_those_with_the_highest_scores(run: Path, library: Path, tmp_path: Path) -> None:
+    score_library(run, library, tmp_path / "out", block_size=16, workers=0)
+    frame = read(tmp_path / "out")
+    for table in best(tmp_path / "out", 5):
+        task = table.columns[-1]
+        assert table[task].tolist() == frame[task].nlargest(5).tolist()
+
+
+def test_an_input_column_named_like_an_assay_is_kept_apart(run: Path, tmp_path: Path) -> None:
+    path = tmp_path / "clash.csv"
+    path.write_text("smiles,acid,status\nCCO,0.5,new\n")
+    score_library(run, path, tmp_path / "out", workers=0)
+    frame = read(tmp_path / "out")
+    assert frame["input:acid"].tolist() == ["0.5"]
+    assert frame["input:status"].tolist() == ["new"]
+    assert frame["status"].tolist() == ["ok"]
+
+
+def test_standard_input_is_a_library(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"CCO ethanol\nC1CC broken\n")))
+    report = score_library(run, "-", tmp_path / "out", workers=0)
+    assert (report.read, report.rejected) == (2, 1)
+
+
+def test_an_empty_library_is_refused(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty.smi").write_text("")
+    with pytest.raises(DataError, match=r"empty\.smi"):
+        score_library(run, tmp_path / "empty.smi", tmp_path / "out", workers=0)
+
+
+def test_a_folder_that_cannot_be_made_is_explained(run: Path, library: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DataError, match="cannot be written"):
+        score_library(run, library, tmp_path / "file" / "out", workers=0)
+
+
+def test_without_a_model_nothing_is_scored(library: Path, tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="no trained model"):
+        score_library(tmp_path, library, tmp_path / "out")
+
+
+@pytest.mark.parametrize("name", ["dirty.csv", "dirty.smi", "dirty.sdf"])
+def test_every_dirty_record_is_accounted_for(run: Path, tmp_path: Path, real_data: Path, name: str) -> None:
+    """What RDKit reads is scored, the rest is rejected with a reason; nothing is lost or shifted."""
+    stem, kind = name.split(".")
+    expected = pd.read_csv(
+        real_data / "dirty" / f"{stem}_{kind}_expected.csv", dtype=str, keep_default_na=False
+    )
+    report = score_library(run, real_data / "dirty" / name, tmp_path / "out", workers=0)
+    frame = read(tmp_path / "out")
+    assert report.read == report.scored + report.rejected == len(frame)
+    assert (frame["reason"] != "").equals(frame["status"] == "rejected")
+    if "record" in expected:
+        assert len(frame) == len(expected)
+        readable = expected["rdkit_reads" if kind == "csv" else "readable"] == "1"
+        scored = frame["status"] == "ok"
+        assert not (scored & ~readable).any(), frame["smiles"][scored & ~readable].tolist()
+    assert torch.tensor(frame.loc[frame["status"] == "ok", TASKS].to_numpy()).isfinite().all()
