@@ -17,7 +17,7 @@ FLOORS = [
     ["datasets", "balancers", "heads", "losses", "encoders"],
     ["model", "gradients"],
     ["evaluation", "bundle"],
-    ["training", "scoring"],
+    ["training", "scoring", "report"],
     ["experiment"],
     ["cli"],
     ["__main__"],

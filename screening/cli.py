@@ -1,0 +1,342 @@
+"""The command line: words to calls, results to tables, errors to exit codes.
+
+Exit codes: 0 done, 1 a fault of the program or an interruption, 2 a mistake in what was given.
+Nothing heavy is imported before a command runs, so `--help` answers at once.
+"""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .errors import ConfigError, ScreeningError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.console import Console
+    from rich.table import Table
+
+app = typer.Typer(
+    name="screening",
+    help="Virtual screening with one model for all assays.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+data_app = typer.Typer(help="Assay tables: the catalogue, and what is in a file.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+
+Overrides = Annotated[
+    list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings that win over the file.")
+]
+DataPath = Annotated[
+    Path | None,
+    typer.Option("--data", help="The table's file, or the folder it lies in.", show_default=False),
+]
+
+
+def main() -> None:
+    """Entry point of the `screening` command."""
+    try:
+        code = app(standalone_mode=False)
+    except ScreeningError as problem:
+        _say(f"Error: {problem}")
+        code = 2
+    except typer.Abort:
+        code = 1
+    except KeyboardInterrupt:
+        _say("Stopped. A run that was training goes on with: screening train CONFIG --resume")
+        code = 1
+    except BrokenPipeError:
+        code = 1
+    except Exception as problem:
+        if not hasattr(problem, "format_message"):
+            raise
+        _say(f"Error: {problem.format_message()}")
+        code = 2
+    sys.exit(code or 0)
+
+
+@app.command()
+def train(
+    config: Annotated[Path, typer.Argument(help="YAML file, such as configs/tox21.yaml.")],
+    overrides: Overrides = None,
+    data: DataPath = None,
+    resume: Annotated[bool, typer.Option(help="Go on with a run that was stopped.")] = False,
+    overwrite: Annotated[bool, typer.Option(help="Replace the run folder of an earlier run.")] = False,
+    print_config: Annotated[bool, typer.Option(help="Print all settings and stop.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option(help="Read, split and build everything, but do not train.")
+    ] = False,
+) -> None:
+    """Train one model for all assays and evaluate it."""
+    from .config import load_config, to_yaml
+
+    settings = load_config(config, overrides or [])
+    if print_config:
+        print(to_yaml(settings), end="")
+        return
+    from . import experiment
+
+    with _progress_shown() as console:
+
+        def note(text: str) -> None:
+            console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+        if dry_run:
+            experiment.plan(settings, data=data, on_note=note)
+            return
+        run = experiment.train(
+            settings,
+            data=data,
+            resume=resume,
+            overwrite=overwrite,
+            on_note=note,
+            on_epoch=lambda epoch: note(str(epoch)),
+        )
+    _print_evaluation(run.evaluation, run.summary, "test", all_assays=False)
+    print(f"Run folder: {run.folder}")
+
+
+@app.command()
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="Run folder, such as runs/tox21.")],
+    part: Annotated[str, typer.Option(help="Split part: test or valid.")] = "test",
+    all_assays: Annotated[bool, typer.Option("--all", help="Print every assay, not only 30.")] = False,
+    plot: Annotated[
+        Path | None, typer.Option(help="Draw the assays into this .svg or .png file.", show_default=False)
+    ] = None,
+) -> None:
+    """Per-assay quality of a run, with 95 % intervals."""
+    from . import experiment
+
+    table, summary = experiment.evaluate(run, part=part)
+    if plot is not None:
+        from .report import plot_assays
+
+        if plot.suffix not in (".svg", ".png"):
+            raise ConfigError(f"--plot is '{plot}': expected a file that ends in .svg or .png.")
+        plot_assays(table, plot, title=f"{Path(run).name}, {part} part")
+    _print_evaluation(table, summary, part, all_assays=all_assays)
+
+
+@app.command()
+def score(
+    run: Annotated[Path, typer.Argument(help="Run folder or bundle folder.")],
+    library: Annotated[
+        str,
+        typer.Argument(
+            help="SMILES, CSV, TSV, SDF or Parquet file, also gzipped; '-' = standard input; "
+            "'alerts-library' = the ChEMBL compounds that come with RDKit."
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the scores.")] = Path("scores"),
+    output: Annotated[
+        str, typer.Option("--format", help="parquet, or csv for one CSV file as well.")
+    ] = "parquet",
+    top: Annotated[int, typer.Option(help="Print the best N molecules per assay (first 3 assays).")] = 0,
+    smiles: Annotated[str | None, typer.Option(help="Column of the structures.", show_default=False)] = None,
+    id_column: Annotated[
+        str | None, typer.Option("--id", help="Column of the names.", show_default=False)
+    ] = None,
+    workers: Annotated[int | None, typer.Option(help="Featurising processes.", show_default=False)] = None,
+    overwrite: Annotated[
+        bool, typer.Option(help="Replace the scores of an earlier job in the folder.")
+    ] = False,
+) -> None:
+    """Score a compound library with a trained model; a stopped job goes on when started again."""
+    from . import scoring
+
+    if library == "alerts-library":
+        from .alerts import alerts_library
+
+        library = str(alerts_library())
+    if output not in ("parquet", "csv"):
+        raise ConfigError(f"--format is '{output}': expected parquet or csv.")
+    with _progress_shown():
+        report = scoring.score_library(
+            run,
+            library,
+            out,
+            output="csv" if output == "csv" else "parquet",
+            smiles=smiles,
+            id=id_column,
+            workers=workers,
+            overwrite=overwrite,
+        )
+    print(f"{report.read:,} molecules read, {report.scored:,} scored, {report.rejected:,} rejected")
+    for reason, count in list(report.reasons.items())[:10]:
+        print(f"  {count:>8,}  {reason}")
+    for table in scoring.best(report.folder, top) if top else []:
+        _print_frame(table, title=f"Best for {table.columns[-1]}")
+    print(f"Scores: {report.folder}")
+
+
+@app.command(name="list")
+def list_family(
+    family: Annotated[str, typer.Argument(help="balancers, encoders, featurizers, splits or metrics.")],
+) -> None:
+    """What can be named in a config, with the options of each."""
+    from . import experiment
+
+    rows = experiment.family(family)
+    table = _table(family, ["name", "what it is", "options"])
+    for row in rows:
+        table.add_row(row.name, row.summary, ", ".join(row.options))
+    _console().print(table)
+
+
+@data_app.command("list")
+def data_list() -> None:
+    """Public tables the toolkit knows."""
+    from . import datasets
+
+    table = _table("catalogue", ["name", "assays", "molecules", "split", "metric", "here", "what it is"])
+    for row in datasets.catalogue.values():
+        table.add_row(
+            row.name,
+            f"{row.n_tasks:,}",
+            f"{row.rows:,}",
+            row.split,
+            row.metric,
+            "yes" if datasets.is_here(row.name) else "no",
+            row.summary,
+        )
+    _console().print(table)
+
+
+@data_app.command("describe")
+def data_describe(
+    source: Annotated[str, typer.Argument(help="Catalogue name or file.")],
+    data: DataPath = None,
+) -> None:
+    """Rows, assays, labels and problems of a table."""
+    from . import datasets
+
+    with _progress_shown():
+        description = datasets.describe(source, data=data)
+    print(description)
+
+
+@data_app.command("fetch")
+def data_fetch(name: Annotated[str, typer.Argument(help="Catalogue name.")]) -> None:
+    """Download a public table into the cache, and check it."""
+    from . import datasets
+
+    with _progress_shown():
+        path = datasets.fetch(name)
+    print(path)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)
+
+
+def _console(stderr: bool = False) -> "Console":
+    from rich.console import Console
+
+    console = Console(stderr=stderr)
+    return console if console.is_terminal else Console(stderr=stderr, width=140)
+
+
+@contextmanager
+def _progress_shown() -> Iterator["Console"]:
+    """Bars on a terminal; where output goes to a file or log, one line per piece of work."""
+    from .progress import Advance, show_progress_with
+
+    console = _console(stderr=True)
+
+    @contextmanager
+    def bar(title: str, total: int | None) -> Iterator[Advance]:
+        number = bars.add_task(title, total=total, note="")
+
+        def advance(n: int = 1, note: str | None = None) -> None:
+            bars.advance(number, n)
+            if note is not None:
+                bars.update(number, note=note)
+
+        try:
+            yield advance
+        finally:
+            bars.remove_task(number)
+
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    ) as bars:
+        if console.is_terminal:
+            show_progress_with(bar)
+        yield console
+
+
+def _table(title: str, columns: list[str]) -> "Table":
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(column)
+    return table
+
+
+def _print_frame(frame: "pd.DataFrame", title: str) -> None:
+    table = _table(title, [str(name) for name in frame.columns])
+    for row in frame.itertuples(index=False):
+        table.add_row(*(f"{value:.4f}" if isinstance(value, float) else str(value) for value in row))
+    _console().print(table)
+
+
+SHOWN = 30
+"""Assays printed unless --all is given."""
+
+
+def _print_evaluation(table: "pd.DataFrame", summary: "pd.DataFrame", part: str, *, all_assays: bool) -> None:
+    from rich.text import Text
+
+    shown = table if all_assays or len(table) <= SHOWN else table.sort_values("roc_auc").head(SHOWN)
+    kind = (
+        "" if len(shown) == len(table) else f" (the {SHOWN} lowest of {len(table)}; --all prints every one)"
+    )
+    grid = _table(
+        f"{part} part, per assay{kind}",
+        ["assay", "actives", "inactives", "ROC-AUC", "95 % interval", "AP", "base rate", "EF 1 %", "status"],
+    )
+    for row in shown.itertuples(index=False):
+        grid.add_row(
+            Text(row.assay),
+            f"{row.actives:,}",
+            f"{row.inactives:,}",
+            _number(row.roc_auc),
+            "-" if row.roc_auc_low != row.roc_auc_low else f"{row.roc_auc_low:.3f} to {row.roc_auc_high:.3f}",
+            _number(row.average_precision),
+            _number(row.base_rate),
+            _number(row.ef_1pct, 1),
+            Text(row.status),
+        )
+    console = _console()
+    console.print(grid)
+    means = _table(f"{part} part, over assays", ["metric", "mean", "median", "10th percentile", "assays"])
+    for row in summary.itertuples(index=False):
+        means.add_row(
+            row.metric,
+            _number(row.mean),
+            _number(row.median),
+            _number(row.percentile_10),
+            f"{row.assays} of {row.total}",
+        )
+    console.print(means)
+
+
+def _number(value: float, digits: int = 3) -> str:
+    return "-" if value != value else f"{value:.{digits}f}"

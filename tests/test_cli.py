@@ -1,0 +1,133 @@
+"""The command line: fast help, exit codes, no trace for a user's mistake."""
+
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import small
+
+from screening import cli
+
+
+def run(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "screening", *words]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "140"}
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+
+
+def called(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    """Run a command in this process: exit code, output, errors."""
+    before = sys.argv
+    sys.argv = ["screening", *words]
+    try:
+        with pytest.raises(SystemExit) as stopped:
+            cli.main()
+    finally:
+        sys.argv = before
+    output, errors = capsys.readouterr()
+    return int(stopped.value.code or 0), output, errors
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    small.write(tmp_path / "small.csv")
+    (tmp_path / "small.yaml").write_text(
+        "name: small\ndata: {source: small.csv}\nsplit: random\n"
+        "model: {encoder: {name: gine, depth: 1, width: 8}}\n"
+        "train: {epochs: 1, device: cpu, workers: 0}\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path
+
+
+def test_help_takes_less_than_half_a_second() -> None:
+    """Processor time: the machine may be busy with other things."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    answer = run("--help")
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert answer.returncode == 0
+    for command in ("train", "evaluate", "score", "data", "list"):
+        assert command in answer.stdout
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 0.5
+
+
+def test_train_evaluate_score(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, output, errors = called(capsys, "train", "small.yaml", "train.lr=0.01")
+    assert code == 0
+    assert "halogen" in output
+    assert "ROC-AUC" in output
+    assert "epoch   1" in errors
+    code, output, _ = called(capsys, "evaluate", "runs/small", "--part", "valid", "--plot", "assays.svg")
+    assert code == 0
+    assert "valid part" in output
+    assert (folder / "assays.svg").read_text().startswith("<?xml")
+    (folder / "library.smi").write_text("CCO a\nC1CC b\nc1ccccc1Br c\n")
+    code, output, _ = called(
+        capsys, "score", "runs/small", "library.smi", "--out", "scores", "--format", "csv", "--top", "2"
+    )
+    assert code == 0
+    assert "3 molecules read, 2 scored, 1 rejected" in output
+    assert "Best for halogen" in output
+    assert (folder / "scores" / "scores.csv").exists()
+
+
+def test_dry_run_and_print_config_leave_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, output, _ = called(capsys, "train", "small.yaml", "--print-config", "seed=7")
+    assert code == 0
+    assert "seed: 7" in output
+    code, _, errors = called(capsys, "train", "small.yaml", "--dry-run")
+    assert code == 0
+    assert "weights" in errors
+    assert not (folder / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("trian",), "Did you mean"),
+        (("train", "small.yaml", "--bogus"), "bogus"),
+        (("train", "nothing.yaml"), "no config file"),
+        (("train", "small.yaml", "trian.epochs=3"), "Did you mean 'train'"),
+        (("train", "small.yaml", "data.source=nothing.csv"), "nothing.csv"),
+        (("train", "small.yaml", "model.encoder.name=gin"), "Did you mean 'gine'"),
+        (("train", "small.yaml", "model.encoder.dpeth=3"), "Did you mean 'depth'"),
+        (("train", "small.yaml", "balancer=salw"), "Did you mean 'slaw'"),
+        (("train", "small.yaml", "balancer={name: slaw, beta: 2}"), "beta is 2"),
+        (("train", "small.yaml", "split=scafold"), "Did you mean 'scaffold'"),
+        (("train", "small.yaml", "features.graph=atom_code"), "Did you mean 'atom_codes'"),
+        (("train", "small.yaml", "gradients.at=nowhere"), "features"),
+        (("train", "small.yaml", "train.device=tpu9"), "device"),
+        (("evaluate", "runs/nothing"), "not a finished run"),
+        (("score", "runs/nothing", "small.csv"), "no trained model"),
+        (("list", "balancer"), "Did you mean 'balancers'"),
+        (("data", "describe", "nothing.csv"), "nothing.csv"),
+    ],
+)
+def test_a_mistake_is_one_paragraph_and_exit_code_2(
+    folder: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], message: str
+) -> None:
+    code, _, errors = called(capsys, *words)
+    assert code == 2
+    assert message in errors
+    assert "Traceback" not in errors
+    assert "\n\n" not in errors.strip()
+    assert not (folder / "runs" / "small" / "bundle").exists()
+
+
+@pytest.mark.parametrize("family", ["balancers", "encoders", "featurizers", "splits", "metrics"])
+def test_families_are_listed(capsys: pytest.CaptureFixture[str], family: str) -> None:
+    code, output, _ = called(capsys, "list", family)
+    assert code == 0
+    assert family in output
+
+
+def test_an_assay_name_cannot_change_the_terminal(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = (folder / "small.csv").read_text().replace("halogen", "[red]halogen[/red]")
+    (folder / "small.csv").write_text(text)
+    code, output, _ = called(capsys, "train", "small.yaml")
+    assert code == 0
+    assert "[red]halogen[/red]" in output

@@ -1,0 +1,177 @@
+"""A whole run: what is in its folder, what is refused, and that every input row is accounted for."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import small
+import torch
+
+from screening import experiment
+from screening.config import Config, check_config, load_config
+from screening.errors import ConfigError, DataError
+from screening.evaluation import evaluate as evaluate_scores
+from screening.scoring import Scorer
+
+FILES = {
+    "bundle",
+    "checkpoint.pt",
+    "config.yaml",
+    "epochs.csv",
+    "evaluation.csv",
+    "history.csv",
+    "manifest.json",
+    "predictions.parquet",
+    "rejected.csv",
+    "split.csv",
+}
+
+
+def config(folder: Path, source: Path, **more: object) -> Config:
+    return check_config(
+        {
+            "name": "small",
+            "runs": str(folder / "runs"),
+            "data": {"source": str(source), **more.pop("data", {})},  # type: ignore[dict-item]
+            "split": "random",
+            "features": {"graph": "atom_codes", "vectors": ["ecfp_counts"]},
+            "model": {"encoder": {"name": "gine", "depth": 2, "width": 16}},
+            "train": {"epochs": 2, "batch_size": 32, "device": "cpu", "workers": 0},
+            **more,
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> experiment.Run:
+    folder = tmp_path_factory.mktemp("experiment")
+    source = small.write(folder / "small.csv", n=150)
+    with source.open("a") as file:
+        file.write("BAD1,C1CC,1,0,,\nBAD2,,,,1,\n")
+    return experiment.train(config(folder, source))
+
+
+@pytest.fixture(autouse=True)
+def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+
+
+def test_the_run_folder_has_everything(run: experiment.Run) -> None:
+    assert {path.name for path in run.folder.iterdir()} == FILES
+
+
+def test_every_row_is_in_the_split_or_rejected(run: experiment.Run) -> None:
+    split = pd.read_csv(run.folder / "split.csv")
+    rejected = pd.read_csv(run.folder / "rejected.csv", keep_default_na=False)
+    assert rejected["id"].tolist() == ["BAD1", "BAD2"]
+    assert rejected["reason"].str.len().gt(0).all()
+    assert sorted([*(split["row"] + 1), *rejected["row"]]) == list(range(1, 153))
+    assert set(split["part"]) == {"train", "valid", "test"}
+
+
+def test_the_saved_config_runs_again(run: experiment.Run) -> None:
+    assert load_config(run.folder / "config.yaml") == run.config
+
+
+def test_evaluation_is_that_of_the_saved_predictions(run: experiment.Run) -> None:
+    table, summary = experiment.evaluate(run.folder)
+    pd.testing.assert_frame_equal(table, run.evaluation)
+    pd.testing.assert_frame_equal(summary, run.summary)
+    frame = pd.read_parquet(run.folder / "predictions.parquet")
+    valid, _ = experiment.evaluate(run.folder, part="valid")
+    part = frame[frame["part"] == "valid"]
+    labels = part[[f"label:{task}" for task in table["assay"]]].to_numpy(np.float32)
+    scores = part[[f"score:{task}" for task in table["assay"]]].to_numpy(np.float32)
+    expected = evaluate_scores(labels, scores, list(table["assay"]), part="valid")
+    pd.testing.assert_frame_equal(valid, expected)
+
+
+def test_the_bundle_gives_the_saved_predictions(run: experiment.Run) -> None:
+    frame = pd.read_parquet(run.folder / "predictions.parquet")
+    scores = Scorer.load(run.folder).score(frame["smiles"].tolist())
+    for task in run.evaluation["assay"]:
+        np.testing.assert_allclose(scores[task], frame[f"score:{task}"], rtol=1e-5, atol=1e-6)
+
+
+def test_the_manifest_says_where_the_run_comes_from(run: experiment.Run) -> None:
+    manifest = json.loads((run.folder / "manifest.json").read_text())
+    assert manifest["finished"]
+    assert len(manifest["file_sha256"]) == 64
+    assert manifest["versions"]["torch"].startswith(torch.__version__.split("+")[0])
+    assert sum(manifest["molecules"].values()) + manifest["rejected"] == 152
+
+
+def test_the_same_config_gives_the_same_files(run: experiment.Run, tmp_path: Path) -> None:
+    source = Path(run.config.data.source)
+    again = experiment.train(run.config.model_copy(update={"runs": str(tmp_path / "again")}))
+    for name in ("history.csv", "evaluation.csv", "predictions.parquet", "bundle/model.safetensors"):
+        assert (again.folder / name).read_bytes() == (run.folder / name).read_bytes(), name
+    assert source.exists()
+
+
+def test_a_finished_run_is_not_written_over(run: experiment.Run) -> None:
+    with pytest.raises(ConfigError, match=r"finished run.*--overwrite"):
+        experiment.train(run.config)
+
+
+def test_resume_with_other_settings_is_refused(run: experiment.Run) -> None:
+    other = run.config.model_copy(update={"seed": 5})
+    with pytest.raises(ConfigError, match="differs from the settings"):
+        experiment.train(other, resume=True)
+
+
+def test_overwrite_removes_run_folders_only(tmp_path: Path) -> None:
+    source = small.write(tmp_path / "small.csv")
+    settings = config(tmp_path, source)
+    settings.folder.mkdir(parents=True)
+    (settings.folder / "thesis.tex").write_text("x")
+    with pytest.raises(ConfigError, match="not a run folder"):
+        experiment.train(settings, overwrite=True)
+    assert (settings.folder / "thesis.tex").exists()
+
+
+def test_plan_does_not_make_a_run_folder(tmp_path: Path) -> None:
+    settings = config(tmp_path, small.write(tmp_path / "small.csv"))
+    notes = experiment.plan(settings)
+    assert any("weights" in note for note in notes)
+    assert not settings.folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("smiles,A\nCCO,1\nCCN,1\nCCC,1\n", "every label is active"),
+        ("smiles,A\nC1CC,1\nXx,0\n", "no usable molecule"),
+        ("smiles,A\nCCO,active\nCCN,inactive\n", "active"),
+        ("smiles,A\nCCO,5.3\nCCN,7.1\n", "A"),
+    ],
+)
+def test_tables_that_cannot_be_trained_on(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "bad.csv").write_text(text)
+    with pytest.raises(DataError, match=message):
+        experiment.train(config(tmp_path, tmp_path / "bad.csv"))
+    assert not (tmp_path / "runs" / "small" / "bundle").exists()
+
+
+def test_a_missing_part_or_run_is_explained(run: experiment.Run, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"no part 'tset'\. Did you mean 'test'"):
+        experiment.evaluate(run.folder, part="tset")
+    with pytest.raises(DataError, match="not a finished run"):
+        experiment.evaluate(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["balancers", "encoders", "featurizers", "splits", "metrics"])
+def test_every_member_of_a_family_says_what_it_is(name: str) -> None:
+    members = experiment.family(name)
+    assert members
+    for member in members:
+        assert member.summary.endswith((".", ":")), member
+        assert len(member.summary) < 130, member
+
+
+def test_an_unknown_family_is_explained() -> None:
+    with pytest.raises(ConfigError, match="Did you mean 'balancers'"):
+        experiment.family("balancer")
