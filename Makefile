@@ -1,0 +1,37 @@
+# Two commands matter: `make run` and `make test`. Both set up .venv by themselves.
+PYTHON ?= python3.11
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+
+.PHONY: run test slow lint bench clean
+
+run: $(STAMP)
+	$(BIN)/screening train configs/alerts.yaml --overwrite
+	$(BIN)/screening evaluate runs/alerts
+	$(BIN)/screening score runs/alerts alerts-library --out runs/alerts/scores --overwrite --top 5
+
+test: $(STAMP)
+	$(BIN)/python -m pytest
+
+slow: $(STAMP)
+	$(BIN)/python -m pytest -m slow
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(STAMP)
+	@for script in tests/benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+clean:
+	rm -rf $(VENV) runs scores .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+
+# torch first and pinned: an unpinned torch brings gigabytes of CUDA. The stamp is written last,
+# so an interrupted set-up starts again.
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[test,lint,baselines]"
+	touch $@
