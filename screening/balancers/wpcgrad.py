@@ -155,18 +155,18 @@ def give_way(gram: Tensor, gives_way: Tensor, order: Tensor) -> Tensor:
     gives_way : [n, n] bool, true where gradient i may be projected against g_j; false on the diagonal.
     order : [m] int64, the tasks j to go through, each once.
     """
-    coefficients = torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
     squares = gram.diagonal()
     inverse = torch.where(squares > torch.finfo(gram.dtype).tiny, 1 / squares, 0.0)
-    shares = gives_way.T * inverse[:, None]  # [j, i] the part of their inner product that i loses to j
-    for block in order.split(BLOCK):
-        products = gram[block] @ coefficients.T  # of those in the block with all gradients as they are now
-        inner, steps = gram[block[:, None], block], shares[block]
-        for place in range(len(block)):
-            steps[place].mul_(products[place].clamp(max=0))
-            products[place + 1 :].addr_(inner[place, place + 1 :], steps[place], alpha=-1)
-        coefficients[:, block] -= steps.T
-    return coefficients
+    rows = gram[order]
+    inner = rows[:, order]
+    steps = (gives_way.T * inverse[:, None])[order]  # [m, n]: the part of their product that i loses to j
+    for start in range(0, len(order), BLOCK):
+        block = slice(start, start + BLOCK)
+        products = rows[block] - inner[block, :start] @ steps[:start]  # with the gradients as they are now
+        for place, step in enumerate(steps[block]):
+            step.mul_(products[place].clamp(max=0))
+            products[place + 1 :].addr_(inner[block][place, block][place + 1 :], step, alpha=-1)
+    return torch.eye(len(gram), dtype=gram.dtype, device=gram.device).index_add_(1, order, steps.T, alpha=-1)
 
 
 def _by_name(priorities: Mapping[str, float], tasks: Sequence[str]) -> Tensor:
