@@ -15,7 +15,8 @@ class Gls(Scalariser):
     Minimises prod(L)^(1/n) = exp(mean(log L)) over the n present tasks, so w = (geometric mean) / L: easy
     tasks weigh more, and a loss can be multiplied by anything without a change to the direction. Taken in
     the logarithmic form, for the product of hundreds of losses underflows. The scale of the weights is the
-    method's own: they sum to at least n.
+    method's own: they sum to at least n. An assay whose labels in the batch are all negative and fitted has
+    nearly no loss and a huge weight: up to 160,000 in the first epoch on ToxCast, batch 256.
 
     References
     ----------

@@ -55,7 +55,7 @@ class Mldw(Balancer):
         self.mean[step.tasks] = after
         self.updates[step.tasks] += 1
         kept = ((after + SMALLEST_LOSS) / (before + SMALLEST_LOSS)).clamp(max=1)[known]
-        focal = -((1 - kept) ** self.gamma) * kept.log()
+        focal = ((1 - kept) ** self.gamma * kept.log()).abs()
         weights = torch.ones_like(step.losses)
         if focal.sum() > 0:
             weights[known] = len(focal) * focal / focal.sum()

@@ -22,7 +22,8 @@ class UwSo(Balancer):
     Parameters
     ----------
     temperature : above 0, 1 / nats. The paper tunes it per data set. With losses of 0.05 to 0.7 nats, 1 / L
-        is 1.4 to 20, so 1 gives nearly all to the easiest assay and 100 nearly equal weights.
+        is 1.4 to 20, so 1 gives nearly all to the easiest assay and 100 nearly equal weights. A batch with
+        a few fitted negatives of an assay alone has a far larger 1 / L, and that assay takes all.
 
     References
     ----------
