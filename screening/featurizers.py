@@ -101,6 +101,12 @@ class VectorFeaturizer(Featurizer):
     def __call__(self, mol: Mol) -> np.ndarray:
         """[len(columns)], uint8 for counts and bits, float32 for real."""
 
+    def nonzero(self, mol: Mol) -> tuple[Sequence[int], Sequence[int]]:
+        """Of counts and bits: the columns that are not 0 and their values, which may exceed 255."""
+        vector = self(mol)
+        columns = np.flatnonzero(vector)
+        return columns.tolist(), vector[columns].tolist()
+
 
 featurizers: Registry[Any] = Registry("featurizer")
 
@@ -250,7 +256,7 @@ class AtomCodes(GraphFeaturizer):
 
         once = begin < end
         begin, end, kinds = begin[once], end[once], kinds[once]
-        in_ring = _in_ring(mols, first_atom, begin * n_all + end, n_all)
+        in_ring = _in_ring(mols, self._codes[rows, 5] == 1, begin, end, molecule, first_atom)
         n_bonds = np.bincount(molecule[begin], minlength=len(mols)) if n_all else n_atoms
         exact = n_bonds == np.fromiter((mol.GetNumBonds() for mol in mols), np.int64, len(mols))
         exact[molecule[~self._plain[rows]]] = False
@@ -312,21 +318,28 @@ def _bonded_pairs(mols: list[Mol], n_atoms: np.ndarray) -> tuple[np.ndarray, np.
     return begin, end, flat[place]
 
 
-def _in_ring(mols: list[Mol], first_atom: np.ndarray, bonds: np.ndarray, n_all: int) -> np.ndarray:
-    """Whether each bond is in a ring; `bonds` are ascending numbers lower * n_all + higher."""
-    rings = [ring for mol in mols for ring in mol.GetRingInfo().AtomRings()]
-    n_rings = [mol.GetRingInfo().NumRings() for mol in mols]
-    sizes = np.fromiter(map(len, rings), np.int64, len(rings))
-    atoms = np.fromiter(chain.from_iterable(rings), np.int64, sizes.sum())
-    atoms += np.repeat(np.repeat(first_atom, n_rings), sizes)
-    following = np.arange(1, len(atoms) + 1)
-    following[np.cumsum(sizes) - 1] = np.cumsum(sizes) - sizes
-    others = atoms[following]
-    pairs = np.minimum(atoms, others) * n_all + np.maximum(atoms, others)
-    in_ring = np.zeros(len(bonds), bool)
-    if len(bonds):
-        place = np.minimum(np.searchsorted(bonds, pairs), len(bonds) - 1)
-        in_ring[place[bonds[place] == pairs]] = True
+def _in_ring(
+    mols: list[Mol],
+    ring_atom: np.ndarray,
+    begin: np.ndarray,
+    end: np.ndarray,
+    molecule: np.ndarray,
+    first_atom: np.ndarray,
+) -> np.ndarray:
+    """Whether each bond is in a ring, bool; asks RDKit only where the ring atoms do not say so.
+
+    A ring atom has at least two ring bonds, all to ring atoms: with two such neighbours both are.
+    """
+    in_ring = ring_atom[begin] & ring_atom[end]
+    n_neighbours = np.bincount(begin[in_ring], minlength=len(ring_atom))
+    n_neighbours += np.bincount(end[in_ring], minlength=len(ring_atom))
+    unclear = np.flatnonzero(in_ring & (n_neighbours[begin] > 2) & (n_neighbours[end] > 2))
+    owners = molecule[begin[unclear]]
+    first = first_atom[owners]
+    pairs = zip(
+        owners.tolist(), (begin[unclear] - first).tolist(), (end[unclear] - first).tolist(), strict=True
+    )
+    in_ring[unclear] = [mols[owner].GetRingInfo().AreAtomsInSameRing(a, b) for owner, a, b in pairs]
     return in_ring
 
 

@@ -28,7 +28,6 @@ from .processes import map_in_processes
 __all__ = ["FeatureSet", "GraphBatch", "GraphStore", "VectorBlock", "featurize", "featurizers", "pack"]
 
 FORMAT = 1  # of the cache file
-PATIENCE = 5.0  # seconds of work on one core for which starting processes does not pay
 
 
 class VectorBlock(NamedTuple):
@@ -163,10 +162,11 @@ class GraphStore:
         bonds, n_bonds = _gathered(self.first_bond, wanted)
         first = torch.repeat_interleave(n_atoms.cumsum(0) - n_atoms, n_bonds)
         ends = self.ends.index_select(0, bonds).long() + first[:, None]
+        codes = self.bonds.index_select(0, bonds).long()
         return GraphBatch(
             n_molecules=len(wanted),
             atoms=self.atoms.index_select(0, atoms).long(),
-            bonds=self.bonds.index_select(0, bonds).long().repeat_interleave(2, dim=0),
+            bonds=torch.stack([codes, codes], 1).flatten(0, 1),
             source=ends.flatten(),
             target=ends.flip(1).flatten(),
             molecule=torch.repeat_interleave(n_atoms),
@@ -213,13 +213,15 @@ def featurize(
     stored = None if path is None else _load(path, features, len(texts))
     if stored is not None:
         return stored
-    if workers is None and len(texts) * features.seconds_per_molecule < PATIENCE:
-        workers = 1
     blocks = [texts[start : start + BLOCK] for start in range(0, len(texts), BLOCK)]
-    function = partial(pack, features=features)
-    store = GraphStore.of(
-        features, map_in_processes(function, blocks, workers=workers, title="computing features")
+    parts = map_in_processes(
+        partial(pack, features=features),
+        blocks,
+        workers=workers,
+        title="computing features",
+        seconds=len(texts) * features.seconds_per_molecule,
     )
+    store = GraphStore.of(features, parts)
     if path is None:
         return store
     _save(store, path)

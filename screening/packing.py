@@ -4,10 +4,12 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
 import rdkit
+from rdkit import rdBase
 from rdkit.Chem import Mol
 
 from . import descriptors  # noqa: F401  enters the vector featurizers into the registry
@@ -21,8 +23,9 @@ from .featurizers import (
     joined,
     taken,
 )
-from .molecules import check_standardization, read_molecule, read_molecule_lightly
+from .molecules import check_standardization, read_molecules
 
+Row = np.ndarray | tuple[Sequence[int], Sequence[int]]  # dense reals, or columns and values that are not 0
 BLOCK = 500  # molecules packed together: all of them are in memory as RDKit molecules at once
 MOST_ATOMS = 32_767  # atoms of a molecule are counted in 16 bits
 
@@ -130,15 +133,18 @@ class Packed(NamedTuple):
 
 def pack(texts: Sequence[str], features: FeatureSet) -> Packed:
     """The features of a block of SMILES; each is read once."""
-    mols, reasons = [], []
-    vectors: list[list[np.ndarray]] = [[] for _ in features.vectors]
-    for text in texts:
-        mol, row, reason = _read(text, features)
-        reasons.append(reason)
-        if mol is not None:
-            mols.append(mol)
-            for rows, vector in zip(vectors, row, strict=True):
-                rows.append(vector)
+    found = read_molecules(texts, standardize=features.standardize, stereo=features.reads_stereo)
+    mols: list[Mol] = []
+    reasons: list[str] = []
+    vectors: list[list[Row]] = [[] for _ in features.vectors]
+    with rdBase.BlockLogs():
+        for mol, unread in found:
+            row, reason = ([], unread) if mol is None else _vectors_of(mol, features)
+            reasons.append(reason)
+            if mol is not None and not reason:
+                mols.append(mol)
+                for rows, vector in zip(vectors, row, strict=True):
+                    rows.append(vector)
     usable = np.array([not reason for reason in reasons], bool)
     graphs = _packed_graphs(mols, usable, features.graph)
     packed = [
@@ -148,23 +154,18 @@ def pack(texts: Sequence[str], features: FeatureSet) -> Packed:
     return Packed(graphs, tuple(packed), reasons)
 
 
-def _read(text: str, features: FeatureSet) -> tuple[Mol | None, list[np.ndarray], str]:
-    """Molecule, its vectors and "", or None, no vectors and the reason."""
-    if features.reads_stereo:
-        mol, reason = read_molecule(text, standardize=features.standardize)
-    else:
-        mol, reason = read_molecule_lightly(text)
-    if mol is None:
-        return None, [], reason
+def _vectors_of(mol: Mol, features: FeatureSet) -> tuple[list[Row], str]:
+    """One row for each vector featurizer and "", or nothing and the reason."""
     if mol.GetNumAtoms() > MOST_ATOMS:
-        return None, [], f"the molecule has {mol.GetNumAtoms():,} atoms, more than {MOST_ATOMS:,}"
-    row = []
+        return [], f"the molecule has {mol.GetNumAtoms():,} atoms, more than {MOST_ATOMS:,}"
+    row: list[Row] = []
     for name in features.vectors:
+        featurizer = vector_featurizer(name)
         try:
-            row.append(vector_featurizer(name)(mol))
+            row.append(featurizer(mol) if featurizer.kind == "real" else featurizer.nonzero(mol))
         except Exception as problem:  # other people's code on other people's molecules: anything can come
-            return None, [], f"featurizer '{name}' failed: {problem}"
-    return mol, row, ""
+            return [], f"featurizer '{name}' failed: {problem}"
+    return row, ""
 
 
 def _packed_graphs(mols: list[Mol], usable: np.ndarray, name: str | None) -> Graphs:
@@ -179,16 +180,15 @@ def _packed_graphs(mols: list[Mol], usable: np.ndarray, name: str | None) -> Gra
     return taken(both, np.argsort(np.concatenate([np.flatnonzero(usable), np.flatnonzero(~usable)])))
 
 
-def _packed_vectors(
-    rows: list[np.ndarray], usable: np.ndarray, featurizer: VectorFeaturizer
-) -> np.ndarray | Sparse:
+def _packed_vectors(rows: list[Row], usable: np.ndarray, featurizer: VectorFeaturizer) -> np.ndarray | Sparse:
     if featurizer.kind == "real":
         dense = np.full((len(usable), len(featurizer.columns)), np.nan, np.float32)
         if rows:
             dense[usable] = rows
         return dense
-    matrix = np.array(rows, np.uint8).reshape(len(rows), len(featurizer.columns))
-    number, columns = np.nonzero(matrix)
     lengths = np.zeros(len(usable), np.int64)
-    lengths[usable] = np.bincount(number, minlength=len(rows))
-    return Sparse(lengths, columns.astype(np.int16), matrix[number, columns])
+    lengths[usable] = [len(columns) for columns, _ in rows]
+    n_all = int(lengths.sum())
+    columns = np.fromiter(chain.from_iterable(columns for columns, _ in rows), np.int16, n_all)
+    values = np.fromiter(chain.from_iterable(values for _, values in rows), np.int64, n_all)
+    return Sparse(lengths, columns, np.minimum(values, 255).astype(np.uint8))

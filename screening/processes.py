@@ -4,6 +4,7 @@ Processes are spawned, not forked (threads of torch and pyarrow do not survive a
 must be importable and its module should import quickly.
 """
 
+import math
 import multiprocessing
 import os
 import signal
@@ -17,6 +18,8 @@ from typing import TypeVar
 
 from .errors import ScreeningError
 from .progress import progress
+
+PATIENCE = 4.0  # seconds; starting two processes that import RDKit takes about one
 
 Block = TypeVar("Block")
 Result = TypeVar("Result")
@@ -33,6 +36,7 @@ def map_in_processes(
     *,
     workers: int | None = None,
     title: str = "",
+    seconds: float = math.inf,
 ) -> Iterator[Result]:
     """Yield `function(block)` for every block, in order.
 
@@ -44,12 +48,16 @@ def map_in_processes(
     workers : processes; None = one per processor; 0 or 1, a single block, or a caller that is itself
         a process of a pool = no process is started.
     title : text of the progress bar, which counts what is in the blocks.
+    seconds : roughly what all the work takes on one processor; where it is short, `workers=None` starts
+        no process.
 
     Raises
     ------
     ScreeningError : a process died.
     """
-    n_workers = default_workers() if workers is None else workers
+    n_workers = workers
+    if n_workers is None:
+        n_workers = default_workers() if seconds > PATIENCE else 1
     total = None
     if isinstance(blocks, list):
         n_workers = min(n_workers, len(blocks))

@@ -26,7 +26,7 @@ from screening.featurizers import (
     joined,
 )
 from screening.graphs import FeatureSet, GraphBatch, GraphStore, featurize, featurizers
-from screening.molecules import read_molecule, read_molecule_lightly
+from screening.molecules import read_molecule, read_molecules
 from screening.packing import graph_featurizer, pack, vector_featurizer
 
 GRAPHS = [name for name in featurizers.names() if issubclass(featurizers.get(name), GraphFeaturizer)]
@@ -70,10 +70,10 @@ def assert_same(one: Graphs, other: Graphs) -> None:
 
 def assert_table_equals_loop(texts: Sequence[str]) -> None:
     featurizer = AtomCodes()
-    read = [(read_molecule(text)[0], read_molecule_lightly(text)[0]) for text in texts]
-    for start in range(0, len(read), 500):
-        full = [mol for mol, _ in read[start : start + 500] if mol is not None]
-        light = [mol for _, mol in read[start : start + 500] if mol is not None]
+    for start in range(0, len(texts), 500):
+        block = texts[start : start + 500]
+        full = [mol for mol, _ in read_molecules(block) if mol is not None]
+        light = [mol for mol, _ in read_molecules(block, stereo=False) if mol is not None]
         loop = joined([featurizer(mol) for mol in [MOLECULE, *full]])
         assert_same(featurizer.pack([MOLECULE, *full]), loop)
         assert_same(featurizer.pack([MOLECULE, *light]), loop)
@@ -97,6 +97,17 @@ def test_table_equals_loop_on_random_texts(texts: list[str]) -> None:
 
 def test_table_equals_loop_on_all_of_tox21(real_data: Path) -> None:
     assert_table_equals_loop(read_column(real_data / "tox21.csv.gz", "smiles"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name", ["raw/toxcast_8615_rows", "clintox", "bbbp", "fsmol_train_wide", "merged128"]
+)
+def test_table_equals_loop_and_readings_agree_on_real_tables(real_data: Path, name: str) -> None:
+    texts = read_column(real_data / f"{name}.csv.gz", "smiles")[:20_000]
+    reasons = [[reason for _, reason in read_molecules(texts, stereo=stereo)] for stereo in (True, False)]
+    assert reasons[0] == reasons[1]
+    assert_table_equals_loop(texts)
 
 
 def connectivity_hash(components: Sequence[np.ndarray]) -> np.ndarray:
@@ -179,6 +190,11 @@ def test_vectors_have_their_columns_and_kind(name: str) -> None:
         assert vector.dtype == (np.float32 if featurizer.kind == "real" else np.uint8)
         assert not np.isinf(vector).any()
         assert featurizer.kind != "bits" or vector.max() <= 1
+        if featurizer.kind != "real":
+            columns, values = featurizer.nonzero(read_molecule(text)[0])
+            dense = np.zeros(len(featurizer.columns))
+            dense[columns] = values
+            np.testing.assert_array_equal(vector, np.minimum(dense, 255))
     assert len(set(featurizer.columns)) == len(featurizer.columns)
 
 
@@ -205,7 +221,13 @@ def test_fast_descriptors_agree_with_the_full_list() -> None:
     mol = Chem.MolFromSmiles("CC(=O)Oc1ccccc1C(=O)O")
     fast = dict(zip((f := vector_featurizer("rdkit_fast")).columns, f(mol), strict=True))
     full = dict(zip((f := vector_featurizer("rdkit_descriptors")).columns, f(mol), strict=True))
-    pairs = {"CrippenClogP": "MolLogP", "tpsa": "TPSA", "kappa2": "Kappa2", "chi3v": "Chi3v", "amw": "MolWt"}
+    pairs = {
+        "CrippenClogP": "MolLogP",
+        "tpsa": "TPSA",
+        "kappa2": "Kappa2",
+        "chi3v": "Chi3v",
+        "exactmw": "ExactMolWt",
+    }
     pairs |= {
         f"{block}_{n}": f"{block}{n}" for block in ("PEOE_VSA", "SMR_VSA", "SlogP_VSA") for n in (1, 5, 10)
     }
@@ -213,12 +235,21 @@ def test_fast_descriptors_agree_with_the_full_list() -> None:
         assert fast[mine] == pytest.approx(full[theirs], rel=1e-5), mine
 
 
+def test_descriptors_of_huge_molecules_are_nan() -> None:
+    features = FeatureSet("atom_codes", ("rdkit_fast", "rdkit_descriptors"))
+    store = featurize(["C" * 3000], features)
+    batch = store.batch([0])
+    assert (store.reasons, len(batch.atoms), batch.vectors.isnan().all()) == ([""], 3000, True)
+
+
 def test_deepchem_vectors_or_what_is_missing() -> None:
-    features = FeatureSet(None, ("deepchem:MACCSKeysFingerprint", "deepchem:CircularFingerprint"))
-    batch = featurize(["CCO", "FAIL", "c1ccccc1"], features).batch([0, 1, 2])
+    bits = FeatureSet(None, ("deepchem:MACCSKeysFingerprint", "deepchem:CircularFingerprint"))
+    batch = featurize(["CCO", "FAIL", "c1ccccc1"], bits).batch([0, 1, 2])
     assert batch.vectors.shape == (3, 167 + 2048)
     assert batch.vectors[1].sum() == 0
     assert (batch.vectors[[0, 2]].sum(1) > 3).all()
+    reals = featurize(["CCO"], FeatureSet(None, ("deepchem:RDKitDescriptors",)))
+    assert reals.batch([0]).vectors.shape[1] > 200
     with pytest.raises(ConfigError, match=r"(?i)mordred|gives no vector"):
         FeatureSet(None, ("deepchem:MordredDescriptors",))
 
@@ -255,7 +286,7 @@ def plain_batch(rows: Sequence[int]) -> GraphBatch:
         mol = read_molecule(TEXTS[row])[0]
         shift = len(atoms)
         if mol is None:
-            vectors.append(np.concatenate([np.zeros(2048), np.full(313, np.nan)]))
+            vectors.append(np.concatenate([np.zeros(2048), np.full(290, np.nan)]))
             continue
         graph = AtomCodes()(mol)
         atoms += graph.atoms.tolist()
@@ -272,7 +303,7 @@ def plain_batch(rows: Sequence[int]) -> GraphBatch:
         torch.tensor(source, dtype=torch.int64),
         torch.tensor(target, dtype=torch.int64),
         torch.tensor(molecule, dtype=torch.int64),
-        torch.tensor(np.array(vectors).reshape(len(rows), 2361), dtype=torch.float32),
+        torch.tensor(np.array(vectors).reshape(len(rows), 2338), dtype=torch.float32),
     )
 
 
@@ -320,7 +351,7 @@ def test_rows_outside_the_store_are_refused(store: GraphStore) -> None:
 
 def test_no_molecules_and_no_graphs() -> None:
     nothing = featurize([], MIXED).batch([])
-    assert (nothing.n_molecules, nothing.atoms.shape, nothing.vectors.shape) == (0, (0, 7), (0, 2361))
+    assert (nothing.n_molecules, nothing.atoms.shape, nothing.vectors.shape) == (0, (0, 7), (0, 2338))
     batch = featurize(["CCO"], FeatureSet(None, ("ecfp_bits",))).batch([0])
     assert (batch.atoms.shape, batch.source.shape, batch.vectors.shape) == ((0, 0), (0,), (1, 2048))
     batch = featurize(["CCO"], FeatureSet("atom_codes")).batch([0, 0])
@@ -413,7 +444,7 @@ def test_cache_that_cannot_be_written_says_so(tmp_path: Path) -> None:
 def test_light_reading_gives_the_same_fingerprint() -> None:
     generator = vector_featurizer("ecfp_counts")
     for text in [*wheel_molecules(500), *ODD]:
-        full, light = read_molecule(text)[0], read_molecule_lightly(text)[0]
+        full, light = (read_molecules([text], stereo=stereo)[0][0] for stereo in (True, False))
         assert (full is None) == (light is None)
         if full is not None:
             np.testing.assert_array_equal(generator(full), generator(light))

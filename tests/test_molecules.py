@@ -18,7 +18,7 @@ from screening.molecules import (
     canonical_smiles,
     murcko_scaffold,
     read_molecule,
-    read_molecule_lightly,
+    read_molecules,
     scaffolds,
 )
 from screening.processes import map_in_processes
@@ -53,6 +53,10 @@ ODD_BUT_FINE = {
 }
 
 
+def read_lightly(smiles: str) -> tuple[Chem.Mol | None, str]:
+    return read_molecules([smiles], stereo=False)[0]
+
+
 def wheel_molecules(n: int) -> list[str]:
     path = Path(RDConfig.RDDataDir) / "NCI" / "first_5K.smi"
     return [line.split("\t")[0] for line in path.read_text().splitlines()[:n]]
@@ -68,21 +72,21 @@ def dirty_texts(folder: Path) -> list[str]:
 @pytest.mark.parametrize(("smiles", "reason"), UNREADABLE.items())
 def test_unreadable_smiles_has_a_reason(smiles: str, reason: str) -> None:
     assert read_molecule(smiles) == (None, reason)
-    assert read_molecule_lightly(smiles) == (None, reason)
+    assert read_lightly(smiles) == (None, reason)
 
 
 @pytest.mark.parametrize(("smiles", "canonical"), ODD_BUT_FINE.items())
 def test_odd_smiles_is_read(smiles: str, canonical: str) -> None:
     mol, reason = read_molecule(smiles)
     assert (Chem.MolToSmiles(mol), reason) == (canonical, "")
-    light, reason = read_molecule_lightly(smiles)
+    light, reason = read_lightly(smiles)
     assert (light.GetNumAtoms(), reason) == (mol.GetNumAtoms(), "")
 
 
 def test_rdkit_says_nothing(capfd: pytest.CaptureFixture[str]) -> None:
     for smiles in [*UNREADABLE, *ODD_BUT_FINE]:
         read_molecule(smiles, standardize="neutral")
-        read_molecule_lightly(smiles)
+        read_lightly(smiles)
     assert capfd.readouterr() == ("", "")
 
 
@@ -91,7 +95,7 @@ def test_rdkit_says_nothing(capfd: pytest.CaptureFixture[str]) -> None:
 def test_any_text_gives_molecule_or_reason_and_both_readings_agree(smiles: str) -> None:
     mol, reason = read_molecule(smiles)
     assert (mol is None) == bool(reason)
-    light, light_reason = read_molecule_lightly(smiles)
+    light, light_reason = read_lightly(smiles)
     assert light_reason == reason
     if mol is not None and light is not None:
         assert _without_stereo(light) == _without_stereo(mol)
@@ -108,7 +112,7 @@ def test_readings_agree_on_dirty_files(real_data: Path) -> None:
 def _assert_readings_agree(texts: list[str]) -> None:
     for smiles in texts:
         mol, reason = read_molecule(smiles)
-        light, light_reason = read_molecule_lightly(smiles)
+        light, light_reason = read_lightly(smiles)
         assert (light_reason, light is None) == (reason, mol is None), smiles
         if mol is not None and light is not None:
             assert _without_stereo(light) == _without_stereo(mol), smiles
