@@ -24,7 +24,7 @@ import torch
 
 from .bundle import Bundle
 from .errors import DataError
-from .graphs import FeatureSet, GraphStore, featurize
+from .graphs import FeatureSet, GraphStore, featurize, pack
 from .processes import map_in_processes
 from .progress import progress
 from .tables import Block, TableReader, file_sha256, open_table
@@ -175,15 +175,10 @@ def _featurized(
             waiting.append((name, block))
             yield [] if name in done else _texts(block, reader.smiles)
 
-    work = partial(_featurize_block, features=features)
-    for store in map_in_processes(work, blocks(), workers=workers if len(first) > 1 else 0):
+    work = partial(pack, features=features)
+    for packed in map_in_processes(work, blocks(), workers=workers if len(first) > 1 else 0):
         name, block = waiting.popleft()
-        yield name, block, None if name in done else store
-
-
-def _featurize_block(smiles: list[str], *, features: FeatureSet) -> GraphStore:
-    torch.set_num_threads(1)
-    return featurize(smiles, features, workers=0)
+        yield name, block, None if name in done else GraphStore.of(features, [packed])
 
 
 def _texts(block: Block, column: str) -> list[str]:
