@@ -4,6 +4,7 @@ Exit codes: 0 done, 1 a fault of the program or an interruption, 2 a mistake in 
 Nothing heavy is imported before a command runs, so `--help` answers at once.
 """
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -41,6 +42,8 @@ DataPath = Annotated[
 
 def main() -> None:
     """Entry point of the `screening` command."""
+    # Threads of torch that wait without turning: on a busy machine an epoch took half the time or less.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         code = app(standalone_mode=False)
     except ScreeningError as problem:
@@ -98,8 +101,12 @@ def train(
             on_note=note,
             on_epoch=lambda epoch: note(str(epoch)),
         )
-    _print_evaluation(run.evaluation, run.summary, "test", all_assays=False)
-    print(f"Run folder: {run.folder}")
+    from .distributed import is_main, leave_processes
+
+    if is_main():
+        _print_evaluation(run.evaluation, run.summary, "test", all_assays=False)
+        print(f"Run folder: {run.folder}")
+    leave_processes()
 
 
 @app.command()

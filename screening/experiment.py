@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from . import datasets
+from . import datasets, distributed
 from .assays import AssayTable, prepare
 from .balancers import balancers
 from .bundle import Bundle
@@ -51,6 +51,8 @@ class Prepared(NamedTuple):
     """Features of the same molecules, in the same order."""
     split: Split
     rejected: list[Rejected]
+    merged: int
+    """Rows that repeat the structure of another row and were merged into it."""
     notes: list[str]
     """What was decided and counted on the way, for people."""
     source: Path
@@ -102,7 +104,7 @@ def prepare_data(config: Config, data: Path | None = None, on_note: Note = lambd
     )
     for text in decided:
         note(text)
-    workers = config.train.workers
+    workers, n_read = config.train.workers, len(table)
     table, unusable, decided = prepare(
         table, standardize=section.standardize, duplicates=section.duplicates, workers=workers
     )
@@ -119,6 +121,7 @@ def prepare_data(config: Config, data: Path | None = None, on_note: Note = lambd
         table, unusable = table.take(kept), [*unusable, *failed]
         store = featurize(table.smiles, features, workers=workers)
     rejected = sorted([*unread, *unusable])
+    merged = n_read - len(table) - len(unusable)
     _check_labels(table, source)
     split = split_table(table, config.split.name, seed=config.seed, workers=workers, **config.split.options)
     for text in split.notes:
@@ -131,13 +134,13 @@ def prepare_data(config: Config, data: Path | None = None, on_note: Note = lambd
     )
     sizes = ", ".join(f"{len(split.rows(part)):,} {part}" for part in PARTS)
     note(f"split {config.split.name}: {sizes}; {leakage(table, split, workers=workers)}")
-    return Prepared(table, store, split, rejected, notes, source)
+    return Prepared(table, store, split, rejected, merged, notes, source)
 
 
 def plan(config: Config, data: Path | None = None, on_note: Note = lambda note: None) -> list[str]:
     """What `train` would do, without training: notes on data, split and model."""
     prepared = prepare_data(config, data, on_note)
-    trainer = _trainer(config, prepared)
+    trainer = make_trainer(config, prepared)
     text = _describe_model(config, trainer)
     on_note(text)
     return [*prepared.notes, text]
@@ -154,6 +157,8 @@ def train(
 ) -> Run:
     """Train and evaluate the model of a config; everything about it is in the run folder.
 
+    Under `torchrun` all processes train together and the first one writes.
+
     Parameters
     ----------
     resume : go on from the last finished epoch of a run that was stopped; the result is the same
@@ -165,40 +170,66 @@ def train(
     ConfigError : a setting is wrong, or the run folder is in use.
     DataError : the table cannot be used.
     """
-    folder = _open_folder(config, resume=resume, overwrite=overwrite)
-    prepared = prepare_data(config, data, on_note)
+    distributed.join_processes()
+    is_main = distributed.is_main()
+    if is_main:
+        _open_folder(config, resume=resume, overwrite=overwrite)
+        prepared = prepare_data(config, data, on_note)
+        _write_inputs(config, prepared)
+    distributed.wait_for_all()
+    if not is_main:
+        prepared = prepare_data(config, data)
+    trainer = make_trainer(config, prepared)
+    if is_main:
+        on_note(_describe_model(config, trainer))
+    trainer.fit(
+        examples(prepared, "train"),
+        examples(prepared, "valid"),
+        checkpoint=config.folder / "checkpoint.pt",
+        resume=resume,
+        on_epoch=on_epoch if is_main else lambda epoch: None,
+    )
+    predictions = _predict(trainer.model, prepared)
+    table = _evaluate_parts(predictions, prepared)
+    if is_main:
+        _write_results(config, prepared, trainer, predictions, table)
+    test = table[table["part"] == "test"].reset_index(drop=True)
+    return Run(config.folder, config, test, summarize(test))
+
+
+def _write_inputs(config: Config, prepared: Prepared) -> None:
+    """What is known before training."""
+    folder = config.folder
     _write_text(folder / "config.yaml", to_yaml(config))
     _write_frame(folder / "rejected.csv", pd.DataFrame(prepared.rejected, columns=Rejected._fields))
     _write_split(folder / "split.csv", prepared)
-    trainer = _trainer(config, prepared)
-    on_note(_describe_model(config, trainer))
-    history = trainer.fit(
-        _examples(prepared, "train"),
-        _examples(prepared, "valid"),
-        checkpoint=folder / "checkpoint.pt",
-        resume=resume,
-        on_epoch=on_epoch,
-    )
+
+
+def _write_results(
+    config: Config,
+    prepared: Prepared,
+    trainer: Trainer,
+    predictions: dict[str, np.ndarray],
+    table: pd.DataFrame,
+) -> None:
+    """What training gave; the manifest last, so that a folder with one is complete."""
+    folder, history = config.folder, trainer.history
     _write_frame(folder / "history.csv", history.per_task(prepared.table.tasks))
     _write_frame(folder / "epochs.csv", history.per_epoch())
-    bundle = Bundle(
+    about = _about(config, prepared)
+    Bundle(
         trainer.model.cpu().eval(),
         config.model,
         inputs_of(prepared.store),
         prepared.store.features,
         prepared.table.tasks,
-        _about(config, prepared),
-    )
-    bundle.save(folder / "bundle")
-    predictions = _predict(trainer.model, prepared)
+        about,
+    ).save(folder / "bundle")
     _write_predictions(folder / "predictions.parquet", predictions, prepared)
-    table = _evaluate_parts(predictions, prepared)
     write_evaluation(table, folder / "evaluation.csv")
-    manifest = {**_about(config, prepared), "environment": _environment(), "notes": prepared.notes}
+    manifest = {**about, "environment": _environment(), "notes": prepared.notes}
     manifest |= {"best_epoch": history.best_epoch, "epochs": len(history), "finished": True}
     _write_text(folder / "manifest.json", json.dumps(manifest, indent=1) + "\n")
-    test = table[table["part"] == "test"].reset_index(drop=True)
-    return Run(folder, config, test, summarize(test))
 
 
 def evaluate(run: Path, *, part: str = "test") -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -265,7 +296,7 @@ def _check_labels(table: AssayTable, source: Path) -> None:
         raise DataError(f"{source}: every label is {value}. Training needs actives and inactives.")
 
 
-def _open_folder(config: Config, *, resume: bool, overwrite: bool) -> Path:
+def _open_folder(config: Config, *, resume: bool, overwrite: bool) -> None:
     """Make the run folder, or say why this run cannot have it."""
     folder = config.folder
     if folder.exists() and any(folder.iterdir()):
@@ -288,10 +319,10 @@ def _open_folder(config: Config, *, resume: bool, overwrite: bool) -> Path:
                 "name=..."
             )
     folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
-def _trainer(config: Config, prepared: Prepared) -> Trainer:
+def make_trainer(config: Config, prepared: Prepared) -> Trainer:
+    """The model of a config, its inputs scaled on the training part, ready to fit."""
     torch.manual_seed(config.seed)
     table, store = prepared.table, prepared.store
     train_rows = torch.from_numpy(prepared.split.rows("train"))
@@ -304,7 +335,8 @@ def _trainer(config: Config, prepared: Prepared) -> Trainer:
     return Trainer(config, model, labels, table.tasks, train_rows)
 
 
-def _examples(prepared: Prepared, part: str) -> Examples:
+def examples(prepared: Prepared, part: str) -> Examples:
+    """The molecules of a split part."""
     rows = torch.from_numpy(prepared.split.rows(part))
     return Examples(prepared.store, torch.from_numpy(prepared.table.labels), rows)
 
@@ -386,6 +418,7 @@ def _about(config: Config, prepared: Prepared) -> dict[str, Any]:
         "file_sha256": file_sha256(prepared.source),
         "molecules": {part: len(prepared.split.rows(part)) for part in PARTS},
         "rejected": len(prepared.rejected),
+        "merged": prepared.merged,
         "split": config.split.model_dump(),
         "features_key": prepared.store.features.key(),
         "versions": {name: version(name) for name in PACKAGES},

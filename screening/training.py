@@ -5,6 +5,7 @@ checkpoint of an epoch takes the same steps as one that was never stopped.
 """
 
 import math
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -182,6 +183,8 @@ class Trainer:
         number = len(self.history)
         torch.manual_seed(_mixed(self.seed, number))
         order = train.rows[torch.randperm(len(train.rows))]
+        if distributed.rank():
+            torch.manual_seed(_mixed(self.seed, number) + distributed.rank())
         batches = order.split(self.settings.batch_size)
         tally = _Tally(len(self.tasks), self.device)
         self.model.train()
@@ -331,7 +334,7 @@ def _decay_matrices_only(model: ScreeningModel, decay: float) -> list[dict[str, 
 
 def _device(name: str) -> torch.device:
     if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
+        name = f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if torch.cuda.is_available() else "cpu"
     try:
         device = torch.device(name)
     except RuntimeError as problem:

@@ -139,3 +139,13 @@ def test_model_predicts_one_logit_per_task_in_any_batch_size() -> None:
     torch.testing.assert_close(model.predict(store, rows, batch_size=3), whole, rtol=1e-5, atol=1e-5)
     assert model.predict(store, rows[:0]).shape == (0, 3)
     assert model.training
+
+
+@pytest.mark.parametrize(("name", "options"), VARIANTS)
+def test_a_batch_may_be_empty(name: str, options: dict) -> None:
+    """The share of one of several processes in the last batch of an epoch."""
+    store = small.store()
+    encoder = build(name, options, inputs_of(store)).train()
+    features = encoder(store.batch([]))
+    assert features.shape == (0, encoder.width)
+    features.sum().backward()
