@@ -1,6 +1,7 @@
 """A whole run: what is in its folder, what is refused, and that every input row is accounted for."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,10 @@ import torch
 
 from screening import experiment
 from screening.config import Config, check_config, load_config
-from screening.errors import ConfigError, DataError
+from screening.errors import ConfigError, DataError, ScreeningError
 from screening.evaluation import evaluate as evaluate_scores
-from screening.scoring import Scorer
+from screening.scoring import Scorer, score_library
+from screening.tables import open_table
 
 FILES = {
     "bundle",
@@ -39,8 +41,8 @@ def config(folder: Path, source: Path, **more: object) -> Config:
             "features": {"graph": "atom_codes", "vectors": ["ecfp_counts"]},
             "model": {"encoder": {"name": "gine", "depth": 2, "width": 16}},
             "train": {"epochs": 2, "batch_size": 32, "device": "cpu", "workers": 0},
-            **more,
         }
+        | more
     )
 
 
@@ -175,3 +177,83 @@ def test_every_member_of_a_family_says_what_it_is(name: str) -> None:
 def test_an_unknown_family_is_explained() -> None:
     with pytest.raises(ConfigError, match="Did you mean 'balancers'"):
         experiment.family("balancer")
+
+
+def bad_files() -> list[str]:
+    """Every file of bad input that lies beside the real tables."""
+    folder = Path(os.environ.get("SCREENING_DATA", "")) / "dirty"
+    files = [*folder.glob("dirty.*"), *folder.glob("variants/*")] if folder.is_dir() else []
+    return sorted(str(path.relative_to(folder)) for path in files) or ["none here"]
+
+
+@pytest.mark.parametrize("name", bad_files())
+def test_every_bad_file_is_trained_on_or_explained(tmp_path: Path, real_data: Path, name: str) -> None:
+    """Rows are used or rejected, or there is one paragraph; nothing else may happen."""
+    settings = config(
+        tmp_path,
+        real_data / "dirty" / name,
+        features={"graph": "atom_codes"},
+        model={"encoder": {"name": "gine", "depth": 1, "width": 8}},
+        train={"epochs": 1, "device": "cpu", "workers": 0},
+    )
+    try:
+        run = experiment.train(settings)
+    except ScreeningError as problem:
+        assert len(str(problem)) > 40
+        assert "\n\n" not in str(problem)
+        assert not (settings.folder / "bundle").exists()
+        return
+    kept = len(pd.read_csv(run.folder / "split.csv"))
+    rejected = len(pd.read_csv(run.folder / "rejected.csv"))
+    merged = json.loads((run.folder / "manifest.json").read_text())["merged"]
+    assert kept + rejected + merged == count_records(real_data / "dirty" / name)
+
+
+@pytest.mark.parametrize("name", bad_files())
+def test_every_bad_file_is_scored_or_explained(
+    run: experiment.Run, tmp_path: Path, real_data: Path, name: str
+) -> None:
+    path = real_data / "dirty" / name
+    try:
+        report = score_library(run.folder, path, tmp_path / "out", workers=0)
+    except ScreeningError as problem:
+        assert len(str(problem)) > 40
+        assert "\n\n" not in str(problem)
+        return
+    assert report.read == report.scored + report.rejected == count_records(path)
+
+
+def count_records(path: Path) -> int:
+    return sum(len(block) for block in open_table(path))
+
+
+def test_mapped_labels_train_the_dirty_table(tmp_path: Path, real_data: Path) -> None:
+    """The error about unknown labels lists them all; with a word for each, the table trains."""
+    settings = config(tmp_path, real_data / "dirty" / "dirty.csv", data={"id": "compound_id"})
+    with pytest.raises(DataError) as caught:
+        experiment.train(settings)
+    assert "ASSAY-1" in str(caught.value)
+    words = [
+        "active",
+        "inactive",
+        "NA",
+        "nan",
+        "?",
+        "x",
+        "-1",
+        "2",
+        "0.5",
+        "inf",
+        "<1",
+        "yes",
+        "TRUE",
+        "False",
+    ]
+    words.append('"1"')
+    assert all(word in str(caught.value) for word in words), str(caught.value)
+    meanings = dict.fromkeys(words, None) | {"active": 1, "yes": 1, "TRUE": 1, "inactive": 0, "False": 0}
+    data = {"id": "compound_id", "labels": meanings, "tasks": [f"ASSAY-{n}" for n in range(1, 7)]}
+    run = experiment.train(config(tmp_path, real_data / "dirty" / "dirty.csv", data=data), overwrite=True)
+    status = run.evaluation.set_index("assay")["status"]
+    assert status["ASSAY-5"] == "no labels"
+    assert status["ASSAY-4"] in ("one class", "no labels")
