@@ -9,7 +9,7 @@ HOUSE = Path(__file__).parent.parent / "screening"
 FLOORS = [
     ["errors", "progress"],
     ["registry", "processes", "distributed", "ranking", "formats", "downloads"],
-    ["config", "metrics", "tables", "labels", "molecules", "catalogue"],
+    ["config", "metrics", "tables", "labels", "molecules", "catalogue", "solvers"],
     ["assays", "featurizers", "alerts"],
     ["descriptors"],
     ["packing"],
