@@ -18,7 +18,7 @@ import screening.balancers as room
 from screening.balancers import Balancer, Chain, Scalariser, Step, balancers, build_balancer
 from screening.balancers.pcgrad import project_conflicts
 from screening.errors import ConfigError
-from screening.gradients import Gradients
+from screening.gradients import Gradients, places
 from screening.heads import TaskHeads
 
 NAN = float("nan")
@@ -48,6 +48,16 @@ class Case:
         return "-".join([self.name, *(f"{key}={value}" for key, value in self.options.items())])
 
 
+# Balancers by gradients, in the order of their names
+
+GRADIENT_CASES = [
+    Case("slw", rows=[[1.0, 0.0], [0.0, 3.0]], expected=[1.5, 0.5]),
+    Case("slw", {"eps": 2.0}, rows=[[1.0, 0.0], [0.0, 6.0]], expected=[1.5, 0.5]),
+]
+GRADIENT_BAD_OPTIONS: list[tuple[str, dict[str, Any]]] = [
+    ("slw", {"eps": 0.0}),
+]
+
 CASES = [
     Case("equal", losses=[[1.0, NAN, 3.0]], expected=[1, 0, 1]),
     # 10 and 30 labels: shares 1/4 and 3/4 of 2 tasks
@@ -76,8 +86,10 @@ CASES = [
         sums_to_n=False,
         is_random=True,
     ),
+    *GRADIENT_CASES,
 ]
 BAD_OPTIONS = [
+    *GRADIENT_BAD_OPTIONS,
     ("equal", {"reduction": "median"}),
     ("slaw", {"beta": 1.0}),
     ("slaw", {"eps": 0.0}),
@@ -463,7 +475,7 @@ def test_task_without_slope_or_loss_breaks_nothing(case: Case) -> None:
             .isfinite()
             .all()
         )
-    assert balancer.weigh(a_step(torch.zeros(T))).isfinite().all()
+    assert balancer.weigh(a_step(torch.zeros(T), torch.zeros(T, T + 3))).isfinite().all()
 
 
 @every_case
@@ -501,6 +513,8 @@ def test_model_learns_from_sparse_labels(case: Case) -> None:
     encoder = torch.nn.Sequential(torch.nn.Linear(6, 8), torch.nn.Tanh())
     heads, balancer = TaskHeads(8, T), make(case)
     place = "features" if balancer.places is None else balancer.places[0]
+    if place not in places.names():
+        pytest.skip(f"there are no gradients at {place} yet")
     gradients = Gradients(heads, balancer, at=place)
     optimiser = torch.optim.Adam([*encoder.parameters(), *heads.parameters()], lr=0.02)
     inputs = torch.randn(64, 6)

@@ -1,0 +1,112 @@
+"""Balancers by gradients: what each method promises, explicit gradients, and TorchJD."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from screening.balancers import Balancer, Step, build_balancer
+
+SHAPES = [(1, 4), (2, 3), (6, 20), (300, 400)]
+DEPENDENT = [(3, 2), (6, 4), (60, 20)]
+every_shape = pytest.mark.parametrize(("n_tasks", "width"), SHAPES)
+SCALES = [1e-8, 1.0, 1e8]
+every_scale = pytest.mark.parametrize("scale", SCALES)
+
+
+def names(n_tasks: int) -> list[str]:
+    return [f"assay {task}" for task in range(n_tasks)]
+
+
+def draw(n_tasks: int, width: int, *, seed: int = 0, common: float = 0.0, spread: float = 1.0) -> Tensor:
+    """Gradients [n, P] float64 with lengths within a factor of 10^spread, and a common part if wanted."""
+    generator = torch.Generator().manual_seed(seed)
+    rows = torch.randn(n_tasks, width, generator=generator, dtype=torch.float64) + common
+    lengths = 10 ** (spread * torch.rand(n_tasks, 1, generator=generator, dtype=torch.float64))
+    return lengths * normalize(rows)
+
+
+def a_step(rows: Tensor, losses: Tensor | None = None, number: int = 0) -> Step:
+    ones = torch.ones(len(rows))
+    return Step(
+        losses=ones if losses is None else losses,
+        present=ones.bool(),
+        counts=10 * ones,
+        gram=rows @ rows.T,
+        rows=rows.float(),
+        step=number,
+    )
+
+
+def weights_of(name: str, rows: Tensor, **options: Any) -> Tensor:
+    balancer = build_balancer({"name": name, **options}, names(len(rows)))
+    return balancer.weigh(a_step(rows)).double()
+
+
+def mean_update(name: str, rows: Tensor, **options: Any) -> Tensor:
+    """The update as the objective takes it: sum(w g) / n."""
+    return weights_of(name, rows, **options) @ rows / len(rows)
+
+
+def along(update: Tensor, rows: Tensor) -> Tensor:
+    """Cosines of an update with the gradients."""
+    return normalize(rows) @ update / update.norm()
+
+
+# Identities
+
+
+@every_shape
+@every_scale
+def test_slw_makes_all_gradients_equally_long(n_tasks: int, width: int, scale: float) -> None:
+    rows = scale * draw(n_tasks, width)
+    lengths = weights_of("slw", rows, eps=1e-30) * rows.norm(dim=1)
+    torch.testing.assert_close(lengths, lengths[:1].expand(n_tasks), rtol=1e-5, atol=0)
+
+
+# Projections in turn
+
+
+def explicit_projections(rows: Tensor, order: list[list[int]], targets: Tensor | None = None) -> Tensor:
+    """PCGrad's loop, or GradVac's (equation 3), over explicit gradients; row i is what gradient i becomes."""
+    result = rows.clone()
+    for i, others in enumerate(order):
+        for j in others:
+            cosine = torch.cosine_similarity(result[i], rows[j], dim=0)
+            target = torch.zeros(()) if targets is None else targets[i, j]
+            if cosine < target:
+                top = target * (1 - cosine**2).sqrt() - cosine * (1 - target**2).sqrt()
+                factor = result[i].norm() * top / (rows[j].norm() * (1 - target**2).sqrt())
+                result[i] += factor * rows[j]
+    return result
+
+
+def cyclic_orders(order: list[int]) -> list[list[int]]:
+    """Per task the others, as read on a circle from the task on."""
+    places = {task: place for place, task in enumerate(order)}
+    return [order[places[task] + 1 :] + order[: places[task]] for task in range(len(order))]
+
+
+# TorchJD
+
+
+def in_torchjd(name: str, *arguments: Any, **options: Any) -> Callable[[Tensor], Tensor]:
+    """One of its aggregators or weightings; skips if TorchJD or a solver it calls is missing."""
+    room = pytest.importorskip("torchjd.aggregation")
+    torch.manual_seed(0)
+    try:
+        return getattr(room, name)(*arguments, **options)
+    except ImportError as missing:
+        pytest.skip(str(missing))
+
+
+every_matrix = pytest.mark.parametrize(("n_tasks", "width"), [(1, 3), (2, 3), (5, 20), (5, 3), (30, 60)])
+
+
+def _direction(balancer: Balancer, rows: Tensor) -> Tensor:
+    direction = balancer.decide(a_step(rows)).direction
+    assert direction is not None
+    return direction
