@@ -51,6 +51,8 @@ class Case:
 # Balancers by gradients, in the order of their names
 
 GRADIENT_CASES = [
+    # equal parts along both: w = 1/3 to 1, with the sum 2
+    Case("imtl_g", rows=[[3.0, 0.0], [0.0, 1.0]], expected=[1 / 2, 3 / 2], sums_to_n=False),
     Case("slw", rows=[[1.0, 0.0], [0.0, 3.0]], expected=[1.5, 0.5]),
     Case("slw", {"eps": 2.0}, rows=[[1.0, 0.0], [0.0, 6.0]], expected=[1.5, 0.5]),
 ]

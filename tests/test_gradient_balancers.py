@@ -67,6 +67,24 @@ def test_slw_makes_all_gradients_equally_long(n_tasks: int, width: int, scale: f
     torch.testing.assert_close(lengths, lengths[:1].expand(n_tasks), rtol=1e-5, atol=0)
 
 
+def test_imtl_g_is_the_closed_form_of_the_paper() -> None:
+    rows = draw(4, 9, common=0.5)
+    units = normalize(rows)
+    differences, sides = rows[:1] - rows[1:], units[:1] - units[1:]
+    shares = rows[0] @ sides.T @ torch.linalg.inv(differences @ sides.T)
+    expected = torch.cat([1 - shares.sum()[None], shares])
+    weights = weights_of("imtl_g", rows)
+    torch.testing.assert_close(weights / weights.sum(), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_imtl_g_never_turns_against_every_task() -> None:
+    # the closed form has sum(w) = 1 by a factor below 0 here: w is as (-1.1, 0.3) before
+    rows = torch.tensor([[0.1, 0.0], [10.0, 0.1]], dtype=torch.float64)
+    assert (along(mean_update("imtl_g", rows), rows) > 0).all()
+    rows = torch.tensor([[10.0, 0.0], [0.3, 0.4], [-3.0, 1.0]], dtype=torch.float64)
+    assert weights_of("imtl_g", rows).abs().sum() == pytest.approx(3)
+
+
 # Projections in turn
 
 
@@ -104,6 +122,16 @@ def in_torchjd(name: str, *arguments: Any, **options: Any) -> Callable[[Tensor],
 
 
 every_matrix = pytest.mark.parametrize(("n_tasks", "width"), [(1, 3), (2, 3), (5, 20), (5, 3), (30, 60)])
+
+
+@every_matrix
+def test_imtl_g_is_that_of_torchjd(n_tasks: int, width: int) -> None:
+    rows = draw(n_tasks, width, spread=0.0)  # with dependent gradients of other lengths its pinv differs
+    other = in_torchjd("IMTLG")(rows)
+    update = mean_update("imtl_g", rows)
+    torch.testing.assert_close(
+        normalize(update, dim=0), normalize(other, dim=0) * torch.sign(other @ update), rtol=0, atol=1e-5
+    )
 
 
 def _direction(balancer: Balancer, rows: Tensor) -> Tensor:
