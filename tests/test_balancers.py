@@ -51,12 +51,15 @@ class Case:
 # Balancers by gradients, in the order of their names
 
 GRADIENT_CASES = [
+    # equal parts along both; imtl_l starts with weights of 1
+    Case("imtl", rows=[[3.0, 0.0], [0.0, 1.0]], expected=[1 / 2, 3 / 2], sums_to_n=False),
     # equal parts along both: w = 1/3 to 1, with the sum 2
     Case("imtl_g", rows=[[3.0, 0.0], [0.0, 1.0]], expected=[1 / 2, 3 / 2], sums_to_n=False),
     Case("slw", rows=[[1.0, 0.0], [0.0, 3.0]], expected=[1.5, 0.5]),
     Case("slw", {"eps": 2.0}, rows=[[1.0, 0.0], [0.0, 6.0]], expected=[1.5, 0.5]),
 ]
 GRADIENT_BAD_OPTIONS: list[tuple[str, dict[str, Any]]] = [
+    ("imtl", {"lr": 0.0}),
     ("slw", {"eps": 0.0}),
 ]
 

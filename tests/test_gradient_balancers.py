@@ -85,6 +85,19 @@ def test_imtl_g_never_turns_against_every_task() -> None:
     assert weights_of("imtl_g", rows).abs().sum() == pytest.approx(3)
 
 
+def test_imtl_has_the_direction_of_imtl_g_and_trains_heads_with_imtl_l() -> None:
+    rows, losses = draw(3, 5), torch.tensor([0.5, 1.0, 2.0])
+    hybrid, first = build_balancer({"name": "imtl", "lr": 0.5}, names(3)), build_balancer("imtl_l", names(3))
+    first.adam.lr = 0.5
+    for _ in range(5):
+        decision, head_weights = hybrid.decide(a_step(rows, losses)), first.weigh(a_step(rows, losses))
+    torch.testing.assert_close(decision.head_weights, head_weights)
+    update = decision.weights.double() @ rows
+    torch.testing.assert_close(
+        normalize(update, dim=0), normalize(mean_update("imtl_g", rows), dim=0), rtol=0, atol=1e-5
+    )
+
+
 # Projections in turn
 
 
