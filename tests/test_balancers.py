@@ -51,6 +51,8 @@ class Case:
 # Balancers by gradients, in the order of their names
 
 GRADIENT_CASES = [
+    # v = (1, 1) / sqrt(2), (3 + 1) / sqrt(2) v = (2, 2)
+    Case("con_fig", rows=[[3.0, 0.0], [0.0, 1.0]], expected=[2 / 3, 2], sums_to_n=False),
     # equal parts along both; imtl_l starts with weights of 1
     Case("imtl", rows=[[3.0, 0.0], [0.0, 1.0]], expected=[1 / 2, 3 / 2], sums_to_n=False),
     # equal parts along both: w = 1/3 to 1, with the sum 2

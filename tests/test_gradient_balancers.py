@@ -67,6 +67,20 @@ def test_slw_makes_all_gradients_equally_long(n_tasks: int, width: int, scale: f
     torch.testing.assert_close(lengths, lengths[:1].expand(n_tasks), rtol=1e-5, atol=0)
 
 
+@every_shape
+@every_scale
+def test_imtl_g_has_the_same_part_along_every_gradient(n_tasks: int, width: int, scale: float) -> None:
+    rows = scale * draw(n_tasks, width)
+    cosines = along(mean_update("imtl_g", rows), rows)
+    torch.testing.assert_close(cosines, cosines[:1].expand(n_tasks), rtol=1e-4, atol=1e-6)
+    assert (cosines > 0).all()
+    direction = mean_update("con_fig", rows)
+    torch.testing.assert_close(along(direction, rows), cosines, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(
+        direction.norm(), (rows @ normalize(direction, dim=0)).mean(), rtol=1e-5, atol=0
+    )
+
+
 def test_imtl_g_is_the_closed_form_of_the_paper() -> None:
     rows = draw(4, 9, common=0.5)
     units = normalize(rows)
@@ -135,6 +149,13 @@ def in_torchjd(name: str, *arguments: Any, **options: Any) -> Callable[[Tensor],
 
 
 every_matrix = pytest.mark.parametrize(("n_tasks", "width"), [(1, 3), (2, 3), (5, 20), (5, 3), (30, 60)])
+
+
+@every_matrix
+def test_con_fig_is_that_of_torchjd(n_tasks: int, width: int) -> None:
+    rows = draw(n_tasks, width)
+    other = in_torchjd("ConFIG")(rows) / n_tasks
+    torch.testing.assert_close(mean_update("con_fig", rows), other, rtol=1e-4, atol=1e-5)
 
 
 @every_matrix
