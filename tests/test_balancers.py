@@ -51,6 +51,24 @@ class Case:
 # Balancers by gradients, in the order of their names
 
 GRADIENT_CASES = [
+    Case("aligned_mtl", rows=[[3.0, 0.0], [0.0, 1.0]], expected=[1 / 3, 1], sums_to_n=False),
+    # eigenvalues 1, 4, 9: median 4, mean 14/3; orthogonal rows of length 1, 2, 3 all become s
+    Case(
+        "aligned_mtl",
+        {"scale": "median"},
+        losses=[[1.0] * 3],
+        rows=[[1.0, 0, 0], [0, 2.0, 0], [0, 0, 3.0]],
+        expected=[2, 1, 2 / 3],
+        sums_to_n=False,
+    ),
+    Case(
+        "aligned_mtl",
+        {"scale": "rmse"},
+        losses=[[1.0] * 3],
+        rows=[[1.0, 0, 0], [0, 2.0, 0], [0, 0, 3.0]],
+        expected=[(14 / 3) ** 0.5, (14 / 3) ** 0.5 / 2, (14 / 3) ** 0.5 / 3],
+        sums_to_n=False,
+    ),
     # v = (1, 1) / sqrt(2), (3 + 1) / sqrt(2) v = (2, 2)
     Case("con_fig", rows=[[3.0, 0.0], [0.0, 1.0]], expected=[2 / 3, 2], sums_to_n=False),
     # equal parts along both; imtl_l starts with weights of 1
@@ -61,6 +79,7 @@ GRADIENT_CASES = [
     Case("slw", {"eps": 2.0}, rows=[[1.0, 0.0], [0.0, 6.0]], expected=[1.5, 0.5]),
 ]
 GRADIENT_BAD_OPTIONS: list[tuple[str, dict[str, Any]]] = [
+    ("aligned_mtl", {"scale": "max"}),
     ("imtl", {"lr": 0.0}),
     ("slw", {"eps": 0.0}),
 ]

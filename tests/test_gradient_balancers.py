@@ -99,6 +99,25 @@ def test_imtl_g_never_turns_against_every_task() -> None:
     assert weights_of("imtl_g", rows).abs().sum() == pytest.approx(3)
 
 
+@every_shape
+@every_scale
+@pytest.mark.parametrize("mode", ["min", "median", "rmse"])
+def test_aligned_gradients_have_one_singular_value(n_tasks: int, width: int, scale: float, mode: str) -> None:
+    rows = scale * draw(n_tasks, width)
+    left, values, right = torch.linalg.svd(rows, full_matrices=False)
+    size = {
+        "min": values[-1],
+        "median": (values**2).median().sqrt(),
+        "rmse": (values**2).mean().sqrt(),
+    }[mode]
+    torch.testing.assert_close(
+        weights_of("aligned_mtl", rows, scale=mode) @ rows / size,
+        (left @ right).sum(0),
+        rtol=0,
+        atol=1e-4 if n_tasks < 128 else 0.05,
+    )
+
+
 def test_imtl_has_the_direction_of_imtl_g_and_trains_heads_with_imtl_l() -> None:
     rows, losses = draw(3, 5), torch.tensor([0.5, 1.0, 2.0])
     hybrid, first = build_balancer({"name": "imtl", "lr": 0.5}, names(3)), build_balancer("imtl_l", names(3))
@@ -149,6 +168,14 @@ def in_torchjd(name: str, *arguments: Any, **options: Any) -> Callable[[Tensor],
 
 
 every_matrix = pytest.mark.parametrize(("n_tasks", "width"), [(1, 3), (2, 3), (5, 20), (5, 3), (30, 60)])
+
+
+@every_matrix
+@pytest.mark.parametrize("mode", ["min", "median", "rmse"])
+def test_aligned_mtl_is_that_of_torchjd(n_tasks: int, width: int, mode: str) -> None:
+    rows = draw(n_tasks, width)
+    other = in_torchjd("AlignedMTL", scale_mode=mode)(rows)
+    torch.testing.assert_close(mean_update("aligned_mtl", rows, scale=mode), other, rtol=1e-5, atol=1e-5)
 
 
 @every_matrix
