@@ -71,6 +71,15 @@ GRADIENT_CASES = [
     ),
     # v = (1, 1) / sqrt(2), (3 + 1) / sqrt(2) v = (2, 2)
     Case("con_fig", rows=[[3.0, 0.0], [0.0, 1.0]], expected=[2 / 3, 2], sums_to_n=False),
+    # lengths 1 and 3, mean 2: Adam's first step moves the logarithms by lr up and down
+    Case("gradnorm", rows=[[1.0, 0.0], [0.0, 3.0]], expected=[1, 1]),
+    Case(
+        "gradnorm",
+        {"lr": 0.1},
+        losses=[[1.0, 2.0]] * 2,
+        rows=[[1.0, 0.0], [0.0, 3.0]],
+        expected=[1 + math.tanh(0.1), 1 - math.tanh(0.1)],
+    ),
     # equal parts along both; imtl_l starts with weights of 1
     Case("imtl", rows=[[3.0, 0.0], [0.0, 1.0]], expected=[1 / 2, 3 / 2], sums_to_n=False),
     # equal parts along both: w = 1/3 to 1, with the sum 2
@@ -80,6 +89,8 @@ GRADIENT_CASES = [
 ]
 GRADIENT_BAD_OPTIONS: list[tuple[str, dict[str, Any]]] = [
     ("aligned_mtl", {"scale": "max"}),
+    ("gradnorm", {"alpha": -1.0}),
+    ("gradnorm", {"lr": 0.0}),
     ("imtl", {"lr": 0.0}),
     ("slw", {"eps": 0.0}),
 ]

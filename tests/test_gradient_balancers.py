@@ -118,6 +118,24 @@ def test_aligned_gradients_have_one_singular_value(n_tasks: int, width: int, sca
     )
 
 
+def test_gradnorm_learns_to_make_gradients_equally_long() -> None:
+    rows = draw(3, 5)
+    balancer = build_balancer({"name": "gradnorm", "alpha": 0.0}, names(3))
+    for number in range(300):
+        weights = balancer.weigh(a_step(rows, number=number)).double()
+    lengths = weights * rows.norm(dim=1)
+    torch.testing.assert_close(lengths, lengths[:1].expand(3), rtol=0.05, atol=0)
+
+
+def test_gradnorm_favours_the_task_that_learns_slowly() -> None:
+    rows = normalize(draw(3, 5))
+    balancer = build_balancer({"name": "gradnorm", "alpha": 1.0}, names(3))
+    for number in range(300):
+        losses = torch.tensor([1.0, 1 / (1 + number / 10), 1 / (1 + number)])
+        weights = balancer.weigh(a_step(rows, losses, number))
+    assert weights[0] > weights[1] > weights[2]
+
+
 def test_imtl_has_the_direction_of_imtl_g_and_trains_heads_with_imtl_l() -> None:
     rows, losses = draw(3, 5), torch.tensor([0.5, 1.0, 2.0])
     hybrid, first = build_balancer({"name": "imtl", "lr": 0.5}, names(3)), build_balancer("imtl_l", names(3))
