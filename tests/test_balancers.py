@@ -84,6 +84,13 @@ GRADIENT_CASES = [
     Case("imtl", rows=[[3.0, 0.0], [0.0, 1.0]], expected=[1 / 2, 3 / 2], sums_to_n=False),
     # equal parts along both: w = 1/3 to 1, with the sum 2
     Case("imtl_g", rows=[[3.0, 0.0], [0.0, 1.0]], expected=[1 / 2, 3 / 2], sums_to_n=False),
+    # shortest point between (2, 0) and (0, 1): (2/5, 4/5) = 1/5 and 4/5 of them, times 2
+    Case("mgda", rows=[[2.0, 0.0], [0.0, 1.0]], expected=[0.4, 1.6]),
+    Case("mgda", {"normalise": "l2"}, rows=[[2.0, 0.0], [0.0, 1.0]], expected=[2 / 3, 4 / 3]),
+    # losses 1 and 2: (2, 0) and (0, 1/2): 1/17 and 16/17, divided by the losses 1 to 8
+    Case("mgda", {"normalise": "loss"}, rows=[[2.0, 0.0], [0.0, 1.0]], expected=[2 / 9, 16 / 9]),
+    # (1, 0) and (0, 1/2): 1/5 and 4/5, divided by 2 and 2
+    Case("mgda", {"normalise": "loss+"}, rows=[[2.0, 0.0], [0.0, 1.0]], expected=[0.4, 1.6]),
     Case("slw", rows=[[1.0, 0.0], [0.0, 3.0]], expected=[1.5, 0.5]),
     Case("slw", {"eps": 2.0}, rows=[[1.0, 0.0], [0.0, 6.0]], expected=[1.5, 0.5]),
 ]
@@ -92,6 +99,7 @@ GRADIENT_BAD_OPTIONS: list[tuple[str, dict[str, Any]]] = [
     ("gradnorm", {"alpha": -1.0}),
     ("gradnorm", {"lr": 0.0}),
     ("imtl", {"lr": 0.0}),
+    ("mgda", {"normalise": "l1"}),
     ("slw", {"eps": 0.0}),
 ]
 

@@ -118,6 +118,29 @@ def test_aligned_gradients_have_one_singular_value(n_tasks: int, width: int, sca
     )
 
 
+@pytest.mark.parametrize("scale", SCALES)
+def test_mgda_of_two_tasks_is_the_closed_form(scale: float) -> None:
+    for seed in range(20):
+        rows = scale * draw(2, 3, seed=seed)
+        share = (rows[1] - rows[0]) @ rows[1] / ((rows[0] - rows[1]) ** 2).sum()
+        expected = torch.stack([share, 1 - share]).clamp(0, 1)
+        torch.testing.assert_close(weights_of("mgda", rows) / 2, expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(("n_tasks", "width"), [*SHAPES, *DEPENDENT])
+@every_scale
+def test_mgda_is_the_shortest_mean(n_tasks: int, width: int, scale: float) -> None:
+    rows = scale * draw(n_tasks, width)
+    update = mean_update("mgda", rows)
+    shortest = rows.norm(dim=1).min()
+    assert float((rows @ update - update @ update).min()) >= -1e-5 * float(shortest**2)
+
+
+def test_mgda_inside_the_hull_is_zero() -> None:
+    rows = torch.tensor([[1.0, 0.0], [-1.0, 1.0], [-1.0, -2.0]], dtype=torch.float64)
+    assert mean_update("mgda", rows).norm() < 1e-5
+
+
 def test_gradnorm_learns_to_make_gradients_equally_long() -> None:
     rows = draw(3, 5)
     balancer = build_balancer({"name": "gradnorm", "alpha": 0.0}, names(3))
@@ -211,6 +234,15 @@ def test_imtl_g_is_that_of_torchjd(n_tasks: int, width: int) -> None:
     torch.testing.assert_close(
         normalize(update, dim=0), normalize(other, dim=0) * torch.sign(other @ update), rtol=0, atol=1e-5
     )
+
+
+@every_matrix
+def test_mgda_is_no_longer_than_that_of_torchjd(n_tasks: int, width: int) -> None:
+    rows = draw(n_tasks, width, common=0.3)
+    other = in_torchjd("MGDA", epsilon=1e-6, max_iters=3000)(rows)
+    update = mean_update("mgda", rows)
+    assert update.norm() <= other.norm() * (1 + 1e-6) + 1e-6
+    torch.testing.assert_close(update, other, rtol=0, atol=0.05 * float(rows.norm(dim=1).min()))
 
 
 def _direction(balancer: Balancer, rows: Tensor) -> Tensor:
