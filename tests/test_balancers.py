@@ -71,6 +71,8 @@ GRADIENT_CASES = [
     ),
     # v = (1, 1) / sqrt(2), (3 + 1) / sqrt(2) v = (2, 2)
     Case("con_fig", rows=[[3.0, 0.0], [0.0, 1.0]], expected=[2 / 3, 2], sums_to_n=False),
+    # (2, -1) = a + b conflicts with b = (0, 1) alone: a + 2 b = (2, 0)
+    Case("dualproj", rows=[[2.0, -2.0], [0.0, 1.0]], expected=[1, 2], sums_to_n=False),
     # lengths 1 and 3, mean 2: Adam's first step moves the logarithms by lr up and down
     Case("gradnorm", rows=[[1.0, 0.0], [0.0, 3.0]], expected=[1, 1]),
     Case(
