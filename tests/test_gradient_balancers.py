@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from screening.balancers import Balancer, Step, build_balancer
+from screening.balancers.pcgrad import project_conflicts
 
 SHAPES = [(1, 4), (2, 3), (6, 20), (300, 400)]
 DEPENDENT = [(3, 2), (6, 4), (60, 20)]
@@ -195,6 +196,30 @@ def cyclic_orders(order: list[int]) -> list[list[int]]:
     return [order[places[task] + 1 :] + order[: places[task]] for task in range(len(order))]
 
 
+def test_projections_of_hundreds_of_tasks_in_single_precision() -> None:
+    rows = draw(200, 300)
+    balancer = build_balancer("pcgrad", names(200))
+    sequence = torch.randperm(
+        200, generator=build_balancer("pcgrad", names(200)).generator(torch.device("cpu"))
+    )
+    orders = torch.tensor(cyclic_orders(sequence.tolist()))
+    expected = project_conflicts(rows @ rows.T, orders).sum(0) @ rows
+    update = balancer.weigh(a_step(rows)).double() @ rows
+    assert (update - expected).norm() < 1e-4 * expected.norm()
+
+
+def test_all_orders_have_the_same_expectation() -> None:
+    rows = draw(4, 3)
+    means = {}
+    for order in ("cyclic", "shared", "independent"):
+        balancer = build_balancer({"name": "pcgrad", "order": order}, names(4))
+        many = torch.stack([balancer.weigh(a_step(rows)) for _ in range(1000)])
+        means[order] = (many.mean(0), many.var(0) / 1000)
+    for order in ("cyclic", "shared"):
+        error = (means[order][1] + means["independent"][1]).sqrt()
+        assert ((means[order][0] - means["independent"][0]).abs() <= 5 * error + 1e-6).all()
+
+
 # TorchJD
 
 
@@ -243,6 +268,17 @@ def test_mgda_is_no_longer_than_that_of_torchjd(n_tasks: int, width: int) -> Non
     update = mean_update("mgda", rows)
     assert update.norm() <= other.norm() * (1 + 1e-6) + 1e-6
     torch.testing.assert_close(update, other, rtol=0, atol=0.05 * float(rows.norm(dim=1).min()))
+
+
+def test_pcgrad_is_that_of_torchjd_on_average() -> None:
+    rows = draw(4, 3)
+    other = in_torchjd("PCGradWeighting")
+    balancer = build_balancer("pcgrad", names(4))
+    torch.manual_seed(0)
+    theirs = torch.stack([other(rows @ rows.T) for _ in range(2000)])
+    ours = torch.stack([balancer.weigh(a_step(rows)) for _ in range(2000)]).double()
+    error = ((theirs.var(0) + ours.var(0)) / 2000).sqrt()
+    assert ((theirs.mean(0) - ours.mean(0)).abs() <= 5 * error + 1e-6).all()
 
 
 def _direction(balancer: Balancer, rows: Tensor) -> Tensor:
