@@ -95,6 +95,18 @@ GRADIENT_CASES = [
     Case("mgda", {"normalise": "loss+"}, rows=[[2.0, 0.0], [0.0, 1.0]], expected=[0.4, 1.6]),
     Case("slw", rows=[[1.0, 0.0], [0.0, 3.0]], expected=[1.5, 0.5]),
     Case("slw", {"eps": 2.0}, rows=[[1.0, 0.0], [0.0, 6.0]], expected=[1.5, 0.5]),
+    # targets 0: PCGrad
+    *(
+        Case(
+            "gradvac",
+            {"order": order},
+            rows=[[1.0, 0.0], [-0.6, 0.5]],
+            expected=[1.6, 1 + 0.6 / 0.61],
+            sums_to_n=False,
+            is_random=True,
+        )
+        for order in ("cyclic", "shared")
+    ),
     *(
         Case(
             "pcgrad",
@@ -112,6 +124,8 @@ GRADIENT_BAD_OPTIONS: list[tuple[str, dict[str, Any]]] = [
     ("gradnorm", {"alpha": -1.0}),
     ("gradnorm", {"lr": 0.0}),
     ("imtl", {"lr": 0.0}),
+    ("gradvac", {"beta": 1.5}),
+    ("gradvac", {"order": "independent"}),
     ("mgda", {"normalise": "l1"}),
     ("pcgrad", {"order": "random"}),
     ("slw", {"eps": 0.0}),

@@ -196,6 +196,29 @@ def cyclic_orders(order: list[int]) -> list[list[int]]:
     return [order[places[task] + 1 :] + order[: places[task]] for task in range(len(order))]
 
 
+@pytest.mark.parametrize("name", ["pcgrad", "gradvac"])
+@pytest.mark.parametrize("order", ["cyclic", "shared"])
+@pytest.mark.parametrize(("n_tasks", "width"), [(2, 2), (7, 4), (40, 60)])
+def test_projections_in_turn_are_the_loop_over_explicit_gradients(
+    name: str, order: str, n_tasks: int, width: int
+) -> None:
+    rows = draw(n_tasks, width)
+    balancer = build_balancer({"name": name, "order": order, "seed": 3}, names(n_tasks))
+    targets = None
+    if name == "gradvac":
+        noise = torch.rand(n_tasks, n_tasks, generator=torch.Generator().manual_seed(5))
+        targets = (0.3 * noise - 0.1).double()
+        balancer.targets.copy_(targets)
+    drawn = build_balancer({"name": name, "seed": 3}, names(n_tasks)).generator(torch.device("cpu"))
+    sequence = torch.randperm(n_tasks, generator=drawn).tolist()
+    orders = cyclic_orders(sequence)
+    if order == "shared":
+        orders = [[other for other in sequence if other != task] for task in range(n_tasks)]
+    expected = explicit_projections(rows, orders, targets).sum(0)
+    update = balancer.weigh(a_step(rows)).double() @ rows
+    torch.testing.assert_close(update, expected, rtol=0, atol=1e-5 * float(expected.norm()))
+
+
 def test_projections_of_hundreds_of_tasks_in_single_precision() -> None:
     rows = draw(200, 300)
     balancer = build_balancer("pcgrad", names(200))
@@ -218,6 +241,24 @@ def test_all_orders_have_the_same_expectation() -> None:
     for order in ("cyclic", "shared"):
         error = (means[order][1] + means["independent"][1]).sqrt()
         assert ((means[order][0] - means["independent"][0]).abs() <= 5 * error + 1e-6).all()
+
+
+def test_gradvac_starts_as_pcgrad_and_follows_the_cosines() -> None:
+    rows = draw(2, 5)
+    balancer = build_balancer({"name": "gradvac", "beta": 0.25}, names(2))
+    torch.testing.assert_close(balancer.weigh(a_step(rows)).double(), weights_of("pcgrad", rows))
+    cosine = torch.cosine_similarity(rows[0], rows[1], dim=0)
+    expected = 0.25 * cosine * (1 - torch.eye(2))
+    torch.testing.assert_close(balancer.targets, expected.double())
+
+
+def test_gradvac_brings_a_pair_to_its_target() -> None:
+    rows = draw(2, 5)
+    balancer = build_balancer("gradvac", names(2))
+    balancer.targets.copy_(torch.tensor([[0.0, 0.8], [-1.0, 0.0]]))
+    weights = balancer.weigh(a_step(rows)).double()
+    first = rows[0] + (weights[1] - 1) * rows[1]  # the second needs no move
+    assert torch.cosine_similarity(first, rows[1], dim=0) == pytest.approx(0.8, rel=1e-5)
 
 
 # TorchJD
@@ -279,6 +320,16 @@ def test_pcgrad_is_that_of_torchjd_on_average() -> None:
     ours = torch.stack([balancer.weigh(a_step(rows)) for _ in range(2000)]).double()
     error = ((theirs.var(0) + ours.var(0)) / 2000).sqrt()
     assert ((theirs.mean(0) - ours.mean(0)).abs() <= 5 * error + 1e-6).all()
+
+
+def test_gradvac_is_that_of_torchjd_for_two_tasks() -> None:
+    other = in_torchjd("GradVacWeighting", beta=0.3, eps=1e-12)
+    balancer = build_balancer({"name": "gradvac", "beta": 0.3}, names(2))
+    for seed in range(10):
+        rows = draw(2, 4, seed=seed)
+        torch.testing.assert_close(
+            balancer.weigh(a_step(rows)).double(), other(rows @ rows.T), rtol=1e-5, atol=1e-6
+        )
 
 
 def _direction(balancer: Balancer, rows: Tensor) -> Tensor:
