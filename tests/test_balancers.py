@@ -82,6 +82,10 @@ GRADIENT_CASES = [
         rows=[[1.0, 0.0], [0.0, 3.0]],
         expected=[1 + math.tanh(0.1), 1 - math.tanh(0.1)],
     ),
+    # without the absent one there is no disagreement: the sum
+    Case(
+        "graddrop", losses=[[1.0, NAN, 1.0]], rows=[[3.0], [-5.0], [1.0]], expected=[1, 0, 1], sums_to_n=False
+    ),
     # equal parts along both; imtl_l starts with weights of 1
     Case("imtl", rows=[[3.0, 0.0], [0.0, 1.0]], expected=[1 / 2, 3 / 2], sums_to_n=False),
     # equal parts along both: w = 1/3 to 1, with the sum 2
@@ -121,6 +125,7 @@ GRADIENT_CASES = [
 ]
 GRADIENT_BAD_OPTIONS: list[tuple[str, dict[str, Any]]] = [
     ("aligned_mtl", {"scale": "max"}),
+    ("graddrop", {"leak": 1.5}),
     ("gradnorm", {"alpha": -1.0}),
     ("gradnorm", {"lr": 0.0}),
     ("imtl", {"lr": 0.0}),

@@ -261,6 +261,29 @@ def test_gradvac_brings_a_pair_to_its_target() -> None:
     assert torch.cosine_similarity(first, rows[1], dim=0) == pytest.approx(0.8, rel=1e-5)
 
 
+# Gradients themselves
+
+
+def test_graddrop_keeps_one_sign_at_every_coordinate() -> None:
+    rows = draw(6, 500).float()
+    balancer = build_balancer("graddrop", names(6))
+    direction = balancer.decide(a_step(rows)).direction
+    assert direction is not None
+    positive, negative = rows.clamp(min=0).sum(0), rows.clamp(max=0).sum(0)
+    is_positive, is_negative = torch.isclose(direction, positive), torch.isclose(direction, negative)
+    assert (is_positive | is_negative).all()
+    expected = (positive / (positive - negative)).sum()
+    assert abs(float(is_positive.sum() - expected)) < 4 * 500**0.5 / 2
+
+
+def test_graddrop_leaks() -> None:
+    rows = draw(3, 50).float()
+    torch.testing.assert_close(
+        build_balancer({"name": "graddrop", "leak": 1.0}, names(3)).decide(a_step(rows)).direction,
+        rows.sum(0),
+    )
+
+
 # TorchJD
 
 
@@ -330,6 +353,16 @@ def test_gradvac_is_that_of_torchjd_for_two_tasks() -> None:
         torch.testing.assert_close(
             balancer.weigh(a_step(rows)).double(), other(rows @ rows.T), rtol=1e-5, atol=1e-6
         )
+
+
+def test_graddrop_is_that_of_torchjd_on_average() -> None:
+    rows = draw(4, 30).float()
+    other, balancer = in_torchjd("GradDrop"), build_balancer("graddrop", names(4))
+    torch.manual_seed(0)
+    theirs = torch.stack([other(rows) for _ in range(2000)])
+    ours = torch.stack([_direction(balancer, rows) for _ in range(2000)])
+    error = ((theirs.var(0) + ours.var(0)) / 2000).sqrt()
+    assert ((theirs.mean(0) - ours.mean(0)).abs() <= 5 * error + 1e-6).all()
 
 
 def _direction(balancer: Balancer, rows: Tensor) -> Tensor:

@@ -52,13 +52,14 @@ class Step:
         def pick(values: Tensor | None) -> Tensor | None:
             return None if values is None else values[tasks].double()
 
+        is_whole = torch.equal(tasks, torch.arange(len(self.losses), device=tasks.device))
         return replace(
             self,
             losses=self.losses[tasks].double(),
             present=self.present[tasks],
             counts=self.counts[tasks].double(),
             gram=None if self.gram is None else self.gram[tasks[:, None], tasks].double(),
-            rows=None if self.rows is None else self.rows[tasks],
+            rows=self.rows if self.rows is None or is_whole else self.rows[tasks],
             variances=pick(self.variances),
             tasks=tasks if self.tasks is None else self.tasks[tasks],
         )
