@@ -69,6 +69,9 @@ GRADIENT_CASES = [
         expected=[(14 / 3) ** 0.5, (14 / 3) ** 0.5 / 2, (14 / 3) ** 0.5 / 3],
         sums_to_n=False,
     ),
+    # g0 = (1/2, 1/2), |g0| = 1/sqrt(2): by symmetry d = (1 + c) g0, divided by 1 + c^2
+    Case("cagrad", rows=[[1.0, 0.0], [0.0, 1.0]], expected=[1.2, 1.2], sums_to_n=False),
+    Case("cagrad", {"c": 0.0}, rows=[[1.0, 0.0], [0.0, 2.0]], expected=[1, 1], sums_to_n=False),
     # v = (1, 1) / sqrt(2), (3 + 1) / sqrt(2) v = (2, 2)
     Case("con_fig", rows=[[3.0, 0.0], [0.0, 1.0]], expected=[2 / 3, 2], sums_to_n=False),
     # (2, -1) = a + b conflicts with b = (0, 1) alone: a + 2 b = (2, 0)
@@ -125,6 +128,7 @@ GRADIENT_CASES = [
 ]
 GRADIENT_BAD_OPTIONS: list[tuple[str, dict[str, Any]]] = [
     ("aligned_mtl", {"scale": "max"}),
+    ("cagrad", {"c": -0.1}),
     ("graddrop", {"leak": 1.5}),
     ("gradnorm", {"alpha": -1.0}),
     ("gradnorm", {"lr": 0.0}),

@@ -142,6 +142,28 @@ def test_mgda_inside_the_hull_is_zero() -> None:
     assert mean_update("mgda", rows).norm() < 1e-5
 
 
+@pytest.mark.parametrize(("n_tasks", "width"), [(2, 3), (6, 20), (30, 100)])
+@every_scale
+@pytest.mark.parametrize("c", [0.2, 0.5, 0.9])
+def test_cagrad_is_at_the_edge_and_beats_the_mean_for_the_worst(
+    n_tasks: int, width: int, scale: float, c: float
+) -> None:
+    rows = scale * draw(n_tasks, width)
+    mean, update = rows.mean(0), (1 + c**2) * mean_update("cagrad", rows, c=c)
+    assert float((update - mean).norm() / mean.norm()) == pytest.approx(c, rel=1e-4)
+    assert (rows @ update).min() > (rows @ mean).min()
+    for other in draw(50, width, seed=1):
+        point = mean + c * mean.norm() * normalize(other, dim=0)
+        assert (rows @ update).min() >= (rows @ point).min() - 1e-4 * scale**2
+
+
+def test_cagrad_tends_from_the_mean_to_mgda() -> None:
+    rows = draw(5, 12)
+    torch.testing.assert_close(mean_update("cagrad", rows, c=0.0), rows.mean(0), rtol=1e-6, atol=0)
+    far, shortest = mean_update("cagrad", rows, c=1000.0), mean_update("mgda", rows)
+    assert torch.cosine_similarity(far, shortest, dim=0) > 0.9999
+
+
 def test_gradnorm_learns_to_make_gradients_equally_long() -> None:
     rows = draw(3, 5)
     balancer = build_balancer({"name": "gradnorm", "alpha": 0.0}, names(3))
@@ -332,6 +354,15 @@ def test_mgda_is_no_longer_than_that_of_torchjd(n_tasks: int, width: int) -> Non
     update = mean_update("mgda", rows)
     assert update.norm() <= other.norm() * (1 + 1e-6) + 1e-6
     torch.testing.assert_close(update, other, rtol=0, atol=0.05 * float(rows.norm(dim=1).min()))
+
+
+@every_matrix
+@pytest.mark.parametrize("c", [0.3, 0.8])
+def test_cagrad_is_that_of_torchjd(n_tasks: int, width: int, c: float) -> None:
+    rows = draw(n_tasks, width, common=1.0)  # where no direction serves all, its answer is noise
+    other = in_torchjd("CAGrad", c=c, norm_eps=0.0)(rows)
+    update = (1 + c**2) * mean_update("cagrad", rows, c=c)
+    torch.testing.assert_close(update, other, rtol=0, atol=2e-3 * float(other.norm()))
 
 
 def test_pcgrad_is_that_of_torchjd_on_average() -> None:
