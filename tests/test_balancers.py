@@ -100,6 +100,16 @@ GRADIENT_CASES = [
     Case("mgda", {"normalise": "loss"}, rows=[[2.0, 0.0], [0.0, 1.0]], expected=[2 / 9, 16 / 9]),
     # (1, 0) and (0, 1/2): 1/5 and 4/5, divided by 2 and 2
     Case("mgda", {"normalise": "loss+"}, rows=[[2.0, 0.0], [0.0, 1.0]], expected=[0.4, 1.6]),
+    # w_i |g_i| equal, with the sum 1 + 3
+    Case("nash_mtl", rows=[[1.0, 0.0], [0.0, 3.0]], expected=[2, 2 / 3], sums_to_n=False),
+    # update of length 1: 2 (g1 / sqrt(2), g2 / (3 sqrt(2))) / 2
+    Case(
+        "nash_mtl",
+        {"max_norm": 1.0},
+        rows=[[1.0, 0.0], [0.0, 3.0]],
+        expected=[2**0.5, 2**0.5 / 3],
+        sums_to_n=False,
+    ),
     Case("slw", rows=[[1.0, 0.0], [0.0, 3.0]], expected=[1.5, 0.5]),
     Case("slw", {"eps": 2.0}, rows=[[1.0, 0.0], [0.0, 6.0]], expected=[1.5, 0.5]),
     # targets 0: PCGrad
@@ -136,6 +146,7 @@ GRADIENT_BAD_OPTIONS: list[tuple[str, dict[str, Any]]] = [
     ("gradvac", {"beta": 1.5}),
     ("gradvac", {"order": "independent"}),
     ("mgda", {"normalise": "l1"}),
+    ("nash_mtl", {"max_norm": 0.0}),
     ("pcgrad", {"order": "random"}),
     ("slw", {"eps": 0.0}),
 ]

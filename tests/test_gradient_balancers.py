@@ -70,6 +70,15 @@ def test_slw_makes_all_gradients_equally_long(n_tasks: int, width: int, scale: f
 
 @every_shape
 @every_scale
+def test_nash_products_of_weight_and_part_are_equal(n_tasks: int, width: int, scale: float) -> None:
+    rows = scale * draw(n_tasks, width)
+    weights = weights_of("nash_mtl", rows)
+    products = weights * (rows @ (weights @ rows))
+    torch.testing.assert_close(products, products[:1].expand(n_tasks), rtol=1e-5, atol=0)
+
+
+@every_shape
+@every_scale
 def test_imtl_g_has_the_same_part_along_every_gradient(n_tasks: int, width: int, scale: float) -> None:
     rows = scale * draw(n_tasks, width)
     cosines = along(mean_update("imtl_g", rows), rows)
@@ -354,6 +363,15 @@ def test_mgda_is_no_longer_than_that_of_torchjd(n_tasks: int, width: int) -> Non
     update = mean_update("mgda", rows)
     assert update.norm() <= other.norm() * (1 + 1e-6) + 1e-6
     torch.testing.assert_close(update, other, rtol=0, atol=0.05 * float(rows.norm(dim=1).min()))
+
+
+@pytest.mark.parametrize(("n_tasks", "width"), [(2, 3), (5, 20), (5, 3), (30, 60)])
+def test_nash_mtl_is_that_of_torchjd(n_tasks: int, width: int) -> None:
+    rows = draw(n_tasks, width, common=0.5, spread=0.3)
+    options = {"max_norm": 1.0, "update_weights_every": 1, "optim_niter": 200}
+    other = in_torchjd("NashMTL", n_tasks=n_tasks, **options)(rows)
+    update = mean_update("nash_mtl", rows, max_norm=1.0)
+    torch.testing.assert_close(normalize(update, dim=0), normalize(other, dim=0), rtol=0, atol=0.01)
 
 
 @every_matrix
