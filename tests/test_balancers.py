@@ -76,6 +76,10 @@ GRADIENT_CASES = [
     Case("con_fig", rows=[[3.0, 0.0], [0.0, 1.0]], expected=[2 / 3, 2], sums_to_n=False),
     # (2, -1) = a + b conflicts with b = (0, 1) alone: a + 2 b = (2, 0)
     Case("dualproj", rows=[[2.0, -2.0], [0.0, 1.0]], expected=[1, 2], sums_to_n=False),
+    # (Gw)_i = |g_i|^2 w_i = w_i^(-1/2): w = |g|^(-4/3); |g| = 1, 8: w as 16 to 1, and w1 + 8 w2 = 9
+    Case("fairgrad", rows=[[1.0, 0.0], [0.0, 8.0]], expected=[6, 3 / 8], sums_to_n=False),
+    Case("fairgrad", {"alpha": 0.0}, rows=[[1.0, 0.0], [0.0, 8.0]], expected=[1, 1], sums_to_n=False),
+    Case("fairgrad", {"alpha": 1.0}, rows=[[1.0, 0.0], [0.0, 3.0]], expected=[2, 2 / 3], sums_to_n=False),
     # lengths 1 and 3, mean 2: Adam's first step moves the logarithms by lr up and down
     Case("gradnorm", rows=[[1.0, 0.0], [0.0, 3.0]], expected=[1, 1]),
     Case(
@@ -139,6 +143,7 @@ GRADIENT_CASES = [
 GRADIENT_BAD_OPTIONS: list[tuple[str, dict[str, Any]]] = [
     ("aligned_mtl", {"scale": "max"}),
     ("cagrad", {"c": -0.1}),
+    ("fairgrad", {"alpha": -1.0}),
     ("graddrop", {"leak": 1.5}),
     ("gradnorm", {"alpha": -1.0}),
     ("gradnorm", {"lr": 0.0}),

@@ -79,6 +79,28 @@ def test_nash_products_of_weight_and_part_are_equal(n_tasks: int, width: int, sc
 
 @every_shape
 @every_scale
+@pytest.mark.parametrize("alpha", [0.5, 1.0, 2.0, 10.0])
+def test_fairgrad_parts_are_powers_of_the_weights(
+    n_tasks: int, width: int, scale: float, alpha: float
+) -> None:
+    rows = scale * draw(n_tasks, width)
+    weights = weights_of("fairgrad", rows, alpha=alpha)
+    ratios = (rows @ (weights @ rows)) * weights ** (1 / alpha)
+    torch.testing.assert_close(ratios, ratios[:1].expand(n_tasks), rtol=1e-5, atol=0)
+
+
+def test_fairgrad_goes_from_the_sum_over_nash_to_the_largest_minimum() -> None:
+    rows = draw(5, 20)
+    torch.testing.assert_close(
+        weights_of("fairgrad", rows, alpha=0.01), torch.ones(5).double(), rtol=0.2, atol=0
+    )
+    torch.testing.assert_close(weights_of("fairgrad", rows, alpha=1.0), weights_of("nash_mtl", rows))
+    parts = rows @ mean_update("fairgrad", rows, alpha=100.0)
+    assert parts.max() / parts.min() < 1.2
+
+
+@every_shape
+@every_scale
 def test_imtl_g_has_the_same_part_along_every_gradient(n_tasks: int, width: int, scale: float) -> None:
     rows = scale * draw(n_tasks, width)
     cosines = along(mean_update("imtl_g", rows), rows)
@@ -202,6 +224,27 @@ def test_imtl_has_the_direction_of_imtl_g_and_trains_heads_with_imtl_l() -> None
     torch.testing.assert_close(
         normalize(update, dim=0), normalize(mean_update("imtl_g", rows), dim=0), rtol=0, atol=1e-5
     )
+
+
+@pytest.mark.parametrize("name", ["cagrad", "con_fig", "fairgrad", "imtl_g", "mgda", "nash_mtl", "pcgrad"])
+def test_a_task_without_slope_decides_nothing(name: str) -> None:
+    rows = draw(4, 9)
+    rows[2] = 0
+    kept = [0, 1, 3]
+    update, expected = mean_update(name, rows), mean_update(name, rows[kept])
+    if name in ("cagrad", "pcgrad"):  # it counts in the mean
+        assert update.norm() > 0.3 * expected.norm()
+        return
+    torch.testing.assert_close(normalize(update, dim=0), normalize(expected, dim=0), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["fairgrad", "imtl_g", "con_fig", "nash_mtl"])
+def test_scale_of_single_losses_does_not_change_the_direction(name: str) -> None:
+    rows = draw(6, 20)
+    factors = torch.logspace(-3, 3, 6)[:, None].double()
+    options = {"alpha": 1.0} if name == "fairgrad" else {}
+    one, other = mean_update(name, rows, **options), mean_update(name, factors * rows, **options)
+    torch.testing.assert_close(normalize(one, dim=0), normalize(other, dim=0), rtol=0, atol=1e-4)
 
 
 # Projections in turn
@@ -363,6 +406,15 @@ def test_mgda_is_no_longer_than_that_of_torchjd(n_tasks: int, width: int) -> Non
     update = mean_update("mgda", rows)
     assert update.norm() <= other.norm() * (1 + 1e-6) + 1e-6
     torch.testing.assert_close(update, other, rtol=0, atol=0.05 * float(rows.norm(dim=1).min()))
+
+
+@every_matrix
+@pytest.mark.parametrize("alpha", [0.5, 1.0, 2.0])
+def test_fairgrad_is_that_of_torchjd(n_tasks: int, width: int, alpha: float) -> None:
+    rows = draw(n_tasks, width, common=0.5, spread=0.3)
+    other = in_torchjd("FairGradWeighting", alpha=alpha)(rows @ rows.T)
+    weights = weights_of("fairgrad", rows, alpha=alpha)
+    torch.testing.assert_close(weights / weights.sum(), other / other.sum(), rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.parametrize(("n_tasks", "width"), [(2, 3), (5, 20), (5, 3), (30, 60)])
