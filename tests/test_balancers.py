@@ -116,6 +116,14 @@ GRADIENT_CASES = [
     ),
     Case("slw", rows=[[1.0, 0.0], [0.0, 3.0]], expected=[1.5, 0.5]),
     Case("slw", {"eps": 2.0}, rows=[[1.0, 0.0], [0.0, 6.0]], expected=[1.5, 0.5]),
+    # (2, -2) becomes (2, 0) = (2, -2) + 2 (0, 1); (0, 1) becomes (1/2, 1/2) = (0, 1) + (2, -2) / 4
+    Case(
+        "upgrad",
+        {"tolerance": 1e-10},
+        rows=[[2.0, -2.0], [0.0, 1.0]],
+        expected=[1.25, 3],
+        sums_to_n=False,
+    ),
     # targets 0: PCGrad
     *(
         Case(
@@ -154,6 +162,7 @@ GRADIENT_BAD_OPTIONS: list[tuple[str, dict[str, Any]]] = [
     ("nash_mtl", {"max_norm": 0.0}),
     ("pcgrad", {"order": "random"}),
     ("slw", {"eps": 0.0}),
+    ("upgrad", {"tolerance": 0.5}),
 ]
 
 CASES = [

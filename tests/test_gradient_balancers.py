@@ -173,6 +173,38 @@ def test_mgda_inside_the_hull_is_zero() -> None:
     assert mean_update("mgda", rows).norm() < 1e-5
 
 
+@pytest.mark.parametrize(("n_tasks", "width"), [*SHAPES, *DEPENDENT])
+@every_scale
+@pytest.mark.parametrize("name", ["dualproj", "upgrad"])
+def test_projections_on_the_dual_cone_harm_no_task(n_tasks: int, width: int, scale: float, name: str) -> None:
+    rows = scale * draw(n_tasks, width, common=0.5)
+    options = {"tolerance": 1e-8} if name == "upgrad" else {}
+    update = mean_update(name, rows, **options)
+    harm = 1e-5 * update.norm() if width > n_tasks else 1e-3 * rows.norm(dim=1).mean()
+    assert float((normalize(rows) @ update).min()) >= -float(harm)
+    assert (weights_of(name, rows, **options) > 0.999).all()
+
+
+@pytest.mark.parametrize("name", ["dualproj", "upgrad", "pcgrad"])
+def test_without_conflict_nothing_is_projected(name: str) -> None:
+    rows = torch.rand(5, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    torch.testing.assert_close(weights_of(name, rows), torch.ones(5).double())
+
+
+def test_upgrad_is_the_mean_of_the_projections() -> None:
+    scipy = pytest.importorskip("scipy.optimize")
+    rows = draw(30, 60, spread=2.0)
+    moves = [torch.from_numpy(scipy.nnls(rows.T.numpy(), -row.numpy())[0]) for row in rows]
+    expected = torch.stack([row + move @ rows for row, move in zip(rows, moves, strict=True)]).mean(0)
+    torch.testing.assert_close(mean_update("upgrad", rows, tolerance=1e-9), expected, rtol=0, atol=1e-4)
+
+
+def test_upgrad_with_the_default_tolerance_is_near_the_exact_one() -> None:
+    rows = draw(300, 3000)
+    exact, found = mean_update("upgrad", rows, tolerance=1e-9), mean_update("upgrad", rows)
+    assert (found - exact).norm() < 0.005 * exact.norm()
+
+
 @pytest.mark.parametrize(("n_tasks", "width"), [(2, 3), (6, 20), (30, 100)])
 @every_scale
 @pytest.mark.parametrize("c", [0.2, 0.5, 0.9])
@@ -433,6 +465,22 @@ def test_cagrad_is_that_of_torchjd(n_tasks: int, width: int, c: float) -> None:
     other = in_torchjd("CAGrad", c=c, norm_eps=0.0)(rows)
     update = (1 + c**2) * mean_update("cagrad", rows, c=c)
     torch.testing.assert_close(update, other, rtol=0, atol=2e-3 * float(other.norm()))
+
+
+@every_matrix
+@pytest.mark.parametrize("name", ["DualProj", "UPGrad"])
+def test_dual_cone_projections_are_those_of_torchjd(n_tasks: int, width: int, name: str) -> None:
+    linalg = pytest.importorskip("torchjd.linalg")
+    rows = draw(n_tasks, width, common=0.3)
+    close = 1e-5 if width > n_tasks else 1e-3  # sweeps are slow where gradients depend on each other
+    try:
+        projector = linalg.QuadprogProjector(norm_eps=0.0, reg_eps=1e-9)
+    except ImportError as missing:
+        pytest.skip(str(missing))
+    other = in_torchjd(name, projector=projector)(rows)
+    options = {"tolerance": 1e-9} if name == "UPGrad" else {}
+    update = mean_update(name.lower(), rows, **options)
+    torch.testing.assert_close(update, other, rtol=0, atol=close * float(rows.norm(dim=1).max()))
 
 
 def test_pcgrad_is_that_of_torchjd_on_average() -> None:
