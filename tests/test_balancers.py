@@ -104,6 +104,16 @@ GRADIENT_CASES = [
     Case("mgda", {"normalise": "loss"}, rows=[[2.0, 0.0], [0.0, 1.0]], expected=[2 / 9, 16 / 9]),
     # (1, 0) and (0, 1/2): 1/5 and 4/5, divided by 2 and 2
     Case("mgda", {"normalise": "loss+"}, rows=[[2.0, 0.0], [0.0, 1.0]], expected=[0.4, 1.6]),
+    # from (1/2, 1/2), step 0.1: (1/2 - 0.2, 1/2 - 0.05) and 0.125 more for both, times 2
+    Case("moco", rows=[[2.0, 0.0], [0.0, 1.0]], expected=[0.85, 1.15]),
+    # the second time from (0.425, 0.575), step 0.05 (decay 1): -0.05 (1.7, 0.575), both +0.056875
+    Case(
+        "moco",
+        {"decay": 1.0},
+        losses=[[1.0, 1.0]] * 2,
+        rows=[[2.0, 0.0], [0.0, 1.0]],
+        expected=[0.79375, 1.20625],
+    ),
     # w_i |g_i| equal, with the sum 1 + 3
     Case("nash_mtl", rows=[[1.0, 0.0], [0.0, 3.0]], expected=[2, 2 / 3], sums_to_n=False),
     # update of length 1: 2 (g1 / sqrt(2), g2 / (3 sqrt(2))) / 2
@@ -159,6 +169,10 @@ GRADIENT_BAD_OPTIONS: list[tuple[str, dict[str, Any]]] = [
     ("gradvac", {"beta": 1.5}),
     ("gradvac", {"order": "independent"}),
     ("mgda", {"normalise": "l1"}),
+    ("moco", {"beta": 0.0}),
+    ("moco", {"gamma": 0.0}),
+    ("moco", {"rho": -1.0}),
+    ("moco", {"decay": 2.0}),
     ("nash_mtl", {"max_norm": 0.0}),
     ("pcgrad", {"order": "random"}),
     ("slw", {"eps": 0.0}),

@@ -390,6 +390,23 @@ def test_graddrop_leaks() -> None:
     )
 
 
+def test_moco_averages_gradients_over_steps() -> None:
+    balancer = build_balancer({"name": "moco", "beta": 0.5, "decay": 0.0, "gamma": 1e-9}, names(2))
+    first, second = draw(2, 4, seed=0), draw(2, 4, seed=1)
+    balancer.decide(a_step(first))
+    direction = balancer.decide(a_step(second)).direction
+    torch.testing.assert_close(direction, ((first + second) / 2).sum(0).float())
+
+
+def test_moco_with_fixed_gradients_finds_the_shortest_mean() -> None:
+    rows = draw(4, 6, spread=0.3)
+    balancer = build_balancer({"name": "moco", "decay": 0.0}, names(4))
+    for _ in range(500):
+        direction = balancer.decide(a_step(rows)).direction
+    assert direction is not None
+    torch.testing.assert_close(direction.double() / 4, mean_update("mgda", rows), rtol=0, atol=1e-3)
+
+
 # TorchJD
 
 
