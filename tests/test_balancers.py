@@ -80,6 +80,9 @@ GRADIENT_CASES = [
     Case("fairgrad", rows=[[1.0, 0.0], [0.0, 8.0]], expected=[6, 3 / 8], sums_to_n=False),
     Case("fairgrad", {"alpha": 0.0}, rows=[[1.0, 0.0], [0.0, 8.0]], expected=[1, 1], sums_to_n=False),
     Case("fairgrad", {"alpha": 1.0}, rows=[[1.0, 0.0], [0.0, 3.0]], expected=[2, 2 / 3], sums_to_n=False),
+    # first step: the gradients over the losses, (3, 0) and (0, 1/2); brought to the length 3 they are
+    # weighed by 1 / 1 and 6 / 2
+    Case("db_mtl", rows=[[3.0, 0.0], [0.0, 1.0]], expected=[1, 3], sums_to_n=False),
     # lengths 1 and 3, mean 2: Adam's first step moves the logarithms by lr up and down
     Case("gradnorm", rows=[[1.0, 0.0], [0.0, 3.0]], expected=[1, 1]),
     Case(
@@ -161,6 +164,8 @@ GRADIENT_CASES = [
 GRADIENT_BAD_OPTIONS: list[tuple[str, dict[str, Any]]] = [
     ("aligned_mtl", {"scale": "max"}),
     ("cagrad", {"c": -0.1}),
+    ("db_mtl", {"beta": 1.0}),
+    ("db_mtl", {"decay": -1.0}),
     ("fairgrad", {"alpha": -1.0}),
     ("graddrop", {"leak": 1.5}),
     ("gradnorm", {"alpha": -1.0}),

@@ -407,6 +407,15 @@ def test_moco_with_fixed_gradients_finds_the_shortest_mean() -> None:
     torch.testing.assert_close(direction.double() / 4, mean_update("mgda", rows), rtol=0, atol=1e-3)
 
 
+def test_db_mtl_brings_all_to_the_longest_and_heads_to_log_losses() -> None:
+    rows, losses = draw(3, 5), torch.tensor([0.5, 1.0, 2.0])
+    decision = build_balancer("db_mtl", names(3)).decide(a_step(rows, losses))
+    logs = rows / losses[:, None]
+    expected = (normalize(logs) * logs.norm(dim=1).max()).sum(0)
+    torch.testing.assert_close(decision.direction, expected.float(), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(decision.head_weights, 1 / losses)
+
+
 # TorchJD
 
 
