@@ -117,6 +117,10 @@ GRADIENT_CASES = [
         rows=[[2.0, 0.0], [0.0, 1.0]],
         expected=[0.79375, 1.20625],
     ),
+    # first step: no gradient before; second: as moco
+    Case("modo", losses=[[1.0, 1.0]], rows=[[2.0, 0.0], [0.0, 1.0]], expected=[1, 1]),
+    # shares (1/2, 1/2) - 0.1 (4 + 0.1, 1 + 0.1) / 2 = (0.295, 0.445), and 0.13 more for both, times 2
+    Case("modo", losses=[[1.0, 1.0]] * 2, rows=[[2.0, 0.0], [0.0, 1.0]], expected=[0.85, 1.15]),
     # w_i |g_i| equal, with the sum 1 + 3
     Case("nash_mtl", rows=[[1.0, 0.0], [0.0, 3.0]], expected=[2, 2 / 3], sums_to_n=False),
     # update of length 1: 2 (g1 / sqrt(2), g2 / (3 sqrt(2))) / 2
@@ -178,6 +182,8 @@ GRADIENT_BAD_OPTIONS: list[tuple[str, dict[str, Any]]] = [
     ("moco", {"gamma": 0.0}),
     ("moco", {"rho": -1.0}),
     ("moco", {"decay": 2.0}),
+    ("modo", {"gamma": 0.0}),
+    ("modo", {"rho": -1.0}),
     ("nash_mtl", {"max_norm": 0.0}),
     ("pcgrad", {"order": "random"}),
     ("slw", {"eps": 0.0}),
