@@ -131,6 +131,15 @@ GRADIENT_CASES = [
         expected=[2**0.5, 2**0.5 / 3],
         sums_to_n=False,
     ),
+    # products diag(4, 1), norm (2 + 1)/2: diag(16, 4)/9; slope at (1/2, 1/2) with g0: (16, 4)/9 * 0.5 * 1.3;
+    # lr 0.1: shares 0.5 -/+ 0.1 * 0.65 * 6/9; times 2, plus 0.3, over 1.3
+    Case(
+        "sdmgrad",
+        {"lr": 0.1, "iterations": 1},
+        losses=[[1.0, 1.0]] * 2,
+        rows=[[2.0, 0.0], [0.0, 1.0]],
+        expected=[(1.3 - 2 * 0.065 * 6 / 9) / 1.3, (1.3 + 2 * 0.065 * 6 / 9) / 1.3],
+    ),
     Case("slw", rows=[[1.0, 0.0], [0.0, 3.0]], expected=[1.5, 0.5]),
     Case("slw", {"eps": 2.0}, rows=[[1.0, 0.0], [0.0, 6.0]], expected=[1.5, 0.5]),
     # (2, -2) becomes (2, 0) = (2, -2) + 2 (0, 1); (0, 1) becomes (1/2, 1/2) = (0, 1) + (2, -2) / 4
@@ -186,6 +195,10 @@ GRADIENT_BAD_OPTIONS: list[tuple[str, dict[str, Any]]] = [
     ("modo", {"rho": -1.0}),
     ("nash_mtl", {"max_norm": 0.0}),
     ("pcgrad", {"order": "random"}),
+    ("sdmgrad", {"pull": -1.0}),
+    ("sdmgrad", {"lr": 0.0}),
+    ("sdmgrad", {"momentum": 1.0}),
+    ("sdmgrad", {"iterations": 0}),
     ("slw", {"eps": 0.0}),
     ("upgrad", {"tolerance": 0.5}),
 ]

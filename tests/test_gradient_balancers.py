@@ -1,6 +1,7 @@
 """Balancers by gradients: what each method promises, explicit gradients, and TorchJD."""
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -416,6 +417,16 @@ def test_db_mtl_brings_all_to_the_longest_and_heads_to_log_losses() -> None:
     torch.testing.assert_close(decision.head_weights, 1 / losses)
 
 
+@pytest.mark.parametrize("name", ["modo", "sdmgrad"])
+def test_batches_that_agree_lead_towards_the_shortest_mean(name: str) -> None:
+    rows = draw(4, 6, spread=0.3)
+    options = {"modo": {"rho": 0.0}, "sdmgrad": {"pull": 0.0, "lr": 0.05, "momentum": 0.0}}[name]
+    balancer = build_balancer({"name": name, **options}, names(4))
+    for _ in range(300):
+        weights = balancer.weigh(a_step(rows)).double()
+    torch.testing.assert_close(weights @ rows / 4, mean_update("mgda", rows), rtol=0, atol=1e-3)
+
+
 # TorchJD
 
 
@@ -538,6 +549,18 @@ def test_graddrop_is_that_of_torchjd_on_average() -> None:
     ours = torch.stack([_direction(balancer, rows) for _ in range(2000)])
     error = ((theirs.var(0) + ours.var(0)) / 2000).sqrt()
     assert ((theirs.mean(0) - ours.mean(0)).abs() <= 5 * error + 1e-6).all()
+
+
+def test_modo_and_sdmgrad_are_those_of_torchjd_on_the_batch_before() -> None:
+    modo, sdmgrad = in_torchjd("MoDoWeighting", 0.1, 0.1), in_torchjd("SDMGradWeighting", lr=0.5)
+    ours = build_balancer("modo", names(4)), build_balancer({"name": "sdmgrad", "lr": 0.5}, names(4))
+    batches = [draw(4, 6, seed=seed, spread=0.5) for seed in range(6)]
+    for balancer in ours:
+        balancer.weigh(a_step(batches[0]))
+    for before, rows in pairwise(batches):
+        for balancer, other in zip(ours, (modo, sdmgrad), strict=True):
+            weights = balancer.weigh(a_step(rows)).double() / 4
+            torch.testing.assert_close(weights, other(before @ rows.T), rtol=1e-4, atol=1e-5)
 
 
 def _direction(balancer: Balancer, rows: Tensor) -> Tensor:
