@@ -83,6 +83,8 @@ GRADIENT_CASES = [
     # first step: the gradients over the losses, (3, 0) and (0, 1/2); brought to the length 3 they are
     # weighed by 1 / 1 and 6 / 2
     Case("db_mtl", rows=[[3.0, 0.0], [0.0, 1.0]], expected=[1, 3], sums_to_n=False),
+    # E = |g| at first, then g^2 / sqrt(2 g^2) = |g| / sqrt(2) for both: they stay equal
+    Case("excess_mtl", losses=[[1.0, 2.0]] * 2, rows=[[3.0, 0.0], [0.0, 1.0]], expected=[1, 1]),
     # lengths 1 and 3, mean 2: Adam's first step moves the logarithms by lr up and down
     Case("gradnorm", rows=[[1.0, 0.0], [0.0, 3.0]], expected=[1, 1]),
     Case(
@@ -179,6 +181,7 @@ GRADIENT_BAD_OPTIONS: list[tuple[str, dict[str, Any]]] = [
     ("cagrad", {"c": -0.1}),
     ("db_mtl", {"beta": 1.0}),
     ("db_mtl", {"decay": -1.0}),
+    ("excess_mtl", {"eta": 0.0}),
     ("fairgrad", {"alpha": -1.0}),
     ("graddrop", {"leak": 1.5}),
     ("gradnorm", {"alpha": -1.0}),

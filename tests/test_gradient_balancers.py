@@ -9,8 +9,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from screening.balancers import Balancer, Step, build_balancer
+from screening.balancers import Balancer, Step, balancers, build_balancer
 from screening.balancers.pcgrad import project_conflicts
+from screening.errors import ConfigError
+from screening.gradients import Gradients
+from screening.heads import TaskHeads
 
 SHAPES = [(1, 4), (2, 3), (6, 20), (300, 400)]
 DEPENDENT = [(3, 2), (6, 4), (60, 20)]
@@ -427,6 +430,28 @@ def test_batches_that_agree_lead_towards_the_shortest_mean(name: str) -> None:
     torch.testing.assert_close(weights @ rows / 4, mean_update("mgda", rows), rtol=0, atol=1e-3)
 
 
+def test_excess_mtl_favours_the_task_whose_gradient_stays() -> None:
+    balancer = build_balancer({"name": "excess_mtl", "eta": 0.5}, names(2))
+    rows = draw(2, 5)
+    for number in range(10):
+        weights = balancer.weigh(a_step(torch.tensor([[1.0], [0.5**number]]) * rows))
+    assert weights[0] > 1.5 > 0.5 > weights[1]
+
+
+@pytest.mark.parametrize("name", ["db_mtl", "excess_mtl", "moco", "modo", "sdmgrad"])
+def test_gradients_of_other_molecules_cannot_be_followed(name: str) -> None:
+    with pytest.raises(ConfigError, match="last_layer or encoder"):
+        Gradients(TaskHeads(3, 2), build_balancer(name, names(2)), at="features")
+
+
+@pytest.mark.parametrize("name", ["db_mtl", "excess_mtl", "moco", "modo", "sdmgrad"])
+def test_gradients_that_change_their_width_are_refused(name: str) -> None:
+    balancer = build_balancer(name, names(2))
+    balancer.decide(a_step(draw(2, 4)))
+    with pytest.raises(ValueError, match="5 numbers, those of earlier steps 4"):
+        balancer.decide(a_step(draw(2, 5)))
+
+
 # TorchJD
 
 
@@ -563,7 +588,21 @@ def test_modo_and_sdmgrad_are_those_of_torchjd_on_the_batch_before() -> None:
             torch.testing.assert_close(weights, other(before @ rows.T), rtol=1e-4, atol=1e-5)
 
 
+def test_excess_mtl_is_that_of_torchjd_after_the_first_step() -> None:
+    other = in_torchjd("ExcessMTLWeighting", robust_step_size=0.2, n_warmup_steps=1)
+    balancer = build_balancer({"name": "excess_mtl", "eta": 0.2}, names(3))
+    for seed in range(6):
+        rows = draw(3, 5, seed=seed).float()
+        torch.testing.assert_close(balancer.weigh(a_step(rows)) / 3, other(rows), rtol=1e-4, atol=1e-5)
+
+
 def _direction(balancer: Balancer, rows: Tensor) -> Tensor:
     direction = balancer.decide(a_step(rows)).direction
     assert direction is not None
     return direction
+
+
+def test_every_method_by_gradients_says_where_it_works() -> None:
+    for name in balancers.names():
+        kind = balancers.get(name)
+        assert kind.needs != "rows" or kind.places is not None, name
