@@ -22,7 +22,7 @@ from .balancers import Balancer, balancers, build_balancer
 from .config import Config
 from .errors import ConfigError, ScreeningError
 from .gradients import Gradients
-from .graphs import GraphStore
+from .graphs import GraphBatch, GraphStore
 from .losses import positive_weights
 from .metrics import roc_auc
 from .model import ScreeningModel
@@ -227,9 +227,20 @@ class Trainer:
         if self.settings.clip is not None:
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip)
         self.optimizer.step()
+        if self.balancer.second_look:
+            self._look_again(batch, labels, epoch, step)
         if self.average is not None:
             self.average.update_parameters(self.model)
         tally.add(look.step.losses, look.step.counts, decision.weights)
+
+    def _look_again(self, batch: GraphBatch, labels: Tensor, epoch: int, step: int) -> None:
+        """Show the balancer the losses of the same batch after the update."""
+        with torch.no_grad(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.autocast):
+            features = self.model.encoder(batch)
+        look = self.gradients.look(
+            features.float(), labels, positive_weight=self.positive_weight, epoch=epoch, step=step
+        )
+        self.balancer.look_again(look.step)
 
     def _set_lr(self, step: int, total: int) -> float:
         """Linear warm-up, then half a cosine to 0."""

@@ -87,7 +87,7 @@ WIDTHS: dict[str, dict[str, object]] = {
 }
 
 
-@pytest.mark.parametrize("balancer", ["equal", "slaw", "pcgrad", ["slaw", "pcgrad"]])
+@pytest.mark.parametrize("balancer", ["equal", "slaw", "pcgrad", "famo", ["slaw", "pcgrad"]])
 def test_same_seed_gives_the_same_weights(balancer: object) -> None:
     first, second = (fit(settings(balancer=balancer, epochs=2)) for _ in range(2))
     assert torch.equal(weights(first), weights(second))
@@ -98,7 +98,16 @@ def test_another_seed_gives_other_weights() -> None:
     assert not torch.equal(weights(fit(config)), weights(fit(config.model_copy(update={"seed": 1}))))
 
 
-@pytest.mark.parametrize("more", [{"average": 0.9}, {"balancer": ["slaw", "pcgrad"]}, {"clip": None}])
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"average": 0.9},
+        {"balancer": "famo"},
+        {"balancer": "rlw"},
+        {"balancer": ["slaw", "pcgrad"]},
+        {"clip": None},
+    ],
+)
 def test_a_resumed_run_equals_an_unbroken_one(tmp_path: Path, more: dict) -> None:
     unbroken = fit(settings(epochs=4, **more), tmp_path / "unbroken.pt")
 
