@@ -188,12 +188,16 @@ def list_family(
     family: Annotated[str, typer.Argument(help="balancers, encoders, featurizers, splits or metrics.")],
 ) -> None:
     """What can be named in a config, with the options of each."""
+    from rich.text import Text
+
     from . import experiment
 
     rows = experiment.family(family)
-    table = _table(family, ["name", "what it is", "options"])
+    extra = ["cost of a step", "paper"] if any(row.cost for row in rows) else []
+    table = _table(family, ["name", "what it is", "options", *extra])
     for row in rows:
-        table.add_row(row.name, row.summary, ", ".join(row.options))
+        more = [row.cost, row.paper] if extra else []
+        table.add_row(row.name, Text(row.summary), Text(", ".join(row.options)), *more)
     _console().print(table)
 
 

@@ -7,6 +7,7 @@ import inspect
 import json
 import os
 import platform
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -77,6 +78,11 @@ class Member(NamedTuple):
     name: str
     summary: str
     options: list[str]
+    """`option=default`; the seed of a run is given by the run."""
+    cost: str = ""
+    """What a training step costs more than a plain one (balancers only)."""
+    paper: str = ""
+    """Link of the first reference; "" if there is none."""
 
 
 def prepare_data(config: Config, data: Path | None = None, on_note: Note = lambda note: None) -> Prepared:
@@ -271,14 +277,30 @@ def family(name: str) -> list[Member]:
     if name not in families:
         raise ConfigError(f"There is no family '{name}'. {did_you_mean(name, families)}")
     registry = families[name]
-    return [
-        Member(
-            member,
-            (inspect.getdoc(registry.get(member)) or "").split("\n")[0],
-            [_option(option) for option in registry.options(member).values()],
-        )
-        for member in registry.names()
-    ]
+    return [_member(registry, member) for member in registry.names()]
+
+
+COSTS = {
+    "losses": "plain",
+    "gram": "plain + Gramian",
+    "rows": "every gradient",
+}
+
+
+def _member(registry: Registry[Any], name: str) -> Member:
+    text = inspect.getdoc(registry.get(name)) or ""
+    references = text.partition("References")[2]
+    link = re.search(r"https?://([^\s,;]+)", references)
+    cost = ""
+    if registry is balancers:
+        balancer = balancers.build(name, ("one", "two"))
+        cost = "plain + forward" if balancer.second_look else COSTS[balancer.needs]
+    options = [_option(option) for key, option in registry.options(name).items() if key != "seed"]
+    return Member(name, _first_sentence(text), options, cost, link[1].rstrip(".") if link else "")
+
+
+def _first_sentence(text: str) -> str:
+    return " ".join(text.partition("\n\n")[0].split())
 
 
 def _option(parameter: inspect.Parameter) -> str:

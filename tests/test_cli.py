@@ -95,7 +95,7 @@ def test_dry_run_and_print_config_leave_nothing(folder: Path, capsys: pytest.Cap
         (("train", "small.yaml", "data.source=nothing.csv"), "nothing.csv"),
         (("train", "small.yaml", "model.encoder.name=gin"), "Did you mean 'gine'"),
         (("train", "small.yaml", "model.encoder.dpeth=3"), "Did you mean 'depth'"),
-        (("train", "small.yaml", "balancer=salw"), "Did you mean 'slaw'"),
+        (("train", "small.yaml", "balancer=slawe"), "Did you mean 'slaw'"),
         (("train", "small.yaml", "balancer={name: slaw, beta: 2}"), "beta is 2"),
         (("train", "small.yaml", "split=scafold"), "Did you mean 'scaffold'"),
         (("train", "small.yaml", "features.graph=atom_code"), "Did you mean 'atom_codes'"),
