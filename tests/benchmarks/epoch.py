@@ -98,7 +98,11 @@ def time_chemprop(table: str) -> list[float]:
 def run(python: str, which: str, table: str) -> list[float]:
     """Seconds per epoch, timed in a process of its own."""
     answer = subprocess.run(
-        [python, __file__, which, table], capture_output=True, text=True, check=False, cwd=Path.cwd()
+        [python, __file__, which, table],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"OMP_WAIT_POLICY": "PASSIVE", **os.environ},
     )
     if answer.returncode:
         raise SystemExit(f"{which} failed:\n{answer.stderr[-2000:]}")
