@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from types import MappingProxyType
 
 import numpy as np
@@ -293,5 +294,5 @@ def _shown(number: int | None) -> str:
 
 
 def _spread(numbers: Iterable[int]) -> str:
-    values = sorted(numbers) or [0]
-    return f"{values[0]:,} / {values[len(values) // 2]:,} / {values[-1]:,}"
+    values = list(numbers) or [0]
+    return f"{min(values):,} / {round(median(values)):,} / {max(values):,}"
