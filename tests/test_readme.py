@@ -2,6 +2,9 @@
 
 import re
 import shlex
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -20,6 +23,7 @@ COMMANDS = [
     for line in block.replace("\\\n", " ").splitlines()
     if line.startswith("screening ")
 ]
+EXAMPLES = re.findall(r"```python\n(.*?)```", TEXT, re.S)
 SETTINGS = sorted(
     {
         word
@@ -71,7 +75,22 @@ def test_linked_files_exist(place: str) -> None:
 
 def test_python_example_runs(tmp_path: Path) -> None:
     make().save(tmp_path / "bundle")
-    (example,) = re.findall(r"```python\n(.*?)```", TEXT, re.S)
+    example = EXAMPLES[0]
     names: dict[str, object] = {}
     exec(example.replace("runs/tox21", str(tmp_path)), names)
     assert list(names["scores"].columns)[3:] == list(small.PATTERNS)  # type: ignore[attr-defined]
+
+
+def test_a_balancer_is_one_file_and_one_line(tmp_path: Path) -> None:
+    """The two pieces of the README, put into a copy of the project, pass the tests of all balancers."""
+    for part in ("screening", "tests"):
+        shutil.copytree(ROOT / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    (tmp_path / "screening" / "balancers" / "root_count.py").write_text(EXAMPLES[1])
+    (line,) = re.findall(r"```text\n( *Case.*\n)```", TEXT)
+    tests = tmp_path / "tests" / "test_balancers.py"
+    tests.write_text(re.sub(r"^CASES\b.*\[\n", lambda found: found[0] + line, tests.read_text(), flags=re.M))
+    command = [sys.executable, "-m", "pytest", "tests/test_balancers.py", "-k", "root_count or registered"]
+    answer = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert answer.returncode == 0, answer.stdout[-3000:]
+    assert int(re.findall(r"(\d+) passed", answer.stdout)[0]) > 15
