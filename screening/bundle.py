@@ -143,7 +143,9 @@ class Bundle:
         """What differs between the featurisation of training and of this machine; "" if nothing."""
         trained = self.about.get("features_key", "")
         here = self.features.key()
-        return "" if trained in ("", here) else f"The model was trained with {trained}; here it is {here}."
+        if trained in ("", here):
+            return ""
+        return f"The model was trained with the features {trained}; here they are {here}: scores may differ."
 
 
 def _bundle_folder(path: Path) -> Path:

@@ -178,6 +178,8 @@ def score(
     print(f"{report.read:,} molecules read, {report.scored:,} scored, {report.rejected:,} rejected")
     for reason, count in list(report.reasons.items())[:10]:
         print(f"  {count:>8,}  {reason}")
+    for note in report.notes:
+        _say(note)
     for table in scoring.best(report.folder, top) if top else []:
         _print_frame(table, title=f"Best for {table.columns[-1]}")
     print(f"Scores: {report.folder}")
@@ -190,9 +192,9 @@ def list_family(
     """What can be named in a config, with the options of each."""
     from rich.text import Text
 
-    from . import experiment
+    from . import families
 
-    rows = experiment.family(family)
+    rows = families.family(family)
     extra = ["cost of a step", "paper"] if any(row.cost for row in rows) else []
     table = _table(family, ["name", "what it is", "options", *extra])
     for row in rows:

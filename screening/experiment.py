@@ -3,11 +3,9 @@
 Each command of the command line is one function here that returns its result.
 """
 
-import inspect
 import json
 import os
 import platform
-import re
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,18 +21,15 @@ import torch
 
 from . import datasets, distributed
 from .assays import AssayTable, prepare
-from .balancers import balancers
 from .bundle import Bundle
 from .config import Config, to_yaml
-from .encoders import encoders
 from .errors import ConfigError, DataError
 from .evaluation import evaluate as evaluate_scores
 from .evaluation import summarize, write_evaluation
-from .graphs import FeatureSet, GraphStore, featurize, featurizers
-from .metrics import metrics
+from .graphs import FeatureSet, GraphStore, featurize
 from .model import ScreeningModel, inputs_of
-from .registry import Registry, did_you_mean
-from .splits import Split, leakage, split_table, splits
+from .registry import did_you_mean
+from .splits import Split, leakage, split_table
 from .tables import Rejected, file_sha256
 from .training import Epoch, Examples, Trainer
 
@@ -70,19 +65,6 @@ class Run:
     """One row per assay of the test part."""
     summary: pd.DataFrame
     """One row per metric: mean, median and 10th percentile over assays."""
-
-
-class Member(NamedTuple):
-    """One member of a registered family, for `screening list`."""
-
-    name: str
-    summary: str
-    options: list[str]
-    """`option=default`; the seed of a run is given by the run."""
-    cost: str = ""
-    """What a training step costs more than a plain one (balancers only)."""
-    paper: str = ""
-    """Link of the first reference; "" if there is none."""
 
 
 def prepare_data(config: Config, data: Path | None = None, on_note: Note = lambda note: None) -> Prepared:
@@ -258,54 +240,6 @@ def evaluate(run: Path, *, part: str = "test") -> tuple[pd.DataFrame, pd.DataFra
     scores = _matrix(rows, [f"score:{task}" for task in tasks])
     evaluation = evaluate_scores(labels, scores, tasks, part=part)
     return evaluation, summarize(evaluation)
-
-
-def family(name: str) -> list[Member]:
-    """The members of a registered family.
-
-    Raises
-    ------
-    ConfigError : there is no such family.
-    """
-    families: dict[str, Registry[Any]] = {
-        "balancers": balancers,
-        "encoders": encoders,
-        "featurizers": featurizers,
-        "splits": splits,
-        "metrics": metrics,
-    }
-    if name not in families:
-        raise ConfigError(f"There is no family '{name}'. {did_you_mean(name, families)}")
-    registry = families[name]
-    return [_member(registry, member) for member in registry.names()]
-
-
-COSTS = {
-    "losses": "plain",
-    "gram": "plain + Gramian",
-    "rows": "every gradient",
-}
-
-
-def _member(registry: Registry[Any], name: str) -> Member:
-    text = inspect.getdoc(registry.get(name)) or ""
-    references = text.partition("References")[2]
-    link = re.search(r"https?://([^\s,;]+)", references)
-    cost = ""
-    if registry is balancers:
-        balancer = balancers.build(name, ("one", "two"))
-        cost = "plain + forward" if balancer.second_look else COSTS[balancer.needs]
-    options = [_option(option) for key, option in registry.options(name).items() if key != "seed"]
-    return Member(name, _first_sentence(text), options, cost, link[1].rstrip(".") if link else "")
-
-
-def _first_sentence(text: str) -> str:
-    return " ".join(text.partition("\n\n")[0].split())
-
-
-def _option(parameter: inspect.Parameter) -> str:
-    value = parameter.default
-    return parameter.name if value is parameter.empty else f"{parameter.name}={value}"
 
 
 def _check_labels(table: AssayTable, source: Path) -> None:

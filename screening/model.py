@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from .config import Model
 from .encoders import Inputs, encoders
-from .graphs import FeatureSet, GraphBatch, GraphStore
+from .graphs import GraphBatch, GraphStore
 from .heads import TaskHeads
 
 
@@ -36,8 +36,3 @@ class ScreeningModel(nn.Module):
 def inputs_of(store: GraphStore) -> Inputs:
     """What the molecules of a store look like to an encoder."""
     return Inputs(tuple(store.atom_sizes), tuple(store.bond_sizes), tuple(store.vector_blocks))
-
-
-def feature_set(graph: str | None, vectors: tuple[str, ...], standardize: str) -> FeatureSet:
-    """The featurisation that training and scoring share."""
-    return FeatureSet(graph=graph, vectors=tuple(vectors), standardize=standardize)

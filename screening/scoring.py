@@ -84,6 +84,8 @@ class ScoreReport:
     skipped: int
     """Parts found finished from an earlier start."""
     folder: Path
+    notes: list[str]
+    """What the user should know: how the file was read, other versions than in training."""
 
 
 def score_library(
@@ -135,7 +137,8 @@ def score_library(
                 tally = _write_part(folder / name, block, store, scorer, reader, schema)
             tallies.append(tally)
             advance(tally.total(), f"{sum(t.total() for t in tallies):,} molecules")
-    report = _report(tallies, len(done), folder)
+    notes = [*reader.notes, *filter(None, [scorer.bundle.featurizer_warning()])]
+    report = _report(tallies, len(done), folder, notes)
     _write_json(folder / "manifest.json", {**_job(scorer, reader, block_size), **_plain(report)})
     if output == "csv":
         _write_csv(folder, len(tallies))
@@ -230,12 +233,12 @@ def _tally_of(path: Path) -> Counter[str]:
     return _tally(pq.read_table(path, columns=["reason"]).column("reason").to_pylist())
 
 
-def _report(tallies: list[Counter[str]], skipped: int, folder: Path) -> ScoreReport:
+def _report(tallies: list[Counter[str]], skipped: int, folder: Path, notes: list[str]) -> ScoreReport:
     total: Counter[str] = sum(tallies, Counter())
     scored = total.pop("", 0)
     rejected = total.total()
     return ScoreReport(
-        scored + rejected, scored, rejected, dict(total.most_common()), len(tallies), skipped, folder
+        scored + rejected, scored, rejected, dict(total.most_common()), len(tallies), skipped, folder, notes
     )
 
 

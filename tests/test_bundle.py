@@ -136,3 +136,10 @@ def test_no_bundle_says_where_one_was_expected(tmp_path: Path) -> None:
 def test_nothing_in_a_bundle_is_a_pickle(folder: Path) -> None:
     for path in folder.iterdir():
         assert not path.read_bytes().startswith((b"\x80", b"PK")), path.name
+
+
+def test_features_of_other_versions_are_mentioned(folder: Path) -> None:
+    bundle = Bundle.load(folder)
+    assert bundle.featurizer_warning() == ""
+    bundle.about["features_key"] = "another RDKit"
+    assert "another RDKit" in bundle.featurizer_warning()

@@ -10,7 +10,7 @@ import pytest
 import small
 import torch
 
-from screening import experiment
+from screening import experiment, families
 from screening.config import Config, check_config, load_config
 from screening.errors import ConfigError, DataError, ScreeningError
 from screening.evaluation import evaluate as evaluate_scores
@@ -167,7 +167,7 @@ def test_a_missing_part_or_run_is_explained(run: experiment.Run, tmp_path: Path)
 
 @pytest.mark.parametrize("name", ["balancers", "encoders", "featurizers", "splits", "metrics"])
 def test_every_member_of_a_family_says_what_it_is(name: str) -> None:
-    members = experiment.family(name)
+    members = families.family(name)
     assert members
     for member in members:
         assert member.summary.endswith((".", ":")), member
@@ -179,7 +179,7 @@ def test_every_member_of_a_family_says_what_it_is(name: str) -> None:
 
 def test_an_unknown_family_is_explained() -> None:
     with pytest.raises(ConfigError, match="Did you mean 'balancers'"):
-        experiment.family("balancer")
+        families.family("balancer")
 
 
 def bad_files() -> list[str]:

@@ -16,7 +16,7 @@ FLOORS = [
     ["graphs", "splits"],
     ["datasets", "balancers", "heads", "losses", "encoders"],
     ["model", "gradients"],
-    ["evaluation", "bundle"],
+    ["evaluation", "bundle", "families"],
     ["training", "scoring", "report"],
     ["experiment"],
     ["cli"],

@@ -1,0 +1,74 @@
+"""What can be named in a config, read off the registered classes and functions, for `screening list`."""
+
+import inspect
+import re
+from typing import Any, NamedTuple
+
+from .balancers import balancers
+from .encoders import encoders
+from .errors import ConfigError
+from .graphs import featurizers
+from .metrics import metrics
+from .registry import Registry, did_you_mean
+from .splits import splits
+
+
+class Member(NamedTuple):
+    """One member of a registered family, for `screening list`."""
+
+    name: str
+    summary: str
+    options: list[str]
+    """`option=default`; the seed of a run is given by the run."""
+    cost: str = ""
+    """What a training step costs more than a plain one (balancers only)."""
+    paper: str = ""
+    """Link of the first reference; "" if there is none."""
+
+
+def family(name: str) -> list[Member]:
+    """The members of a registered family.
+
+    Raises
+    ------
+    ConfigError : there is no such family.
+    """
+    families: dict[str, Registry[Any]] = {
+        "balancers": balancers,
+        "encoders": encoders,
+        "featurizers": featurizers,
+        "splits": splits,
+        "metrics": metrics,
+    }
+    if name not in families:
+        raise ConfigError(f"There is no family '{name}'. {did_you_mean(name, families)}")
+    registry = families[name]
+    return [_member(registry, member) for member in registry.names()]
+
+
+COSTS = {
+    "losses": "plain",
+    "gram": "plain + Gramian",
+    "rows": "every gradient",
+}
+
+
+def _member(registry: Registry[Any], name: str) -> Member:
+    text = inspect.getdoc(registry.get(name)) or ""
+    references = text.partition("References")[2]
+    link = re.search(r"https?://([^\s,;]+)", references)
+    cost = ""
+    if registry is balancers:
+        balancer = balancers.build(name, ("one", "two"))
+        cost = "plain + forward" if balancer.second_look else COSTS[balancer.needs]
+    options = [_option(option) for key, option in registry.options(name).items() if key != "seed"]
+    return Member(name, _first_sentence(text), options, cost, link[1].rstrip(".") if link else "")
+
+
+def _first_sentence(text: str) -> str:
+    return " ".join(text.partition("\n\n")[0].split())
+
+
+def _option(parameter: inspect.Parameter) -> str:
+    value = parameter.default
+    return parameter.name if value is parameter.empty else f"{parameter.name}={value}"
