@@ -286,9 +286,7 @@ def make_trainer(config: Config, prepared: Prepared) -> Trainer:
         raise DataError("The training part of the split is empty. Use more molecules or another split.")
     model = ScreeningModel(config.model, inputs_of(store), len(table.tasks))
     model.encoder.fit(store, train_rows)
-    labels = torch.from_numpy(table.labels)
-    model.heads.set_base_rates(labels[train_rows])
-    return Trainer(config, model, labels, table.tasks, train_rows)
+    return Trainer(config, model, torch.from_numpy(table.labels), table.tasks, train_rows)
 
 
 def examples(prepared: Prepared, part: str) -> Examples:

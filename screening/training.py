@@ -108,7 +108,13 @@ class History(list[Epoch]):
 
 
 class Trainer:
-    """Fits a model; owns the optimiser, the balancer and the running mean of the weights."""
+    """Fits a model; owns the optimiser, the balancer and the running mean of the weights.
+
+    Parameters
+    ----------
+    labels : [n, T] of all molecules, NaN = not measured.
+    train_rows : the molecules whose base rates the heads start at and positive weights come from.
+    """
 
     def __init__(
         self,
@@ -129,6 +135,7 @@ class Trainer:
         loss = config.loss
         weight = positive_weights(labels[train_rows], how=loss.positive_weight, cap=loss.cap)
         self.positive_weight = None if weight is None else weight.to(self.device)
+        self.model.heads.set_base_rates(labels[train_rows].to(self.device), self.positive_weight)
         self.balancer = _balancer(config, tasks).to(self.device)
         self.gradients = Gradients(self.model.heads, self.balancer, at=config.gradients.at)
         self.optimizer = torch.optim.AdamW(

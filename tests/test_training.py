@@ -167,14 +167,26 @@ def test_an_assay_without_labels_trains_to_nothing() -> None:
         assert (decayed > 0.99).all(), "only weight decay may touch it"
 
 
+@pytest.mark.parametrize("weighting", ["none", "balanced"])
+def test_heads_start_at_the_best_constant_of_the_loss(weighting: str) -> None:
+    """With balanced classes that is even odds, whatever the base rate."""
+    table, store = small.table(), small.store()
+    config = check_config({**settings().model_dump(), "loss": {"positive_weight": weighting, "cap": 100}})
+    model = ScreeningModel(config.model, inputs_of(store), len(table.tasks))
+    labels = torch.from_numpy(table.labels)
+    bias = Trainer(config, model, labels, table.tasks, torch.arange(100)).model.heads.bias.detach()
+    base = torch.logit(labels[:100].nanmean(0))
+    torch.testing.assert_close(bias, base if weighting == "none" else torch.zeros(4), rtol=0.1, atol=0.15)
+
+
 def test_a_loss_that_is_not_finite_names_epoch_step_and_assay() -> None:
     table, store = small.table(), small.store()
     config = settings()
     labels, rows = torch.from_numpy(table.labels), torch.arange(100)
     model = ScreeningModel(config.model, inputs_of(store), len(table.tasks))
+    trainer = Trainer(config, model, labels, table.tasks, rows)
     with torch.no_grad():
         model.heads.bias[1] = torch.nan
-    trainer = Trainer(config, model, labels, table.tasks, rows)
     with pytest.raises(ScreeningError, match=r"epoch 1, step 1, assays acid\."):
         trainer.fit(Examples(store, labels, rows), Examples(store, labels, rows))
 
