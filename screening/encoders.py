@@ -2,10 +2,10 @@
 
 A new encoder is one class here and one test line. Normalisation is per row (LayerNorm): the
 result for a molecule does not depend on its batch, so one process equals many and scoring equals
-training. Sums over neighbours are `index_add`, which batched gradients can see through.
+training. Sums over neighbours, atoms and codes are `sums.Sums`, which batched gradients can see through.
 """
 
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple, cast
 
 import torch
 from pydantic import Field
@@ -14,12 +14,13 @@ from torch.nn import functional
 
 from .errors import ConfigError
 from .graphs import GraphBatch, GraphStore, VectorBlock
+from .layers import CodeEmbedding, Pooling, PoolingName, VectorScale, Wiring, linear_layer
 from .registry import Registry
+from .sums import Sums
 
 Size = Annotated[int, Field(gt=0)]
 Dropout = Annotated[float, Field(ge=0, lt=1)]
 Noise = Annotated[float, Field(ge=0)]
-PoolingName = Literal["mean", "sum", "mean_sum"]
 
 
 class Inputs(NamedTuple):
@@ -37,6 +38,11 @@ class Encoder(nn.Module):
     """Base of all encoders; `width` is d, the size of the representation."""
 
     width: int
+
+    @property
+    def last_layer(self) -> nn.Linear:
+        """The last linear layer that all tasks share (`gradients.at: last_layer`)."""
+        raise NotImplementedError(type(self).__name__)
 
     def forward(self, batch: GraphBatch) -> Tensor:
         """Representations [B, d] of the molecules of a batch."""
@@ -87,15 +93,20 @@ class GINE(Encoder):
         self.width = width * self.pool.copies
         self.norm = nn.LayerNorm(self.width)
 
+    @property
+    def last_layer(self) -> nn.Linear:
+        return cast(nn.Linear, cast(_GINELayer, self.layers[-1]).mlp[-1])
+
     def forward(self, batch: GraphBatch) -> Tensor:
-        atoms = self.atoms(batch.atoms)
+        wiring, atoms = Wiring.of(batch), self.atoms(self.atoms.sums(batch.atoms))
+        bonds = cast(_GINELayer, self.layers[0]).bonds.sums(batch.bonds)
         node = atoms.new_zeros(batch.n_molecules, atoms.shape[1])
         for number, layer in enumerate(self.layers):
-            atoms = layer(atoms, batch)
+            atoms = layer(atoms, bonds, wiring)
             if number < len(self.virtual):
-                node = self.virtual[number](node, atoms, batch)
-                atoms = atoms + _take(node, batch.molecule)
-        return self.norm(self.pool(atoms, batch))
+                node = self.virtual[number](node, atoms, wiring)
+                atoms = atoms + wiring.molecule_to_atom(node)
+        return self.norm(self.pool(atoms, wiring))
 
 
 class _GINELayer(nn.Module):
@@ -106,9 +117,9 @@ class _GINELayer(nn.Module):
         self.mlp = nn.Sequential(nn.Linear(width, 2 * width), nn.ReLU(), nn.Linear(2 * width, width))
         self.after = nn.Sequential(nn.LayerNorm(width), nn.ReLU(), nn.Dropout(dropout))
 
-    def forward(self, atoms: Tensor, batch: GraphBatch) -> Tensor:
-        messages = functional.relu(_take(atoms, batch.source) + self.bonds(batch.bonds))
-        total = (1 + self.eps) * atoms + _sum_to(messages, batch.target, len(atoms))
+    def forward(self, atoms: Tensor, bonds: Sums, wiring: Wiring) -> Tensor:
+        messages = functional.relu(wiring.source_to_bond(atoms) + self.bonds(bonds))
+        total = (1 + self.eps) * atoms + wiring.bond_to_target(messages)
         return atoms + self.after(self.mlp(total))
 
 
@@ -119,8 +130,8 @@ class _VirtualNode(nn.Module):
             nn.LayerNorm(width), nn.Linear(width, 2 * width), nn.ReLU(), nn.Linear(2 * width, width)
         )
 
-    def forward(self, node: Tensor, atoms: Tensor, batch: GraphBatch) -> Tensor:
-        return node + self.mlp(node + _sum_to(atoms, batch.molecule, batch.n_molecules))
+    def forward(self, node: Tensor, atoms: Tensor, wiring: Wiring) -> Tensor:
+        return node + self.mlp(node + wiring.atom_to_molecule(atoms))
 
 
 @encoders.register("dmpnn")
@@ -157,17 +168,20 @@ class DMPNN(Encoder):
         self.width = width * self.pool.copies
         self.norm = nn.LayerNorm(self.width)
 
+    @property
+    def last_layer(self) -> nn.Linear:
+        return self.readout
+
     def forward(self, batch: GraphBatch) -> Tensor:
-        n_atoms = len(batch.atoms)
-        first = _take(self.atoms(batch.atoms), batch.source) + self.bonds(batch.bonds)
+        wiring, codes = Wiring.of(batch), self.atoms.sums(batch.atoms)
+        first = wiring.source_to_bond(self.atoms(codes)) + self.bonds(self.bonds.sums(batch.bonds))
         bonds = functional.relu(first)
-        reverse = torch.arange(len(bonds), device=bonds.device) ^ 1
         for _ in range(self.depth - 1):
-            incoming = _take(_sum_to(bonds, batch.target, n_atoms), batch.source)
-            bonds = self.dropout(functional.relu(first + self.message(incoming - _take(bonds, reverse))))
-        incoming = _sum_to(bonds, batch.target, n_atoms)
-        atoms = self.dropout(functional.relu(self.own(batch.atoms) + self.readout(incoming)))
-        return self.norm(self.pool(atoms, batch))
+            incoming = wiring.source_to_bond(wiring.bond_to_target(bonds))
+            bonds = self.dropout(functional.relu(first + self.message(incoming - _reversed(bonds))))
+        incoming = wiring.bond_to_target(bonds)
+        atoms = self.dropout(functional.relu(self.own(codes) + self.readout(incoming)))
+        return self.norm(self.pool(atoms, wiring))
 
 
 @encoders.register("fingerprint")
@@ -196,11 +210,17 @@ class Fingerprint(Encoder):
             inputs.vectors, count_dropout=count_dropout, real_dropout=real_dropout, real_noise=real_noise
         )
         sizes = (self.scale.size, *widths)
-        self.layers = nn.Sequential(*(_layer(sizes[i], sizes[i + 1], dropout) for i in range(len(widths))))
+        self.layers = nn.Sequential(
+            *(linear_layer(sizes[i], sizes[i + 1], dropout) for i in range(len(widths)))
+        )
         self.width = sizes[-1]
 
     def fit(self, store: GraphStore, rows: Tensor) -> None:
         self.scale.fit(store, rows)
+
+    @property
+    def last_layer(self) -> nn.Linear:
+        return cast(nn.Linear, cast(nn.Sequential, self.layers[-1])[0])
 
     def forward(self, batch: GraphBatch) -> Tensor:
         return self.layers(self.scale(batch.vectors))
@@ -240,7 +260,7 @@ class Hybrid(Encoder):
         self.graph: Encoder = encoders.build(
             graph, inputs, depth=depth, width=width, dropout=graph_dropout, pooling="mean_sum"
         )
-        self.projection = _layer(self.graph.width, projection, dropout)
+        self.projection = linear_layer(self.graph.width, projection, dropout)
         self.vectors = Fingerprint(
             inputs,
             widths=(hidden,),
@@ -250,12 +270,16 @@ class Hybrid(Encoder):
             real_noise=real_noise,
         )
         self.branch_dropout = branch_dropout
-        self.joint = _layer(hidden + projection, hidden, dropout)
+        self.joint = linear_layer(hidden + projection, hidden, dropout)
         self.width = hidden
 
     def fit(self, store: GraphStore, rows: Tensor) -> None:
         self.graph.fit(store, rows)
         self.vectors.fit(store, rows)
+
+    @property
+    def last_layer(self) -> nn.Linear:
+        return cast(nn.Linear, self.joint[0])
 
     def forward(self, batch: GraphBatch) -> Tensor:
         vectors, graph = self.vectors(batch), self.projection(self.graph(batch))
@@ -266,113 +290,9 @@ class Hybrid(Encoder):
         return self.joint(torch.cat([vectors, graph], dim=1))
 
 
-class CodeEmbedding(nn.Module):
-    """Sum of one learned vector per code: small integers [n, K] to [n, width]."""
-
-    starts: Tensor
-
-    def __init__(self, sizes: tuple[int, ...], width: int) -> None:
-        super().__init__()
-        starts = torch.tensor((0, *sizes[:-1])).cumsum(0)
-        self.register_buffer("starts", starts, persistent=False)
-        self.weight = nn.Parameter(torch.randn(sum(sizes), width) / len(sizes) ** 0.5)
-
-    def forward(self, codes: Tensor) -> Tensor:
-        return functional.embedding_bag(codes + self.starts, self.weight, mode="sum")
-
-
-class Pooling(nn.Module):
-    """Atoms [N, d] to molecules [B, copies * d]; a sum is divided by 20, about a molecule's atoms."""
-
-    def __init__(self, how: PoolingName) -> None:
-        super().__init__()
-        self.how = how
-        self.copies = 2 if how == "mean_sum" else 1
-
-    def forward(self, atoms: Tensor, batch: GraphBatch) -> Tensor:
-        total = _sum_to(atoms, batch.molecule, batch.n_molecules)
-        if self.how == "sum":
-            return total / 20
-        counts = torch.bincount(batch.molecule, minlength=batch.n_molecules).clamp(min=1)
-        mean = total / counts.unsqueeze(1)
-        return mean if self.how == "mean" else torch.cat([mean, total / 20], dim=1)
-
-
-class VectorScale(nn.Module):
-    """Vectors [B, F] on a common scale; in training, disturbed.
-
-    Counts become log(1 + c). Real values, which span many decades, become arcsinh((x - median) /
-    interquartile range), standardised and held within 5. All constants come from the training molecules
-    (`fit`); a value RDKit cannot compute (NaN) becomes the training median.
-    """
-
-    limit = 5.0
-
-    counts: Tensor
-    reals: Tensor
-    median: Tensor
-    range: Tensor
-    mean: Tensor
-    deviation: Tensor
-
-    def __init__(
-        self,
-        blocks: tuple[VectorBlock, ...],
-        *,
-        count_dropout: float = 0.0,
-        real_dropout: float = 0.0,
-        real_noise: float = 0.0,
-    ) -> None:
-        super().__init__()
-        real = torch.tensor([block.kind == "real" for block in blocks for _ in block.columns])
-        self.size = len(real)
-        self.count_dropout, self.real_dropout, self.real_noise = count_dropout, real_dropout, real_noise
-        self.register_buffer("counts", (~real).nonzero().squeeze(1), persistent=False)
-        self.register_buffer("reals", real.nonzero().squeeze(1), persistent=False)
-        for name, value in {"median": 0.0, "range": 1.0, "mean": 0.0, "deviation": 1.0}.items():
-            self.register_buffer(name, torch.full((len(self.reals),), value))
-
-    def fit(self, store: GraphStore, rows: Tensor) -> None:
-        if not len(self.reals):
-            return
-        values = torch.cat([store.batch(part).vectors[:, self.reals] for part in rows.split(4096)]).double()
-        low, median, high = torch.nanquantile(values, values.new_tensor([0.25, 0.5, 0.75]), dim=0)
-        median = median.nan_to_num(0.0)
-        values = torch.where(values.isnan(), median, values)
-        width, deviation = (high - low).nan_to_num(0.0), values.std(0).clamp(max=1e6)
-        width = torch.where(width > 1e-6, width, torch.where(deviation > 1e-6, deviation, 1.0))
-        squashed = torch.arcsinh((values - median) / width)
-        spread = squashed.std(0)
-        self.median.copy_(median)
-        self.range.copy_(width)
-        self.mean.copy_(squashed.mean(0))
-        self.deviation.copy_(torch.where(spread > 1e-6, spread, 1.0))
-
-    def forward(self, vectors: Tensor) -> Tensor:
-        parts = []
-        if len(self.counts):
-            counts = torch.log1p(vectors if not len(self.reals) else vectors[:, self.counts])
-            parts.append(functional.dropout(counts, self.count_dropout, self.training))
-        if len(self.reals):
-            squashed = torch.arcsinh((vectors[:, self.reals] - self.median) / self.range)
-            reals = ((squashed - self.mean) / self.deviation).clamp(-self.limit, self.limit)
-            reals = torch.where(reals.isnan(), -self.mean / self.deviation, reals)
-            if self.training and self.real_noise:
-                reals = reals + self.real_noise * torch.randn_like(reals)
-            parts.append(functional.dropout(reals, self.real_dropout, self.training))
-        return torch.cat(parts, dim=1)
-
-
-def _layer(inputs: int, width: int, dropout: float) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(inputs, width), nn.LayerNorm(width), nn.ReLU(), nn.Dropout(dropout))
-
-
-def _take(rows: Tensor, index: Tensor) -> Tensor:
-    return rows.index_select(0, index)
-
-
-def _sum_to(rows: Tensor, index: Tensor, n: int) -> Tensor:
-    return rows.new_zeros(n, rows.shape[1]).index_add(0, index, rows)
+def _reversed(bonds: Tensor) -> Tensor:
+    """The row of the reverse bond, e ^ 1, for every bond e."""
+    return bonds.unflatten(0, (-1, 2)).flip(1).flatten(0, 1)
 
 
 def _require_graph(inputs: Inputs, name: str) -> None:

@@ -67,7 +67,7 @@ def test_a_message_never_returns_on_its_own_bond() -> None:
     store = featurize(["CO"], FeatureSet("atom_codes"), workers=0)
     shallow, deep = (build("dmpnn", {"depth": depth, "width": 8}, inputs_of(store)) for depth in (1, 4))
     assert isinstance(deep, DMPNN)
-    first = shallow.atoms(store.batch([0]).atoms)
+    first = shallow.atoms(shallow.atoms.sums(store.batch([0]).atoms))
     assert first.shape == (2, 8)
     with torch.no_grad():
         deep.message.weight.copy_(torch.eye(8))

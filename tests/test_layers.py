@@ -8,12 +8,13 @@ import pytest
 HOUSE = Path(__file__).parent.parent / "screening"
 FLOORS = [
     ["errors", "progress"],
-    ["registry", "processes", "distributed", "ranking", "formats", "downloads"],
+    ["registry", "processes", "distributed", "sums", "ranking", "formats", "downloads"],
     ["config", "metrics", "tables", "labels", "molecules", "catalogue", "solvers"],
     ["assays", "featurizers", "alerts"],
     ["descriptors"],
     ["packing"],
     ["graphs", "splits"],
+    ["layers"],
     ["datasets", "balancers", "heads", "losses", "encoders"],
     ["model", "gradients"],
     ["evaluation", "bundle", "families"],

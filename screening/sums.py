@@ -1,0 +1,78 @@
+"""Sums of chosen rows of a matrix: atoms over neighbours, molecules over atoms, vectors over codes.
+
+Forward, backward and batched backward are all `embedding_bag` over sorted indices: on a CPU forty times as
+fast as `index_add`, on a GPU without atomic additions, so the same result every time. Used by encoders.py.
+"""
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+class Sums(NamedTuple):
+    """Which rows are added up to which: a sparse matrix of ones, kept with its transpose.
+
+    Examples
+    --------
+    >>> sums = Sums.of(torch.tensor([0, 0, 2]), torch.tensor([1, 1, 0]), 3, 2)
+    >>> sums(torch.tensor([[1.0], [10.0]])).flatten().tolist()
+    [20.0, 0.0, 1.0]
+    """
+
+    rows: Tensor
+    """[n] int64, rows to add, one target after the other."""
+    starts: Tensor
+    """[targets] int64, where the rows of each target begin."""
+    back_rows: Tensor
+    """[n] int64, targets of each row, one row after the other."""
+    back_starts: Tensor
+    """[rows] int64"""
+
+    @classmethod
+    def of(cls, targets: Tensor, rows: Tensor, n_targets: int, n_rows: int) -> "Sums":
+        """Row `rows[i]` is added to target `targets[i]`, for all i; both int64 [n]."""
+        return cls(*_sorted(rows, targets, n_targets), *_sorted(targets, rows, n_rows))
+
+    def __call__(self, values: Tensor) -> Tensor:
+        """Sums [targets, d] of values [rows, d]; differentiable any number of times, also batched."""
+        return _Sum.apply(values, *self)
+
+    def transposed(self) -> "Sums":
+        """The other way round: what each target gives back to its rows."""
+        return Sums(self.back_rows, self.back_starts, self.rows, self.starts)
+
+
+class _Sum(torch.autograd.Function):
+    @staticmethod
+    def forward(values: Tensor, rows: Tensor, starts: Tensor, *_: Tensor) -> Tensor:
+        return functional.embedding_bag(rows, values, starts, mode="sum")
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        ctx.save_for_backward(*inputs[1:])
+
+    @staticmethod
+    def backward(ctx: Any, slopes: Tensor) -> tuple[Tensor | None, ...]:
+        return (Sums(*ctx.saved_tensors).transposed()(slopes), None, None, None, None)
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[int | None, ...], values: Tensor, *sums: Tensor) -> tuple[Tensor, int]:
+        """All samples as one tall matrix: sample k has its rows and targets k times further down."""
+        copies = torch.arange(info.batch_size, device=values.device).unsqueeze(1)
+        rows, starts, back_rows, back_starts = sums
+        tall = Sums(
+            (rows + copies * len(back_starts)).flatten(),
+            (starts + copies * len(rows)).flatten(),
+            (back_rows + copies * len(starts)).flatten(),
+            (back_starts + copies * len(rows)).flatten(),
+        )
+        total = tall(values.movedim(in_dims[0] or 0, 0).flatten(0, 1))
+        return total.unflatten(0, (info.batch_size, len(starts))), 0
+
+
+def _sorted(values: Tensor, keys: Tensor, n_keys: int) -> tuple[Tensor, Tensor]:
+    """The values one key after the other, and where those of each key begin."""
+    counts = torch.bincount(keys, minlength=n_keys)
+    return values[keys.argsort(stable=True)], counts.cumsum(0) - counts
