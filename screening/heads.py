@@ -93,14 +93,17 @@ class TaskHeads(nn.Module):
         return torch.einsum("btk,tk->bt", units, self.weight) + self.bias
 
     @torch.no_grad()
-    def feature_gradients(self, slopes: Tensor) -> Tensor:
+    def feature_gradients(self, slopes: Tensor, tasks: Tensor | None = None) -> Tensor:
         """Derivative of each task's loss by the shared features: [B, T, d], B * T * d numbers.
 
         Parameters
         ----------
         slopes : derivative by each logit, [B, T], with linear heads; by the result of `private`, [B, T, k],
             otherwise.
+        tasks : int64, the T tasks that `slopes` is of; None = all.
         """
+        weight: Tensor = self.weight if self.is_linear else self.private_weight
+        weight = weight if tasks is None else weight[tasks]
         if self.is_linear:
-            return slopes.unsqueeze(2) * self.weight
-        return torch.einsum("btk,tdk->btd", slopes, self.private_weight)
+            return slopes.unsqueeze(2) * weight
+        return torch.einsum("btk,tdk->btd", slopes, weight)

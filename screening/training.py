@@ -26,6 +26,7 @@ from .graphs import GraphBatch, GraphStore
 from .losses import positive_weights
 from .metrics import roc_auc
 from .model import ScreeningModel
+from .places import Settings
 from .progress import progress
 from .ranking import rank
 
@@ -137,7 +138,14 @@ class Trainer:
         self.positive_weight = None if weight is None else weight.to(self.device)
         self.model.heads.set_base_rates(labels[train_rows].to(self.device), self.positive_weight)
         self.balancer = _balancer(config, tasks).to(self.device)
-        self.gradients = Gradients(self.model.heads, self.balancer, at=config.gradients.at)
+        where = config.gradients
+        self.gradients = Gradients(
+            self.model.heads,
+            self.balancer,
+            at=where.at,
+            encoder=self.model.encoder,
+            settings=Settings(where.chunk, where.memory, where.sketch),
+        )
         self.optimizer = torch.optim.AdamW(
             _decay_matrices_only(self.model, self.settings.weight_decay), lr=self.settings.lr, fused=True
         )
