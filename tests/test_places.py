@@ -95,7 +95,7 @@ def seen(at: str, encoder: Encoder) -> list[nn.Parameter]:
 
 
 @pytest.fixture
-def no_slow_batching():  # noqa: ANN201
+def no_slow_batching():
     """An operation without a batching rule is an error, not a loop."""
     torch._C._functorch._set_vmap_fallback_enabled(False)
     yield
