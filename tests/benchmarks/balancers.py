@@ -8,8 +8,8 @@
 GINE 5 x 300 and the perceptron of the SLAW paper (2048 -> 2000 -> 100), batches of 256 real molecules (Tox21
 if SCREENING_DATA is set, else NCI molecules of the rdkit wheel), random labels, 25 % missing.
 Steps alternate, equal, method, equal, method; printed is the median of the ratios of neighbours, and the
-ratio of the highest memory of the process. Second looks (FAMO) are part of the step. A method runs at its
-first place, nearly always `features`.
+ratio of the highest memory of the process. Second looks (FAMO) are part of the step. Methods run at
+`features`; the few that need gradients by parameters, at the last layer, and up to T = 128.
 
 --encoder takes the gradients at all parameters of the encoder, with Aligned-MTL, and does the same with
 TorchJD (torchjd==0.18.0, autojac.mtl_backward), which differentiates all tasks at once by default; with
@@ -118,6 +118,12 @@ class Bench:
         return run
 
 
+def place_of(method: str) -> str:
+    """Where a method takes its gradients unless told otherwise."""
+    known = balancers.get(method).places or ("features",)
+    return "features" if "features" in known else known[0]
+
+
 def timed(step: Step, clock: Callable[[], float]) -> float:
     started = clock()
     step()
@@ -161,11 +167,13 @@ def table(arguments: argparse.Namespace, texts: list[str], clock: Callable[[], f
             timed(plain, clock)
             memory = peak(plain)
             for name in names:
-                step = bench.step(name)
-                timed(step, clock)
-                share = peak(step) / memory
-                times, _ = ratio(plain, step, arguments.rounds, clock)
-                cells[name].append(f"{times:>8.2f} ({share:.2f})")
+                cell = "-"
+                if n_tasks <= arguments.most_elsewhere or place_of(name) == "features":
+                    step = bench.step(name)
+                    share = peak(step) / memory
+                    times, _ = ratio(plain, step, arguments.rounds, clock)
+                    cell = f"{times:.2f} ({share:.2f})"
+                cells[name].append(cell)
                 if len(arguments.tasks) == len(cells[name]):
                     print(f"{name:<14}" + "".join(f"{cell:>16}" for cell in cells[name]), flush=True)
 
@@ -198,6 +206,7 @@ def main() -> None:
     parser.add_argument("--cpu-time", action="store_true", help="of the process, instead of wall time")
     parser.add_argument("--encoder", action="store_true", help="gradients at the encoder, against TorchJD")
     parser.add_argument("--most-torchjd", type=int, default=128, help="largest T for TorchJD")
+    parser.add_argument("--most-elsewhere", type=int, default=128, help="largest T of methods elsewhere")
     arguments = parser.parse_args()
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
