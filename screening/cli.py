@@ -237,11 +237,11 @@ def data_describe(
 
 @data_app.command("fetch")
 def data_fetch(name: Annotated[str, typer.Argument(help="Catalogue name.")]) -> None:
-    """Download a public table into the cache, and check it."""
+    """Download a public table into the cache and check it, unless it is here already."""
     from . import datasets
 
     with _progress_shown():
-        path = datasets.fetch(name)
+        path = datasets.find(name) if name in datasets.catalogue else datasets.fetch(name)
     print(path)
 
 

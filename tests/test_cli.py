@@ -125,6 +125,17 @@ def test_families_are_listed(capsys: pytest.CaptureFixture[str], family: str) ->
     assert family in output
 
 
+def test_fetch_does_not_download_what_is_here(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "tables").mkdir()
+    (folder / "tables" / "tox21.csv.gz").write_bytes(b"")
+    monkeypatch.setenv("SCREENING_DATA", str(folder / "tables"))
+    code, output, _ = called(capsys, "data", "fetch", "tox21")
+    assert code == 0
+    assert output.strip() == str(folder / "tables" / "tox21.csv.gz")
+
+
 def test_an_assay_name_cannot_change_the_terminal(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = (folder / "small.csv").read_text().replace("halogen", "[red]halogen[/red]")
     (folder / "small.csv").write_text(text)
