@@ -1,11 +1,9 @@
 """Progress of long work; silent until the command line puts a display behind it."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
-from typing import TypeVar
 
-Item = TypeVar("Item")
 Advance = Callable[..., None]
 """`advance(n=1, note=None)`: n more are done; `note` replaces the text behind the bar."""
 
@@ -29,11 +27,3 @@ def show_progress_with(display: Display) -> None:
 def progress(title: str, total: int | None = None) -> AbstractContextManager[Advance]:
     """A bar for work the caller counts itself: `with progress("reading", n) as advance: advance(5)`."""
     return _display.get()(title, total)
-
-
-def track(items: Iterable[Item], title: str, total: int | None = None) -> Iterator[Item]:
-    """Yield `items` and count them on a bar."""
-    with progress(title, total) as advance:
-        for item in items:
-            yield item
-            advance(1)
