@@ -209,7 +209,7 @@ def _write_part(
     arrays += [pa.array(block.columns[name], pa.string()) for name in _extra(reader)]
     arrays += [pa.array(column, pa.float32(), mask=~usable) for column in probabilities.T]
     _replace(path, lambda work: pq.write_table(pa.Table.from_arrays(arrays, schema=schema), work))
-    return _tally(reasons)
+    return Counter(reasons)
 
 
 def _extra(reader: TableReader) -> list[str]:
@@ -225,12 +225,8 @@ def _schema(reader: TableReader, tasks: Sequence[str]) -> pa.Schema:
     return pa.schema(fields + [(task, pa.float32()) for task in tasks])
 
 
-def _tally(reasons: Sequence[str]) -> Counter[str]:
-    return Counter(reasons)
-
-
 def _tally_of(path: Path) -> Counter[str]:
-    return _tally(pq.read_table(path, columns=["reason"]).column("reason").to_pylist())
+    return Counter(pq.read_table(path, columns=["reason"]).column("reason").to_pylist())
 
 
 def _report(tallies: list[Counter[str]], skipped: int, folder: Path, notes: list[str]) -> ScoreReport:
