@@ -1,7 +1,7 @@
 """Sums of chosen rows of a matrix: atoms over neighbours, molecules over atoms, vectors over codes.
 
-Forward, backward and batched backward are all `embedding_bag` over sorted indices: on a CPU forty times as
-fast as `index_add`, on a GPU without atomic additions, so the same result every time. Used by encoders.py.
+Forward, backward and batched backward are all `embedding_bag` over sorted indices, without atomic additions
+on a GPU. Used by encoders.py.
 """
 
 from typing import Any, NamedTuple
