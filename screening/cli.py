@@ -6,19 +6,16 @@ Nothing heavy is imported before a command runs, so `--help` answers at once.
 
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .console import in_digits, new_table, open_console, print_frame, progress_shown, say
 from .errors import ConfigError, ScreeningError
 
 if TYPE_CHECKING:
     import pandas as pd
-    from rich.console import Console
-    from rich.table import Table
 
 app = typer.Typer(
     name="screening",
@@ -47,19 +44,19 @@ def main() -> None:
     try:
         code = app(standalone_mode=False)
     except ScreeningError as problem:
-        _say(f"Error: {problem}")
+        say(f"Error: {problem}")
         code = 2
     except typer.Abort:
         code = 1
     except KeyboardInterrupt:
-        _say("Stopped. A run that was training goes on with: screening train CONFIG --resume")
+        say("Stopped. A run that was training goes on with: screening train CONFIG --resume")
         code = 1
     except BrokenPipeError:
         code = 1
     except Exception as problem:
         if not hasattr(problem, "format_message"):
             raise
-        _say(f"Error: {problem.format_message()}")
+        say(f"Error: {problem.format_message()}")
         code = 2
     sys.exit(code or 0)
 
@@ -85,7 +82,7 @@ def train(
         return
     from . import experiment
 
-    with _progress_shown() as console:
+    with progress_shown() as console:
 
         def note(text: str) -> None:
             console.print(text, markup=False, highlight=False, soft_wrap=True)
@@ -164,7 +161,7 @@ def score(
         library = str(alerts_library())
     if output not in ("parquet", "csv"):
         raise ConfigError(f"--format is '{output}': expected parquet or csv.")
-    with _progress_shown():
+    with progress_shown():
         report = scoring.score_library(
             run,
             library,
@@ -179,9 +176,9 @@ def score(
     for reason, count in list(report.reasons.items())[:10]:
         print(f"  {count:>8,}  {reason}")
     for note in report.notes:
-        _say(note)
+        say(note)
     for table in scoring.best(report.folder, top) if top else []:
-        _print_frame(table, title=f"Best for {table.columns[-1]}")
+        print_frame(table, title=f"Best for {table.columns[-1]}")
     print(f"Scores: {report.folder}")
 
 
@@ -196,11 +193,11 @@ def list_family(
 
     rows = families.family(family)
     extra = ["cost of a step", "paper"] if any(row.cost for row in rows) else []
-    table = _table(family, ["name", "what it is", "options", *extra])
+    table = new_table(family, ["name", "what it is", "options", *extra])
     for row in rows:
         more = [row.cost, row.paper] if extra else []
         table.add_row(row.name, Text(row.summary), Text(", ".join(row.options)), *more)
-    _console().print(table)
+    open_console().print(table)
 
 
 @data_app.command("list")
@@ -208,7 +205,7 @@ def data_list() -> None:
     """Public tables the toolkit knows."""
     from . import datasets
 
-    table = _table("catalogue", ["name", "assays", "molecules", "split", "metric", "here", "what it is"])
+    table = new_table("catalogue", ["name", "assays", "molecules", "split", "metric", "here", "what it is"])
     for row in datasets.catalogue.values():
         table.add_row(
             row.name,
@@ -219,7 +216,7 @@ def data_list() -> None:
             "yes" if datasets.is_here(row.name) else "no",
             row.summary,
         )
-    _console().print(table)
+    open_console().print(table)
 
 
 @data_app.command("describe")
@@ -230,7 +227,7 @@ def data_describe(
     """Rows, assays, labels and problems of a table."""
     from . import datasets
 
-    with _progress_shown():
+    with progress_shown():
         description = datasets.describe(source, data=data)
     print(description)
 
@@ -240,74 +237,9 @@ def data_fetch(name: Annotated[str, typer.Argument(help="Catalogue name.")]) -> 
     """Download a public table into the cache and check it, unless it is here already."""
     from . import datasets
 
-    with _progress_shown():
+    with progress_shown():
         path = datasets.find(name) if name in datasets.catalogue else datasets.fetch(name)
     print(path)
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr)
-
-
-def _console(stderr: bool = False) -> "Console":
-    from rich.console import Console
-
-    console = Console(stderr=stderr)
-    return console if console.is_terminal else Console(stderr=stderr, width=140)
-
-
-@contextmanager
-def _progress_shown() -> Iterator["Console"]:
-    """Bars on a terminal; where output goes to a file or log, one line per piece of work."""
-    from .progress import Advance, show_progress_with
-
-    console = _console(stderr=True)
-
-    @contextmanager
-    def bar(title: str, total: int | None) -> Iterator[Advance]:
-        number = bars.add_task(title, total=total, note="")
-
-        def advance(n: int = 1, note: str | None = None) -> None:
-            bars.advance(number, n)
-            if note is not None:
-                bars.update(number, note=note)
-
-        try:
-            yield advance
-        finally:
-            bars.remove_task(number)
-
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    ) as bars:
-        if console.is_terminal:
-            show_progress_with(bar)
-        yield console
-
-
-def _table(title: str, columns: list[str]) -> "Table":
-    from rich.table import Table
-
-    table = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
-    for column in columns:
-        table.add_column(column)
-    return table
-
-
-def _print_frame(frame: "pd.DataFrame", title: str) -> None:
-    table = _table(title, [str(name) for name in frame.columns])
-    for row in frame.itertuples(index=False):
-        table.add_row(*(f"{value:.4f}" if isinstance(value, float) else str(value) for value in row))
-    _console().print(table)
 
 
 SHOWN = 30
@@ -321,7 +253,7 @@ def _print_evaluation(table: "pd.DataFrame", summary: "pd.DataFrame", part: str,
     kind = (
         "" if len(shown) == len(table) else f" (the {SHOWN} lowest of {len(table)}; --all prints every one)"
     )
-    grid = _table(
+    grid = new_table(
         f"{part} part, per assay{kind}",
         ["assay", "actives", "inactives", "ROC-AUC", "95 % interval", "AP", "base rate", "EF 1 %", "status"],
     )
@@ -330,26 +262,22 @@ def _print_evaluation(table: "pd.DataFrame", summary: "pd.DataFrame", part: str,
             Text(row.assay),
             f"{row.actives:,}",
             f"{row.inactives:,}",
-            _number(row.roc_auc),
+            in_digits(row.roc_auc),
             "-" if row.roc_auc_low != row.roc_auc_low else f"{row.roc_auc_low:.3f} to {row.roc_auc_high:.3f}",
-            _number(row.average_precision),
-            _number(row.base_rate),
-            _number(row.ef_1pct, 1),
+            in_digits(row.average_precision),
+            in_digits(row.base_rate),
+            in_digits(row.ef_1pct, 1),
             Text(row.status),
         )
-    console = _console()
+    console = open_console()
     console.print(grid)
-    means = _table(f"{part} part, over assays", ["metric", "mean", "median", "10th percentile", "assays"])
+    means = new_table(f"{part} part, over assays", ["metric", "mean", "median", "10th percentile", "assays"])
     for row in summary.itertuples(index=False):
         means.add_row(
             row.metric,
-            _number(row.mean),
-            _number(row.median),
-            _number(row.percentile_10),
+            in_digits(row.mean),
+            in_digits(row.median),
+            in_digits(row.percentile_10),
             f"{row.assays} of {row.total}",
         )
     console.print(means)
-
-
-def _number(value: float, digits: int = 3) -> str:
-    return "-" if value != value else f"{value:.{digits}f}"

@@ -8,7 +8,7 @@ import pytest
 HOUSE = Path(__file__).parent.parent / "screening"
 FLOORS = [
     ["errors", "progress"],
-    ["registry", "processes", "distributed", "sums", "ranking", "formats", "downloads"],
+    ["console", "registry", "processes", "distributed", "sums", "ranking", "formats", "downloads"],
     ["config", "metrics", "tables", "labels", "molecules", "catalogue", "solvers"],
     ["assays", "featurizers", "alerts"],
     ["descriptors"],
@@ -28,6 +28,7 @@ NO_TORCH = [
     "errors",
     "registry",
     "progress",
+    "console",
     "processes",
     "config",
     "ranking",
