@@ -33,5 +33,5 @@ clean:
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[test,lint,baselines]"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[test,lint,baselines,ray,export]"
 	touch $@
