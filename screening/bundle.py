@@ -1,7 +1,8 @@
 """A trained model on disk: a folder of JSON and safetensors with checksums; no code, no pickle.
 
-`bundle.json` says what the model is, `model.safetensors` holds its weights, `SHA256SUMS` the sums of
-both. Loading checks format, sums, featurizer versions and shapes before anything is used.
+`bundle.json` says what the model is, `member-0.safetensors` and so on hold the numbers of its networks,
+`SHA256SUMS` the sums of all. Loading checks format, sums, featurizer versions and shapes before anything
+is used. An ensemble, a network per group of assays and a network per assay are bundles of several members.
 """
 
 import hashlib
@@ -10,28 +11,49 @@ import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, Self
 
+import numpy as np
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from .config import Model
 from .encoders import Inputs
 from .errors import BundleError, ConfigError
-from .graphs import FeatureSet, VectorBlock
-from .model import ScreeningModel
+from .graphs import FeatureSet, GraphStore, VectorBlock
+from .model import Predictor, ScreeningModel
 
-FORMAT = 1
-FILES = ("bundle.json", "model.safetensors")
+FORMAT = 2
+DESCRIPTION = "bundle.json"
 SUMS = "SHA256SUMS"
+
+
+@dataclass(frozen=True)
+class Member:
+    """One network, or one baseline, of a bundle."""
+
+    model: Predictor
+    columns: tuple[int, ...]
+    """The assays of its outputs, positions among the bundle's."""
+
+
+class Prediction(NamedTuple):
+    """What the members say of n molecules."""
+
+    probabilities: np.ndarray
+    """float32 [n, T], mean over the members that serve the assay."""
+    spread: np.ndarray | None
+    """float32 [n, T], standard deviation over them; NaN with one member; None if all have one."""
 
 
 @dataclass(frozen=True)
 class Bundle:
     """All that scoring needs."""
 
-    model: ScreeningModel
-    """Encoder and heads, on the CPU, in evaluation mode after `load`."""
+    members: tuple[Member, ...]
+    """In evaluation mode; every assay is served by at least one."""
     settings: Model
     """The `model` section of the config it was built from."""
     inputs: Inputs
@@ -43,18 +65,47 @@ class Bundle:
     about: dict[str, Any]
     """Where it comes from: versions, data, seed; for people, not for programs."""
 
+    def to(self, device: str | torch.device) -> Self:
+        """Itself, with all members moved to a device."""
+        for member in self.members:
+            member.model.to(device)
+        return self
+
+    def predict(self, store: GraphStore, rows: Tensor, *, batch_size: int = 512) -> Prediction:
+        """Probabilities of the molecules `rows` of a store, for all T assays."""
+        shape = (len(rows), len(self.tasks))
+        if len(self.members) == 1:
+            return Prediction(_probabilities(self.members[0], shape, store, rows, batch_size), None)
+        total, squares = np.zeros(shape), np.zeros(shape)
+        count = np.zeros(len(self.tasks), np.int64)
+        for member in self.members:
+            columns = list(member.columns)
+            values = member.model.predict(store, rows, batch_size=batch_size).double().sigmoid().numpy()
+            total[:, columns] += values
+            squares[:, columns] += values**2
+            count[columns] += 1
+        mean = total / count
+        if count.max() == 1:
+            return Prediction(mean.astype(np.float32), None)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            variance = (squares - count * mean**2).clip(min=0) / (count - 1)
+        spread = np.where(count > 1, np.sqrt(variance), np.nan)
+        return Prediction(mean.astype(np.float32), spread.astype(np.float32))
+
     def save(self, folder: Path) -> None:
         """Write the bundle; an older one in the same place is replaced as a whole."""
         folder = Path(folder)
         folder.parent.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
         try:
-            weights = {name: value.contiguous() for name, value in self.model.state_dict().items()}
-            save_file(weights, work / "model.safetensors")
-            (work / "bundle.json").write_text(
-                json.dumps(self._description(), indent=1, sort_keys=True) + "\n"
-            )
-            (work / SUMS).write_text("".join(f"{_sha256(work / name)}  {name}\n" for name in FILES))
+            for number, member in enumerate(self.members):
+                numbers = {
+                    name: value.cpu().contiguous() for name, value in member.model.state_dict().items()
+                }
+                save_file(numbers, work / _member_file(number))
+            (work / DESCRIPTION).write_text(json.dumps(self._description(), indent=1, sort_keys=True) + "\n")
+            names = sorted(path.name for path in work.iterdir())
+            (work / SUMS).write_text("".join(f"{_sha256(work / name)}  {name}\n" for name in names))
             work.chmod(0o755)
             if folder.exists():
                 folder.rename(old := work.with_name(work.name + "-old"))
@@ -69,6 +120,10 @@ class Bundle:
         return {
             "format": FORMAT,
             "tasks": list(self.tasks),
+            "members": [
+                {"kind": member.model.kind, "columns": list(member.columns), **member.model.describe()}
+                for member in self.members
+            ],
             "model": self.settings.model_dump(mode="json"),
             "features": {
                 "graph": self.features.graph,
@@ -97,13 +152,19 @@ class Bundle:
             do not fit, or a featurizer this version does not have.
         """
         folder = _bundle_folder(Path(folder))
-        _check_sums(folder)
+        summed = _check_sums(folder)
         try:
-            description = json.loads((folder / "bundle.json").read_text())
+            description = json.loads((folder / DESCRIPTION).read_text())
             if description["format"] != FORMAT:
                 raise BundleError(
                     f"{folder} has bundle format {description['format']}, this version reads {FORMAT}. "
                     "Use the version of screening that wrote it (bundle.json, 'about')."
+                )
+            files = {DESCRIPTION, *map(_member_file, range(len(description["members"])))}
+            if summed != files:
+                raise BundleError(
+                    f"{folder / SUMS} lists {_listed(summed)}; expected {_listed(files)}. "
+                    "Copy the bundle again, with all its files."
                 )
             return cls._restore(folder, description)
         except (
@@ -113,6 +174,7 @@ class Bundle:
             ConfigError,
             SafetensorError,
             RuntimeError,
+            ValueError,
         ) as problem:
             raise BundleError(f"{folder} is not a complete bundle: {problem}. Train again.") from problem
 
@@ -133,11 +195,14 @@ class Bundle:
         )
         settings = Model.model_validate(description["model"])
         tasks = tuple(description["tasks"])
-        model = ScreeningModel(settings, inputs, len(tasks))
-        model.load_state_dict(load_file(folder / "model.safetensors"))
-        if not all(value.isfinite().all() for value in model.state_dict().values()):
-            raise BundleError(f"{folder}: the model has weights that are not finite. Train again.")
-        return cls(model.eval(), settings, inputs, features, tasks, description["about"])
+        members = tuple(
+            _restored(member, settings, inputs, len(tasks), folder / _member_file(number))
+            for number, member in enumerate(description["members"])
+        )
+        served = {column for member in members for column in member.columns}
+        if served != set(range(len(tasks))):
+            raise BundleError(f"{folder}: some of the {len(tasks)} assays have no network. Train again.")
+        return cls(members, settings, inputs, features, tasks, description["about"])
 
     def featurizer_warning(self) -> str:
         """What differs between the featurisation of training and of this machine; "" if nothing."""
@@ -150,15 +215,49 @@ class Bundle:
 
 def _bundle_folder(path: Path) -> Path:
     for folder in (path, path / "bundle"):
-        if (folder / "bundle.json").is_file():
+        if (folder / DESCRIPTION).is_file():
             return folder
     raise BundleError(
-        f"There is no trained model in {path}: expected {path / 'bundle' / 'bundle.json'}. "
+        f"There is no trained model in {path}: expected {path / 'bundle' / DESCRIPTION}. "
         "Train one first: screening train CONFIG."
     )
 
 
-def _check_sums(folder: Path) -> None:
+def _member_file(number: int) -> str:
+    return f"member-{number}.safetensors"
+
+
+def _probabilities(
+    member: Member, shape: tuple[int, int], store: GraphStore, rows: Tensor, batch_size: int
+) -> np.ndarray:
+    """[n, T] float32 of a member that serves all assays, in the order of the bundle."""
+    values = np.zeros(shape, np.float32)
+    logits = member.model.predict(store, rows, batch_size=batch_size)
+    values[:, list(member.columns)] = logits.sigmoid().numpy()
+    return values
+
+
+def _restored(
+    description: dict[str, Any], settings: Model, inputs: Inputs, n_tasks: int, path: Path
+) -> Member:
+    columns = tuple(description["columns"])
+    if len(set(columns)) != len(columns) or not all(type(c) is int and 0 <= c < n_tasks for c in columns):
+        raise BundleError(f"{path.parent / DESCRIPTION}: a member's assays {columns} are not columns.")
+    if description["kind"] != ScreeningModel.kind:
+        raise BundleError(f"{path}: unknown kind of model '{description['kind']}'; newer than this version?")
+    model = ScreeningModel(settings, inputs, len(columns))
+    model.load_state_dict(load_file(path))
+    if not all(value.isfinite().all() for value in model.state_dict().values()):
+        raise BundleError(f"{path}: the model has weights that are not finite. Train again.")
+    return Member(model.eval(), columns)
+
+
+def _listed(names: set[str]) -> str:
+    return ", ".join(sorted(names)) or "nothing"
+
+
+def _check_sums(folder: Path) -> set[str]:
+    """The names in the list of sums, all of them there and unchanged."""
     expected = {}
     try:
         for line in (folder / SUMS).read_text().splitlines():
@@ -166,12 +265,15 @@ def _check_sums(folder: Path) -> None:
             expected[name] = total
     except (OSError, UnicodeDecodeError) as problem:
         raise BundleError(f"{folder / SUMS} cannot be read: {problem}. Copy the bundle again.") from problem
-    for name in FILES:
+    for name, total in expected.items():
         path = folder / name
+        if Path(name).name != name:
+            raise BundleError(f"{folder / SUMS} names {name!r}, which is not a file of the bundle.")
         if path.is_symlink() or not path.is_file():
             raise BundleError(f"{path} is missing. Copy the bundle again, with all its files.")
-        if expected.get(name) != _sha256(path):
+        if total != _sha256(path):
             raise BundleError(f"{path} was changed after it was written (checksum). Copy the bundle again.")
+    return set(expected)
 
 
 def _sha256(path: Path) -> str:

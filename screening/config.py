@@ -93,6 +93,8 @@ class Model(Section):
 
     encoder: AComponent = Component(name="gine")
     heads: Heads = Heads()
+    single_task: bool = False
+    """A network of its own for every assay, the control of all sharing; costs as many trainings."""
 
 
 class Loss(Section):
@@ -123,6 +125,8 @@ class Train(Section):
     """The training loop."""
 
     epochs: Positive = 30
+    ensemble: Positive = 1
+    """Networks that differ in their seed alone; scores are their mean."""
     batch_size: Positive = 128
     lr: Annotated[float, Field(gt=0)] = 1e-3
     """Highest learning rate, reached after the warm-up."""

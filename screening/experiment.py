@@ -11,48 +11,26 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 
-from . import datasets, distributed
-from .assays import AssayTable, prepare
+from . import distributed
 from .bundle import Bundle
 from .config import Config, to_yaml
-from .errors import ConfigError, DataError
+from .errors import ConfigError
 from .evaluation import evaluate as evaluate_scores
 from .evaluation import summarize, write_evaluation
-from .graphs import FeatureSet, GraphStore, featurize
-from .model import ScreeningModel, inputs_of
-from .registry import did_you_mean
-from .splits import Split, leakage, split_table
+from .fitting import Fitted, describe, fit, make_trainer
+from .model import inputs_of
+from .preparation import PARTS, Note, Prepared, prepare_data
+from .runs import read_predictions, write_frame, write_predictions, write_split, write_text
 from .tables import Rejected, file_sha256
-from .training import Epoch, Examples, Trainer
+from .training import Epoch
 
-PARTS = ("train", "valid", "test")
 PACKAGES = ("screening", "torch", "rdkit", "numpy", "pandas", "scikit-learn", "deepchem", "torch-geometric")
-
-Note = Callable[[str], None]
-
-
-class Prepared(NamedTuple):
-    """A table ready for training."""
-
-    table: AssayTable
-    store: GraphStore
-    """Features of the same molecules, in the same order."""
-    split: Split
-    rejected: list[Rejected]
-    merged: int
-    """Rows that repeat the structure of another row and were merged into it."""
-    notes: list[str]
-    """What was decided and counted on the way, for people."""
-    source: Path
-    """The file the table was read from."""
 
 
 @dataclass(frozen=True)
@@ -67,69 +45,11 @@ class Run:
     """One row per metric: mean, median and 10th percentile over assays."""
 
 
-def prepare_data(config: Config, data: Path | None = None, on_note: Note = lambda note: None) -> Prepared:
-    """Read, check, split and featurise the table of a config.
-
-    Raises
-    ------
-    DataError : the file is missing or wrong, or no usable molecule or assay is left.
-    """
-    notes: list[str] = []
-
-    def note(text: str) -> None:
-        notes.append(text)
-        on_note(text)
-
-    section = config.data
-    source = datasets.find(section.source, data=data)
-    table, unread, decided = datasets.load(
-        section.source,
-        data=data,
-        smiles=section.smiles,
-        id=section.id,
-        tasks=section.tasks,
-        labels=section.labels,
-    )
-    for text in decided:
-        note(text)
-    workers, n_read = config.train.workers, len(table)
-    table, unusable, decided = prepare(
-        table, standardize=section.standardize, duplicates=section.duplicates, workers=workers
-    )
-    for text in decided:
-        note(text)
-    features = FeatureSet(config.features.graph, tuple(config.features.vectors), section.standardize)
-    store = featurize(table.smiles, features, workers=workers, cache=datasets.cache_folder() / "features")
-    if not store.usable.all():
-        failed = [
-            Rejected(int(table.rows[i]), table.ids[i], table.smiles[i], store.reasons[i])
-            for i in np.flatnonzero(~store.usable)
-        ]
-        kept = np.flatnonzero(store.usable)
-        table, unusable = table.take(kept), [*unusable, *failed]
-        store = featurize(table.smiles, features, workers=workers)
-    rejected = sorted([*unread, *unusable])
-    merged = n_read - len(table) - len(unusable)
-    _check_labels(table, source)
-    split = split_table(table, config.split.name, seed=config.seed, workers=workers, **config.split.options)
-    for text in split.notes:
-        note(text)
-    measured = np.isfinite(table.labels)
-    note(
-        f"{len(table):,} molecules, {len(table.tasks)} assays, {int(measured.sum()):,} labels "
-        f"({measured.mean():.1%} of all), {np.nansum(table.labels) / max(measured.sum(), 1):.2%} active; "
-        f"{len(rejected)} rows rejected"
-    )
-    sizes = ", ".join(f"{len(split.rows(part)):,} {part}" for part in PARTS)
-    note(f"split {config.split.name}: {sizes}; {leakage(table, split, workers=workers)}")
-    return Prepared(table, store, split, rejected, merged, notes, source)
-
-
 def plan(config: Config, data: Path | None = None, on_note: Note = lambda note: None) -> list[str]:
     """What `train` would do, without training: notes on data, split and model."""
     prepared = prepare_data(config, data, on_note)
     trainer = make_trainer(config, prepared)
-    text = _describe_model(config, trainer)
+    text = describe(config, trainer)
     on_note(text)
     return [*prepared.notes, text]
 
@@ -167,57 +87,59 @@ def train(
     distributed.wait_for_all()
     if not is_main:
         prepared = prepare_data(config, data)
-    trainer = make_trainer(config, prepared)
-    if is_main:
-        on_note(_describe_model(config, trainer))
-    trainer.fit(
-        examples(prepared, "train"),
-        examples(prepared, "valid"),
-        checkpoint=config.folder / "checkpoint.pt",
+    fitted = fit(
+        config,
+        prepared,
         resume=resume,
+        on_note=on_note if is_main else lambda note: None,
         on_epoch=on_epoch if is_main else lambda epoch: None,
     )
-    predictions = _predict(trainer.model, prepared)
+    bundle = _bundle(config, prepared, fitted)
+    predictions = {part: _predict(bundle, prepared, part) for part in PARTS[1:]}
     table = _evaluate_parts(predictions, prepared)
     if is_main:
-        _write_results(config, prepared, trainer, predictions, table)
+        _write_results(config, prepared, fitted, bundle, predictions, table)
     test = table[table["part"] == "test"].reset_index(drop=True)
     return Run(config.folder, config, test, summarize(test))
+
+
+def _bundle(config: Config, prepared: Prepared, fitted: Fitted) -> Bundle:
+    return Bundle(
+        fitted.members,
+        config.model,
+        inputs_of(prepared.store),
+        prepared.store.features,
+        prepared.table.tasks,
+        _about(config, prepared),
+    )
 
 
 def _write_inputs(config: Config, prepared: Prepared) -> None:
     """What is known before training."""
     folder = config.folder
-    _write_text(folder / "config.yaml", to_yaml(config))
-    _write_frame(folder / "rejected.csv", pd.DataFrame(prepared.rejected, columns=Rejected._fields))
-    _write_split(folder / "split.csv", prepared)
+    write_text(folder / "config.yaml", to_yaml(config))
+    write_frame(folder / "rejected.csv", pd.DataFrame(prepared.rejected, columns=Rejected._fields))
+    write_split(folder / "split.csv", prepared.table, prepared.split)
 
 
 def _write_results(
     config: Config,
     prepared: Prepared,
-    trainer: Trainer,
+    fitted: Fitted,
+    bundle: Bundle,
     predictions: dict[str, np.ndarray],
     table: pd.DataFrame,
 ) -> None:
     """What training gave; the manifest last, so that a folder with one is complete."""
-    folder, history = config.folder, trainer.history
-    _write_frame(folder / "history.csv", history.per_task(prepared.table.tasks))
-    _write_frame(folder / "epochs.csv", history.per_epoch())
-    about = _about(config, prepared)
-    Bundle(
-        trainer.model.cpu().eval(),
-        config.model,
-        inputs_of(prepared.store),
-        prepared.store.features,
-        prepared.table.tasks,
-        about,
-    ).save(folder / "bundle")
-    _write_predictions(folder / "predictions.parquet", predictions, prepared)
+    folder = config.folder
+    write_frame(folder / "history.csv", fitted.history)
+    write_frame(folder / "epochs.csv", fitted.epochs)
+    bundle.save(folder / "bundle")
+    write_predictions(folder / "predictions.parquet", predictions, prepared.table, prepared.split)
     write_evaluation(table, folder / "evaluation.csv")
-    manifest = {**about, "environment": _environment(), "notes": prepared.notes}
-    manifest |= {"best_epoch": history.best_epoch, "epochs": len(history), "finished": True}
-    _write_text(folder / "manifest.json", json.dumps(manifest, indent=1) + "\n")
+    manifest = {**bundle.about, "environment": _environment(), "notes": prepared.notes}
+    manifest |= {"best_epochs": fitted.best_epochs, "epochs": len(fitted.epochs), "finished": True}
+    write_text(folder / "manifest.json", json.dumps(manifest, indent=1) + "\n")
 
 
 def evaluate(run: Path, *, part: str = "test") -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -227,29 +149,9 @@ def evaluate(run: Path, *, part: str = "test") -> tuple[pd.DataFrame, pd.DataFra
     ------
     DataError : no finished run there, or no such part in it.
     """
-    path = Path(run) / "predictions.parquet"
-    if not path.is_file():
-        raise DataError(f"{run} is not a finished run: it has no predictions.parquet. Train it first.")
-    table = pq.read_table(path)
-    parts = np.array(table.column("part").to_pylist())
-    if part not in parts:
-        raise DataError(f"{run} has no part '{part}'. {did_you_mean(part, set(parts.tolist()))}")
-    rows = table.filter(pa.array(parts == part))
-    tasks = [name.removeprefix("label:") for name in table.column_names if name.startswith("label:")]
-    labels = _matrix(rows, [f"label:{task}" for task in tasks])
-    scores = _matrix(rows, [f"score:{task}" for task in tasks])
-    evaluation = evaluate_scores(labels, scores, tasks, part=part)
+    found = read_predictions(run, part=part)
+    evaluation = evaluate_scores(found.labels, found.scores, found.tasks, part=part)
     return evaluation, summarize(evaluation)
-
-
-def _check_labels(table: AssayTable, source: Path) -> None:
-    if not len(table):
-        raise DataError(f"{source}: no usable molecule is left. See the reasons in rejected.csv.")
-    if not np.isfinite(table.labels).any():
-        raise DataError(f"{source}: no assay has a label; all cells of {len(table.tasks)} assays are empty.")
-    if not (np.nanmin(table.labels) < np.nanmax(table.labels)):
-        value = "active" if np.nanmax(table.labels) == 1 else "inactive"
-        raise DataError(f"{source}: every label is {value}. Training needs actives and inactives.")
 
 
 def _open_folder(config: Config, *, resume: bool, overwrite: bool) -> None:
@@ -277,36 +179,9 @@ def _open_folder(config: Config, *, resume: bool, overwrite: bool) -> None:
     folder.mkdir(parents=True, exist_ok=True)
 
 
-def make_trainer(config: Config, prepared: Prepared) -> Trainer:
-    """The model of a config, its inputs scaled on the training part, ready to fit."""
-    torch.manual_seed(config.seed)
-    table, store = prepared.table, prepared.store
-    train_rows = torch.from_numpy(prepared.split.rows("train"))
-    if not len(train_rows):
-        raise DataError("The training part of the split is empty. Use more molecules or another split.")
-    model = ScreeningModel(config.model, inputs_of(store), len(table.tasks))
-    model.encoder.fit(store, train_rows)
-    return Trainer(config, model, torch.from_numpy(table.labels), table.tasks, train_rows)
-
-
-def examples(prepared: Prepared, part: str) -> Examples:
-    """The molecules of a split part."""
-    rows = torch.from_numpy(prepared.split.rows(part))
-    return Examples(prepared.store, torch.from_numpy(prepared.table.labels), rows)
-
-
-def _describe_model(config: Config, trainer: Trainer) -> str:
-    size = sum(value.numel() for value in trainer.model.parameters())
-    names = " + ".join(part.name for part in config.balancer)
-    return f"model {config.model.encoder.name}, {size:,} weights; balancer {names}; device {trainer.device}"
-
-
-def _predict(model: ScreeningModel, prepared: Prepared) -> dict[str, np.ndarray]:
-    """Probabilities [n, T] of the valid and the test part."""
-    return {
-        part: model.predict(prepared.store, torch.from_numpy(prepared.split.rows(part))).sigmoid().numpy()
-        for part in PARTS[1:]
-    }
+def _predict(bundle: Bundle, prepared: Prepared, part: str) -> np.ndarray:
+    """Probabilities [n, T] of a split part."""
+    return bundle.predict(prepared.store, torch.from_numpy(prepared.split.rows(part))).probabilities
 
 
 def _evaluate_parts(predictions: dict[str, np.ndarray], prepared: Prepared) -> pd.DataFrame:
@@ -317,49 +192,6 @@ def _evaluate_parts(predictions: dict[str, np.ndarray], prepared: Prepared) -> p
         for part, scores in predictions.items()
     ]
     return pd.concat(tables, ignore_index=True)
-
-
-def _write_predictions(path: Path, predictions: dict[str, np.ndarray], prepared: Prepared) -> None:
-    """Row, id, structure, part, then label and score per assay; NaN labels are null."""
-    table = prepared.table
-    rows = np.concatenate([prepared.split.rows(part) for part in predictions])
-    labels, scores = table.labels[rows], np.concatenate(list(predictions.values()))
-    columns: dict[str, Any] = {
-        "row": table.rows[rows],
-        "id": [table.ids[row] for row in rows],
-        "smiles": [table.smiles[row] for row in rows],
-        "part": [part for part, values in predictions.items() for _ in values],
-    }
-    for index, task in enumerate(table.tasks):
-        missing = np.isnan(labels[:, index])
-        columns[f"label:{task}"] = pa.array(np.nan_to_num(labels[:, index]).astype(np.int8), mask=missing)
-        columns[f"score:{task}"] = pa.array(scores[:, index])
-    work = path.with_name(f".{path.name}")
-    pq.write_table(pa.table(columns), work)
-    work.replace(path)
-
-
-def _matrix(table: pa.Table, names: list[str]) -> np.ndarray:
-    """Columns [n, T] as float32, null = NaN."""
-    columns = [table.column(name).cast(pa.float32()).to_numpy(zero_copy_only=False) for name in names]
-    return np.stack(columns, axis=1).astype(np.float32)
-
-
-def _write_split(path: Path, prepared: Prepared) -> None:
-    """`row` counts records of the table's file from 0, as the published split files do."""
-    table = prepared.table
-    frame = pd.DataFrame({"row": table.rows - 1, "id": table.ids, "part": prepared.split.parts})
-    _write_frame(path, frame)
-
-
-def _write_frame(path: Path, frame: pd.DataFrame) -> None:
-    _write_text(path, frame.to_csv(index=False, lineterminator="\n"))
-
-
-def _write_text(path: Path, text: str) -> None:
-    work = path.with_name(f".{path.name}")
-    work.write_text(text, encoding="utf-8")
-    work.replace(path)
 
 
 def _about(config: Config, prepared: Prepared) -> dict[str, Any]:

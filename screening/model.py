@@ -1,5 +1,7 @@
 """The model: a shared encoder and one head per task; the same for training and for scoring."""
 
+from typing import Any, Protocol, Self
+
 import torch
 from torch import Tensor, nn
 
@@ -9,8 +11,29 @@ from .graphs import GraphBatch, GraphStore
 from .heads import TaskHeads
 
 
+class Predictor(Protocol):
+    """What a bundle holds one or more of: a network, or a baseline."""
+
+    kind: str
+    """`network`, or the registered name of a baseline."""
+
+    def predict(self, store: GraphStore, rows: Tensor, *, batch_size: int = 512) -> Tensor:
+        """Logits [n, t], float32 on the CPU, of the molecules `rows` for the predictor's own t tasks."""
+
+    def describe(self) -> dict[str, Any]:
+        """What `state_dict` does not say and restoring needs, as plain values for JSON."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Its numbers, as tensors."""
+
+    def to(self, device: str | torch.device) -> Self:
+        """Itself, moved to a device."""
+
+
 class ScreeningModel(nn.Module):
     """Molecules to one logit per task: `heads(encoder(batch))`, [B, T]."""
+
+    kind = "network"
 
     def __init__(self, settings: Model, inputs: Inputs, n_tasks: int) -> None:
         super().__init__()
@@ -21,6 +44,10 @@ class ScreeningModel(nn.Module):
 
     def forward(self, batch: GraphBatch) -> Tensor:
         return self.heads(self.encoder(batch))
+
+    def describe(self) -> dict[str, Any]:
+        """Nothing: settings, inputs and the number of tasks, which the bundle has, say it all."""
+        return {}
 
     @torch.inference_mode()
     def predict(self, store: GraphStore, rows: Tensor, *, batch_size: int = 512) -> Tensor:

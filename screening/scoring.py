@@ -42,8 +42,7 @@ class Scorer:
     def __init__(self, bundle: Bundle, *, device: str = "auto") -> None:
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
-        self.bundle = bundle
-        self.model = bundle.model.to(device).eval()
+        self.bundle = bundle.to(device)
         self.tasks = bundle.tasks
 
     @classmethod
@@ -67,7 +66,7 @@ class Scorer:
         """Probabilities [n, T] float32; NaN rows where the molecule is not usable."""
         scores = np.full((len(store), len(self.tasks)), np.nan, np.float32)
         rows = torch.from_numpy(np.flatnonzero(store.usable))
-        scores[rows.numpy()] = self.model.predict(store, rows).sigmoid().numpy()
+        scores[rows.numpy()] = self.bundle.predict(store, rows).probabilities
         return scores
 
 
@@ -246,9 +245,10 @@ def _plain(report: ScoreReport) -> dict[str, Any]:
 def _job(scorer: Scorer, reader: TableReader, block_size: int) -> dict[str, Any]:
     """What makes two starts the same job."""
     weights = hashlib.sha256()
-    for name, value in sorted(scorer.model.state_dict().items()):
-        weights.update(name.encode())
-        weights.update(value.cpu().numpy().tobytes())
+    for member in scorer.bundle.members:
+        for name, value in sorted(member.model.state_dict().items()):
+            weights.update(name.encode())
+            weights.update(value.cpu().numpy().tobytes())
     return {
         "model": weights.hexdigest(),
         "tasks": list(scorer.tasks),

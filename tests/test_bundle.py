@@ -2,13 +2,15 @@
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import small
 import torch
 
-from screening.bundle import SUMS, Bundle
+from screening.bundle import SUMS, Bundle, Member
 from screening.config import Model
 from screening.errors import BundleError
 from screening.graphs import FeatureSet
@@ -17,13 +19,26 @@ from screening.model import ScreeningModel, inputs_of
 FEATURES = FeatureSet("atom_codes", ("ecfp_counts",))
 
 
-def make(encoder: dict | None = None) -> Bundle:
-    torch.manual_seed(0)
+def small_model(seed: int, n_tasks: int, encoder: dict | None = None) -> ScreeningModel:
+    torch.manual_seed(seed)
     settings = Model.model_validate({"encoder": encoder or {"name": "gine", "depth": 2, "width": 16}})
     store = small.store()
-    model = ScreeningModel(settings, inputs_of(store), 4)
+    model = ScreeningModel(settings, inputs_of(store), n_tasks)
     model.encoder.fit(store, torch.arange(50))
-    return Bundle(model, settings, inputs_of(store), store.features, tuple(small.PATTERNS), {"name": "small"})
+    return model.eval()
+
+
+def make(encoder: dict | None = None) -> Bundle:
+    settings = Model.model_validate({"encoder": encoder or {"name": "gine", "depth": 2, "width": 16}})
+    store = small.store()
+    return Bundle(
+        (Member(small_model(0, 4, encoder), (0, 1, 2, 3)),),
+        settings,
+        inputs_of(store),
+        store.features,
+        tuple(small.PATTERNS),
+        {"name": "small"},
+    )
 
 
 @pytest.fixture
@@ -34,7 +49,7 @@ def folder(tmp_path: Path) -> Path:
 
 def resign(folder: Path) -> None:
     """Make the checksums right again, as somebody who tampers would."""
-    names = ("bundle.json", "model.safetensors")
+    names = ("bundle.json", "member-0.safetensors")
     sums = [f"{hashlib.sha256((folder / name).read_bytes()).hexdigest()}  {name}\n" for name in names]
     (folder / SUMS).write_text("".join(sums))
 
@@ -53,8 +68,40 @@ def test_a_loaded_bundle_scores_the_same(tmp_path: Path, encoder: dict) -> None:
     bundle.save(tmp_path / "bundle")
     loaded = Bundle.load(tmp_path / "bundle")
     rows = torch.arange(40)
-    assert torch.equal(loaded.model.predict(small.store(), rows), bundle.model.predict(small.store(), rows))
+    expected = bundle.predict(small.store(), rows).probabilities
+    assert np.array_equal(loaded.predict(small.store(), rows).probabilities, expected)
     assert (loaded.tasks, loaded.features, loaded.inputs) == (bundle.tasks, bundle.features, bundle.inputs)
+
+
+def test_members_are_averaged_per_assay(tmp_path: Path) -> None:
+    """Two networks for all assays in other orders, a third one for the last assay alone."""
+    one, rows = make(), torch.arange(40)
+    models = [small_model(seed, n) for seed, n in ((1, 4), (2, 4), (3, 1))]
+    columns = [(0, 1, 2, 3), (3, 2, 1, 0), (3,)]
+    members = tuple(Member(model, served) for model, served in zip(models, columns, strict=True))
+    replace(one, members=members).save(tmp_path / "bundle")
+    values = np.full((3, 40, 4), np.nan)
+    for index, member in enumerate(members):
+        values[index][:, list(member.columns)] = member.model.predict(small.store(), rows).sigmoid()
+    found = Bundle.load(tmp_path / "bundle").predict(small.store(), rows)
+    assert np.allclose(found.probabilities, np.nanmean(values, 0), atol=1e-6)
+    assert np.allclose(found.spread, np.nanstd(values, 0, ddof=1), atol=1e-6)
+
+
+def test_an_assay_with_one_network_has_no_spread() -> None:
+    models = [small_model(seed, n) for seed, n in ((1, 4), (2, 1))]
+    bundle = replace(make(), members=(Member(models[0], (0, 1, 2, 3)), Member(models[1], (2,))))
+    spread = bundle.predict(small.store(), torch.arange(5)).spread
+    assert np.isnan(spread).tolist() == [[True, True, False, True]] * 5
+    apart = replace(make(), members=tuple(Member(small_model(seed, 1), (seed,)) for seed in range(4)))
+    assert apart.predict(small.store(), torch.arange(5)).spread is None
+
+
+def test_a_list_of_sums_that_leaves_the_folder_is_refused(folder: Path) -> None:
+    with (folder / SUMS).open("a") as file:
+        file.write(f"{'0' * 64}  ../secret\n")
+    with pytest.raises(BundleError, match="not a file of the bundle"):
+        Bundle.load(folder)
 
 
 def test_saving_twice_gives_the_same_bytes(tmp_path: Path) -> None:
@@ -68,7 +115,7 @@ def test_saving_replaces_an_older_bundle_as_a_whole(folder: Path) -> None:
     (folder / "stray").write_text("x")
     make({"name": "dmpnn", "width": 8}).save(folder)
     assert Bundle.load(folder).settings.encoder.name == "dmpnn"
-    assert sorted(path.name for path in folder.iterdir()) == [SUMS, "bundle.json", "model.safetensors"]
+    assert sorted(path.name for path in folder.iterdir()) == [SUMS, "bundle.json", "member-0.safetensors"]
     assert list(folder.parent.iterdir()) == [folder]
 
 
@@ -76,7 +123,7 @@ def test_the_bundle_of_a_run_folder_is_found(folder: Path) -> None:
     assert Bundle.load(folder.parent).tasks == tuple(small.PATTERNS)
 
 
-@pytest.mark.parametrize("name", ["bundle.json", "model.safetensors", SUMS])
+@pytest.mark.parametrize("name", ["bundle.json", "member-0.safetensors", SUMS])
 def test_every_changed_byte_is_noticed(folder: Path, name: str) -> None:
     content = bytearray((folder / name).read_bytes())
     for place in range(0, len(content), max(1, len(content) // 25)):
@@ -87,7 +134,7 @@ def test_every_changed_byte_is_noticed(folder: Path, name: str) -> None:
             Bundle.load(folder)
 
 
-@pytest.mark.parametrize("name", ["bundle.json", "model.safetensors", SUMS])
+@pytest.mark.parametrize("name", ["bundle.json", "member-0.safetensors", SUMS])
 def test_a_missing_file_is_named(folder: Path, name: str) -> None:
     (folder / name).unlink()
     with pytest.raises(BundleError, match=name.replace("bundle.json", r"bundle\.json|trained model")):
@@ -95,8 +142,8 @@ def test_a_missing_file_is_named(folder: Path, name: str) -> None:
 
 
 def test_a_link_out_of_the_folder_is_refused(folder: Path, tmp_path: Path) -> None:
-    (folder / "model.safetensors").rename(tmp_path / "elsewhere")
-    (folder / "model.safetensors").symlink_to(tmp_path / "elsewhere")
+    (folder / "member-0.safetensors").rename(tmp_path / "elsewhere")
+    (folder / "member-0.safetensors").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(BundleError, match="missing"):
         Bundle.load(folder)
 
@@ -105,7 +152,10 @@ def test_a_link_out_of_the_folder_is_refused(folder: Path, tmp_path: Path) -> No
     ("change", "message"),
     [
         ({"format": 99}, "format 99"),
-        ({"tasks": ["one"]}, "not a complete bundle"),
+        ({"tasks": ["one"]}, "are not columns"),
+        ({"tasks": ["one", "two", "three", "four", "five"]}, "have no network"),
+        ({"members": []}, "lists"),
+        ({"members": [{"kind": "spell", "columns": [0, 1, 2, 3]}]}, "unknown kind"),
         ({"tasks": None}, "not a complete bundle"),
         ({"model": {"encoder": {"name": "unheard_of"}}}, "unheard_of"),
         ({"features": {}}, "not a complete bundle"),
@@ -122,7 +172,7 @@ def test_a_description_that_does_not_fit_is_refused(folder: Path, change: dict, 
 def test_weights_that_are_not_finite_are_refused(tmp_path: Path) -> None:
     bundle = make()
     with torch.no_grad():
-        bundle.model.heads.bias[0] = torch.inf
+        bundle.members[0].model.heads.bias[0] = torch.inf
     bundle.save(tmp_path / "bundle")
     with pytest.raises(BundleError, match="not finite"):
         Bundle.load(tmp_path / "bundle")

@@ -109,7 +109,7 @@ def test_the_manifest_says_where_the_run_comes_from(run: experiment.Run) -> None
 def test_the_same_config_gives_the_same_files(run: experiment.Run, tmp_path: Path) -> None:
     source = Path(run.config.data.source)
     again = experiment.train(run.config.model_copy(update={"runs": str(tmp_path / "again")}))
-    for name in ("history.csv", "evaluation.csv", "predictions.parquet", "bundle/model.safetensors"):
+    for name in ("history.csv", "evaluation.csv", "predictions.parquet", "bundle/member-0.safetensors"):
         assert (again.folder / name).read_bytes() == (run.folder / name).read_bytes(), name
     assert source.exists()
 

@@ -242,7 +242,7 @@ def test_a_run_killed_in_mid_epoch_resumes_to_the_same_bytes(tmp_path: Path) -> 
     resumed = start("broken", "--resume")
     assert resumed.wait() == 0
     runs = tmp_path / "runs"
-    for file in ("bundle/model.safetensors", "history.csv", "epochs.csv", "evaluation.csv", "split.csv"):
+    for file in ("bundle/member-0.safetensors", "history.csv", "epochs.csv", "evaluation.csv", "split.csv"):
         assert (runs / "broken" / file).read_bytes() == (runs / "unbroken" / file).read_bytes(), file
     assert (runs / "broken/predictions.parquet").read_bytes() == (
         runs / "unbroken/predictions.parquet"

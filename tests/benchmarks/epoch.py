@@ -20,7 +20,7 @@ ROUNDS, EPOCHS, WIDTH, DEPTH, BATCH = 3, 2, 300, 3, 64
 
 def time_ours() -> list[float]:
     """Seconds of each epoch but the first."""
-    from screening import experiment
+    from screening import fitting, preparation
     from screening.config import check_config
 
     config = check_config(
@@ -33,9 +33,9 @@ def time_ours() -> list[float]:
             "train": {"epochs": EPOCHS + 1, "batch_size": BATCH, "patience": None, "device": "cpu"},
         }
     )
-    prepared = experiment.prepare_data(config)
-    trainer = experiment.make_trainer(config, prepared)
-    train = experiment.examples(prepared, "train")
+    prepared = preparation.prepare_data(config)
+    trainer = fitting.make_trainer(config, prepared)
+    train = fitting.examples(prepared, "train")
     history = trainer.fit(train, train._replace(rows=train.rows[:0]))
     return [epoch.seconds for epoch in history[1:]]
 

@@ -9,15 +9,16 @@ number that is not finite. How long a step takes is measured in balancers.py.
 import os
 import sys
 
-from screening import experiment
+from screening import fitting, preparation
 from screening.balancers import balancers
-from screening.config import check_config
+from screening.config import Config, check_config
+from screening.training import Epoch
 
 EPOCHS = {"tox21": 3, "toxcast": 1}
 BATCH = {"tox21": 64, "toxcast": 128}
 
 
-def config_of(table: str, balancer: str) -> experiment.Config:
+def config_of(table: str, balancer: str) -> Config:
     """D-MPNN 300 x 3; gradients at the features, or at the first place the balancer can work at."""
     places = balancers.build(balancer, ("one", "two")).places
     return check_config(
@@ -33,11 +34,11 @@ def config_of(table: str, balancer: str) -> experiment.Config:
     )
 
 
-def run(table: str, balancer: str, prepared: experiment.Prepared) -> experiment.Epoch:
+def run(table: str, balancer: str, prepared: preparation.Prepared) -> Epoch:
     """The last epoch; the weights of the model are checked too."""
     config = config_of(table, balancer)
-    trainer = experiment.make_trainer(config, prepared)
-    history = trainer.fit(experiment.examples(prepared, "train"), experiment.examples(prepared, "valid"))
+    trainer = fitting.make_trainer(config, prepared)
+    history = trainer.fit(fitting.examples(prepared, "train"), fitting.examples(prepared, "valid"))
     for name, value in [*trainer.model.state_dict().items(), *trainer.balancer.state_dict().items()]:
         if not value.isfinite().all():
             raise SystemExit(f"{balancer} on {table}: {name} is not finite")
@@ -51,7 +52,7 @@ def main() -> None:
     tables = [word for word in sys.argv[1:] if word in EPOCHS] or list(EPOCHS)
     names = [word for word in sys.argv[1:] if word not in EPOCHS] or balancers.names()
     for table in tables:
-        prepared = experiment.prepare_data(config_of(table, "equal"))
+        prepared = preparation.prepare_data(config_of(table, "equal"))
         print(
             f"{table}: {len(prepared.table.tasks)} assays, {EPOCHS[table]} epochs, D-MPNN 300 x 3", flush=True
         )

@@ -1,0 +1,145 @@
+"""From a prepared table to the members of a bundle: one network, an ensemble, or a network per assay."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+
+from .bundle import Member
+from .config import Config
+from .errors import DataError
+from .model import ScreeningModel, inputs_of
+from .preparation import Note, Prepared
+from .training import Epoch, Examples, Trainer
+
+
+class Part(NamedTuple):
+    """One network to be trained: which assays it sees and with which seed."""
+
+    columns: tuple[int, ...]
+    """Its assays, positions among all T."""
+    seed: int
+    """Of its initial weights, order and dropout."""
+
+
+class Fitted(NamedTuple):
+    """Trained members and what happened on the way."""
+
+    members: tuple[Member, ...]
+    history: pd.DataFrame
+    """Per epoch and assay: loss, weight, validation ROC-AUC; `member` in front where there are several."""
+    epochs: pd.DataFrame
+    """Per epoch: macro means, learning rate, whether it was the best so far; `member` likewise."""
+    best_epochs: list[int]
+    """Of each member, from 0."""
+
+
+def parts_of(config: Config, tasks: Sequence[str]) -> list[Part]:
+    """The networks a config asks for.
+
+    `train.ensemble` networks that differ in their seed; with `model.single_task` that for every assay.
+    """
+    every = tuple(range(len(tasks)))
+    groups = [(column,) for column in every] if config.model.single_task else [every]
+    seeds = [(config.seed + 100_003 * number) % 2**31 for number in range(config.train.ensemble)]
+    return [Part(columns, seed) for seed in seeds for columns in groups]
+
+
+def fit(
+    config: Config,
+    prepared: Prepared,
+    *,
+    resume: bool = False,
+    on_note: Note = lambda note: None,
+    on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+) -> Fitted:
+    """Train every part, one after the other, each with a checkpoint of its own in the run folder."""
+    parts = parts_of(config, prepared.table.tasks)
+    members, histories = [], []
+    for number, part in enumerate(parts):
+        trainer = make_trainer(config, prepared, part)
+        if number == 0:
+            on_note(describe(config, trainer, len(parts)))
+        if len(parts) > 1:
+            on_note(f"network {number + 1} of {len(parts)}, {_named(prepared, part)}")
+        name = "checkpoint.pt" if len(parts) == 1 else f"checkpoint-{number}.pt"
+        histories.append(
+            trainer.fit(
+                examples(prepared, "train", part.columns),
+                examples(prepared, "valid", part.columns),
+                checkpoint=config.folder / name,
+                resume=resume,
+                on_epoch=on_epoch,
+            )
+        )
+        members.append(Member(trainer.model.eval(), part.columns))
+    frames = [
+        history.per_task(_names(prepared, part)) for history, part in zip(histories, parts, strict=True)
+    ]
+    epochs = [history.per_epoch() for history in histories]
+    return Fitted(
+        tuple(members), _joined(frames), _joined(epochs), [history.best_epoch for history in histories]
+    )
+
+
+def make_trainer(config: Config, prepared: Prepared, part: Part | None = None) -> Trainer:
+    """The network of a config, its inputs scaled on the training part, ready to fit.
+
+    Parameters
+    ----------
+    part : its assays and seed; None = the first that the config asks for.
+    """
+    table, store = prepared.table, prepared.store
+    part = part or parts_of(config, table.tasks)[0]
+    torch.manual_seed(part.seed)
+    rows = examples(prepared, "train", part.columns)
+    if not len(rows.rows):
+        what = "" if len(part.columns) == len(table.tasks) else f" for {_named(prepared, part)}"
+        raise DataError(
+            f"The training part of the split has no molecules{what}. Use more molecules, another split, or "
+            "leave such assays out (data.tasks)."
+        )
+    model = ScreeningModel(config.model, inputs_of(store), len(part.columns))
+    model.encoder.fit(store, rows.rows)
+    settings = config.model_copy(update={"seed": part.seed})
+    return Trainer(settings, model, rows.labels, _names(prepared, part), rows.rows)
+
+
+def examples(prepared: Prepared, name: str, columns: Sequence[int] | None = None) -> Examples:
+    """The molecules of a split part that have a label in one of the assays (None = all assays)."""
+    labels, rows = prepared.table.labels, prepared.split.rows(name)
+    if columns is not None and len(columns) < labels.shape[1]:
+        labels = np.ascontiguousarray(labels[:, list(columns)])
+    rows = rows[np.isfinite(labels[rows]).any(1)]
+    return Examples(prepared.store, torch.from_numpy(labels), torch.from_numpy(rows))
+
+
+def describe(config: Config, trainer: Trainer, n_networks: int = 1) -> str:
+    """A line about what is trained."""
+    size = sum(value.numel() for value in trainer.model.parameters())
+    names = " + ".join(part.name for part in config.balancer)
+    times = f"{n_networks} x " if n_networks > 1 else ""
+    encoder = config.model.encoder.name
+    return f"model {times}{encoder}, {size:,} weights; balancer {names}; device {trainer.device}"
+
+
+def _names(prepared: Prepared, part: Part) -> tuple[str, ...]:
+    return tuple(prepared.table.tasks[column] for column in part.columns)
+
+
+def _named(prepared: Prepared, part: Part) -> str:
+    names = _names(prepared, part)
+    if len(names) == len(prepared.table.tasks):
+        return f"seed {part.seed}"
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def _joined(frames: list[pd.DataFrame]) -> pd.DataFrame:
+    """One below the other; `member` in front where there are several."""
+    if len(frames) == 1:
+        return frames[0]
+    for number, frame in enumerate(frames):
+        frame.insert(0, "member", number)
+    return pd.concat(frames, ignore_index=True)

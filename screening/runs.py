@@ -1,0 +1,121 @@
+"""Files of a run folder: written under a temporary name and renamed, read back by every later command."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from .assays import AssayTable
+from .config import Config, load_config
+from .errors import DataError
+from .registry import did_you_mean
+from .splits import Split
+
+LABEL, SCORE = "label:", "score:"
+"""Beginnings of the column names of predictions.parquet that hold labels and probabilities."""
+
+
+class Predictions(NamedTuple):
+    """Labels and probabilities of the molecules of one split part of a run."""
+
+    rows: np.ndarray
+    """int64 [n], record number in the table's file, from 1."""
+    ids: list[str]
+    smiles: list[str]
+    labels: np.ndarray
+    """float32 [n, T], NaN = not measured."""
+    scores: np.ndarray
+    """float32 [n, T], probability of being active."""
+    tasks: tuple[str, ...]
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file; a reader sees the old one or the whole new one."""
+    work = path.with_name(f".{path.name}")
+    work.write_text(text, encoding="utf-8")
+    work.replace(path)
+
+
+def write_frame(path: Path, frame: pd.DataFrame) -> None:
+    """Write a table as CSV."""
+    write_text(path, frame.to_csv(index=False, lineterminator="\n"))
+
+
+def write_split(path: Path, table: AssayTable, split: Split) -> None:
+    """`row` counts records of the table's file from 0, as the published split files do."""
+    write_frame(path, pd.DataFrame({"row": table.rows - 1, "id": table.ids, "part": split.parts}))
+
+
+def write_predictions(
+    path: Path, predictions: Mapping[str, np.ndarray], table: AssayTable, split: Split
+) -> None:
+    """Row, id, structure, part, then label and probability per assay; missing labels are null.
+
+    Parameters
+    ----------
+    predictions : part to probabilities [n, T], rows as `split.rows(part)`.
+    """
+    rows = np.concatenate([split.rows(part) for part in predictions])
+    labels, scores = table.labels[rows], np.concatenate(list(predictions.values()))
+    columns: dict[str, Any] = {
+        "row": table.rows[rows],
+        "id": [table.ids[row] for row in rows],
+        "smiles": [table.smiles[row] for row in rows],
+        "part": [part for part, values in predictions.items() for _ in values],
+    }
+    for index, task in enumerate(table.tasks):
+        missing = np.isnan(labels[:, index])
+        columns[LABEL + task] = pa.array(np.nan_to_num(labels[:, index]).astype(np.int8), mask=missing)
+        columns[SCORE + task] = pa.array(scores[:, index])
+    work = path.with_name(f".{path.name}")
+    pq.write_table(pa.table(columns), work)
+    work.replace(path)
+
+
+def read_predictions(run: Path | str, *, part: str = "test") -> Predictions:
+    """What `write_predictions` wrote for one part.
+
+    Raises
+    ------
+    DataError : no finished run there, or no such part in it.
+    """
+    path = Path(run) / "predictions.parquet"
+    if not path.is_file():
+        raise DataError(f"{run} is not a finished run: it has no predictions.parquet. Train it first.")
+    try:
+        table = pq.read_table(path)
+        parts = np.array(table.column("part").to_pylist())
+        if part not in parts:
+            raise DataError(f"{run} has no part '{part}'. {did_you_mean(part, set(parts.tolist()))}")
+        kept = table.filter(pa.array(parts == part))
+        tasks = tuple(name.removeprefix(LABEL) for name in table.column_names if name.startswith(LABEL))
+        return Predictions(
+            kept.column("row").to_numpy(),
+            kept.column("id").to_pylist(),
+            kept.column("smiles").to_pylist(),
+            _matrix(kept, [LABEL + task for task in tasks]),
+            _matrix(kept, [SCORE + task for task in tasks]),
+            tasks,
+        )
+    except (pa.ArrowException, KeyError) as problem:
+        raise DataError(f"{path} is not a table of predictions: {problem}. Train the run again.") from problem
+
+
+def read_config(run: Path | str) -> Config:
+    """The config a run was trained with.
+
+    Raises
+    ------
+    ConfigError : no run there, or one of another version.
+    """
+    return load_config(Path(run) / "config.yaml")
+
+
+def _matrix(table: pa.Table, names: list[str]) -> np.ndarray:
+    """Columns [n, T] as float32, null = NaN."""
+    columns = [table.column(name).cast(pa.float32()).to_numpy(zero_copy_only=False) for name in names]
+    return np.stack(columns, axis=1).astype(np.float32)
