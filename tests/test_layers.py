@@ -8,7 +8,7 @@ import pytest
 HOUSE = Path(__file__).parent.parent / "screening"
 FLOORS = [
     ["errors", "progress"],
-    ["console", "registry", "processes", "distributed", "sums", "ranking", "formats", "downloads"],
+    ["console", "registry", "processes", "distributed", "sums", "ranking", "formats", "downloads", "trees"],
     ["config", "metrics", "tables", "labels", "molecules", "catalogue", "solvers"],
     ["assays", "featurizers", "alerts"],
     ["descriptors"],
@@ -16,7 +16,7 @@ FLOORS = [
     ["graphs", "splits"],
     ["layers"],
     ["datasets", "balancers", "heads", "losses", "encoders"],
-    ["model", "places"],
+    ["model", "places", "baselines"],
     ["calibration", "conformal", "domain", "evaluation", "gradients", "families"],
     ["bundle"],
     ["training", "scoring", "report", "preparation", "runs"],
@@ -34,6 +34,7 @@ NO_TORCH = [
     "processes",
     "config",
     "ranking",
+    "trees",
     "metrics",
     "calibration",
     "conformal",
