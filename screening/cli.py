@@ -182,6 +182,18 @@ def score(
     print(f"Scores: {report.folder}")
 
 
+@app.command()
+def export(
+    run: Annotated[Path, typer.Argument(help="Run folder or bundle folder.")],
+    out: Annotated[Path, typer.Option(help="File to write: .onnx, or .pt2 for torch.export.")],
+) -> None:
+    """Write the network for other programs, checked against ours."""
+    from .export import export as export_network
+
+    made = export_network(run, out)
+    print(f"{made.path}: differs from ours by at most {made.difference:.0e}; inputs: {made.description}")
+
+
 @app.command(name="list")
 def list_family(
     family: Annotated[str, typer.Argument(help="balancers, encoders, featurizers, splits or metrics.")],

@@ -19,7 +19,7 @@ FLOORS = [
     ["model", "places", "baselines"],
     ["calibration", "conformal", "domain", "evaluation", "gradients", "families"],
     ["bundle"],
-    ["training", "scoring", "report", "preparation", "runs"],
+    ["training", "scoring", "report", "preparation", "runs", "export"],
     ["fitting"],
     ["experiment"],
     ["cli"],
