@@ -16,7 +16,7 @@ from .errors import ConfigError
 from .graphs import GraphBatch, GraphStore, VectorBlock
 from .layers import CodeEmbedding, Pooling, PoolingName, VectorScale, Wiring, linear_layer
 from .registry import Registry
-from .sums import ScatteredSums, Sums
+from .sums import Sums
 
 Size = Annotated[int, Field(gt=0)]
 Dropout = Annotated[float, Field(ge=0, lt=1)]
@@ -42,6 +42,11 @@ class Encoder(nn.Module):
     @property
     def last_layer(self) -> nn.Linear:
         """The last linear layer that all tasks share (`gradients.at: last_layer`)."""
+        raise NotImplementedError(type(self).__name__)
+
+    @property
+    def last_norm(self) -> nn.LayerNorm:
+        """The normalisation behind which each number is on its own (`gradients.at: last_norm`)."""
         raise NotImplementedError(type(self).__name__)
 
     def forward(self, batch: GraphBatch) -> Tensor:
@@ -97,6 +102,10 @@ class GINE(Encoder):
     def last_layer(self) -> nn.Linear:
         return cast(nn.Linear, cast(_GINELayer, self.layers[-1]).mlp[-1])
 
+    @property
+    def last_norm(self) -> nn.LayerNorm:
+        return self.norm
+
     def forward(self, batch: GraphBatch) -> Tensor:
         wiring, atoms = Wiring.of(batch), self.atoms(self.atoms.sums(batch.atoms))
         bonds = cast(_GINELayer, self.layers[0]).bonds.sums(batch.bonds)
@@ -117,7 +126,7 @@ class _GINELayer(nn.Module):
         self.mlp = nn.Sequential(nn.Linear(width, 2 * width), nn.ReLU(), nn.Linear(2 * width, width))
         self.after = nn.Sequential(nn.LayerNorm(width), nn.ReLU(), nn.Dropout(dropout))
 
-    def forward(self, atoms: Tensor, bonds: Sums | ScatteredSums, wiring: Wiring) -> Tensor:
+    def forward(self, atoms: Tensor, bonds: Sums, wiring: Wiring) -> Tensor:
         messages = functional.relu(wiring.source_to_bond(atoms) + self.bonds(bonds))
         total = (1 + self.eps) * atoms + wiring.bond_to_target(messages)
         return atoms + self.after(self.mlp(total))
@@ -172,6 +181,10 @@ class DMPNN(Encoder):
     def last_layer(self) -> nn.Linear:
         return self.readout
 
+    @property
+    def last_norm(self) -> nn.LayerNorm:
+        return self.norm
+
     def forward(self, batch: GraphBatch) -> Tensor:
         wiring, codes = Wiring.of(batch), self.atoms.sums(batch.atoms)
         first = wiring.source_to_bond(self.atoms(codes)) + self.bonds(self.bonds.sums(batch.bonds))
@@ -221,6 +234,10 @@ class Fingerprint(Encoder):
     @property
     def last_layer(self) -> nn.Linear:
         return cast(nn.Linear, cast(nn.Sequential, self.layers[-1])[0])
+
+    @property
+    def last_norm(self) -> nn.LayerNorm:
+        return cast(nn.LayerNorm, cast(nn.Sequential, self.layers[-1])[1])
 
     def forward(self, batch: GraphBatch) -> Tensor:
         return self.layers(self.scale(batch.vectors))
@@ -280,6 +297,10 @@ class Hybrid(Encoder):
     @property
     def last_layer(self) -> nn.Linear:
         return cast(nn.Linear, self.joint[0])
+
+    @property
+    def last_norm(self) -> nn.LayerNorm:
+        return cast(nn.LayerNorm, self.joint[1])
 
     def forward(self, batch: GraphBatch) -> Tensor:
         vectors, graph = self.vectors(batch), self.projection(self.graph(batch))

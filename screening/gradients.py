@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from .balancers import Balancer, Decision, Step
+from .balancers import Balancer, Decision, OuterRows, Step
 from .distributed import sum_over_processes
 from .errors import ConfigError
 from .heads import TaskHeads
@@ -87,8 +87,8 @@ class Gradients:
                 f"{type(balancer).__name__} needs the gradients of single tasks, and gradients.at: {at} has "
                 f"none. It can work with {' or '.join(known)}."
             )
-        self.heads, self.needs = heads, balancer.needs
-        if self.needs == "losses":
+        self.heads, self.balancer = heads, balancer
+        if balancer.needs == "losses":
             place, encoder = places.get("features"), None
         self.place: Place = place(encoder, settings or Settings())
 
@@ -122,14 +122,15 @@ class Gradients:
         losses, variances = _losses_and_variances(logits.detach(), labels, counts, positive_weight)
         slopes = logit_gradients(logits, labels, counts, positive_weight)
         cut = Cut(features, leaf, private, logits, slopes, self.heads, step)
-        rows = self.place.rows(cut) if self.needs == "rows" else None
+        gram, rows, outer = self._wanted(cut)
         return Look(
             Step(
                 losses=losses,
                 present=counts > 0,
                 counts=counts,
-                gram=None if self.needs == "losses" else self.place.gram(cut, rows),
+                gram=gram,
                 rows=rows,
+                outer=outer,
                 variances=variances,
                 epoch=epoch,
                 step=step,
@@ -137,6 +138,15 @@ class Gradients:
             cut,
             self.place,
         )
+
+    def _wanted(self, cut: Cut) -> tuple[Tensor | None, Tensor | None, OuterRows | None]:
+        """Gramian, rows, and what stands for the rows: what the balancer needs of them."""
+        rows = outer = None
+        if self.balancer.needs == "rows":
+            outer = self.place.outer(cut) if self.balancer.takes_outer else None
+            rows = self.place.rows(cut) if outer is None else None
+        without = self.balancer.needs == "losses" or self.balancer.without_gram
+        return None if without else self.place.gram(cut, rows), rows, outer
 
 
 def _losses_and_variances(

@@ -7,15 +7,18 @@ dropout; tasks without labels in the batch cost nothing. Called by gradients.py.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
+from .balancers import OuterRows
 from .distributed import sum_over_processes, world_size
 from .errors import ConfigError
 from .heads import TaskHeads
 from .registry import Registry
+from .tape import Calls, Source, Tape, sources_of
 
 NUMBERS_AT_ONCE = {"cpu": 2**21, "cuda": 2**26}
 """Largest intermediate array: 8 MiB in float32 stays in the cache of a CPU, where more is not faster."""
@@ -76,6 +79,9 @@ class Place(Protocol):
     def rows(self, cut: Cut) -> Tensor:
         """[T, P] the gradients themselves; only the part of this process if P runs over its molecules."""
 
+    def outer(self, cut: Cut) -> OuterRows | None:
+        """What stands for `rows` where they are outer products over the molecules; None elsewhere."""
+
     def push(self, cut: Cut, direction: Tensor, weighted: Tensor) -> None:
         """Add a combined row [P] to `.grad` where the place has its gradients.
 
@@ -115,6 +121,11 @@ class AtFeatures:
         with torch.autocast(slopes.device.type, enabled=False):
             return cut.heads.feature_gradients(slopes).transpose(0, 1).flatten(1)
 
+    def outer(self, cut: Cut) -> OuterRows | None:
+        heads = cut.heads
+        weight: Tensor = heads.weight if heads.is_linear else heads.private_weight
+        return OuterRows(cut.private_slopes(), weight.detach())
+
     def push(self, cut: Cut, direction: Tensor, weighted: Tensor) -> None:
         cut.features.backward(direction.view_as(cut.leaf).to(cut.features.dtype))
 
@@ -134,7 +145,11 @@ class _AtParameters:
             raise TypeError("Gradients at parameters of the encoder need the encoder.")
         self.settings = settings
         self.encoder = encoder
-        self.tape = Tape(encoder)
+        self.tape = Tape(encoder, self._watched())
+
+    def _watched(self) -> Iterable[nn.Module]:
+        """The layers of which inputs and outputs are needed."""
+        return (layer for layer in self.encoder.modules() if isinstance(layer, nn.Linear))
 
     def parameters(self) -> list[nn.Parameter]:
         """The trained parameters looked at, in the order of the rows."""
@@ -144,7 +159,7 @@ class _AtParameters:
         if rows is not None:
             return _gram(rows)
         calls = self.tape.take()
-        sources = _sources(self.parameters(), calls)
+        sources = sources_of(self.parameters(), calls)
         tasks = _labelled(cut)
         total = cut.slopes.new_zeros(cut.heads.n_tasks, cut.heads.n_tasks, dtype=torch.float64)
         for group in self._groups(sources, cut.heads.n_tasks):
@@ -152,10 +167,13 @@ class _AtParameters:
         return total
 
     def rows(self, cut: Cut) -> Tensor:
-        sources = [_Source(parameter, parameter.numel()) for parameter in self.parameters()]
+        sources = [Source(parameter, parameter.numel()) for parameter in self.parameters()]
         size = sum(source.size for source in sources)
         self._check_memory(size, cut.heads.n_tasks)
         return self._rows(cut, sources, _labelled(cut), self.tape.take())
+
+    def outer(self, cut: Cut) -> OuterRows | None:
+        return None
 
     def push(self, cut: Cut, direction: Tensor, weighted: Tensor) -> None:
         parameters = self.parameters()
@@ -167,7 +185,7 @@ class _AtParameters:
             part = part.view_as(parameter).to(parameter.dtype)
             parameter.grad = part.clone() if parameter.grad is None else parameter.grad + part
 
-    def _rows(self, cut: Cut, sources: list["_Source"], tasks: Tensor, calls: "Calls") -> Tensor:
+    def _rows(self, cut: Cut, sources: list[Source], tasks: Tensor, calls: "Calls") -> Tensor:
         """[T, P] over all processes; zero where a task has no label here."""
         rows = cut.slopes.new_zeros(cut.heads.n_tasks, sum(source.size for source in sources))
         if not sources or not len(tasks) or not cut.features.requires_grad:
@@ -189,9 +207,9 @@ class _AtParameters:
         outputs = [output.numel() for found in calls.values() for _, output in found]
         return _at_once(cut.slopes, max([cut.features.numel(), *outputs]))
 
-    def _groups(self, sources: list["_Source"], n_tasks: int) -> Iterator[list["_Source"]]:
+    def _groups(self, sources: list[Source], n_tasks: int) -> Iterator[list[Source]]:
         """Parts of the parameters whose rows fit into the memory."""
-        group: list[_Source] = []
+        group: list[Source] = []
         for source in sources:
             self._check_memory(source.size, n_tasks)
             size = source.size + sum(other.size for other in group)
@@ -228,6 +246,43 @@ class AtLastLayer(_AtParameters):
         return [weight] if weight.requires_grad else []  # type: ignore[list-item]
 
 
+@places.register("last_norm")
+class AtLastNorm(_AtParameters):
+    """At gain and bias of the normalisation that ends the encoder: 2 d numbers per task, nearly free.
+
+    What follows it acts on each number alone (ReLU, dropout), with derivatives s [B, d]. With the normalised
+    z [B, d], slopes R [B, T] and linear heads W [T, d], the gradients by the gain are R'(s * z) * W, those by
+    the bias R's * W, elementwise: two small matrix products.
+    """
+
+    def parameters(self) -> list[nn.Parameter]:
+        norm = self._norm()
+        return [p for p in (norm.weight, norm.bias) if p is not None and p.requires_grad]
+
+    def gram(self, cut: Cut, rows: Tensor | None = None) -> Tensor:
+        return _gram(self.rows(cut) if rows is None else rows)
+
+    def rows(self, cut: Cut) -> Tensor:
+        norm, wanted, slopes = self._norm(), self.parameters(), cut.private_slopes()
+        calls = self.tape.take().get(norm)
+        rows = slopes.new_zeros(cut.heads.n_tasks, sum(parameter.numel() for parameter in wanted))
+        if calls and wanted and cut.features.requires_grad:
+            given, output = calls[-1]
+            ones = torch.ones_like(cut.features)
+            after = torch.autograd.grad(cut.features, output, ones, retain_graph=True)[0].to(slopes.dtype)
+            with torch.autocast(slopes.device.type, enabled=False):
+                normal = functional.layer_norm(given.to(slopes.dtype), norm.normalized_shape, eps=norm.eps)
+                inner = [after * normal if parameter is norm.weight else after for parameter in wanted]
+                rows = torch.cat([_through_heads(cut.heads, slopes, part) for part in inner], 1)
+        return sum_over_processes(rows)
+
+    def _watched(self) -> Iterable[nn.Module]:
+        return [self._norm()]
+
+    def _norm(self) -> nn.LayerNorm:
+        return cast(nn.LayerNorm, self.encoder.last_norm)
+
+
 @places.register("sketch")
 class Sketch:
     r"""At all parameters of the encoder, estimated from K random directions.
@@ -250,6 +305,9 @@ class Sketch:
 
     def rows(self, cut: Cut) -> Tensor:
         raise ConfigError("gradients.at: sketch has no gradients of single tasks. Use features or encoder.")
+
+    def outer(self, cut: Cut) -> OuterRows | None:
+        return None
 
     def push(self, cut: Cut, direction: Tensor, weighted: Tensor) -> None:
         raise ConfigError("gradients.at: sketch has no gradients of single tasks. Use features or encoder.")
@@ -276,70 +334,6 @@ class Sketch:
         return products
 
 
-Calls = dict[nn.Linear, list[tuple[Tensor, Tensor]]]
-
-
-class Tape:
-    """Remembers inputs and outputs of every linear layer in the latest pass that can be differentiated."""
-
-    def __init__(self, encoder: nn.Module) -> None:
-        self.calls: Calls = {}
-        encoder.register_forward_pre_hook(self._begin)
-        for layer in encoder.modules():
-            if isinstance(layer, nn.Linear):
-                layer.register_forward_hook(self._keep)
-
-    def take(self) -> Calls:
-        """What was remembered; forgets it, so that the graph can go."""
-        calls, self.calls = self.calls, {}
-        return calls
-
-    def _begin(self, encoder: nn.Module, inputs: Any) -> None:
-        self.calls = {}
-
-    def _keep(self, layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        if output.requires_grad and isinstance(layer, nn.Linear):
-            self.calls.setdefault(layer, []).append((inputs[0].detach(), output))
-
-
-@dataclass(frozen=True)
-class _Source:
-    """What a part of the rows comes from: a parameter, or the outputs of a layer and a basis."""
-
-    parameter: Tensor
-    size: int
-    """Numbers per row."""
-    outputs: tuple[Tensor, ...] = ()
-    basis: Tensor | None = None
-    """[M, M] or smaller, L with LL' = AA'."""
-
-    @property
-    def tensors(self) -> tuple[Tensor, ...]:
-        """What to differentiate by."""
-        return self.outputs or (self.parameter,)
-
-    def row(self, found: Iterator[Tensor], n: int, like: Tensor) -> Tensor:
-        """[n, size] from the next derivatives in `found`."""
-        if self.basis is None:
-            return next(found).reshape(n, -1)
-        slopes = torch.cat([next(found) for _ in self.outputs], dim=1).to(like.dtype)
-        return (slopes.transpose(1, 2) @ self.basis).reshape(n, -1)
-
-
-def _sources(parameters: list[nn.Parameter], calls: Calls) -> list[_Source]:
-    """Every parameter, by the shorter of its two ways; with several processes rows must add up."""
-    short: dict[int, _Source] = {}
-    for layer, found in calls.items() if world_size() == 1 else ():
-        rows = sum(given.shape[0] for given, _ in found)
-        if all(given.ndim == 2 for given, _ in found) and 0 < rows < layer.in_features:
-            inputs = torch.cat([given.to(layer.weight.dtype) for given, _ in found])
-            basis = torch.linalg.qr(inputs.T, mode="r").R.T
-            outputs = tuple(output for _, output in found)
-            size = layer.out_features * basis.shape[1]
-            short[id(layer.weight)] = _Source(layer.weight, size, outputs, basis)
-    return [short.get(id(p)) or _Source(p, p.numel()) for p in parameters]
-
-
 def _products(cut: Cut, slopes: Tensor, tasks: Tensor, wanted: list[Tensor]) -> Iterable[Tensor]:
     """Derivatives of the losses of some tasks by `wanted`: [n, ...] each."""
     pulled = cut.heads.feature_gradients(slopes, tasks).transpose(0, 1).to(cut.features.dtype)
@@ -364,6 +358,14 @@ def _along(heads: TaskHeads, slopes: Tensor, moved: Tensor) -> Tensor:
         if heads.is_linear:
             return (slopes * (moved @ heads.weight.T)).sum(0)
         return (slopes * torch.einsum("bd,tdk->btk", moved, heads.private_weight)).sum((0, 2))
+
+
+def _through_heads(heads: TaskHeads, slopes: Tensor, inner: Tensor) -> Tensor:
+    """[T, d] sum over the molecules of each task's gradient by the features times `inner` [B, d]."""
+    with torch.no_grad():
+        if heads.is_linear:
+            return (slopes.T @ inner) * heads.weight
+        return (torch.einsum("btk,bd->tdk", slopes, inner) * heads.private_weight).sum(2)
 
 
 def _labelled(cut: Cut) -> Tensor:

@@ -12,7 +12,8 @@ from test_encoders import VARIANTS
 from torch import Tensor, multiprocessing, nn
 from torch import distributed as processes
 
-from screening.balancers import Balancer, Decision, Step, build_balancer
+from screening.balancers import Balancer, Choice, Decision, Step, build_balancer
+from screening.balancers.graddrop import GradDrop
 from screening.distributed import sum_gradients
 from screening.encoders import Encoder, encoders
 from screening.errors import ConfigError
@@ -24,7 +25,7 @@ from screening.places import Settings, places
 
 B, T = 24, 5
 TASKS = [f"assay {task}" for task in range(T)]
-EXACT = ["encoder", "last_layer"]
+EXACT = ["encoder", "last_layer", "last_norm"]
 
 
 class Needs(Balancer):
@@ -45,15 +46,19 @@ class Perceptron(Encoder):
 
     def __init__(self, inputs: int = 40) -> None:
         super().__init__()
-        self.first, self.second = nn.Linear(inputs, 8), nn.Linear(8, 6)
+        self.first, self.second, self.norm = nn.Linear(inputs, 8), nn.Linear(8, 6), nn.LayerNorm(6)
         self.width = 6
 
     @property
     def last_layer(self) -> nn.Linear:
         return self.second
 
+    @property
+    def last_norm(self) -> nn.LayerNorm:
+        return self.norm
+
     def forward(self, batch: Tensor) -> Tensor:  # type: ignore[override]
-        return torch.tanh(self.second(torch.relu(self.first(batch))))
+        return torch.tanh(self.norm(self.second(torch.relu(self.first(batch)))))
 
 
 def labels_of(n_molecules: int = B) -> Tensor:
@@ -91,7 +96,9 @@ def loop(parameters: list[nn.Parameter], features: Tensor, heads: TaskHeads, lab
 
 
 def seen(at: str, encoder: Encoder) -> list[nn.Parameter]:
-    return [encoder.last_layer.weight] if at == "last_layer" else list(encoder.parameters())
+    if at == "last_layer":
+        return [encoder.last_layer.weight]
+    return list(encoder.last_norm.parameters() if at == "last_norm" else encoder.parameters())
 
 
 @pytest.fixture
@@ -204,10 +211,42 @@ def test_a_direction_goes_where_its_gradients_were_taken(at: str) -> None:
     encoder.zero_grad()
     look = gradients.look(encoder(batch), labels)
     look.backward(Decision(weights, weights, torch.full_like(look.step.rows[0], 4.0)))  # type: ignore[index]
-    assert encoder.second.weight.grad is not None
-    assert (encoder.second.weight.grad == 1).all()  # 4 present tasks
-    assert encoder.first.weight.grad is not None
-    assert bool((encoder.first.weight.grad == 1).all()) is (at == "encoder")
+    for parameter in encoder.parameters():
+        assert parameter.grad is not None
+        is_seen = any(parameter is other for other in seen(at, encoder))
+        assert bool((parameter.grad == 1).all()) is is_seen  # 4 present tasks
+
+
+@pytest.mark.parametrize("choice", ["graddrop", {"name": "graddrop", "leak": 0.3}, ["slaw", "graddrop"]])
+@pytest.mark.parametrize("hidden", [0, 3])
+@pytest.mark.parametrize("labels", [labels_of(), torch.full((B, T), torch.nan)], ids=["some", "none"])
+def test_outer_products_are_the_rows_written_out(choice: Choice, hidden: int, labels: Tensor) -> None:
+    encoder, batch, heads = Perceptron(), torch.randn(B, 40), TaskHeads(6, T, hidden=hidden)
+    directions = []
+    for takes_outer in (True, False):
+        balancer = build_balancer(choice, TASKS)
+        assert balancer.takes_outer
+        balancer.takes_outer = takes_outer
+        step = Gradients(heads, balancer, at="features").look(encoder(batch), labels).step
+        assert step.gram is None
+        assert (step.rows is None) is takes_outer
+        assert (step.outer is None) is not takes_outer
+        directions.append(balancer.decide(step).direction)
+    if labels.isnan().all():
+        assert directions == [None, None]
+    else:
+        torch.testing.assert_close(*directions, rtol=1e-5, atol=1e-7)
+
+
+def test_a_task_whose_outer_products_are_not_finite_is_left_out() -> None:
+    encoder, batch, heads, balancer = Perceptron(), torch.randn(B, 40), TaskHeads(6, T), GradDrop(TASKS)
+    with torch.no_grad():
+        heads.weight[1] = torch.inf
+        step = Gradients(heads, balancer, at="features").look(encoder(batch).detach(), labels_of()).step
+    decision = balancer.decide(step)
+    assert decision.weights.tolist() == [1, 0, 1, 0, 1]
+    assert decision.direction is not None
+    assert decision.direction.isfinite().all()
 
 
 @pytest.mark.parametrize("at", places.names())
@@ -272,6 +311,7 @@ def gram_of(rows: slice, at: str) -> Tensor:
     labels[torch.rand(20, len(SIX)) < 0.5] = torch.nan
     labels[10:, 5] = torch.nan
     balancer = build_balancer("graddrop" if at != "sketch" else "pcgrad", SIX)
+    balancer.without_gram = False
     look = Gradients(heads, balancer, at=at, encoder=encoder).look(encoder(batch[rows]), labels[rows])
     look.backward(balancer.decide(look.step))
     sum_gradients(encoder.parameters())

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from ..errors import ConfigError
 from ..registry import Registry
+from ._outer import OuterRows
 
 Need = Literal["losses", "gram", "rows"]
 NEEDS: tuple[Need, ...] = ("losses", "gram", "rows")
@@ -37,6 +38,8 @@ class Step:
     """[T, T] inner products of the gradients of the losses; None unless needed."""
     rows: Tensor | None = None
     """[T, P] the gradients themselves; None unless needed."""
+    outer: OuterRows | None = None
+    """The gradients in place of `rows`, for a balancer with `takes_outer`, where they are outer products."""
     variances: Tensor | None = None
     """[T] variance of the loss over the molecules of the task, nats squared; 0 below two labels."""
     tasks: Tensor | None = None
@@ -60,6 +63,7 @@ class Step:
             counts=self.counts[tasks].double(),
             gram=None if self.gram is None else self.gram[tasks[:, None], tasks].double(),
             rows=self.rows if self.rows is None or is_whole else self.rows[tasks],
+            outer=self.outer if self.outer is None or is_whole else self.outer.take(tasks),
             variances=pick(self.variances),
             tasks=tasks if self.tasks is None else self.tasks[tasks],
         )
@@ -72,6 +76,7 @@ class Step:
             losses=weights * self.losses,
             gram=None if self.gram is None else weights[:, None] * self.gram * weights,
             rows=rows,
+            outer=None if self.outer is None else self.outer.weighted(weights),
             variances=None if self.variances is None else weights**2 * self.variances,
         )
 
@@ -107,6 +112,10 @@ class Balancer(nn.Module):
 
     needs: Need = "losses"
     """The dearest thing it asks of a step."""
+    without_gram: bool = False
+    """Whether it needs rows and not their Gramian, which with many tasks is as dear."""
+    takes_outer: bool = False
+    """Whether it needs rows, but no more of them than `OuterRows` can say, which need no memory."""
     places: tuple[str, ...] | None = None
     """Where its gradients may be taken (`gradients.at`); None = anywhere."""
     weighs_heads: bool = True
@@ -180,7 +189,9 @@ class Balancer(nn.Module):
     def _check(self, step: Step, needs: Need) -> None:
         if step.losses.shape != (self.n_tasks,):
             raise ValueError(f"{type(self).__name__} has {self.n_tasks} tasks, the step {len(step.losses)}.")
-        if (needs == "gram" and step.gram is None) or (needs == "rows" and step.rows is None):
+        if (needs == "gram" and step.gram is None) or (
+            needs == "rows" and step.rows is None and not (self.takes_outer and step.outer is not None)
+        ):
             raise ValueError(f"{type(self).__name__} needs {needs}, and the step has none.")
 
 
@@ -207,6 +218,8 @@ class Chain(Balancer):
             raise ValueError("Both parts of a chain need the same tasks.")
         self.first, self.second = first, second
         self.needs = max(first.needs, second.needs, key=NEEDS.index)
+        self.without_gram = all(part.without_gram or part.needs == "losses" for part in (first, second))
+        self.takes_outer = all(part.takes_outer or part.needs != "rows" for part in (first, second))
         self.second_look = first.second_look or second.second_look
         self.weighs_heads = first.weighs_heads or second.weighs_heads
         if first.places is None or second.places is None:
@@ -273,6 +286,10 @@ def _finite_tasks(step: Step) -> Tensor:
     finite = step.present & step.losses.isfinite()
     if step.gram is not None:
         finite &= step.gram.diagonal().isfinite()
+    elif step.rows is not None:
+        finite &= step.rows.sum(1).isfinite()
+    elif step.outer is not None:
+        finite &= step.outer.is_finite()
     return finite.nonzero().squeeze(1)
 
 

@@ -40,7 +40,7 @@ class CrMogm(Balancer):
         if not 0 <= alpha < 1:
             raise ValueError(f"alpha is {alpha}; expected at least 0 and below 1.")
         self.of, self.alpha = build_balancer(of, tasks), alpha
-        self.needs, self.places = self.of.needs, self.of.places
+        self.needs, self.places, self.without_gram = self.of.needs, self.of.places, self.of.without_gram
         self.weighs_heads, self.second_look = self.of.weighs_heads, self.of.second_look
         self.register_buffer("smooth", torch.zeros(self.n_tasks, 2, dtype=torch.float64))  # shared, heads
         self.register_buffer("seen", torch.zeros(self.n_tasks, dtype=torch.bool))

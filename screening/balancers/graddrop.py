@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import torch
+from torch import Tensor
 
 from . import Balancer, Decision, Step, register
 
@@ -23,6 +24,9 @@ class GradDrop(Balancer):
     and sums over the batch first, so that one sign is picked per feature for all molecules; here each
     molecule has its own. No weights can express the update: it comes last in a chain.
 
+    What is kept is (sum(|g|) +- sum(g)) / 2, so at the features the gradients of single tasks are not made:
+    with slopes R [B, T] and linear heads W [T, d] the two sums are |R||W| and RW.
+
     Parameters
     ----------
     leak : from 0 to 1, share of dropped entries that is kept all the same; 1 is the plain sum.
@@ -34,8 +38,10 @@ class GradDrop(Balancer):
     """
 
     needs = "rows"
-    places = ("features", "last_layer", "encoder")
+    places = ("features", "last_norm", "last_layer", "encoder")
     weighs_heads = False
+    without_gram = True
+    takes_outer = True
 
     def __init__(self, tasks: Sequence[str], *, leak: float = 0.0, seed: int = 0) -> None:
         super().__init__(tasks, seed=seed)
@@ -44,12 +50,20 @@ class GradDrop(Balancer):
         self.leak = leak
 
     def decide_present(self, step: Step) -> Decision:
-        assert step.rows is not None
-        total, sizes = step.rows.sum(0), torch.zeros_like(step.rows[0])
-        for part in step.rows.split(TASKS_AT_ONCE):
-            sizes += part.abs().sum(0)
+        total, sizes = _sums(step)
         chance = torch.rand(total.shape, generator=self.generator(total.device), device=total.device)
         is_positive = 2 * chance * sizes < sizes + total
         kept = torch.where(is_positive, total + sizes, total - sizes) / 2
         ones = torch.ones_like(step.losses)
         return Decision(ones, ones, self.leak * total + (1 - self.leak) * kept)
+
+
+def _sums(step: Step) -> tuple[Tensor, Tensor]:
+    """Sum of the gradients and of their absolute values, [P] each."""
+    if step.outer is not None:
+        return step.outer.sums()
+    assert step.rows is not None
+    total, sizes = step.rows.sum(0), torch.zeros_like(step.rows[0])
+    for part in step.rows.split(TASKS_AT_ONCE):
+        sizes += part.abs().sum(0)
+    return total, sizes
