@@ -660,10 +660,10 @@ class SmallEncoder(torch.nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.last_layer = torch.nn.Linear(6, 8)
+        self.last_layer, self.last_norm = torch.nn.Linear(6, 8), torch.nn.LayerNorm(8)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        return self.last_layer(inputs).tanh()
+        return self.last_norm(self.last_layer(inputs)).tanh()
 
 
 @every_case

@@ -1,6 +1,7 @@
 """Balancers by gradients: what each method promises, explicit gradients, and TorchJD."""
 
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from screening.balancers import Balancer, Step, balancers, build_balancer
+from screening.balancers import Balancer, Step, _tracked, balancers, build_balancer
 from screening.balancers.pcgrad import project_conflicts
 from screening.errors import ConfigError
 from screening.gradients import Gradients
@@ -450,6 +451,37 @@ def test_gradients_that_change_their_width_are_refused(name: str) -> None:
     balancer.decide(a_step(draw(2, 4)))
     with pytest.raises(ValueError, match="5 numbers, those of earlier steps 4"):
         balancer.decide(a_step(draw(2, 5)))
+
+
+@pytest.mark.parametrize("numbers", [1, 12, 10**6])
+@pytest.mark.parametrize("tasks", [[0, 1, 2, 3, 4], [4, 1, 2]])
+def test_tracked_rows_are_changed_in_parts_and_in_place(
+    numbers: int, tasks: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_tracked, "NUMBERS_AT_ONCE", numbers)
+    tracked, which = _tracked.Tracked(5), torch.tensor(tasks)
+    torch.manual_seed(0)
+    close = partial(torch.testing.assert_close, rtol=1e-5, atol=1e-6)
+    first, second = draw(5, 6).float(), draw(len(tasks), 6, seed=1).float()
+    products, known = tracked.exchange(torch.arange(5), first)
+    assert products.numel() == 0
+    assert not known.any()
+    kept, taken = torch.rand(2, len(tasks))
+    tracked.mix(which, second, kept, taken)
+    expected = first.clone()
+    expected[which] = kept[:, None] * first[which] + taken[:, None] * second
+    close(tracked.rows, expected)
+    weights = torch.rand(len(tasks)).double()
+    direction = weights.float() @ expected[which]
+    close(tracked.combine(which, weights), direction)
+    close(tracked.along(which, direction), (expected[which] @ direction).double())
+    close(tracked.lengths(which), expected[which].norm(dim=1).double())
+    products, known = tracked.exchange(which, second)
+    close(products, (expected[which] @ second.T).double())
+    assert known.all()
+    expected[which] = second
+    assert torch.equal(tracked.rows, expected)
+    assert tracked.updates.tolist() == [1 + 2 * (task in tasks) for task in range(5)]
 
 
 # TorchJD

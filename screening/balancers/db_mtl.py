@@ -30,6 +30,7 @@ class DbMtl(Balancer):
     """
 
     needs = "rows"
+    without_gram = True
     places = PLACES
     weighs_heads = True
 
@@ -46,12 +47,9 @@ class DbMtl(Balancer):
         assert step.rows is not None
         assert step.tasks is not None
         inverse = 1 / (step.losses + 1e-8)
-        rows = inverse[:, None].to(step.rows.dtype) * step.rows
-        mean = self.tracked.read(step.tasks, rows.shape[1])
         updates = self.tracked.updates[step.tasks]
         kept = torch.where(updates == 0, 0.0, self.beta / (updates + 1.0) ** self.decay)
-        mean = rows + kept[:, None].to(rows.dtype) * (mean - rows)
-        self.tracked.write(step.tasks, mean)
-        lengths = torch.linalg.vector_norm(mean, dim=1).double()
+        self.tracked.mix(step.tasks, step.rows, kept, (1 - kept) * inverse)
+        lengths = self.tracked.lengths(step.tasks)
         factors = torch.where(lengths > 0, lengths.max() / lengths, 0.0)
-        return Decision(factors * inverse, inverse, factors.to(mean.dtype) @ mean)
+        return Decision(factors * inverse, inverse, self.tracked.combine(step.tasks, factors))

@@ -29,6 +29,7 @@ class ExcessMtl(Balancer):
     """
 
     needs = "rows"
+    without_gram = True
     places = PLACES
     log_weights: Tensor
     first: Tensor
@@ -46,11 +47,14 @@ class ExcessMtl(Balancer):
         assert step.rows is not None
         tasks = step.tasks
         assert tasks is not None
-        squares = step.rows**2
-        total = self.tracked.read(tasks, squares.shape[1]) + squares
-        is_new = self.tracked.updates[tasks] == 0
-        self.tracked.write(tasks, total)
-        excess = (squares / (total + 1e-7).sqrt()).sum(1).double()
+        is_new, excess = self.tracked.updates[tasks] == 0, torch.zeros_like(step.losses)
+
+        def add_squares(total: Tensor, rows: Tensor, part: slice) -> None:
+            squares = rows**2
+            total += squares
+            excess[part] = (squares / (total + 1e-7).sqrt()).sum(1).double()
+
+        self.tracked.change(tasks, step.rows, add_squares)
         self.first[tasks] = torch.where(is_new, excess, self.first[tasks])
         relative = excess / (self.first[tasks] + 1e-7)
         before = self.log_weights[tasks]

@@ -36,6 +36,7 @@ class MoCo(Balancer):
     """
 
     needs = "rows"
+    without_gram = True
     places = PLACES
     weighs_heads = False
     shares: Tensor
@@ -67,15 +68,13 @@ class MoCo(Balancer):
     def decide_present(self, step: Step) -> Decision:
         assert step.rows is not None
         assert step.tasks is not None
-        mean = self.tracked.read(step.tasks, step.rows.shape[1])
         updates = self.tracked.updates[step.tasks]
         rates = torch.where(updates == 0, 1.0, self.beta / (updates + 1.0) ** self.decay)
-        mean = mean + rates[:, None].to(mean.dtype) * (step.rows - mean)
-        self.tracked.write(step.tasks, mean)
+        self.tracked.mix(step.tasks, step.rows, 1 - rates, rates)
         self.steps += 1
         weights, total = split_share(self.shares[step.tasks])
-        slope = (mean @ (mean.T @ weights.to(mean.dtype))).double() + self.rho * weights
+        slope = self.tracked.along(step.tasks, self.tracked.combine(step.tasks, weights)) + self.rho * weights
         weights = project_to_simplex(weights - self.gamma / float(self.steps) ** self.decay * slope)
         self.shares[step.tasks] = weights * total
         weights = len(weights) * weights
-        return Decision(weights, torch.ones_like(weights), weights.to(mean.dtype) @ mean)
+        return Decision(weights, torch.ones_like(weights), self.tracked.combine(step.tasks, weights))

@@ -35,6 +35,7 @@ class MoDo(Balancer):
     """
 
     needs = "rows"
+    without_gram = True
     places = PLACES
     weighs_heads = False
     shares: Tensor
@@ -52,12 +53,9 @@ class MoDo(Balancer):
     def weigh_present(self, step: Step) -> Tensor:
         assert step.rows is not None
         assert step.tasks is not None
-        before = self.tracked.read(step.tasks, step.rows.shape[1])
-        known = self.tracked.updates[step.tasks] > 0
-        self.tracked.write(step.tasks, step.rows)
+        products, known = self.tracked.exchange(step.tasks, step.rows)
         shares = self.shares[step.tasks]
         if known.any():
-            products = (before[known] @ step.rows[known].T).double()
             weights, total = split_share(shares[known])
             weights = project_to_simplex(weights - self.gamma * (products @ weights + self.rho * weights))
             shares[known] = weights * total

@@ -39,6 +39,7 @@ class SdmGrad(Balancer):
     """
 
     needs = "rows"
+    without_gram = True
     places = PLACES
     weighs_heads = False
     shares: Tensor
@@ -68,13 +69,10 @@ class SdmGrad(Balancer):
     def weigh_present(self, step: Step) -> Tensor:
         assert step.rows is not None
         assert step.tasks is not None
-        before = self.tracked.read(step.tasks, step.rows.shape[1])
-        known = self.tracked.updates[step.tasks] > 0
-        self.tracked.write(step.tasks, step.rows)
+        products, known = self.tracked.exchange(step.tasks, step.rows)
         shares = self.shares[step.tasks]
         if known.any():
             weights, total = split_share(shares[known])
-            products = (before[known] @ step.rows[known].T).double()
             shares[known] = total * self._descend(products, weights)
             self.shares[step.tasks] = shares
         weights = split_share(shares)[0]
