@@ -3,13 +3,14 @@
     python tests/benchmarks/balancers.py                                    # the table, about ten minutes
     python tests/benchmarks/balancers.py --models mlp --tasks 617 --methods pcgrad nash_mtl --rounds 20
     python tests/benchmarks/balancers.py --cpu-time --threads 1             # on a machine with other work
+    python tests/benchmarks/balancers.py --models mlp --methods moco modo --at last_layer
     python tests/benchmarks/balancers.py --encoder --models mlp --tasks 12 128 617
 
 GINE 5 x 300 and the perceptron of the SLAW paper (2048 -> 2000 -> 100), batches of 256 real molecules (Tox21
 if SCREENING_DATA is set, else NCI molecules of the rdkit wheel), random labels, 25 % missing.
 Steps alternate, equal, method, equal, method; printed is the median of the ratios of neighbours, and the
 ratio of the highest memory of the process. Second looks (FAMO) are part of the step. Methods run at
-`features`; the few that need gradients by parameters, at the last layer, and up to T = 128.
+`features`; the few that need gradients by parameters, at `last_norm`. --at runs those that can elsewhere.
 
 --encoder takes the gradients at all parameters of the encoder, with Aligned-MTL, and does the same with
 TorchJD (torchjd==0.18.0, autojac.mtl_backward), which differentiates all tasks at once by default; with
@@ -34,6 +35,7 @@ from screening.gradients import Gradients
 from screening.graphs import FeatureSet, GraphBatch, featurize
 from screening.losses import label_counts, per_task_losses
 from screening.model import ScreeningModel, inputs_of
+from screening.places import places
 
 BATCH, MISSING = 256, 0.25
 ENCODERS = {
@@ -65,10 +67,7 @@ class Bench:
         """One whole training step with a balancer, as `training.Trainer` takes it."""
         options = REQUIRED.get(method, {}) if "priority" in balancers.options(method) else {}
         balancer = build_balancer({"name": method, **options}, self.tasks)
-        if at is None:
-            at = (
-                "features" if balancer.places is None or "features" in balancer.places else balancer.places[0]
-            )
+        at = place_of(method) if at is None else at
         model, optimizer = self.model, self.optimizer
         if at != "features":  # which leaves hooks in the encoder
             model = copy.deepcopy(model)
@@ -167,13 +166,10 @@ def table(arguments: argparse.Namespace, texts: list[str], clock: Callable[[], f
             timed(plain, clock)
             memory = peak(plain)
             for name in names:
-                cell = "-"
-                if n_tasks <= arguments.most_elsewhere or place_of(name) == "features":
-                    step = bench.step(name)
-                    share = peak(step) / memory
-                    times, _ = ratio(plain, step, arguments.rounds, clock)
-                    cell = f"{times:.2f} ({share:.2f})"
-                cells[name].append(cell)
+                step = bench.step(name, arguments.at)
+                share = peak(step) / memory
+                times, _ = ratio(plain, step, arguments.rounds, clock)
+                cells[name].append(f"{times:.2f} ({share:.2f})")
                 if len(arguments.tasks) == len(cells[name]):
                     print(f"{name:<14}" + "".join(f"{cell:>16}" for cell in cells[name]), flush=True)
 
@@ -206,7 +202,7 @@ def main() -> None:
     parser.add_argument("--cpu-time", action="store_true", help="of the process, instead of wall time")
     parser.add_argument("--encoder", action="store_true", help="gradients at the encoder, against TorchJD")
     parser.add_argument("--most-torchjd", type=int, default=128, help="largest T for TorchJD")
-    parser.add_argument("--most-elsewhere", type=int, default=128, help="largest T of methods elsewhere")
+    parser.add_argument("--at", choices=places.names(), help="where to take gradients; else see above")
     arguments = parser.parse_args()
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
