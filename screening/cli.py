@@ -17,6 +17,8 @@ from .errors import ConfigError, ScreeningError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from .scoring import ScoreReport
+
 app = typer.Typer(
     name="screening",
     help="Virtual screening with one model for all assays.",
@@ -132,17 +134,32 @@ def evaluate(
 def score(
     run: Annotated[Path, typer.Argument(help="Run folder or bundle folder.")],
     library: Annotated[
-        str,
+        list[str],
         typer.Argument(
-            help="SMILES, CSV, TSV, SDF or Parquet file, also gzipped; '-' = standard input; "
-            "'alerts-library' = the ChEMBL compounds that come with RDKit."
+            help="SMILES, CSV, TSV, SDF or Parquet files, also gzipped; folders; patterns; '-' = standard "
+            "input; 'alerts-library' = the ChEMBL compounds that come with RDKit."
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder for the scores.")] = Path("scores"),
     output: Annotated[
-        str, typer.Option("--format", help="parquet, or csv for one CSV file as well.")
+        str, typer.Option("--format", help="parquet; csv or sdf for one such file as well.")
     ] = "parquet",
-    top: Annotated[int, typer.Option(help="Print the best N molecules per assay (first 3 assays).")] = 0,
+    top: Annotated[
+        int, typer.Option(help="Write the best N molecules of every assay to top.csv; 3 assays are printed.")
+    ] = 0,
+    assays: Annotated[
+        str | None, typer.Option(help="Assays wanted, with commas between; all if not given.")
+    ] = None,
+    threshold: Annotated[
+        float | None, typer.Option(help="Keep only molecules that reach this probability in an assay.")
+    ] = None,
+    dtype: Annotated[str, typer.Option(help="Of the scores in the parts: float32 or float16.")] = "float32",
+    limit: Annotated[int | None, typer.Option(help="Read only the first N records.")] = None,
+    shard: Annotated[str | None, typer.Option(help="I/N: every N-th block from the I-th on.")] = None,
+    engine: Annotated[str, typer.Option(help="pool (processes of this machine) or ray.")] = "pool",
+    ray_address: Annotated[
+        str | None, typer.Option(help="Ray cluster that runs already; one is started if not given.")
+    ] = None,
     smiles: Annotated[str | None, typer.Option(help="Column of the structures.", show_default=False)] = None,
     id_column: Annotated[
         str | None, typer.Option("--id", help="Column of the names.", show_default=False)
@@ -152,34 +169,59 @@ def score(
         bool, typer.Option(help="Replace the scores of an earlier job in the folder.")
     ] = False,
 ) -> None:
-    """Score a compound library with a trained model; a stopped job goes on when started again."""
+    """Score compound libraries with a trained model; a stopped job goes on when started again."""
     from . import scoring
+    from .alerts import alerts_library
 
-    if library == "alerts-library":
-        from .alerts import alerts_library
-
-        library = str(alerts_library())
-    if output not in ("parquet", "csv"):
-        raise ConfigError(f"--format is '{output}': expected parquet or csv.")
     with progress_shown():
         report = scoring.score_library(
             run,
-            library,
+            [alerts_library() if name == "alerts-library" else name for name in library],
             out,
-            output="csv" if output == "csv" else "parquet",
+            output=output,
             smiles=smiles,
             id=id_column,
+            assays=None if assays is None else [name.strip() for name in assays.split(",")],
+            top=top,
+            threshold=threshold,
+            dtype=dtype,
+            limit=limit,
+            shard=shard,
+            engine=engine,
+            ray_address=ray_address,
             workers=workers,
             overwrite=overwrite,
         )
+    _print_scores(report)
+
+
+def _print_scores(report: "ScoreReport") -> None:
     print(f"{report.read:,} molecules read, {report.scored:,} scored, {report.rejected:,} rejected")
     for reason, count in list(report.reasons.items())[:10]:
         print(f"  {count:>8,}  {reason}")
+    if report.below:
+        print(f"  {report.below:>8,}  scored, below the threshold in every assay, left out")
     for note in report.notes:
         say(note)
-    for table in scoring.best(report.folder, top) if top else []:
-        print_frame(table, title=f"Best for {table.columns[-1]}")
+    if report.top is not None:
+        import pandas as pd
+
+        table = pd.read_csv(report.top, dtype={"id": str, "smiles": str}, keep_default_na=False)
+        for assay, rows in list(table.groupby("assay", sort=False))[:3]:
+            print_frame(rows[["rank", "id", "smiles", "probability"]].head(10), title=f"Best for {assay}")
     print(f"Scores: {report.folder}")
+
+
+@app.command()
+def export(
+    run: Annotated[Path, typer.Argument(help="Run folder or bundle folder.")],
+    out: Annotated[Path, typer.Option(help="File to write: .onnx, or .pt2 for torch.export.")],
+) -> None:
+    """Write the network for other programs, checked against ours."""
+    from .export import export as export_network
+
+    made = export_network(run, out)
+    print(f"{made.path}: differs from ours by at most {made.difference:.0e}; inputs: {made.description}")
 
 
 @app.command(name="list")

@@ -16,7 +16,7 @@ from .errors import ConfigError
 from .graphs import GraphBatch, GraphStore, VectorBlock
 from .layers import CodeEmbedding, Pooling, PoolingName, VectorScale, Wiring, linear_layer
 from .registry import Registry
-from .sums import Sums
+from .sums import ScatteredSums, Sums
 
 Size = Annotated[int, Field(gt=0)]
 Dropout = Annotated[float, Field(ge=0, lt=1)]
@@ -126,7 +126,7 @@ class _GINELayer(nn.Module):
         self.mlp = nn.Sequential(nn.Linear(width, 2 * width), nn.ReLU(), nn.Linear(2 * width, width))
         self.after = nn.Sequential(nn.LayerNorm(width), nn.ReLU(), nn.Dropout(dropout))
 
-    def forward(self, atoms: Tensor, bonds: Sums, wiring: Wiring) -> Tensor:
+    def forward(self, atoms: Tensor, bonds: Sums | ScatteredSums, wiring: Wiring) -> Tensor:
         messages = functional.relu(wiring.source_to_bond(atoms) + self.bonds(bonds))
         total = (1 + self.eps) * atoms + wiring.bond_to_target(messages)
         return atoms + self.after(self.mlp(total))

@@ -26,7 +26,14 @@ from .evaluation import summarize, write_evaluation
 from .fitting import Fitted, describe, fit, make_trainer
 from .model import inputs_of
 from .preparation import PARTS, Note, Prepared, prepare_data
-from .runs import read_predictions, write_frame, write_predictions, write_split, write_text
+from .runs import (
+    read_predictions,
+    write_frame,
+    write_label_counts,
+    write_predictions,
+    write_split,
+    write_text,
+)
 from .tables import Rejected, file_sha256
 from .training import Epoch
 
@@ -120,6 +127,7 @@ def _write_inputs(config: Config, prepared: Prepared) -> None:
     write_text(folder / "config.yaml", to_yaml(config))
     write_frame(folder / "rejected.csv", pd.DataFrame(prepared.rejected, columns=Rejected._fields))
     write_split(folder / "split.csv", prepared.table, prepared.split)
+    write_label_counts(folder / "labels.csv", prepared.table, prepared.split)
 
 
 def _write_results(

@@ -6,13 +6,14 @@
 import csv
 import gzip
 import io
+import os
 import re
 import shutil
 import sys
 import tempfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from itertools import chain
+from itertools import chain, islice
 from typing import Any
 
 from .errors import DataError
@@ -57,20 +58,32 @@ class Format:
     """Place of the structure column, None where the format does not fix it."""
     id: int | None = None
     """Place of the identifier column, None where the format does not fix it."""
+    share: Callable[[], float | None] = staticmethod(lambda: None)
+    """How much of the file has been read, 0 to 1; None = unknown (standard input)."""
 
     def parts(self, size: int, note: Note) -> Iterator[tuple[list[list[str]], list[str]]]:
-        """For every `size` records: the texts of each column, and the problems ("" = none)."""
+        """For every `size` records: the texts of each column, and the problems ("" = none).
+
+        Where the file turns out to be damaged, the records before the damage come first.
+        """
         n = len(self.names)
         flat: list[str] = []  # all fields, one after the other: lists of records would keep Python's garbage
         problems: list[str] = []  # collector busy for longer than reading takes
-        for fields, problem in self.records(note):
-            flat += fields
-            problems.append(problem)
-            if len(problems) == size:
-                yield [flat[place::n] for place in range(n)], problems
-                flat, problems = [], []
-        if problems:
+        damage: Exception | None = None
+        records = self.records(note)
+        while damage is None:
+            try:
+                for fields, problem in islice(records, size):
+                    flat += fields
+                    problems.append(problem)
+            except BROKEN as found:
+                damage = found
+            if not problems:
+                break
             yield [flat[place::n] for place in range(n)], problems
+            flat, problems = [], []
+        if damage is not None:
+            raise damage
 
     def records(self, note: Note) -> Iterator[tuple[list[str], str]]:
         """Per record one field per column, and "" or why the record cannot be used."""
@@ -102,8 +115,13 @@ def open_format(path: str, smiles: str | None) -> Format:
     if head.startswith(b"PAR1"):
         return _Parquet(path, _seekable(stream))
     if stem.endswith(SDF_SUFFIXES) or _SDF_HEAD.match(head):
-        return _Sdf(_as_text(_seekable(stream), head))
-    return _open_text(path, stem, _Lines(_as_text(stream, head)), smiles)
+        stream = _seekable(stream)
+        found: Format = _Sdf(_as_text(stream, head))
+    else:
+        found = _open_text(path, stem, _Lines(_as_text(stream, head)), smiles)
+    if path != "-":
+        found.share = _share_of(stream)
+    return found
 
 
 def is_structure_name(name: str) -> bool:
@@ -173,6 +191,13 @@ def _open_bytes(path: str) -> Any:
         return gzip.GzipFile(fileobj=stream)
     stream.close()
     return gzip.GzipFile(path)
+
+
+def _share_of(stream: Any) -> Callable[[], float | None]:
+    """Place in the file as it lies on disk (packed or not) by its size."""
+    file: Any = stream.fileobj if isinstance(stream, gzip.GzipFile) else stream.raw
+    size = max(os.fstat(file.fileno()).st_size, 1)
+    return lambda: None if file.closed else min(file.tell() / size, 1.0)
 
 
 def _seekable(stream: Any) -> Any:
@@ -394,12 +419,15 @@ class _Parquet(Format):
         except (pyarrow.ArrowException, OSError) as problem:
             raise self._broken(problem) from problem
         self.names = self.file.schema_arrow.names
+        self.done = 0
+        self.share = lambda: self.done / max(self.file.metadata.num_rows, 1)
 
     def parts(self, size: int, note: Note) -> Iterator[tuple[list[list[str]], list[str]]]:
         import pyarrow
 
         try:
             for batch in self.file.iter_batches(batch_size=size):
+                self.done += batch.num_rows
                 if batch.num_rows:
                     yield [_texts(column) for column in batch.columns], [""] * batch.num_rows
         except (pyarrow.ArrowException, OSError) as problem:

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from .graphs import GraphBatch, GraphStore, VectorBlock
-from .sums import Sums
+from .sums import ScatteredSums, Sums
 
 PoolingName = Literal["mean", "sum", "mean_sum"]
 
@@ -15,28 +15,28 @@ PoolingName = Literal["mean", "sum", "mean_sum"]
 class Wiring(NamedTuple):
     """Who is added to whom in a batch of graphs, sorted once for all layers."""
 
-    source_to_bond: Sums
+    source_to_bond: Sums | ScatteredSums
     """Every bond takes the row of the atom where it starts."""
-    bond_to_target: Sums
-    atom_to_molecule: Sums
-    molecule_to_atom: Sums
+    bond_to_target: Sums | ScatteredSums
+    atom_to_molecule: Sums | ScatteredSums
+    molecule_to_atom: Sums | ScatteredSums
     n_atoms: Tensor
     """[B, 1] atoms of each molecule, at least 1."""
 
     @classmethod
     def of(cls, batch: GraphBatch) -> "Wiring":
         """The wiring of a batch."""
-        n_atoms, n_bonds = len(batch.molecule), len(batch.source)
+        n_atoms, n_bonds = batch.molecule.shape[0], batch.source.shape[0]  # len() would be fixed in an export
         bonds = torch.arange(n_bonds, device=batch.source.device)
         atoms = torch.arange(n_atoms, device=batch.source.device)
         to_molecule = Sums.of(batch.molecule, atoms, batch.n_molecules, n_atoms)
-        counts = torch.bincount(batch.molecule, minlength=batch.n_molecules).clamp(min=1)
+        counts = to_molecule(torch.ones(n_atoms, 1, device=batch.source.device)).clamp(min=1)
         return cls(
             Sums.of(bonds, batch.source, n_bonds, n_atoms),
             Sums.of(batch.target, bonds, n_atoms, n_bonds),
             to_molecule,
             to_molecule.transposed(),
-            counts.unsqueeze(1),
+            counts,
         )
 
 
@@ -54,12 +54,12 @@ class CodeEmbedding(nn.Module):
         self.register_buffer("starts", starts, persistent=False)
         self.weight = nn.Parameter(torch.randn(sum(sizes), width) / len(sizes) ** 0.5)
 
-    def sums(self, codes: Tensor) -> Sums:
+    def sums(self, codes: Tensor) -> Sums | ScatteredSums:
         """Which vectors are added for codes [n, K]."""
-        owners = torch.arange(len(codes), device=codes.device).repeat_interleave(codes.shape[1])
-        return Sums.of(owners, (codes + self.starts).flatten(), len(codes), len(self.weight))
+        owners = torch.arange(codes.shape[0], device=codes.device).repeat_interleave(codes.shape[1])
+        return Sums.of(owners, (codes + self.starts).flatten(), codes.shape[0], len(self.weight))
 
-    def forward(self, sums: Sums) -> Tensor:
+    def forward(self, sums: Sums | ScatteredSums) -> Tensor:
         return sums(self.weight)
 
 

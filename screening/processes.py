@@ -14,12 +14,13 @@ from collections.abc import Callable, Iterable, Iterator, Sized
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import wait
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from .errors import ScreeningError
 from .progress import progress
 
 PATIENCE = 4.0  # seconds; starting two processes that import RDKit takes about one
+RETRIES = 3  # attempts at a block after its process died; the first of them meets the broken pool
 
 Block = TypeVar("Block")
 Result = TypeVar("Result")
@@ -41,7 +42,8 @@ def map_in_processes(
     """Yield `function(block)` for every block, in order.
 
     Blocks are taken from the iterable only as fast as results are collected, so a stream stays a stream.
-    An exception of `function` is raised here.
+    An exception of `function` or `blocks` is raised here, after the results of the blocks before it. The
+    blocks of a process that died are done again.
 
     Parameters
     ----------
@@ -53,7 +55,7 @@ def map_in_processes(
 
     Raises
     ------
-    ScreeningError : a process died.
+    ScreeningError : a process died again and again on the same block.
     """
     n_workers = workers
     if n_workers is None:
@@ -76,25 +78,77 @@ def map_in_processes(
 def _pooled(
     function: Callable[[Block], Result], blocks: Iterable[Block], n_workers: int
 ) -> Iterator[tuple[Result, int]]:
-    pool = ProcessPoolExecutor(n_workers, multiprocessing.get_context("spawn"), initializer=_start_worker)
-    waiting: deque[tuple[Future[Result], int]] = deque()
+    """Results in order, with the size of each block; an exception of `blocks` comes after them."""
+    crew = _Crew(function, n_workers)
+    waiting: deque[tuple[Future[Result], Block]] = deque()
+    faults: list[Exception] = []
     try:
-        for block in blocks:
-            waiting.append((pool.submit(function, block), _size(block)))
+        for block in _until_fault(blocks, faults):
+            waiting.append((crew.submit(block), block))
             if len(waiting) > 2 * n_workers:
-                future, size = waiting.popleft()
-                yield future.result(), size
+                yield _collected(crew, *waiting.popleft())
         while waiting:
-            future, size = waiting.popleft()
-            yield future.result(), size
-    except BrokenProcessPool as problem:
-        raise ScreeningError(
-            "A worker process ended before its work was done: it was killed (often for want of memory) or "
-            "could not start. Use fewer workers (workers: 1 works in this process alone); in a script of "
-            "your own, put the call under `if __name__ == '__main__':`."
-        ) from problem
+            yield _collected(crew, *waiting.popleft())
+        if faults:
+            raise faults[0]
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        crew.close()
+
+
+def _until_fault(blocks: Iterable[Block], faults: list[Exception]) -> Iterator[Block]:
+    try:
+        yield from blocks
+    except Exception as fault:
+        faults.append(fault)
+
+
+def _collected(crew: "_Crew[Block, Result]", future: Future[Result], block: Block) -> tuple[Result, int]:
+    try:
+        return future.result(), _size(block)
+    except BrokenProcessPool:
+        return crew.again(block), _size(block)
+
+
+class _Crew(Generic[Block, Result]):
+    """A pool of processes that is started again when one of them dies, which breaks the whole pool."""
+
+    def __init__(self, function: Callable[[Block], Result], n_workers: int) -> None:
+        self.function, self.n_workers = function, n_workers
+        self._start()
+
+    def submit(self, block: Block) -> Future[Result]:
+        try:
+            return self.pool.submit(self.function, block)
+        except BrokenProcessPool as problem:
+            future: Future[Result] = Future()
+            future.set_exception(problem)
+            return future
+
+    def again(self, block: Block) -> Result:
+        """The result of a block whose pool broke; the last attempt has a fresh pool for itself.
+
+        So a block that kills its process is found out, and those beside it are not blamed.
+        """
+        problem: BrokenProcessPool | None = None
+        for _ in range(RETRIES):
+            try:
+                return self.submit(block).result()
+            except BrokenProcessPool as found:
+                problem = found
+                self.close()
+                self._start()
+        raise ScreeningError(
+            "A worker process ended before its work was done, again and again on the same block: it was "
+            "killed (often for want of memory) or could not start. Use fewer workers (workers: 1 works in "
+            "this process alone); in a script of your own, put the call under `if __name__ == '__main__':`."
+        ) from problem
+
+    def close(self) -> None:
+        self.pool.shutdown(wait=True, cancel_futures=True)
+
+    def _start(self) -> None:
+        spawn = multiprocessing.get_context("spawn")
+        self.pool = ProcessPoolExecutor(self.n_workers, spawn, initializer=_start_worker)
 
 
 def _size(block: object) -> int:

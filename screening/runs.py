@@ -13,10 +13,14 @@ from .assays import AssayTable
 from .config import Config, load_config
 from .errors import DataError
 from .registry import did_you_mean
-from .splits import Split
+from .splits import PARTS, Split
 
 LABEL, SCORE = "label:", "score:"
 """Beginnings of the column names of predictions.parquet that hold labels and probabilities."""
+
+_TEXTS = ("assay", "part", "id", "smiles", "reason")
+_EMPTY = {name: [""] for name in ("loss", "weight", "valid_roc_auc", "valid_macro_roc_auc", "lr")}
+"""Columns of a run's tables that are texts, and numbers that may be missing."""
 
 
 class Predictions(NamedTuple):
@@ -48,6 +52,16 @@ def write_frame(path: Path, frame: pd.DataFrame) -> None:
 def write_split(path: Path, table: AssayTable, split: Split) -> None:
     """`row` counts records of the table's file from 0, as the published split files do."""
     write_frame(path, pd.DataFrame({"row": table.rows - 1, "id": table.ids, "part": split.parts}))
+
+
+def write_label_counts(path: Path, table: AssayTable, split: Split) -> None:
+    """One row per assay and part: labels measured, and how many of them are active."""
+    frames = []
+    for part in PARTS:
+        labels = table.labels[split.rows(part)]
+        counts = {"measured": np.isfinite(labels).sum(0), "actives": (labels == 1).sum(0)}
+        frames.append(pd.DataFrame({"assay": table.tasks, "part": part, **counts}))
+    write_frame(path, pd.concat(frames, ignore_index=True))
 
 
 def write_predictions(
@@ -103,6 +117,25 @@ def read_predictions(run: Path | str, *, part: str = "test") -> Predictions:
         )
     except (pa.ArrowException, KeyError) as problem:
         raise DataError(f"{path} is not a table of predictions: {problem}. Train the run again.") from problem
+
+
+def read_table(run: Path | str, name: str) -> pd.DataFrame:
+    """A CSV file of a run folder; texts stay texts, so an assay may be called "NA" or "007".
+
+    A run without the file (a baseline has no epochs) gives an empty table.
+
+    Raises
+    ------
+    DataError : the file is there and is no table.
+    """
+    path = Path(run) / name
+    if not path.is_file():
+        return pd.DataFrame()
+    try:
+        table = pd.read_csv(path, dtype=dict.fromkeys(_TEXTS, str), keep_default_na=False, na_values=_EMPTY)
+    except (ValueError, pd.errors.ParserError) as problem:
+        raise DataError(f"{path} is not a table: {problem}. Train the run again.") from problem
+    return table
 
 
 def read_config(run: Path | str) -> Config:

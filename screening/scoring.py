@@ -1,114 +1,96 @@
-"""Score molecules with a trained bundle: table in, table out, every row accounted for.
+"""Score libraries of any size: a stream of blocks, one part file each, that can be started again.
 
-`Scorer` works on lists in memory; `score_library` streams a file of any length in blocks, one part
-file per block, and can be started again after it was stopped.
+`Scorer`, for molecules in memory, is in `scorer`.
 """
 
-import csv
 import hashlib
-import json
-import os
-from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from itertools import chain, islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
-import torch
 
-from .bundle import Bundle
-from .errors import DataError
-from .graphs import FeatureSet, GraphStore, featurize, pack
-from .processes import map_in_processes
+from .bundle import SUMS
+from .engines import ENGINES, run_pool, run_ray
+from .errors import ConfigError, DataError
+from .libraries import Library, Piece, Shard, open_library
+from .parts import OURS, PartFolder, Tally, merged
 from .progress import progress
-from .tables import Block, TableReader, file_sha256, open_table
+from .registry import did_you_mean
+from .scorer import DTYPES, PartMaker, Recipe, Scorer
+from .top import Best, write_top
+from .writing import FORMATS, write_whole
+
+__all__ = ["OURS", "ScoreReport", "Scorer", "score_library"]
 
 BLOCK = 4096
 """Molecules per block: one part file each, and the unit that is done again after a stop."""
 
-OURS = ("row", "id", "smiles", "status", "reason")
-"""Columns in front of the extra columns and the assays."""
-
-
-class Scorer:
-    """A bundle in memory, ready to score."""
-
-    def __init__(self, bundle: Bundle, *, device: str = "auto") -> None:
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
-        self.bundle = bundle.to(device)
-        self.tasks = bundle.tasks
-
-    @classmethod
-    def load(cls, path: str | Path, *, device: str = "auto") -> "Scorer":
-        """From a run folder or a bundle folder; BundleError if there is none or it is damaged."""
-        return cls(Bundle.load(Path(path)), device=device)
-
-    def score(self, smiles: Sequence[str]) -> pd.DataFrame:
-        """One row per SMILES, in order: smiles, status (`ok` or `rejected`), reason, probability per assay.
-
-        A molecule that cannot be used has no probabilities (NaN) and a reason.
-        """
-        store = featurize(list(smiles), self.bundle.features, workers=0)
-        frame = pd.DataFrame(self.probabilities(store), columns=list(self.tasks))
-        frame.insert(0, "smiles", list(smiles))
-        frame.insert(1, "status", ["rejected" if reason else "ok" for reason in store.reasons])
-        frame.insert(2, "reason", store.reasons)
-        return frame
-
-    def probabilities(self, store: GraphStore) -> np.ndarray:
-        """Probabilities [n, T] float32; NaN rows where the molecule is not usable."""
-        scores = np.full((len(store), len(self.tasks)), np.nan, np.float32)
-        rows = torch.from_numpy(np.flatnonzero(store.usable))
-        scores[rows.numpy()] = self.bundle.predict(store, rows).probabilities
-        return scores
-
 
 @dataclass(frozen=True)
 class ScoreReport:
-    """What became of the rows of a library."""
+    """What became of the rows of a library, or of one shard of it."""
 
     read: int
     scored: int
     rejected: int
+    below: int
+    """Of the scored, those left out because no score reached the threshold."""
     reasons: dict[str, int]
     """Rejected rows per reason, most frequent first."""
     parts: int
     skipped: int
     """Parts found finished from an earlier start."""
     folder: Path
+    top: Path | None
+    """The table of the best molecules, if it was asked for."""
     notes: list[str]
-    """What the user should know: how the file was read, other versions than in training."""
+    """What the user should know: how the files were read, other versions than in training."""
 
 
 def score_library(
     run: str | Path,
-    library: str | Path,
+    library: str | Path | Sequence[str | Path],
     out: str | Path,
     *,
-    output: Literal["parquet", "csv"] = "parquet",
+    output: str = "parquet",
     smiles: str | None = None,
     id: str | None = None,
+    assays: Sequence[str] | None = None,
+    top: int = 0,
+    threshold: float | None = None,
+    dtype: str = "float32",
+    limit: int | None = None,
+    shard: str | None = None,
+    engine: str = "pool",
+    ray_address: str | None = None,
     workers: int | None = None,
     device: str = "auto",
     block_size: int = BLOCK,
     overwrite: bool = False,
 ) -> ScoreReport:
-    """Score a file of molecules into the folder `out`.
+    """Score files of molecules into the folder `out`.
 
     Parameters
     ----------
     run : run folder or bundle folder.
-    library : SMILES, CSV, TSV, SDF or Parquet file, also gzipped, or "-" for standard input.
-    out : folder for `part-*.parquet`, `manifest.json` and, with output "csv", `scores.csv`.
+    library : SMILES, CSV, TSV, SDF or Parquet files, also gzipped; patterns, folders, "-" = standard input.
+    out : folder for `part-*.parquet`, `manifest.json`, `top.csv` and `scores.csv` or `scores.sdf`.
+    output : `parquet`, or `csv` or `sdf` for one such file as well.
+    smiles, id : columns of structures and identifiers; None = found by name.
+    assays : those wanted; None = all.
+    top : best molecules per assay to list in `top.csv`; they are taken from the parts, with what a
+        threshold leaves of them and in the precision of `dtype`; ties by place in the library.
+    threshold : keep only molecules that reach this probability in one of the assays, and those rejected.
+    limit : most records to read.
+    shard : "I/N" = every N-th block from the I-th on. All shards together make the parts of the whole job;
+        they may share a folder, and the same call without `shard` then finishes it.
+    engine, ray_address : `pool` or `ray`, and a cluster that runs already.
+    workers : processes; None = one per processor, 0 = this process alone.
     overwrite : remove the scores of an earlier job from `out` first.
-    workers : featurising processes; None = one per processor, 0 = in this process.
 
     Returns
     -------
@@ -117,211 +99,182 @@ def score_library(
     Raises
     ------
     BundleError : no usable model in `run`.
-    DataError : the library cannot be read, or `out` holds another job.
+    ConfigError : an option that is not possible.
+    DataError : the library cannot be read, or `out` holds another job or cannot be written. The records
+        before a damage in a file are scored before it is raised.
     """
-    scorer = Scorer.load(run, device=device)
-    reader = open_table(library, smiles=smiles, id=id, block_size=block_size)
-    folder = Path(out)
-    if overwrite:
-        _clear(folder)
-    _claim(folder, scorer, reader, block_size)
-    schema = _schema(reader, scorer.tasks)
-    done = {path.name for path in folder.glob("part-*.parquet")}
-    tallies = []
-    with progress(f"scoring {Path(reader.path).name}") as advance:
-        for name, block, store in _featurized(reader, scorer.bundle.features, workers, done):
-            if store is None:
-                tally = _tally_of(folder / name)
+    _check_choices(output, engine, dtype, threshold, top, limit)
+    sources = [library] if isinstance(library, str | Path) else list(library)
+    open_again = partial(open_library, sources, smiles=smiles, id=id, block_size=block_size, limit=limit)
+    files, part = open_again(), None if shard is None else Shard.parse(shard)
+    folder = PartFolder(Path(out))
+    recipe = Recipe(Path(run), None if assays is None else tuple(assays), threshold, dtype, device)
+    maker = PartMaker(recipe, files.extra, folder)
+    with folder.claimed(part):
+        if overwrite:
+            folder.clear()
+        job = _job(maker, files, block_size, smiles, id)
+        folder.check_job(job)
+        finished = {n: tally for n, tally in folder.finished().items() if _is_mine(n, part)}
+        wanted = partial(
+            _is_wanted, finished=frozenset() if files.is_stream else frozenset(finished), part=part
+        )
+        if engine == "ray":
+            if files.is_stream:
+                raise ConfigError("--engine ray reads files, not standard input: use --engine pool.")
+            make = partial(PartMaker, recipe, files.extra, folder)
+            results = run_ray(
+                make, partial(_pieces_of, open_again, wanted), address=ray_address, workers=workers
+            )
+        else:
+            results = run_pool(maker, _unfinished(files.pieces(wanted), finished), workers=workers)
+        tallies = dict(finished)
+        for tally in _watched(results, sum(tally.read for tally in finished.values())):
+            tallies[tally.number] = tally
+        return _finish(folder, tallies, len(finished), maker, files, job, part, output, top, workers)
+
+
+def _pieces_of(open_again: Callable[[], Library], wanted: Callable[[int], bool]) -> Iterator[Piece]:
+    return open_again().pieces(wanted)
+
+
+def _is_mine(number: int, part: Shard | None) -> bool:
+    return part is None or number % part.of == part.index - 1
+
+
+def _is_wanted(number: int, finished: frozenset[int], part: Shard | None) -> bool:
+    return number not in finished and _is_mine(number, part)
+
+
+def _unfinished(pieces: Iterator[Piece], finished: Mapping[int, Tally]) -> Iterator[Piece]:
+    """Pieces without a part; what a part was made of must be what is read now (standard input has no sum)."""
+    for piece in pieces:
+        if piece.number not in finished:
+            yield piece
+        elif piece.digest() != finished[piece.number].digest:
+            raise DataError(
+                f"The library changed since the first start: its block {piece.number} (from record "
+                f"{piece.rows[0]}) is not what its part was made of. Give another folder with --out, or "
+                "replace the old scores with --overwrite."
+            )
+
+
+def _watched(results: Iterator[tuple[Tally, float | None]], before: int) -> Iterator[Tally]:
+    """The tallies, with molecules, rate and remaining time shown."""
+    start, done, shown, offset = time.monotonic(), 0, 0.0, None
+    with progress("scoring", 100) as advance:
+        for tally, share in results:
+            yield tally
+            done += tally.read
+            seconds = max(time.monotonic() - start, 1e-3)
+            note = f"{before + done:,} molecules, {done / seconds:,.0f} a second"
+            if share is not None:
+                offset = share if offset is None else offset
+                if share > offset and share < 1:
+                    note += f", {_duration(seconds * (1 - share) / (share - offset))} left"
+                advance(max(100 * share - shown, 0.0), note)
+                shown = max(shown, 100 * share)
             else:
-                tally = _write_part(folder / name, block, store, scorer, reader, schema)
-            tallies.append(tally)
-            advance(tally.total(), f"{sum(t.total() for t in tallies):,} molecules")
-    notes = [*reader.notes, *filter(None, [scorer.bundle.featurizer_warning()])]
-    report = _report(tallies, len(done), folder, notes)
-    _write_json(folder / "manifest.json", {**_job(scorer, reader, block_size), **_plain(report)})
-    if output == "csv":
-        _write_csv(folder, len(tallies))
+                advance(0, note)
+
+
+def _duration(seconds: float) -> str:
+    """
+    >>> _duration(42), _duration(3700)
+    ('0:42', '1:01:40')
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def _finish(
+    folder: PartFolder,
+    tallies: dict[int, Tally],
+    skipped: int,
+    maker: PartMaker,
+    files: Library,
+    job: dict[str, Any],
+    part: Shard | None,
+    output: str,
+    top: int,
+    workers: int | None,
+) -> ScoreReport:
+    """Write what stands for the whole job: manifest, best molecules, other formats."""
+    suffix = "" if part is None else f"-{part.index}-of-{part.of}"
+    reasons = merged(tallies)
+    scored = reasons.pop("", 0)
+    rejected = reasons.total()
+    numbers = sorted(tallies)
+    path = folder.path / f"top{suffix}.csv" if top else None
+    if path is not None:
+        write_top(_best(folder, numbers, maker.scorer.tasks, top), maker.scorer.tasks, folder, path)
+    write_whole(folder, numbers, output, suffix, workers=workers)
+    report = ScoreReport(
+        read=scored + rejected,
+        scored=scored,
+        rejected=rejected,
+        below=sum(tally.below for tally in tallies.values()),
+        reasons=dict(sorted(reasons.items(), key=lambda item: (-item[1], item[0]))),
+        parts=len(tallies),
+        skipped=skipped,
+        folder=folder.path,
+        top=path,
+        notes=[*files.notes(), *filter(None, [maker.scorer.bundle.featurizer_warning()])],
+    )
+    counts = {key: asdict(report)[key] for key in ("read", "scored", "rejected", "below", "reasons", "parts")}
+    folder.write_json(f"manifest{suffix}.json", {**job, **counts})
     return report
 
 
-def best(folder: Path, n: int, *, assays: int = 3) -> list[pd.DataFrame]:
-    """The `n` best molecules of the first `assays` assays: id, smiles, probability; ties by row."""
-    parts = sorted(folder.glob("part-*.parquet"))
-    names = [name for name in pq.read_schema(parts[0]).names if name not in OURS] if parts else []
-    tasks = json.loads((folder / "job.json").read_text())["tasks"]
-    tables = []
-    for task in [name for name in names if name in tasks][:assays]:
-        leaders = pd.DataFrame()
-        for part in parts:
-            block = pq.read_table(part, columns=["row", "id", "smiles", task]).to_pandas()
-            leaders = pd.concat([leaders, block.dropna(subset=task)])
-            leaders = leaders.sort_values([task, "row"], ascending=[False, True]).head(n)
-        tables.append(leaders.drop(columns="row"))
-    return tables
+def _best(folder: PartFolder, numbers: list[int], tasks: tuple[str, ...], k: int) -> Best:
+    best = Best(len(tasks), k)
+    with progress("finding the best", len(numbers)) as advance:
+        for number in numbers:
+            table = folder.read(number, list(tasks))
+            best.add(number, np.stack([column.to_numpy() for column in table.columns]).astype(np.float32))
+            advance(1)
+    return best
 
 
-def _featurized(
-    reader: TableReader, features: FeatureSet, workers: int | None, done: set[str]
-) -> Iterator[tuple[str, Block, GraphStore | None]]:
-    """Blocks in order with the name of their part; no store for parts that are done.
-
-    A library of one block is not worth the start of processes.
-    """
-    waiting: deque[tuple[str, Block]] = deque()
-    stream = iter(reader)
-    first = list(islice(stream, 2))
-
-    def blocks() -> Iterator[list[str]]:
-        for number, block in enumerate(chain(first, stream)):
-            name = f"part-{number:06d}.parquet"
-            waiting.append((name, block))
-            yield [] if name in done else _texts(block, reader.smiles)
-
-    work = partial(pack, features=features)
-    for packed in map_in_processes(work, blocks(), workers=workers if len(first) > 1 else 0):
-        name, block = waiting.popleft()
-        yield name, block, None if name in done else GraphStore.of(features, [packed])
+def _check_choices(
+    output: str, engine: str, dtype: str, threshold: float | None, top: int, limit: int | None
+) -> None:
+    for option, value, known in (
+        ("--format", output, FORMATS),
+        ("--engine", engine, ENGINES),
+        ("--dtype", dtype, tuple(DTYPES)),
+    ):
+        if value not in known:
+            raise ConfigError(
+                f"{option} is '{value}': expected {' or '.join(known)}. {did_you_mean(value, known)}"
+            )
+    if threshold is not None and not 0 <= threshold <= 1:
+        raise ConfigError(f"--threshold is {threshold}: expected a probability from 0 to 1.")
+    if top < 0 or (limit is not None and limit < 0):
+        raise ConfigError(f"--top is {top}, --limit {limit}: expected counts, 0 or more.")
 
 
-def _texts(block: Block, column: str) -> list[str]:
-    """Structures of a block; a record that cannot be used as a record has none."""
-    return [
-        "" if problem else text for text, problem in zip(block.columns[column], block.problems, strict=True)
-    ]
-
-
-def _write_part(
-    path: Path, block: Block, store: GraphStore, scorer: Scorer, reader: TableReader, schema: pa.Schema
-) -> Counter[str]:
-    reasons = [problem or reason for problem, reason in zip(block.problems, store.reasons, strict=True)]
-    probabilities = scorer.probabilities(store)
-    usable = np.array([not reason for reason in reasons])
-    ids = block.columns[reader.id] if reader.id else [str(row) for row in block.rows]
-    columns: dict[str, Any] = {
-        "row": block.rows,
-        "id": ids,
-        "smiles": block.columns[reader.smiles],
-        "status": np.where(usable, "ok", "rejected"),
-        "reason": reasons,
-    }
-    arrays = [pa.array(columns[name]) for name in OURS]
-    arrays += [pa.array(block.columns[name], pa.string()) for name in _extra(reader)]
-    arrays += [pa.array(column, pa.float32(), mask=~usable) for column in probabilities.T]
-    _replace(path, lambda work: pq.write_table(pa.Table.from_arrays(arrays, schema=schema), work))
-    return Counter(reasons)
-
-
-def _extra(reader: TableReader) -> list[str]:
-    return [name for name in reader.columns if name not in (reader.smiles, reader.id)]
-
-
-def _schema(reader: TableReader, tasks: Sequence[str]) -> pa.Schema:
-    """Columns of a part; an input column with the name of one of ours gets `input:` in front."""
-    taken = {*OURS, *tasks}
-    extra = [f"input:{name}" if name in taken else name for name in _extra(reader)]
-    types = [pa.int64()] + [pa.string()] * (len(OURS) - 1)
-    fields = [*zip(OURS, types, strict=True), *((name, pa.string()) for name in extra)]
-    return pa.schema(fields + [(task, pa.float32()) for task in tasks])
-
-
-def _tally_of(path: Path) -> Counter[str]:
-    return Counter(pq.read_table(path, columns=["reason"]).column("reason").to_pylist())
-
-
-def _report(tallies: list[Counter[str]], skipped: int, folder: Path, notes: list[str]) -> ScoreReport:
-    total: Counter[str] = sum(tallies, Counter())
-    scored = total.pop("", 0)
-    rejected = total.total()
-    return ScoreReport(
-        scored + rejected, scored, rejected, dict(total.most_common()), len(tallies), skipped, folder, notes
-    )
-
-
-def _plain(report: ScoreReport) -> dict[str, Any]:
-    values = asdict(report)
-    return {key: values[key] for key in ("read", "scored", "rejected", "reasons", "parts")}
-
-
-def _job(scorer: Scorer, reader: TableReader, block_size: int) -> dict[str, Any]:
+def _job(
+    maker: PartMaker, files: Library, block_size: int, smiles: str | None, id: str | None
+) -> dict[str, Any]:
     """What makes two starts the same job."""
-    weights = hashlib.sha256()
-    for member in scorer.bundle.members:
-        for name, value in sorted(member.model.state_dict().items()):
-            weights.update(name.encode())
-            weights.update(value.cpu().numpy().tobytes())
+    recipe, scorer = maker.recipe, maker.scorer
     return {
-        "model": weights.hexdigest(),
-        "tasks": list(scorer.tasks),
+        "model": _sum_of_bundle(recipe.run),
+        "assays": list(scorer.tasks),
         "features": scorer.bundle.features.key(),
-        "library": Path(reader.path).name,
-        "library_sha256": None if reader.path == "-" else file_sha256(reader.path),
-        "smiles": reader.smiles,
-        "id": reader.id,
+        "library": files.sums(),
+        "smiles": smiles,
+        "id": id,
+        "limit": files.limit,
+        "threshold": recipe.threshold,
+        "dtype": recipe.dtype,
         "block_size": block_size,
     }
 
 
-def _claim(folder: Path, scorer: Scorer, reader: TableReader, block_size: int) -> None:
-    """Make the folder, or check that what is in it belongs to this job."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        job, path = _job(scorer, reader, block_size), folder / "job.json"
-        if path.exists():
-            before = json.loads(path.read_text())
-            changed = [key for key in job if before.get(key) != job[key]]
-            if changed:
-                raise DataError(
-                    f"{folder} holds the scores of another job (different: {', '.join(changed)}). "
-                    "Give another folder with --out, or remove this one."
-                )
-        elif any(folder.glob("part-*")):
-            raise DataError(f"{folder} holds part files of an unknown job. Give another folder with --out.")
-        else:
-            _write_json(path, job)
-    except OSError as problem:
-        raise DataError(
-            f"{folder} cannot be written: {problem}. Give another folder with --out."
-        ) from problem
-
-
-def _clear(folder: Path) -> None:
-    """Remove what an earlier job wrote, and nothing else."""
-    for pattern in ("part-*.parquet", "job.json", "manifest.json", "scores.csv"):
-        for path in folder.glob(pattern):
-            path.unlink()
-
-
-def _write_csv(folder: Path, parts: int) -> None:
-    """All parts as one CSV file; texts that a spreadsheet would execute stay texts of their own."""
-
-    def write(work: Path) -> None:
-        with work.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            for number in range(parts):
-                table = pq.read_table(folder / f"part-{number:06d}.parquet")
-                if number == 0:
-                    writer.writerow(table.column_names)
-                writer.writerows(zip(*(_as_texts(column) for column in table.columns), strict=True))
-
-    _replace(folder / "scores.csv", write)
-
-
-def _as_texts(column: pa.ChunkedArray) -> list[Any]:
-    values = column.to_pylist()
-    if pa.types.is_float32(column.type):
-        return ["" if value is None else f"{value:.6g}" for value in values]
-    return values
-
-
-def _write_json(path: Path, values: dict[str, Any]) -> None:
-    _replace(path, lambda work: work.write_text(json.dumps(values, indent=1) + "\n"))
-
-
-def _replace(path: Path, write: Any) -> None:
-    """Write under a temporary name, then rename: a file with the final name is complete."""
-    work = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        write(work)
-        work.replace(path)
-    finally:
-        work.unlink(missing_ok=True)
+def _sum_of_bundle(run: Path) -> str:
+    """SHA-256 of the checksums of the bundle's files."""
+    paths = [run / SUMS, run / "bundle" / SUMS]
+    return hashlib.sha256(next(path for path in paths if path.is_file()).read_bytes()).hexdigest()

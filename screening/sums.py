@@ -31,8 +31,10 @@ class Sums(NamedTuple):
     """[rows] int64"""
 
     @classmethod
-    def of(cls, targets: Tensor, rows: Tensor, n_targets: int, n_rows: int) -> "Sums":
+    def of(cls, targets: Tensor, rows: Tensor, n_targets: int, n_rows: int) -> "Sums | ScatteredSums":
         """Row `rows[i]` is added to target `targets[i]`, for all i; both int64 [n]."""
+        if torch.compiler.is_exporting():
+            return ScatteredSums(targets, rows, n_targets, n_rows)
         return cls(*_sorted(rows, targets, n_targets), *_sorted(targets, rows, n_rows))
 
     def __call__(self, values: Tensor) -> Tensor:
@@ -42,6 +44,22 @@ class Sums(NamedTuple):
     def transposed(self) -> "Sums":
         """The other way round: what each target gives back to its rows."""
         return Sums(self.back_rows, self.back_starts, self.rows, self.starts)
+
+
+class ScatteredSums(NamedTuple):
+    """The same for exported networks (export.py): slower, with operations that ONNX knows, no derivatives."""
+
+    targets: Tensor
+    rows: Tensor
+    n_targets: int
+    n_rows: int
+
+    def __call__(self, values: Tensor) -> Tensor:
+        total = values.new_zeros(self.n_targets, values.shape[1])
+        return total.index_add(0, self.targets, values[self.rows])
+
+    def transposed(self) -> "ScatteredSums":
+        return ScatteredSums(self.rows, self.targets, self.n_rows, self.n_targets)
 
 
 class _Sum(torch.autograd.Function):

@@ -50,6 +50,12 @@ class Block:
     def __len__(self) -> int:
         return len(self.rows)
 
+    def head(self, n: int) -> "Block":
+        """The first `n` records."""
+        return Block(
+            self.rows[:n], {name: texts[:n] for name, texts in self.columns.items()}, self.problems[:n]
+        )
+
 
 def open_table(
     path: str | Path, *, smiles: str | None = None, id: str | None = None, block_size: int = 8192
@@ -101,7 +107,7 @@ class TableReader:
         self.path = path
         self._smiles_given, self._block_size = smiles, block_size
         self._oddities: dict[str, tuple[int, int]] = {}
-        source = self._open()
+        source = self._reading = self._open()
         self._format: Format | None = source
         names = [name.strip() for name in source.names]
         self.columns = _unique(name or f"unnamed_{i + 1}" for i, name in enumerate(names))
@@ -116,7 +122,7 @@ class TableReader:
         source, self._format = self._format, None
         if source is None and self.path == "-":
             raise ValueError("standard input can be read only once")
-        source = source or self._open()
+        source = self._reading = source or self._open()
         self._oddities.clear()
         done = 0
         try:
@@ -127,6 +133,17 @@ class TableReader:
             raise self._broken(problem, f"in the block that begins with record {done + 1}") from problem
         finally:
             source.stream.close()
+
+    def close(self) -> None:
+        """Close the file until it is read; standard input stays open."""
+        if self._format is not None and self.path != "-":
+            self._format.stream.close()
+            self._format = None
+
+    @property
+    def share(self) -> float | None:
+        """How much of the file has been read, 0 to 1; None = unknown."""
+        return self._reading.share()
 
     @property
     def notes(self) -> list[str]:

@@ -14,6 +14,7 @@ from screening import experiment, families
 from screening.config import Config, check_config, load_config
 from screening.errors import ConfigError, DataError, ScreeningError
 from screening.evaluation import evaluate as evaluate_scores
+from screening.runs import read_table
 from screening.scoring import Scorer, score_library
 from screening.tables import open_table
 
@@ -24,6 +25,7 @@ FILES = {
     "epochs.csv",
     "evaluation.csv",
     "history.csv",
+    "labels.csv",
     "manifest.json",
     "predictions.parquet",
     "rejected.csv",
@@ -72,6 +74,18 @@ def test_every_row_is_in_the_split_or_rejected(run: experiment.Run) -> None:
     assert rejected["reason"].str.len().gt(0).all()
     assert sorted([*(split["row"] + 1), *rejected["row"]]) == list(range(1, 153))
     assert set(split["part"]) == {"train", "valid", "test"}
+
+
+def test_labels_are_counted_per_part(run: experiment.Run) -> None:
+    counts = read_table(run.folder, "labels.csv")
+    tested = counts[counts["part"] == "test"].reset_index(drop=True)
+    assert tested["assay"].tolist() == run.evaluation["assay"].tolist()
+    assert tested["actives"].tolist() == run.evaluation["actives"].tolist()
+    assert (tested["measured"] - tested["actives"]).tolist() == run.evaluation["inactives"].tolist()
+    table = small.table(150)
+    total = counts.groupby("assay", sort=False)[["measured", "actives"]].sum()
+    assert total["measured"].tolist() == np.isfinite(table.labels).sum(0).tolist()
+    assert total["actives"].tolist() == (table.labels == 1).sum(0).tolist()
 
 
 def test_the_saved_config_runs_again(run: experiment.Run) -> None:

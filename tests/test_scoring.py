@@ -1,8 +1,10 @@
 """Scoring: rows out equal rows in, whatever is in them; a stopped job ends with the same bytes."""
 
 import csv
+import gzip
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +12,11 @@ import pandas as pd
 import pytest
 import small
 import torch
+from rdkit import Chem
 from test_bundle import make
 
-from screening.errors import BundleError, DataError
-from screening.scoring import OURS, Scorer, best, score_library
+from screening.errors import BundleError, ConfigError, DataError
+from screening.scoring import OURS, Scorer, score_library
 
 TASKS = list(small.PATTERNS)
 BAD = ["", "C1CC", "not a molecule", "[Zz]", "c1cccc1"]
@@ -99,7 +102,7 @@ def test_a_stopped_job_goes_on_and_ends_with_the_same_bytes(run: Path, library: 
 def test_another_job_cannot_use_the_folder(run: Path, library: Path, tmp_path: Path) -> None:
     score_library(run, library, tmp_path / "out", workers=0)
     library.write_text(library.read_text() + "more,CCO,\n")
-    with pytest.raises(DataError, match="library_sha256"):
+    with pytest.raises(DataError, match="library changed"):
         score_library(run, library, tmp_path / "out", workers=0)
     assert score_library(run, library, tmp_path / "out", workers=0, overwrite=True).read == 106
 
@@ -118,12 +121,116 @@ def test_manifest_counts_add_up(run: Path, library: Path, tmp_path: Path) -> Non
     assert sum(manifest["reasons"].values()) == manifest["rejected"]
 
 
-def test_best_molecules_are_those_with_the_highest_scores(run: Path, library: Path, tmp_path: Path) -> None:
-    score_library(run, library, tmp_path / "out", block_size=16, workers=0)
+def test_the_best_are_those_with_the_highest_scores(run: Path, library: Path, tmp_path: Path) -> None:
+    report = score_library(run, library, tmp_path / "out", top=7, block_size=16, workers=0)
+    assert report.top is not None
+    frame, top = read(tmp_path / "out"), pd.read_csv(report.top, keep_default_na=False)
+    assert list(top.columns) == ["assay", "rank", "id", "smiles", "probability", "row", "file"]
+    for assay, rows in top.groupby("assay", sort=False):
+        expected = frame.sort_values([assay, "row"], ascending=[False, True]).head(7)
+        assert rows["rank"].tolist() == list(range(1, 8))
+        assert rows["row"].tolist() == expected["row"].tolist()
+        assert rows["id"].tolist() == expected["id"].tolist()
+        np.testing.assert_allclose(rows["probability"], expected[assay], rtol=1e-5)
+    assert top["assay"].drop_duplicates().tolist() == TASKS
+
+
+def test_chosen_assays(run: Path, library: Path, tmp_path: Path) -> None:
+    score_library(run, library, tmp_path / "all", workers=0)
+    score_library(run, library, tmp_path / "two", assays=["sulfur", "acid"], workers=0)
+    two = read(tmp_path / "two")
+    assert list(two.columns) == [*OURS, "note", "sulfur", "acid"]
+    assert two["acid"].equals(read(tmp_path / "all")["acid"])
+    with pytest.raises(ConfigError, match="Did you mean 'sulfur'"):
+        score_library(run, library, tmp_path / "none", assays=["sulfer"], workers=0)
+
+
+def test_a_threshold_keeps_hits_and_rejected_rows_and_counts_the_rest(
+    run: Path, library: Path, tmp_path: Path
+) -> None:
+    score_library(run, library, tmp_path / "all", workers=0)
+    everything = read(tmp_path / "all")
+    threshold = float(np.nanquantile(everything[TASKS].max(axis=1), 0.7))
+    report = score_library(run, library, tmp_path / "some", threshold=threshold, block_size=16, workers=0)
+    kept = (everything[TASKS] >= threshold).any(axis=1) | (everything["status"] == "rejected")
+    frame = read(tmp_path / "some")
+    assert frame["row"].tolist() == everything["row"][kept].tolist()
+    assert report.read == report.scored + report.rejected == 105
+    assert report.below == (~kept).sum() == report.read - len(frame) > 0
+    assert score_library(run, library, tmp_path / "some", threshold=threshold, block_size=16) == replace(
+        report, skipped=report.parts
+    )
+
+
+def test_half_precision(run: Path, library: Path, tmp_path: Path) -> None:
+    score_library(run, library, tmp_path / "all", workers=0)
+    score_library(run, library, tmp_path / "half", dtype="float16", output="csv", top=3, workers=0)
+    half = read(tmp_path / "half")
+    assert (half[TASKS].dtypes == np.float16).all()
+    np.testing.assert_allclose(half[TASKS], read(tmp_path / "all")[TASKS], atol=5e-4)
+    frame = pd.read_csv(tmp_path / "half" / "scores.csv")
+    np.testing.assert_allclose(frame[TASKS], half[TASKS], rtol=1e-4)
+
+
+def test_a_limit_reads_the_first_records(run: Path, library: Path, tmp_path: Path) -> None:
+    report = score_library(run, library, tmp_path / "out", limit=20, block_size=16, workers=0)
+    assert (report.read, report.parts) == (20, 2)
+    assert read(tmp_path / "out")["row"].tolist() == list(range(1, 21))
+
+
+def test_shards_together_are_the_whole(run: Path, library: Path, tmp_path: Path) -> None:
+    options = {"block_size": 8, "workers": 0, "top": 5, "output": "csv"}
+    whole = score_library(run, library, tmp_path / "whole", **options)
+    shards = [score_library(run, library, tmp_path / "shared", shard=f"{i}/3", **options) for i in (2, 3, 1)]
+    assert sum(report.read for report in shards) == whole.read
+    assert sum(report.parts for report in shards) == whole.parts
+    assert (tmp_path / "shared" / "top-2-of-3.csv").exists()
+    together = score_library(run, library, tmp_path / "shared", **options)
+    assert together.skipped == together.parts == whole.parts
+    for path in (tmp_path / "whole").iterdir():
+        assert path.read_bytes() == (tmp_path / "shared" / path.name).read_bytes(), path.name
+
+
+@pytest.mark.parametrize("shard", ["0/3", "4/3", "1", "a/b", "1/0", "-1/3"])
+def test_a_shard_that_cannot_be(run: Path, library: Path, tmp_path: Path, shard: str) -> None:
+    with pytest.raises(ConfigError, match="I/N"):
+        score_library(run, library, tmp_path / "out", shard=shard, workers=0)
+
+
+def test_many_files_are_one_library(run: Path, library: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "many"
+    (folder / "sub").mkdir(parents=True)
+    (folder / "b.csv").write_bytes(library.read_bytes())
+    (folder / "a.smi.gz").write_bytes(gzip.compress(b"CCO ethanol\nC1CC broken\n"))
+    (folder / "sub" / "c.smi").write_text("CCN amine\n")
+    (folder / "read.me").write_text("not a library")
+    report = score_library(run, folder, tmp_path / "out", block_size=64, workers=0)
     frame = read(tmp_path / "out")
-    for table in best(tmp_path / "out", 5):
-        task = table.columns[-1]
-        assert table[task].tolist() == frame[task].nlargest(5).tolist()
+    assert frame["file"].drop_duplicates().tolist() == ["a.smi.gz", "b.csv", "c.smi"]
+    assert frame["id"].tolist()[:3] == ["ethanol", "broken", "id 0"]
+    assert frame["row"].tolist() == [1, 2, *range(1, 106), 1]
+    assert frame["note"].isna().tolist() == [True] * 2 + [False] * 105 + [True]
+    assert any("read.me" in note for note in report.notes)
+    assert set(json.loads((tmp_path / "out" / "manifest.json").read_text())["library"]) == {
+        "a.smi.gz", "b.csv", "c.smi"
+    }  # fmt: skip
+    score_library(
+        run, [folder / "a.smi.gz", f"{folder}/**/[bc]*"], tmp_path / "again", block_size=64, workers=0
+    )
+    assert read(tmp_path / "again").equals(frame)
+
+
+def test_sdf_for_other_programs(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_text(
+        'id,smiles,note\nA,C[C@H](N)C(=O)O,"two\n\nlines > <x>"\nB,C1CC,\nC,CCO,\n'
+    )
+    score_library(run, tmp_path / "in.csv", tmp_path / "out", output="sdf", workers=0)
+    frame = read(tmp_path / "out")
+    mols = list(Chem.SDMolSupplier(str(tmp_path / "out" / "scores.sdf")))
+    assert [mol.GetProp("_Name") for mol in mols] == ["A", "C"]
+    assert [Chem.MolToSmiles(mol) for mol in mols] == ["C[C@H](N)C(=O)O", "CCO"]
+    assert mols[0].GetProp("note") == "two lines > <x>"
+    assert float(mols[1].GetProp("sulfur")) == pytest.approx(frame["sulfur"][2], rel=1e-5)
 
 
 def test_an_input_column_named_like_an_assay_is_kept_apart(run: Path, tmp_path: Path) -> None:

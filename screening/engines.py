@@ -1,0 +1,188 @@
+"""Who does the work on a library: processes of this machine, or Ray Data on this machine or many.
+
+An engine is given the work in two halves and knows nothing of molecules: `prepare` runs in any process
+and needs no model, `finish` runs where the model is. Ray is imported here alone.
+"""
+
+import json
+import logging
+import math
+import os
+import pickle
+from collections import deque
+from collections.abc import Callable, Iterator
+from itertools import chain, islice
+from typing import Any, Protocol
+
+from .errors import ConfigError, DataError, ScreeningError
+from .libraries import Piece
+from .parts import Tally
+from .processes import default_workers, map_in_processes
+
+ENGINES = ("pool", "ray")
+
+
+class Work(Protocol):
+    """What is done with each piece of a library."""
+
+    @property
+    def prepare(self) -> Callable[[list[str]], Any]:
+        """Structures to features; can be pickled and imported quickly."""
+
+    def finish(self, piece: Piece, prepared: Any) -> Tally:
+        """Features to a part file."""
+
+
+def run_pool(
+    work: Work, pieces: Iterator[Piece], *, workers: int | None = None
+) -> Iterator[tuple[Tally, float | None]]:
+    """Prepare in a pool of processes, finish in this one, in order; with the share of the library done.
+
+    A library of one piece is not worth the start of processes.
+
+    Parameters
+    ----------
+    workers : processes; None = one per processor, 0 = none.
+    """
+    waiting: deque[Piece] = deque()
+    first = list(islice(pieces, 2))
+
+    def structures() -> Iterator[list[str]]:
+        for piece in chain(first, pieces):
+            waiting.append(piece)
+            yield piece.structures
+
+    n_workers = workers if len(first) > 1 else 0
+    for prepared in map_in_processes(work.prepare, structures(), workers=n_workers, seconds=math.inf):
+        piece = waiting.popleft()
+        yield work.finish(piece, prepared), piece.share
+
+
+def run_ray(
+    make_work: Callable[[], Work],
+    make_pieces: Callable[[], Iterator[Piece]],
+    *,
+    address: str | None = None,
+    workers: int | None = None,
+) -> Iterator[tuple[Tally, float | None]]:
+    """Read in one Ray task, prepare and finish in actors that each load the model; in any order.
+
+    Parameters
+    ----------
+    make_work, make_pieces : called in Ray's processes, so they can be pickled; on several machines, all
+        of them see the library and the output folder under the same paths.
+    address : of a running cluster; None = one on this machine, started and stopped here.
+    workers : actors; None = one per processor of the cluster.
+
+    Raises
+    ------
+    ConfigError : Ray is not installed, or there is no cluster at the address.
+    ScreeningError : what went wrong in a process of Ray; parts that were finished stay.
+    """
+    data = _started(address, workers)
+    import ray
+
+    cpus = int(ray.cluster_resources().get("CPU", 1))
+    n_actors = workers or cpus
+    # Two kinds of tasks share the processors; on few of them, actors that ask for whole ones leave none
+    # to the reader, and Ray waits for ever without a word.
+    share = 0.4 if cpus <= 4 else 0.9
+    gpus = ray.cluster_resources().get("GPU", 0) / n_actors
+    try:
+        rows = data.range(1, override_num_blocks=1)
+        rows = rows.map_batches(_Reader(make_pieces), batch_size=None, num_cpus=0.5)
+        rows = rows.map_batches(
+            _Actor,
+            fn_constructor_args=(make_work,),
+            batch_size=1,
+            num_cpus=share,
+            num_gpus=gpus or None,
+            concurrency=n_actors,
+        )
+        yield from _results(rows)
+    finally:
+        if address is None:
+            ray.shutdown()
+
+
+def _started(address: str | None, workers: int | None) -> Any:
+    """The module `ray.data` with a cluster behind it; quiet, and without messages to its makers."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    try:
+        import ray
+        from ray import data
+    except ImportError as problem:
+        raise ConfigError(
+            "--engine ray needs Ray. Install it: pip install 'screening[ray]', or use --engine pool."
+        ) from problem
+    local: dict[str, Any] = (
+        {} if address else {"num_cpus": max(workers or default_workers(), 1), "include_dashboard": False}
+    )
+    if address is None:
+        local["object_store_memory"] = OBJECT_STORE
+    try:
+        ray.init(
+            address or "local",
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            ignore_reinit_error=True,
+            **local,
+        )
+    except (ConnectionError, ValueError, RuntimeError, TimeoutError) as problem:
+        raise ConfigError(
+            f"Ray cannot be reached at '{address or 'local'}': {problem}. Check --ray-address (for "
+            "example auto, or ray://host:10001)."
+        ) from problem
+    context = data.DataContext.get_current()
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+    context.target_max_block_size = 1  # a piece is a row, and a row is a unit of work: never put together
+    return data
+
+
+OBJECT_STORE = 256 * 2**20  # bytes that pieces on their way may take on this machine
+
+
+class _Reader:
+    """The pieces of a library as rows, and what went wrong as a last row."""
+
+    def __init__(self, make_pieces: Callable[[], Iterator[Piece]]) -> None:
+        self.make_pieces = make_pieces
+
+    def __call__(self, _: dict[str, Any]) -> Iterator[dict[str, list[Any]]]:
+        try:
+            for piece in self.make_pieces():
+                yield {"piece": [pickle.dumps(piece)], "fault": [""]}
+        except ScreeningError as fault:
+            yield {"piece": [b""], "fault": [str(fault)]}
+
+
+class _Actor:
+    """The work, in a process of Ray."""
+
+    def __init__(self, make_work: Callable[[], Work]) -> None:
+        self.work = make_work()
+
+    def __call__(self, rows: dict[str, Any]) -> dict[str, list[str]]:
+        fault = str(rows["fault"][0])
+        if fault:
+            return {"tally": [""], "fault": [fault]}
+        piece: Piece = pickle.loads(rows["piece"][0])  # noqa: S301  from `_Reader`, in this job
+        try:
+            tally = self.work.finish(piece, self.work.prepare(piece.structures))
+        except ScreeningError as problem:
+            return {"tally": [""], "fault": [str(problem)]}
+        return {"tally": [json.dumps([tally._asdict(), piece.share])], "fault": [""]}
+
+
+def _results(rows: Any) -> Iterator[tuple[Tally, float | None]]:
+    faults = []
+    for row in rows.iter_rows():
+        if row["fault"]:
+            faults.append(str(row["fault"]))
+        else:
+            tally, share = json.loads(row["tally"])
+            yield Tally(**tally), share
+    if faults:
+        raise DataError(faults[0])

@@ -1,0 +1,191 @@
+"""The folder of a scoring job: its lock, what job it is, its part files, its manifest.
+
+A part is one block of the library as a Parquet file that is complete as soon as it has its name, and
+says in its metadata how many records it stands for. How scores are made is not known here.
+"""
+
+import errno
+import fcntl
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from .errors import DataError
+from .libraries import Shard
+
+OURS = ("row", "file", "id", "smiles", "status", "reason")
+"""Columns in front of the extra columns and the assays."""
+
+_META = b"screening"
+_WRITTEN = (
+    *("part-*.parquet", "job.json", "manifest.json", "manifest-*-of-*.json", "top.csv", "top-*-of-*.csv"),
+    *("scores.csv", "scores.sdf", "scores-*-of-*.csv", "scores-*-of-*.sdf"),
+)
+
+
+class Tally(NamedTuple):
+    """What became of the records of one block."""
+
+    number: int
+    """The block's."""
+    digest: str
+    """SHA-256 of what was read."""
+    reasons: Mapping[str, int]
+    """Records per reason for which they were rejected; "" = scored."""
+    below: int
+    """Scored records that were left out because every score was below the threshold."""
+
+    @property
+    def read(self) -> int:
+        return sum(self.reasons.values())
+
+
+@dataclass(frozen=True)
+class PartFolder:
+    """Where the parts of a job lie."""
+
+    path: Path
+
+    def part(self, number: int) -> Path:
+        """The file of a block."""
+        return self.path / f"part-{number:06d}.parquet"
+
+    def numbers(self) -> list[int]:
+        """Blocks that have a file, ascending."""
+        return sorted(int(path.stem.removeprefix("part-")) for path in self.path.glob("part-*.parquet"))
+
+    def finished(self) -> dict[int, Tally]:
+        """The tallies of all parts that can be read; one that is damaged will be made again."""
+        found = {}
+        for number in self.numbers():
+            with suppress(pa.ArrowException, OSError, KeyError, ValueError, TypeError):
+                metadata = pq.read_schema(self.part(number)).metadata
+                found[number] = Tally(number, **json.loads(metadata[_META]))
+        return found
+
+    def write(self, table: pa.Table, tally: Tally) -> None:
+        """Write a part as a whole or not at all."""
+        described = {key: value for key, value in tally._asdict().items() if key != "number"}
+        table = table.replace_schema_metadata({_META: json.dumps(described)})
+        texts = [field.name for field in table.schema if field.type == pa.string()]
+        with _explained(self.path):
+            buffer = pa.BufferOutputStream()  # in memory, for errors of the disk to be ours to explain
+            pq.write_table(table, buffer, use_dictionary=texts)
+            replace(self.part(tally.number), lambda work: work.write_bytes(buffer.getvalue()))
+
+    def read(self, number: int, columns: list[str] | None = None) -> pa.Table:
+        """A part, or some columns of it."""
+        return pq.read_table(self.part(number), columns=columns)
+
+    def write_json(self, name: str, values: Mapping[str, Any]) -> None:
+        with _explained(self.path):
+            replace(self.path / name, lambda work: work.write_text(json.dumps(values, indent=1) + "\n"))
+
+    def clear(self) -> None:
+        """Remove what an earlier job wrote, and nothing else."""
+        for pattern in _WRITTEN:
+            for path in self.path.glob(pattern):
+                path.unlink()
+
+    @contextmanager
+    def claimed(self, shard: Shard | None = None) -> Iterator[None]:
+        """The folder, made if need be, for this process alone; shards of one job may share it.
+
+        The operating system lets go of the lock when the process ends, however it ends.
+
+        Raises
+        ------
+        DataError : the folder cannot be written, or another process works in it.
+        """
+        with ExitStack() as stack:
+            with _explained(self.path):
+                self.path.mkdir(parents=True, exist_ok=True)
+                for name, how in self._locks(shard):
+                    file = stack.enter_context((self.path / name).open("a"))
+                    fcntl.flock(file, how | fcntl.LOCK_NB)
+            yield
+
+    @staticmethod
+    def _locks(shard: Shard | None) -> list[tuple[str, int]]:
+        if shard is None:
+            return [(".lock", fcntl.LOCK_EX)]
+        return [(".lock", fcntl.LOCK_SH), (f".lock-{shard.index}-of-{shard.of}", fcntl.LOCK_EX)]
+
+    def check_job(self, job: Mapping[str, Any]) -> None:
+        """Write down which job this is, or check that the folder holds parts of the same one.
+
+        Raises
+        ------
+        DataError : the folder holds another job.
+        """
+        path = self.path / "job.json"
+        if path.exists():
+            before = json.loads(path.read_text())
+            changed = [key for key in job if before.get(key) != job[key]]
+            if changed:
+                what = self._differences(before, job, changed)
+                raise DataError(
+                    f"{self.path} holds the scores of another job: {what}. "
+                    "Give another folder with --out, or replace the old scores with --overwrite."
+                )
+        elif self.numbers():
+            raise DataError(
+                f"{self.path} holds part files of an unknown job. Give another folder with --out."
+            )
+        else:
+            self.write_json("job.json", job)
+
+    @staticmethod
+    def _differences(before: Mapping[str, Any], job: Mapping[str, Any], changed: list[str]) -> str:
+        files, now = before.get("library") or {}, job["library"]
+        if changed == ["library"] and list(files) == list(now):
+            names = [name for name in now if files[name] != now[name]]
+            return f"the library changed since then ({', '.join(names)})"
+        return f"different are {', '.join(changed)}"
+
+
+def merged(tallies: Mapping[int, Tally]) -> Counter[str]:
+    """Records per reason, "" = scored."""
+    total: Counter[str] = Counter()
+    for tally in tallies.values():
+        total.update(tally.reasons)
+    return total
+
+
+def replace(path: Path, write: Callable[[Path], Any]) -> None:
+    """Write under a temporary name, then rename: a file with the final name is complete."""
+    work = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        write(work)
+        work.replace(path)
+    finally:
+        work.unlink(missing_ok=True)
+
+
+@contextmanager
+def _explained(folder: Path) -> Iterator[None]:
+    """Faults of the disk as errors that say what to do."""
+    try:
+        yield
+    except BlockingIOError as problem:
+        raise DataError(
+            f"{folder} is in use by another process that scores into it. Wait for it, or give another "
+            "folder with --out; the shards of one job (--shard I/N) may share a folder."
+        ) from problem
+    except OSError as problem:
+        if problem.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise DataError(
+                f"{folder}: there is no room left to write ({problem.strerror}). Parts that are there are "
+                "complete: make room and start the same command again."
+            ) from problem
+        raise DataError(
+            f"{folder} cannot be written: {problem}. Give another folder with --out."
+        ) from problem
