@@ -11,7 +11,15 @@ from typing import Annotated, Any, Literal
 
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from yaml import YAMLError
 
 from .errors import ConfigError
@@ -122,6 +130,28 @@ class Gradients(Section):
     """Random directions K of `sketch`; a squared norm then has a relative standard deviation of sqrt(2/K)."""
 
 
+class Grouping(Section):
+    """How the assays affect each other (TAG), collected while training: for `screening group`."""
+
+    affinity: Literal["none", "linear", "exact"] = "none"
+    """`exact` = a step on every assay alone and a look at all losses, for a handful of assays; `linear` = its
+    limit of small steps from inner products of gradients, nearly free for hundreds."""
+    every: Positive = 10
+    """Collect at every n-th step."""
+    at: str = "features"
+    """Where `linear` takes its gradients, as in `gradients.at`."""
+    batch: Literal["train", "valid"] = "train"
+    """Whose losses are looked at: those of the same batch or, with `exact`, of the validation part."""
+    rate: Annotated[float, Field(gt=0)] | None = None
+    """Size of the step; null = the learning rate of the moment."""
+
+    @model_validator(mode="after")
+    def _can_look(self) -> "Grouping":
+        if self.affinity == "linear" and self.batch == "valid":
+            raise ValueError("batch: valid needs affinity: exact; linear knows the training batch only")
+        return self
+
+
 class Train(Section):
     """The training loop."""
 
@@ -162,6 +192,7 @@ class Config(Section):
     loss: Loss = Loss()
     balancer: AChain = (Component(name="equal"),)
     gradients: Gradients = Gradients()
+    grouping: Grouping = Grouping()
     train: Train = Train()
 
     @field_validator("name")

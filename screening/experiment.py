@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import torch
 
 from . import distributed
@@ -30,6 +31,7 @@ from .runs import (
     read_predictions,
     write_frame,
     write_label_counts,
+    write_parquet,
     write_predictions,
     write_split,
     write_text,
@@ -142,6 +144,8 @@ def _write_results(
     folder = config.folder
     write_frame(folder / "history.csv", fitted.history)
     write_frame(folder / "epochs.csv", fitted.epochs)
+    if fitted.affinity is not None:
+        write_parquet(folder / "affinity.parquet", pa.Table.from_pandas(fitted.affinity.frame(bundle.tasks)))
     bundle.save(folder / "bundle")
     write_predictions(folder / "predictions.parquet", predictions, prepared.table, prepared.split)
     write_evaluation(table, folder / "evaluation.csv")

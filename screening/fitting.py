@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from .affinity import Affinity
 from .bundle import Member
 from .config import Config
 from .errors import DataError
@@ -34,6 +35,8 @@ class Fitted(NamedTuple):
     """Per epoch: macro means, learning rate, whether it was the best so far; `member` likewise."""
     best_epochs: list[int]
     """Of each member, from 0."""
+    affinity: Affinity | None
+    """Of all T assays, over all networks; None unless collected (`grouping.affinity`)."""
 
 
 def parts_of(config: Config, tasks: Sequence[str]) -> list[Part]:
@@ -58,6 +61,7 @@ def fit(
     """Train every part, one after the other, each with a checkpoint of its own in the run folder."""
     parts = parts_of(config, prepared.table.tasks)
     members, histories = [], []
+    affinity = Affinity(len(prepared.table.tasks)) if config.grouping.affinity != "none" else None
     for number, part in enumerate(parts):
         trainer = make_trainer(config, prepared, part)
         if number == 0:
@@ -75,13 +79,14 @@ def fit(
             )
         )
         members.append(Member(trainer.model.eval(), part.columns))
+        if affinity is not None and trainer.affinity is not None:
+            affinity.include(trainer.affinity, part.columns)
     frames = [
         history.per_task(_names(prepared, part)) for history, part in zip(histories, parts, strict=True)
     ]
     epochs = [history.per_epoch() for history in histories]
-    return Fitted(
-        tuple(members), _joined(frames), _joined(epochs), [history.best_epoch for history in histories]
-    )
+    best = [history.best_epoch for history in histories]
+    return Fitted(tuple(members), _joined(frames), _joined(epochs), best, affinity)
 
 
 def make_trainer(config: Config, prepared: Prepared, part: Part | None = None) -> Trainer:

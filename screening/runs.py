@@ -49,6 +49,13 @@ def write_frame(path: Path, frame: pd.DataFrame) -> None:
     write_text(path, frame.to_csv(index=False, lineterminator="\n"))
 
 
+def write_parquet(path: Path, table: pa.Table) -> None:
+    """Write a table as Parquet."""
+    work = path.with_name(f".{path.name}")
+    pq.write_table(table, work)
+    work.replace(path)
+
+
 def write_split(path: Path, table: AssayTable, split: Split) -> None:
     """`row` counts records of the table's file from 0, as the published split files do."""
     write_frame(path, pd.DataFrame({"row": table.rows - 1, "id": table.ids, "part": split.parts}))
@@ -85,9 +92,7 @@ def write_predictions(
         missing = np.isnan(labels[:, index])
         columns[LABEL + task] = pa.array(np.nan_to_num(labels[:, index]).astype(np.int8), mask=missing)
         columns[SCORE + task] = pa.array(scores[:, index])
-    work = path.with_name(f".{path.name}")
-    pq.write_table(pa.table(columns), work)
-    work.replace(path)
+    write_parquet(path, pa.table(columns))
 
 
 def read_predictions(run: Path | str, *, part: str = "test") -> Predictions:

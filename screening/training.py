@@ -18,10 +18,11 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from . import distributed
+from .affinity import Affinity, Batch, collector
 from .balancers import Balancer, balancers, build_balancer
 from .config import Config
 from .errors import ConfigError, ScreeningError
-from .gradients import Gradients
+from .gradients import Gradients, Look
 from .graphs import GraphBatch, GraphStore
 from .losses import positive_weights
 from .metrics import roc_auc
@@ -139,13 +140,21 @@ class Trainer:
         self.model.heads.set_base_rates(labels[train_rows].to(self.device), self.positive_weight)
         self.balancer = _balancer(config, tasks).to(self.device)
         where = config.gradients
+        places = Settings(where.chunk, where.memory, where.sketch)
         self.gradients = Gradients(
-            self.model.heads,
-            self.balancer,
-            at=where.at,
-            encoder=self.model.encoder,
-            settings=Settings(where.chunk, where.memory, where.sketch),
+            self.model.heads, self.balancer, at=where.at, encoder=self.model.encoder, settings=places
         )
+        self.grouping = config.grouping
+        self.affinity: Affinity | None = None
+        if self.grouping.affinity != "none":
+            self.affinity = Affinity(len(tasks)).to(self.device)
+            self._collector = collector(
+                self.grouping.affinity,
+                self.model,
+                at=self.grouping.at,
+                settings=places,
+                positive_weight=self.positive_weight,
+            )
         self.optimizer = torch.optim.AdamW(
             _decay_matrices_only(self.model, self.settings.weight_decay), lr=self.settings.lr, fused=True
         )
@@ -208,7 +217,7 @@ class Trainer:
             for index, rows in enumerate(batches):
                 step = number * len(batches) + index
                 lr = self._set_lr(step, self.settings.epochs * len(batches))
-                self._step(train, rows, number, step, tally)
+                self._step(train, valid, rows, number, step, tally)
                 advance()
         losses = tally.loss()
         self.balancer.end_epoch(losses.nan_to_num(0.0), losses.isfinite())
@@ -225,16 +234,18 @@ class Trainer:
         )
         return self._judge(epoch)
 
-    def _step(self, train: Examples, rows: Tensor, epoch: int, step: int, tally: "_Tally") -> None:
-        mine = rows[distributed.rank() :: distributed.world_size()]
-        batch = train.store.batch(mine).to(self.device)
-        labels = train.labels[mine].to(self.device)
+    def _step(
+        self, train: Examples, valid: Examples, rows: Tensor, epoch: int, step: int, tally: "_Tally"
+    ) -> None:
+        batch, labels = self._batch(train, rows)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.autocast):
             features = self.model.encoder(batch)
         look = self.gradients.look(
             features.float(), labels, positive_weight=self.positive_weight, epoch=epoch, step=step
         )
         self._check_finite(look.step.losses, epoch, step)
+        if self.affinity is not None and step % self.grouping.every == 0:
+            self._collect(self.affinity, look, Batch(batch, labels), valid, step)
         decision = self.balancer.decide(look.step)
         self.optimizer.zero_grad(set_to_none=True)
         look.backward(decision)
@@ -247,6 +258,23 @@ class Trainer:
         if self.average is not None:
             self.average.update_parameters(self.model)
         tally.add(look.step.losses, look.step.counts, decision.weights)
+
+    def _batch(self, examples: Examples, rows: Tensor) -> Batch:
+        """The molecules among `rows` that this process works on, and their labels."""
+        mine = rows[distributed.rank() :: distributed.world_size()]
+        return Batch(examples.store.batch(mine).to(self.device), examples.labels[mine].to(self.device))
+
+    def _collect(self, affinity: Affinity, look: Look, batch: Batch, valid: Examples, step: int) -> None:
+        """Count what this step says about the pairs of assays; one that does not move says nothing."""
+        settings = self.grouping
+        rate = self.optimizer.param_groups[0]["lr"] if settings.rate is None else settings.rate
+        if rate == 0:
+            return
+        judged = None
+        if settings.batch == "valid":
+            order = torch.randperm(len(valid.rows), generator=torch.Generator().manual_seed(step))
+            judged = self._batch(valid, valid.rows[order[: self.settings.batch_size]])
+        affinity.add(self._collector.effects(look, batch, rate, judged))
 
     def _look_again(self, batch: GraphBatch, labels: Tensor, epoch: int, step: int) -> None:
         """Show the balancer the losses of the same batch after the update."""
@@ -296,6 +324,7 @@ class Trainer:
             "optimizer": self.optimizer.state_dict(),
             "balancer": self.balancer.state_dict(),
             "average": self.average.state_dict() if self.average is not None else {},
+            "affinity": self.affinity.state_dict() if self.affinity is not None else {},
             "best": self._best,
             "history": [tuple(epoch) for epoch in self.history],
         }
@@ -311,6 +340,8 @@ class Trainer:
             self.balancer.load_state_dict(state["balancer"])
             if self.average is not None:
                 self.average.load_state_dict(state["average"])
+            if self.affinity is not None:
+                self.affinity.load_state_dict(state["affinity"])
         except Exception as problem:
             raise ConfigError(
                 f"{path} cannot be resumed from: {problem}. Train again with --overwrite."

@@ -18,7 +18,7 @@ FLOORS = [
     ["datasets", "balancers", "heads", "losses", "encoders"],
     ["model", "places", "baselines"],
     ["calibration", "conformal", "domain", "evaluation", "gradients", "families"],
-    ["bundle"],
+    ["bundle", "affinity"],
     ["training", "scorer", "report", "preparation", "runs", "export"],
     ["fitting", "scoring"],
     ["experiment"],
