@@ -7,7 +7,7 @@ pickle, and no scikit-learn or LightGBM where they are only used. How trees beco
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 import torch
@@ -39,7 +39,7 @@ class Baseline(ABC):
     that of all assays, so that it is neither 0 nor 1), and `notes` says so.
     """
 
-    kind: ClassVar[str]
+    kind: str
     """Its registered name."""
     base: Tensor
     """[T] float32, logit of the base rate of each assay in training."""

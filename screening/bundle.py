@@ -1,6 +1,6 @@
 """A trained model on disk: a folder of JSON and safetensors with checksums; no code, no pickle.
 
-`bundle.json` says what the model is, `member-0.safetensors` and so on hold the numbers of its networks,
+`bundle.json` says what the model is, `member-0.safetensors` and so on hold the numbers of its members,
 `SHA256SUMS` the sums of all. Loading checks format, sums, featurizer versions and shapes before anything
 is used. An ensemble, a network per group of assays and a network per assay are bundles of several members.
 """
@@ -19,6 +19,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from .baselines import restore
 from .config import Model
 from .encoders import Inputs
 from .errors import BundleError, ConfigError
@@ -244,7 +245,8 @@ def _restored(
     if len(set(columns)) != len(columns) or not all(type(c) is int and 0 <= c < n_tasks for c in columns):
         raise BundleError(f"{path.parent / DESCRIPTION}: a member's assays {columns} are not columns.")
     if description["kind"] != ScreeningModel.kind:
-        raise BundleError(f"{path}: unknown kind of model '{description['kind']}'; newer than this version?")
+        kind, options = description["kind"], description["options"]
+        return Member(restore(kind, options, load_file(path), inputs.vectors, len(columns)), columns)
     model = ScreeningModel(settings, inputs, len(columns))
     model.load_state_dict(load_file(path))
     if not all(value.isfinite().all() for value in model.state_dict().values()):

@@ -226,7 +226,9 @@ def export(
 
 @app.command(name="list")
 def list_family(
-    family: Annotated[str, typer.Argument(help="balancers, encoders, featurizers, splits or metrics.")],
+    family: Annotated[
+        str, typer.Argument(help="balancers, baselines, encoders, featurizers, splits or metrics.")
+    ],
 ) -> None:
     """What can be named in a config, with the options of each."""
     from rich.text import Text

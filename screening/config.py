@@ -97,10 +97,13 @@ class Heads(Section):
 
 
 class Model(Section):
-    """Shared encoder and task heads."""
+    """Shared encoder and task heads; or a baseline, for which they and `train`'s settings do not count."""
 
     encoder: AComponent = Component(name="gine")
     heads: Heads = Heads()
+    baseline: AComponent | None = None
+    """A model per assay on the vector features in place of the network, such as random_forest; on the command
+    line also model=baseline:random_forest."""
     single_task: bool = False
     """A network of its own for every assay, the control of all sharing; costs as many trainings."""
 
@@ -225,7 +228,7 @@ def load_config(path: str | Path, overrides: Iterable[str] = ()) -> Config:
         raise ConfigError(f"{path} is not a config in YAML: {problem}") from problem
     if isinstance(values, dict):
         parsed = [_parse_override(text) for text in overrides]
-        for keys, value in sorted(parsed, key=lambda item: item[0][-1] != "name"):
+        for keys, value in sorted(parsed, key=lambda item: (len(item[0]) > 1, item[0][-1] != "name")):
             _set(values, keys, value)
     return check_config(values, where=str(path))
 
@@ -252,9 +255,16 @@ def _parse_override(text: str) -> tuple[list[str], Any]:
         raise ConfigError(f"'{text}' is not an override: expected key=value, such as train.epochs=5.")
     try:
         tree = OmegaConf.to_container(OmegaConf.from_dotlist([f"value={value}"]))
-        return key.split("."), tree["value"]
+        return key.split("."), _short_baseline(key, tree["value"])
     except (OmegaConfBaseException, YAMLError) as problem:
         raise ConfigError(f"The value of '{text}' cannot be read: {problem}") from problem
+
+
+def _short_baseline(key: str, value: Any) -> Any:
+    """`model=baseline:NAME` is `model={baseline: {name: NAME}}`."""
+    if key == "model" and isinstance(value, str) and value.startswith("baseline:"):
+        return {"baseline": {"name": value.removeprefix("baseline:")}}
+    return value
 
 
 def _set(values: dict[str, Any], keys: list[str], value: Any) -> None:

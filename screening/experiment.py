@@ -24,7 +24,7 @@ from .config import Config, to_yaml
 from .errors import ConfigError
 from .evaluation import evaluate as evaluate_scores
 from .evaluation import summarize, write_evaluation
-from .fitting import Fitted, describe, fit, make_trainer
+from .fitting import Fitted, describe, fit
 from .model import inputs_of
 from .preparation import PARTS, Note, Prepared, prepare_data
 from .runs import (
@@ -57,8 +57,7 @@ class Run:
 def plan(config: Config, data: Path | None = None, on_note: Note = lambda note: None) -> list[str]:
     """What `train` would do, without training: notes on data, split and model."""
     prepared = prepare_data(config, data, on_note)
-    trainer = make_trainer(config, prepared)
-    text = describe(config, trainer)
+    text = describe(config, prepared)
     on_note(text)
     return [*prepared.notes, text]
 

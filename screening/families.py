@@ -5,6 +5,7 @@ import re
 from typing import Any, NamedTuple
 
 from .balancers import balancers
+from .baselines import baselines
 from .encoders import encoders
 from .errors import ConfigError
 from .graphs import featurizers
@@ -35,6 +36,7 @@ def family(name: str) -> list[Member]:
     """
     families: dict[str, Registry[Any]] = {
         "balancers": balancers,
+        "baselines": baselines,
         "encoders": encoders,
         "featurizers": featurizers,
         "splits": splits,

@@ -1,4 +1,4 @@
-"""From a prepared table to the members of a bundle: one network, an ensemble, or a network per assay."""
+"""From a prepared table to the members of a bundle: networks for all assays or for each, or a baseline."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -8,12 +8,15 @@ import pandas as pd
 import torch
 
 from .affinity import Affinity
+from .baselines import Baseline, baselines
 from .bundle import Member
 from .config import Config
-from .errors import DataError
+from .errors import ConfigError, DataError
 from .model import ScreeningModel, inputs_of
 from .preparation import Note, Prepared
 from .training import Epoch, Examples, Trainer
+
+MANY = 50  # networks that are worth a warning
 
 
 class Part(NamedTuple):
@@ -58,14 +61,21 @@ def fit(
     on_note: Note = lambda note: None,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
 ) -> Fitted:
-    """Train every part, one after the other, each with a checkpoint of its own in the run folder."""
+    """Train every part, one after the other, each with a checkpoint of its own in the run folder.
+
+    A baseline has no epochs and no checkpoint: its histories are empty.
+    """
+    if config.model.baseline is not None:
+        return _fit_baselines(config, prepared, on_note)
     parts = parts_of(config, prepared.table.tasks)
     members, histories = [], []
     affinity = Affinity(len(prepared.table.tasks)) if config.grouping.affinity != "none" else None
     for number, part in enumerate(parts):
         trainer = make_trainer(config, prepared, part)
         if number == 0:
-            on_note(describe(config, trainer, len(parts)))
+            on_note(_describe_networks(config, trainer, len(parts)))
+            if config.model.single_task and len(parts) > MANY:
+                on_note(f"{len(parts):,} networks are as many trainings, one after the other")
         if len(parts) > 1:
             on_note(f"network {number + 1} of {len(parts)}, {_named(prepared, part)}")
         name = "checkpoint.pt" if len(parts) == 1 else f"checkpoint-{number}.pt"
@@ -121,8 +131,55 @@ def examples(prepared: Prepared, name: str, columns: Sequence[int] | None = None
     return Examples(prepared.store, torch.from_numpy(labels), torch.from_numpy(rows))
 
 
-def describe(config: Config, trainer: Trainer, n_networks: int = 1) -> str:
-    """A line about what is trained."""
+def describe(config: Config, prepared: Prepared) -> str:
+    """A line about what would be trained; everything is built, so that a wrong setting is found."""
+    if config.model.baseline is not None:
+        return _describe_baseline(config, make_baseline(config), prepared)
+    return _describe_networks(
+        config, make_trainer(config, prepared), len(parts_of(config, prepared.table.tasks))
+    )
+
+
+def make_baseline(config: Config) -> Baseline:
+    """The baseline of a config, to be fitted.
+
+    Raises
+    ------
+    ConfigError : there is none of that name, an option is wrong, or `model.single_task` is set as well.
+    """
+    if config.model.baseline is None:
+        raise ConfigError("model.baseline is not set.")
+    if config.model.single_task:
+        raise ConfigError("A baseline has a model per assay anyway: leave model.single_task out.")
+    baseline: Baseline = baselines.build(config.model.baseline.name, **config.model.baseline.options)
+    return baseline
+
+
+def _fit_baselines(config: Config, prepared: Prepared, on_note: Note) -> Fitted:
+    """One baseline for every seed of the ensemble, on all assays."""
+    members = []
+    rows, labels = torch.from_numpy(prepared.split.rows("train")), torch.from_numpy(prepared.table.labels)
+    parts = parts_of(config, prepared.table.tasks)
+    for number, part in enumerate(parts):
+        baseline = make_baseline(config)
+        if number == 0:
+            on_note(_describe_baseline(config, baseline, prepared))
+        baseline.fit(prepared.store, labels, rows, seed=part.seed, workers=config.train.workers)
+        for text in baseline.notes if number == 0 else ():
+            on_note(text)
+        members.append(Member(baseline, part.columns))
+    history = pd.DataFrame(columns=["epoch", "assay", "loss", "weight", "valid_roc_auc"])
+    epochs = pd.DataFrame(columns=["epoch", "loss", "valid_macro_roc_auc", "lr", "is_best"])
+    return Fitted(tuple(members), history, epochs, [], None)
+
+
+def _describe_baseline(config: Config, baseline: Baseline, prepared: Prepared) -> str:
+    options = ", ".join(f"{key}={value}" for key, value in baseline.describe()["options"].items())
+    times = f"{config.train.ensemble} x " if config.train.ensemble > 1 else ""
+    return f"baseline {times}{baseline.kind} ({options}) for each of {len(prepared.table.tasks):,} assays"
+
+
+def _describe_networks(config: Config, trainer: Trainer, n_networks: int) -> str:
     size = sum(value.numel() for value in trainer.model.parameters())
     names = " + ".join(part.name for part in config.balancer)
     times = f"{n_networks} x " if n_networks > 1 else ""

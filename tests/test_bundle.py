@@ -10,6 +10,7 @@ import pytest
 import small
 import torch
 
+from screening.baselines import baselines
 from screening.bundle import SUMS, Bundle, Member
 from screening.config import Model
 from screening.errors import BundleError
@@ -88,6 +89,19 @@ def test_members_are_averaged_per_assay(tmp_path: Path) -> None:
     assert np.allclose(found.spread, np.nanstd(values, 0, ddof=1), atol=1e-6)
 
 
+@pytest.mark.parametrize("name", ["random_forest", "logistic_regression"])
+def test_a_baseline_is_saved_and_scores_as_a_network_does(tmp_path: Path, name: str) -> None:
+    store, labels = small.store(), torch.from_numpy(small.table().labels)
+    baseline = baselines.build(name).fit(store, labels, torch.arange(100), workers=1)
+    one = replace(make(), members=(Member(baseline, (0, 1, 2, 3)),))
+    one.save(tmp_path / "bundle")
+    loaded, rows = Bundle.load(tmp_path / "bundle"), torch.arange(40)
+    assert np.array_equal(loaded.predict(store, rows).probabilities, one.predict(store, rows).probabilities)
+    assert loaded.members[0].model.kind == name
+    mixed = replace(make(), members=(*make().members, *one.members))
+    assert mixed.predict(store, rows).spread.max() > 0
+
+
 def test_an_assay_with_one_network_has_no_spread() -> None:
     models = [small_model(seed, n) for seed, n in ((1, 4), (2, 1))]
     bundle = replace(make(), members=(Member(models[0], (0, 1, 2, 3)), Member(models[1], (2,))))
@@ -155,7 +169,8 @@ def test_a_link_out_of_the_folder_is_refused(folder: Path, tmp_path: Path) -> No
         ({"tasks": ["one"]}, "are not columns"),
         ({"tasks": ["one", "two", "three", "four", "five"]}, "have no network"),
         ({"members": []}, "lists"),
-        ({"members": [{"kind": "spell", "columns": [0, 1, 2, 3]}]}, "unknown kind"),
+        ({"members": [{"kind": "spell", "columns": [0, 1, 2, 3]}]}, "not a complete bundle"),
+        ({"members": [{"kind": "spell", "columns": [0, 1, 2, 3], "options": {}}]}, "no baseline 'spell'"),
         ({"tasks": None}, "not a complete bundle"),
         ({"model": {"encoder": {"name": "unheard_of"}}}, "unheard_of"),
         ({"features": {}}, "not a complete bundle"),

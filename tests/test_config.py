@@ -48,8 +48,24 @@ def test_a_bare_name_is_a_component(path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["model=baseline:random_forest", "model.baseline.trees=7"],
+        ["model.baseline.trees=7", "model=baseline:random_forest"],
+        ["model.baseline=random_forest", "model.baseline.trees=7"],
+        ["model.baseline={name: random_forest, trees: 7}"],
+    ],
+)
+def test_a_baseline_is_named_in_any_of_these_ways(path: Path, overrides: list[str]) -> None:
+    baseline = load_config(path, overrides).model.baseline
+    assert baseline is not None
+    assert (baseline.name, baseline.options) == ("random_forest", {"trees": 7})
+    assert load_config(path).model.baseline is None
+
+
 def test_written_config_reads_back_equal(path: Path, tmp_path: Path) -> None:
-    config = load_config(path, ["data.labels={active: 1, NA: null}", "seed=3"])
+    config = load_config(path, ["data.labels={active: 1, NA: null}", "seed=3", "model.baseline=lightgbm"])
     (tmp_path / "again.yaml").write_text(to_yaml(config))
     assert load_config(tmp_path / "again.yaml") == config
 

@@ -128,6 +128,31 @@ def test_the_same_config_gives_the_same_files(run: experiment.Run, tmp_path: Pat
     assert source.exists()
 
 
+def test_a_baseline_is_a_run_like_any_other(tmp_path: Path) -> None:
+    source = small.write(tmp_path / "small.csv", n=150)
+    baseline = {"model": {"baseline": {"name": "random_forest", "trees": 20}}}
+    notes: list[str] = []
+    run = experiment.train(config(tmp_path, source, **baseline), on_note=notes.append)
+    assert {path.name for path in run.folder.iterdir()} == FILES - {"checkpoint.pt"}
+    assert run.summary.set_index("metric").loc["roc_auc", "mean"] > 0.6
+    assert any("random_forest (trees=20" in note for note in notes)
+    frame = pd.read_parquet(run.folder / "predictions.parquet")
+    scores = Scorer.load(run.folder).score(frame["smiles"].tolist())
+    for task in run.evaluation["assay"]:
+        np.testing.assert_allclose(scores[task], frame[f"score:{task}"], rtol=1e-5, atol=1e-6)
+
+
+def test_wrong_baselines_are_explained_before_training(tmp_path: Path) -> None:
+    source = small.write(tmp_path / "small.csv", n=150)
+    for model, message in (
+        ({"baseline": "random_forrest"}, "Did you mean 'random_forest'"),
+        ({"baseline": {"name": "random_forest", "treees": 1}}, "Did you mean 'trees'"),
+        ({"baseline": "random_forest", "single_task": True}, "leave model.single_task out"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            experiment.plan(config(tmp_path, source, model=model))
+
+
 def test_a_finished_run_is_not_written_over(run: experiment.Run) -> None:
     with pytest.raises(ConfigError, match=r"finished run.*--overwrite"):
         experiment.train(run.config)
@@ -179,7 +204,7 @@ def test_a_missing_part_or_run_is_explained(run: experiment.Run, tmp_path: Path)
         experiment.evaluate(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["balancers", "encoders", "featurizers", "splits", "metrics"])
+@pytest.mark.parametrize("name", ["balancers", "baselines", "encoders", "featurizers", "splits", "metrics"])
 def test_every_member_of_a_family_says_what_it_is(name: str) -> None:
     members = families.family(name)
     assert members
