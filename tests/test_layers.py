@@ -8,8 +8,19 @@ import pytest
 HOUSE = Path(__file__).parent.parent / "screening"
 FLOORS = [
     ["errors", "progress"],
-    ["console", "registry", "processes", "distributed", "sums", "ranking", "formats", "downloads", "trees"],
-    ["config", "metrics", "tables", "labels", "molecules", "catalogue", "solvers"],
+    [
+        "console",
+        "registry",
+        "processes",
+        "distributed",
+        "sums",
+        "ranking",
+        "formats",
+        "downloads",
+        "trees",
+        "covers",
+    ],
+    ["config", "metrics", "tables", "labels", "molecules", "catalogue", "solvers", "selection", "groups"],
     ["assays", "featurizers", "alerts", "libraries"],
     ["descriptors", "parts"],
     ["packing", "engines", "writing", "top"],
@@ -56,6 +67,9 @@ NO_TORCH = [
     "alerts",
     "datasets",
     "splits",
+    "covers",
+    "selection",
+    "groups",
     "cli",
 ]
 FILES = sorted(p for p in HOUSE.rglob("*.py") if p.name != "__init__.py" or p.parent != HOUSE)
