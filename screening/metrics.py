@@ -65,7 +65,7 @@ def roc_auc(ranking: Ranking) -> np.ndarray:
     """Chance that an active scores above an inactive, ties counted half (area under the ROC curve)."""
     steps = ranking.steps
     below = steps.actives * (steps.inactives_below + 0.5 * steps.inactives)
-    return _ratio(_sums(below, steps.bounds), ranking.actives * ranking.inactives, ranking.has_both)
+    return _ratio(sums_between(below, steps.bounds), ranking.actives * ranking.inactives, ranking.has_both)
 
 
 class Interval(NamedTuple):
@@ -131,12 +131,12 @@ def _delong_variances(ranking: Ranking, values: np.ndarray) -> tuple[np.ndarray,
     above = 1 - steps.actives_below / m[steps.task] - values[steps.task]  # share of actives above, centred
     above_tied = above - 0.5 * steps.actives / m[steps.task]
     since_last = steps.inactives_below - _previous(steps.inactives_below + steps.inactives, bounds)
-    beyond_last = n - _sums(steps.inactives + since_last, bounds)
-    among_inactives = _sums(steps.inactives * above_tied**2 + since_last * above**2, bounds)
+    beyond_last = n - sums_between(steps.inactives + since_last, bounds)
+    among_inactives = sums_between(steps.inactives * above_tied**2 + since_last * above**2, bounds)
     among_inactives += beyond_last * np.nan_to_num(values) ** 2
     enough = (ranking.actives > 1) & (ranking.inactives > 1)
     return (
-        _ratio(_sums(steps.actives * of_actives**2, bounds), m * (m - 1), enough),
+        _ratio(sums_between(steps.actives * of_actives**2, bounds), m * (m - 1), enough),
         _ratio(among_inactives, n * (n - 1), enough),
     )
 
@@ -166,14 +166,14 @@ def delong_covariance(
     of_models = [placements(labels, one, tasks) for one in scores]
     placed = np.stack([model.values for model in of_models])
     active, bounds = of_models[0].is_active, of_models[0].bounds
-    m = _sums(active, bounds)
+    m = sums_between(active, bounds)
     n = np.diff(bounds) - m
     task = np.repeat(np.arange(len(m)), np.diff(bounds))
-    values = _ratio(_sums(placed * active, bounds), m, (m > 0) & (n > 0))
+    values = _ratio(sums_between(placed * active, bounds), m, (m > 0) & (n > 0))
     enough = (m > 1) & (n > 1)
     weights = np.where(active, _ratio(1, m * (m - 1), enough)[task], _ratio(1, n * (n - 1), enough)[task])
     centred = placed - values[:, task]
-    covariance = _sums(weights * centred[:, None] * centred[None, :], bounds)
+    covariance = sums_between(weights * centred[:, None] * centred[None, :], bounds)
     covariance[..., ~enough] = np.nan
     return values.T, covariance.transpose(2, 0, 1)
 
@@ -187,7 +187,9 @@ def average_precision(ranking: Ranking) -> np.ndarray:
     steps = ranking.steps
     found = ranking.actives[steps.task] - steps.actives_below
     looked_at = ranking.counts[steps.task] - steps.actives_below - steps.inactives_below
-    return _ratio(_sums(steps.actives * (found / looked_at), steps.bounds), ranking.actives, ranking.has_both)
+    return _ratio(
+        sums_between(steps.actives * (found / looked_at), steps.bounds), ranking.actives, ranking.has_both
+    )
 
 
 def pooled_average_precision(labels: np.ndarray, scores: np.ndarray) -> float:
@@ -217,7 +219,7 @@ def bedroc(ranking: Ranking, *, alpha: float = 20.0) -> np.ndarray:
     rate_of_step = rate[steps.task]
     # Mean of exp(-rate r) over the ranks r = above + 1 ... above + size, but for a factor that cancels.
     weight = np.exp(-rate_of_step * above) * np.expm1(-rate_of_step * size) / size
-    sums = _sums(steps.actives * weight, steps.bounds)
+    sums = sums_between(steps.actives * weight, steps.bounds)
     mean = _ratio(sums, ranking.actives, ranking.has_both) * ranking.counts
     best = np.expm1(-alpha * share) / share
     worst = best * np.exp(-alpha * (1 - share))
@@ -266,7 +268,7 @@ def log_loss(ranking: Ranking) -> np.ndarray:
     least = np.finfo(np.float32).eps
     of_label = np.where(ranking.is_active, ranking.probabilities, 1 - ranking.probabilities)
     of_label = np.clip(of_label, least, 1 - least)
-    return _ratio(_sums(-np.log(of_label), ranking.bounds), ranking.counts, ranking.counts > 0)
+    return _ratio(sums_between(-np.log(of_label), ranking.bounds), ranking.counts, ranking.counts > 0)
 
 
 @_register("base_entropy", higher_is_better=None, range=(0.0, float(np.log(2))), needs="a label")
@@ -279,7 +281,7 @@ def base_entropy(ranking: Ranking) -> np.ndarray:
 @_register("brier", higher_is_better=False, range=(0.0, 1.0), needs="a label", reads="probabilities")
 def brier(ranking: Ranking) -> np.ndarray:
     """Mean squared difference of probability and label (Brier score)."""
-    return _ratio(_sums(ranking.residuals**2, ranking.bounds), ranking.counts, ranking.counts > 0)
+    return _ratio(sums_between(ranking.residuals**2, ranking.bounds), ranking.counts, ranking.counts > 0)
 
 
 @_register(
@@ -300,12 +302,12 @@ def calibration_error(ranking: Ranking, *, bins: int = 10) -> np.ndarray:
         raise ValueError(f"bins is {bins}: expected at least 1.")
     first = ranking.bounds[:-1, None] + ranking.counts[:, None] * np.arange(bins) // bins
     first = np.unique(ranking.tie_bounds(first[ranking.counts > 0])[0])
-    gaps = np.abs(_sums(ranking.residuals, np.append(first, len(ranking.keys))))
-    sums = _sums(gaps, np.searchsorted(first, ranking.bounds))
+    gaps = np.abs(sums_between(ranking.residuals, np.append(first, len(ranking.keys))))
+    sums = sums_between(gaps, np.searchsorted(first, ranking.bounds))
     return _ratio(sums, ranking.counts, ranking.counts > 0)
 
 
-def _sums(values: np.ndarray, bounds: np.ndarray) -> np.ndarray:
+def sums_between(values: np.ndarray, bounds: np.ndarray) -> np.ndarray:
     """Sums over the last axis from each bound to the next, float64 [..., T]; 0 where there is nothing."""
     sums = np.zeros((*values.shape[:-1], len(bounds) - 1))
     filled = np.diff(bounds) > 0
