@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .console import in_digits, new_table, open_console, print_frame, progress_shown, say
+from .console import new_table, open_console, print_frame, progress_shown, say
 from .errors import ConfigError, ScreeningError
+from .shown import print_comparison, print_evaluation
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from .scoring import ScoreReport
 
 app = typer.Typer(
@@ -103,7 +102,7 @@ def train(
     from .distributed import is_main, leave_processes
 
     if is_main():
-        _print_evaluation(run.evaluation, run.summary, "test", all_assays=False)
+        print_evaluation(run.evaluation, run.summary, "test", all_assays=False)
         print(f"Run folder: {run.folder}")
     leave_processes()
 
@@ -127,7 +126,37 @@ def evaluate(
         if plot.suffix not in (".svg", ".png"):
             raise ConfigError(f"--plot is '{plot}': expected a file that ends in .svg or .png.")
         plot_assays(table, plot, title=f"{Path(run).name}, {part} part")
-    _print_evaluation(table, summary, part, all_assays=all_assays)
+    print_evaluation(table, summary, part, all_assays=all_assays)
+
+
+@app.command()
+def compare(
+    runs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RUN RUN...",
+            help="Run folders, or runs/NAME for the set runs/NAME-seed0, runs/NAME-seed1 ...",
+        ),
+    ],
+    metric: Annotated[str, typer.Option(help="roc_auc or average_precision.")] = "roc_auc",
+    adjust: Annotated[str, typer.Option(help="For many tests: bh (Benjamini-Hochberg) or holm.")] = "bh",
+    part: Annotated[str, typer.Option(help="Split part: test or valid.")] = "test",
+    out: Annotated[
+        Path | None, typer.Option(help="Write one row per run and assay as CSV.", show_default=False)
+    ] = None,
+    all_assays: Annotated[bool, typer.Option("--all", help="Print every assay, not only 30.")] = False,
+) -> None:
+    """Paired differences per assay of runs on the same molecules; all against the first."""
+    from .compare import compare as compare_runs
+
+    if out is not None and out.suffix != ".csv":
+        raise ConfigError(f"--out is '{out}': expected a file that ends in .csv.")
+    with progress_shown():
+        found = compare_runs(runs, part, metric=metric, adjustment=adjust)
+    print_comparison(found, all_assays=all_assays)
+    if out is not None:
+        found.write_csv(out)
+        print(f"Written: {out}")
 
 
 @app.command()
@@ -284,44 +313,3 @@ def data_fetch(name: Annotated[str, typer.Argument(help="Catalogue name.")]) -> 
     with progress_shown():
         path = datasets.find(name) if name in datasets.catalogue else datasets.fetch(name)
     print(path)
-
-
-SHOWN = 30
-"""Assays printed unless --all is given."""
-
-
-def _print_evaluation(table: "pd.DataFrame", summary: "pd.DataFrame", part: str, *, all_assays: bool) -> None:
-    from rich.text import Text
-
-    shown = table if all_assays or len(table) <= SHOWN else table.sort_values("roc_auc").head(SHOWN)
-    kind = (
-        "" if len(shown) == len(table) else f" (the {SHOWN} lowest of {len(table)}; --all prints every one)"
-    )
-    grid = new_table(
-        f"{part} part, per assay{kind}",
-        ["assay", "actives", "inactives", "ROC-AUC", "95 % interval", "AP", "base rate", "EF 1 %", "status"],
-    )
-    for row in shown.itertuples(index=False):
-        grid.add_row(
-            Text(row.assay),
-            f"{row.actives:,}",
-            f"{row.inactives:,}",
-            in_digits(row.roc_auc),
-            "-" if row.roc_auc_low != row.roc_auc_low else f"{row.roc_auc_low:.3f} to {row.roc_auc_high:.3f}",
-            in_digits(row.average_precision),
-            in_digits(row.base_rate),
-            in_digits(row.ef_1pct, 1),
-            Text(row.status),
-        )
-    console = open_console()
-    console.print(grid)
-    means = new_table(f"{part} part, over assays", ["metric", "mean", "median", "10th percentile", "assays"])
-    for row in summary.itertuples(index=False):
-        means.add_row(
-            row.metric,
-            in_digits(row.mean),
-            in_digits(row.median),
-            in_digits(row.percentile_10),
-            f"{row.assays} of {row.total}",
-        )
-    console.print(means)

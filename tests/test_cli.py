@@ -50,7 +50,7 @@ def test_help_takes_less_than_half_a_second() -> None:
     answer = run("--help")
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert answer.returncode == 0
-    for command in ("train", "evaluate", "score", "data", "list"):
+    for command in ("train", "evaluate", "compare", "score", "data", "list"):
         assert command in answer.stdout
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 0.5
 
@@ -73,6 +73,21 @@ def test_train_evaluate_score(folder: Path, capsys: pytest.CaptureFixture[str]) 
     assert "3 molecules read, 2 scored, 1 rejected" in output
     assert "Best for halogen" in output
     assert (folder / "scores" / "scores.csv").exists()
+
+
+def test_compare_two_runs(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("first", "second"):
+        seed = f"seed={len(name)}"
+        assert called(capsys, "train", "small.yaml", f"name={name}", seed, "split.name=scaffold")[0] == 0
+    code, output, errors = called(capsys, "compare", "runs/first", "runs/second", "--out", "differences.csv")
+    assert code == 0
+    assert "second against first, roc_auc, test part" in output
+    assert "win / loss / tie" in output
+    assert "One run each" in errors
+    assert "halogen" in (folder / "differences.csv").read_text()
+    code, _, errors = called(capsys, "compare", "runs/first", "runs/second", "--out", "differences.txt")
+    assert code == 2
+    assert ".csv" in errors
 
 
 def test_dry_run_and_print_config_leave_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -102,6 +117,9 @@ def test_dry_run_and_print_config_leave_nothing(folder: Path, capsys: pytest.Cap
         (("train", "small.yaml", "gradients.at=nowhere"), "features"),
         (("train", "small.yaml", "train.device=tpu9"), "device"),
         (("evaluate", "runs/nothing"), "not a finished run"),
+        (("compare", "runs/nothing"), "at least two"),
+        (("compare", "runs/nothing", "runs/none"), "no finished run"),
+        (("compare", "runs/a", "runs/b", "--metric", "auc"), "roc_auc"),
         (("score", "runs/nothing", "small.csv"), "no trained model"),
         (("list", "balancer"), "Did you mean 'balancers'"),
         (("data", "describe", "nothing.csv"), "nothing.csv"),

@@ -27,12 +27,13 @@ FLOORS = [
     ["graphs", "splits"],
     ["layers", "tape"],
     ["datasets", "balancers", "heads", "losses", "encoders"],
-    ["model", "places", "baselines"],
+    ["model", "places", "baselines", "paired"],
     ["calibration", "conformal", "domain", "evaluation", "gradients", "families"],
     ["bundle", "affinity"],
     ["training", "scorer", "report", "preparation", "runs", "export"],
-    ["fitting", "scoring"],
-    ["experiment"],
+    ["fitting", "scoring", "runsets"],
+    ["experiment", "compare"],
+    ["shown"],
     ["cli"],
     ["__main__"],
 ]
@@ -70,6 +71,7 @@ NO_TORCH = [
     "covers",
     "selection",
     "groups",
+    "paired",
     "cli",
 ]
 FILES = sorted(p for p in HOUSE.rglob("*.py") if p.name != "__init__.py" or p.parent != HOUSE)
