@@ -3,6 +3,10 @@
 `bundle.json` says what the model is, `member-0.safetensors` and so on hold the numbers of its members,
 `SHA256SUMS` the sums of all. Loading checks format, sums, featurizer versions and shapes before anything
 is used. An ensemble, a network per group of assays and a network per assay are bundles of several members.
+`bundle.json` says what the model is, `member-0.safetensors` and so on hold the numbers of its networks,
+`calibration`, `conformal` and `domain.safetensors` say how far to trust it, `SHA256SUMS` has the sums of
+all. Loading checks format, sums, featurizer versions and shapes before anything is used. An ensemble, a
+network per group of assays and a network per assay are bundles of several members.
 """
 
 import hashlib
@@ -16,11 +20,15 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 import torch
 from safetensors import SafetensorError
+from safetensors import numpy as arrays
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from .baselines import restore
+from .calibration import Calibration
 from .config import Model
+from .conformal import ConformalSets
+from .domain import Domain
 from .encoders import Inputs
 from .errors import BundleError, ConfigError
 from .graphs import FeatureSet, GraphStore, VectorBlock
@@ -29,6 +37,8 @@ from .model import Predictor, ScreeningModel
 FORMAT = 2
 DESCRIPTION = "bundle.json"
 SUMS = "SHA256SUMS"
+OPTIONAL: dict[str, Any] = {"calibration": Calibration, "conformal": ConformalSets, "domain": Domain}
+"""Optional parts, each in a file of its name."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +54,12 @@ class Prediction(NamedTuple):
     """What the members say of n molecules."""
 
     probabilities: np.ndarray
-    """float32 [n, T], mean over the members that serve the assay."""
+    """float32 [n, T], calibrated where the bundle has a calibration."""
     spread: np.ndarray | None
-    """float32 [n, T], standard deviation over them; NaN with one member; None if all have one."""
+    """float32 [n, T], standard deviation over the members that serve the assay, each calibrated; NaN with
+    one member; None if all have one."""
+    raw: np.ndarray
+    """float32 [n, T], mean over the members, not calibrated: what `ConformalSets` takes."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +78,12 @@ class Bundle:
     """Assay of each output, T names."""
     about: dict[str, Any]
     """Where it comes from: versions, data, seed; for people, not for programs."""
+    calibration: Calibration | None = None
+    """From the members' mean to a probability; None: they are the same."""
+    conformal: ConformalSets | None = None
+    """Sets of labels with a guaranteed error; None: there were no validation molecules, or none wanted."""
+    domain: Domain | None = None
+    """The training molecules, to say how far a molecule is from them; None likewise."""
 
     def to(self, device: str | torch.device) -> Self:
         """Itself, with all members moved to a device."""
@@ -75,23 +94,30 @@ class Bundle:
     def predict(self, store: GraphStore, rows: Tensor, *, batch_size: int = 512) -> Prediction:
         """Probabilities of the molecules `rows` of a store, for all T assays."""
         shape = (len(rows), len(self.tasks))
-        if len(self.members) == 1:
-            return Prediction(_probabilities(self.members[0], shape, store, rows, batch_size), None)
-        total, squares = np.zeros(shape), np.zeros(shape)
-        count = np.zeros(len(self.tasks), np.int64)
+        count = np.bincount([column for member in self.members for column in member.columns])
+        has_spread = count.max() > 1
+        total, sums, squares = np.zeros(shape), np.zeros(shape), np.zeros(shape)
         for member in self.members:
             columns = list(member.columns)
             values = member.model.predict(store, rows, batch_size=batch_size).double().sigmoid().numpy()
             total[:, columns] += values
-            squares[:, columns] += values**2
-            count[columns] += 1
-        mean = total / count
-        if count.max() == 1:
-            return Prediction(mean.astype(np.float32), None)
+            if has_spread:
+                values = self._calibrated(values, columns)
+                sums[:, columns] += values
+                squares[:, columns] += values**2
+        raw = (total / count).astype(np.float32)
+        probabilities = self._calibrated(raw, list(range(len(self.tasks))))
+        if not has_spread:
+            return Prediction(probabilities, None, raw)
         with np.errstate(invalid="ignore", divide="ignore"):
-            variance = (squares - count * mean**2).clip(min=0) / (count - 1)
+            variance = (squares - sums**2 / count).clip(min=0) / (count - 1)
         spread = np.where(count > 1, np.sqrt(variance), np.nan)
-        return Prediction(mean.astype(np.float32), spread.astype(np.float32))
+        return Prediction(probabilities, spread.astype(np.float32), raw)
+
+    def _calibrated(self, probabilities: np.ndarray, columns: list[int]) -> np.ndarray:
+        return (
+            probabilities if self.calibration is None else self.calibration.take(columns).apply(probabilities)
+        )
 
     def save(self, folder: Path) -> None:
         """Write the bundle; an older one in the same place is replaced as a whole."""
@@ -104,6 +130,8 @@ class Bundle:
                     name: value.cpu().contiguous() for name, value in member.model.state_dict().items()
                 }
                 save_file(numbers, work / _member_file(number))
+            for name, part in self._parts().items():
+                arrays.save_file(part.state(), work / _part_file(name))
             (work / DESCRIPTION).write_text(json.dumps(self._description(), indent=1, sort_keys=True) + "\n")
             names = sorted(path.name for path in work.iterdir())
             (work / SUMS).write_text("".join(f"{_sha256(work / name)}  {name}\n" for name in names))
@@ -117,6 +145,11 @@ class Bundle:
         finally:
             shutil.rmtree(work, ignore_errors=True)
 
+    def _parts(self) -> dict[str, Any]:
+        """The optional parts that are there, by name."""
+        parts = {name: getattr(self, name) for name in OPTIONAL}
+        return {name: part for name, part in parts.items() if part is not None}
+
     def _description(self) -> dict[str, Any]:
         return {
             "format": FORMAT,
@@ -125,6 +158,7 @@ class Bundle:
                 {"kind": member.model.kind, "columns": list(member.columns), **member.model.describe()}
                 for member in self.members
             ],
+            "parts": sorted(self._parts()),
             "model": self.settings.model_dump(mode="json"),
             "features": {
                 "graph": self.features.graph,
@@ -162,6 +196,7 @@ class Bundle:
                     "Use the version of screening that wrote it (bundle.json, 'about')."
                 )
             files = {DESCRIPTION, *map(_member_file, range(len(description["members"])))}
+            files |= {_part_file(name) for name in description["parts"]}
             if summed != files:
                 raise BundleError(
                     f"{folder / SUMS} lists {_listed(summed)}; expected {_listed(files)}. "
@@ -203,7 +238,8 @@ class Bundle:
         served = {column for member in members for column in member.columns}
         if served != set(range(len(tasks))):
             raise BundleError(f"{folder}: some of the {len(tasks)} assays have no network. Train again.")
-        return cls(members, settings, inputs, features, tasks, description["about"])
+        parts = {name: _restored_part(name, folder, len(tasks)) for name in description["parts"]}
+        return cls(members, settings, inputs, features, tasks, description["about"], **parts)
 
     def featurizer_warning(self) -> str:
         """What differs between the featurisation of training and of this machine; "" if nothing."""
@@ -228,14 +264,18 @@ def _member_file(number: int) -> str:
     return f"member-{number}.safetensors"
 
 
-def _probabilities(
-    member: Member, shape: tuple[int, int], store: GraphStore, rows: Tensor, batch_size: int
-) -> np.ndarray:
-    """[n, T] float32 of a member that serves all assays, in the order of the bundle."""
-    values = np.zeros(shape, np.float32)
-    logits = member.model.predict(store, rows, batch_size=batch_size)
-    values[:, list(member.columns)] = logits.sigmoid().numpy()
-    return values
+def _part_file(name: str) -> str:
+    return f"{name}.safetensors"
+
+
+def _restored_part(name: str, folder: Path, n_tasks: int) -> Any:
+    path = folder / _part_file(name)
+    if name not in OPTIONAL:
+        raise BundleError(f"{path}: unknown part '{name}' of a bundle; newer than this version?")
+    part = OPTIONAL[name].restore(arrays.load_file(path))
+    if part.n_tasks not in (n_tasks, None):
+        raise BundleError(f"{path} is about {part.n_tasks} assays, the bundle has {n_tasks}. Train again.")
+    return part
 
 
 def _restored(

@@ -14,6 +14,7 @@ from pydantic import Field
 from scipy.special import expit, logit
 
 from .errors import BundleError
+from .featurizers import spans
 from .metrics import metrics
 from .registry import Registry
 
@@ -48,6 +49,27 @@ class Calibration:
     """float64, logits, ascending within an assay; the curve is straight between them and flat beyond."""
     values: np.ndarray
     """float64, calibrated probability at each knot."""
+
+    @property
+    def n_tasks(self) -> int:
+        """T"""
+        return len(self.slope)
+
+    def take(self, columns: Sequence[int]) -> "Calibration":
+        """The calibration of some assays, in that order."""
+        tasks = np.asarray(columns, np.int64)
+        sizes = np.diff(self.bounds)[tasks]
+        places = spans(self.bounds[tasks], sizes)
+        return Calibration(
+            self.method,
+            self.slope[tasks],
+            self.intercept[tasks],
+            self.actives[tasks],
+            self.inactives[tasks],
+            np.concatenate([[0], np.cumsum(sizes)]),
+            self.knots[places],
+            self.values[places],
+        )
 
     def apply(self, probabilities: np.ndarray) -> np.ndarray:
         """Calibrated probabilities [n, T] of the model's; of the same dtype, NaN stays NaN."""
@@ -176,7 +198,7 @@ def platt(
 
 @calibrations.register("isotonic")
 def isotonic(
-    probabilities: np.ndarray, labels: np.ndarray, *, least: Annotated[int, Field(ge=2)] = 20
+    probabilities: np.ndarray, labels: np.ndarray, *, least: Annotated[int, Field(ge=2)] = 30
 ) -> Calibration:
     """The best increasing curve per assay, without a shape; makes ties, so the order loses a little.
 
@@ -218,20 +240,30 @@ def isotonic(
     )
 
 
-def effect(
-    labels: np.ndarray, before: np.ndarray, after: np.ndarray, tasks: Sequence[str] | None = None
-) -> pd.DataFrame:
-    """What calibration changed on molecules it was not fitted on: one row for each of `EFFECT`.
+def compare(labels: np.ndarray, before: np.ndarray, after: np.ndarray, tasks: Sequence[str]) -> pd.DataFrame:
+    """What calibration changed on molecules it was not fitted on: one row per assay.
+
+    Columns: assay, then `<metric>_before` and `<metric>_after` for each of `EFFECT`, NaN where the assay
+    lacks the labels. Labels and probabilities are [n, T].
+    """
+    columns: dict[str, Sequence[str] | np.ndarray] = {"assay": list(tasks)}
+    for name in EFFECT:
+        columns[f"{name}_before"] = metrics.get(name)(labels, before)
+        columns[f"{name}_after"] = metrics.get(name)(labels, after)
+    return pd.DataFrame(columns)
+
+
+def effect(table: pd.DataFrame) -> pd.DataFrame:
+    """A table of `compare` over its assays: one row for each of `EFFECT`.
 
     Columns: metric, before and after (means over the assays that have the number), better (assays with
     an improvement of more than 1e-6), worse, and assays.
     """
     rows = []
     for name in EFFECT:
-        metric = metrics.get(name)
-        old, new = metric(labels, before), metric(labels, after)
+        old, new = (table[f"{name}_{when}"].to_numpy(float) for when in ("before", "after"))
         known = np.isfinite(old) & np.isfinite(new)
-        gain = (new - old)[known] * (1 if metric.higher_is_better else -1)
+        gain = (new - old)[known] * (1 if metrics.get(name).higher_is_better else -1)
         means = (old[known].mean(), new[known].mean()) if known.any() else (np.nan, np.nan)
         rows.append((name, *means, int((gain > 1e-6).sum()), int((gain < -1e-6).sum()), int(known.sum())))
     return pd.DataFrame(rows, columns=["metric", "before", "after", "better", "worse", "assays"])

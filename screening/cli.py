@@ -127,6 +127,9 @@ def evaluate(
             raise ConfigError(f"--plot is '{plot}': expected a file that ends in .svg or .png.")
         plot_assays(table, plot, title=f"{Path(run).name}, {part} part")
     print_evaluation(table, summary, part, all_assays=all_assays)
+    effect = experiment.calibration_effect(run)
+    if part == "test" and len(effect):
+        print_frame(effect, "calibration, test part: means over assays")
 
 
 @app.command()

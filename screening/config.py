@@ -181,6 +181,17 @@ class Train(Section):
     """Processes that featurise; null = chosen from the machine."""
 
 
+class Domain(Section):
+    """What the bundle keeps of the training molecules, to say how far others are from them."""
+
+    fit: bool = True
+    """Keep their fingerprints."""
+    percentile: Annotated[float, Field(ge=0, le=100)] = 5.0
+    """Share in % of the validation molecules that count as outside."""
+    structures: bool = True
+    """Keep names, structures and actives too, to show the nearest active; false if nobody may see them."""
+
+
 class Config(Section):
     """One experiment; `seed` decides split, initial weights, order and dropout."""
 
@@ -197,6 +208,9 @@ class Config(Section):
     gradients: Gradients = Gradients()
     grouping: Grouping = Grouping()
     train: Train = Train()
+    calibration: AComponent = Component(name="platt")
+    """From scores to probabilities, fitted on the validation part: platt, temperature, isotonic or none."""
+    domain: Domain = Domain()
 
     @field_validator("name")
     @classmethod

@@ -41,6 +41,11 @@ class ConformalSets:
         """From scores [n, T] of validation molecules and their labels [n, T], NaN = not measured."""
         return cls(*_sorted(scores, labels == 1), *_sorted(scores, labels == 0))
 
+    @property
+    def n_tasks(self) -> int:
+        """T"""
+        return len(self.active_bounds) - 1
+
     def p_values(self, scores: np.ndarray) -> PValues:
         """p-values of both classes for scores [n, T]; NaN where the score is.
 
@@ -87,7 +92,7 @@ class ConformalSets:
         made = cls(*(state[name] for name in _ARRAYS))
         pairs = ((made.active_scores, made.active_bounds), (made.inactive_scores, made.inactive_bounds))
         for scores, bounds in pairs:
-            if bounds[0] != 0 or bounds[-1] != len(scores) or (np.diff(bounds) < 0).any():
+            if not len(bounds) or bounds[0] != 0 or bounds[-1] != len(scores) or (np.diff(bounds) < 0).any():
                 raise BundleError("The scores of the conformal sets do not fit their bounds. Train again.")
         return made
 

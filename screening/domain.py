@@ -154,6 +154,11 @@ class Domain:
         threshold = np.percentile(nearest(validation, known).similarity, percentile)
         return cls(known, float(threshold), standardize)
 
+    @property
+    def n_tasks(self) -> int | None:
+        """T; None where no structures are kept."""
+        return None if self.structures is None else len(self.structures.active_bounds) - 1
+
     def keeping(self, ids: Sequence[str], smiles: Sequence[str], labels: np.ndarray) -> "Domain":
         """The same domain with `structures`; labels [n, T] of the training molecules, 1 = active."""
         task, rows = np.nonzero(labels.T == 1)

@@ -7,7 +7,7 @@ import json
 import os
 import platform
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -19,7 +19,8 @@ import pyarrow as pa
 import torch
 
 from . import distributed
-from .bundle import Bundle
+from .bundle import Bundle, Prediction
+from .calibration import effect
 from .config import Config, to_yaml
 from .errors import ConfigError
 from .evaluation import evaluate as evaluate_scores
@@ -28,7 +29,9 @@ from .fitting import Fitted, describe, fit
 from .model import inputs_of
 from .preparation import PARTS, Note, Prepared, prepare_data
 from .runs import (
+    read_config,
     read_predictions,
+    read_table,
     write_frame,
     write_label_counts,
     write_parquet,
@@ -38,6 +41,7 @@ from .runs import (
 )
 from .tables import Rejected, file_sha256
 from .training import Epoch
+from .trust import OPTIMISTIC, calibration_table, check_trust, describe_trust, predicted, with_trust
 
 PACKAGES = ("screening", "torch", "rdkit", "numpy", "pandas", "scikit-learn", "deepchem", "torch-geometric")
 
@@ -56,6 +60,7 @@ class Run:
 
 def plan(config: Config, data: Path | None = None, on_note: Note = lambda note: None) -> list[str]:
     """What `train` would do, without training: notes on data, split and model."""
+    check_trust(config)
     prepared = prepare_data(config, data, on_note)
     text = describe(config, prepared)
     on_note(text)
@@ -86,6 +91,7 @@ def train(
     ConfigError : a setting is wrong, or the run folder is in use.
     DataError : the table cannot be used.
     """
+    check_trust(config)
     distributed.join_processes()
     is_main = distributed.is_main()
     if is_main:
@@ -102,11 +108,11 @@ def train(
         on_note=on_note if is_main else lambda note: None,
         on_epoch=on_epoch if is_main else lambda epoch: None,
     )
-    bundle = _bundle(config, prepared, fitted)
-    predictions = {part: _predict(bundle, prepared, part) for part in PARTS[1:]}
-    table = _evaluate_parts(predictions, prepared)
+    bundle = with_trust(config, prepared, _bundle(config, prepared, fitted))
+    predictions = {part: predicted(bundle, prepared, part) for part in PARTS[1:]}
+    table = _evaluate_parts(config, predictions, prepared)
     if is_main:
-        _write_results(config, prepared, fitted, bundle, predictions, table)
+        _write_results(config, prepared, fitted, bundle, predictions, table, on_note)
     test = table[table["part"] == "test"].reset_index(drop=True)
     return Run(config.folder, config, test, summarize(test))
 
@@ -136,19 +142,27 @@ def _write_results(
     prepared: Prepared,
     fitted: Fitted,
     bundle: Bundle,
-    predictions: dict[str, np.ndarray],
+    predictions: dict[str, Prediction],
     table: pd.DataFrame,
+    on_note: Note,
 ) -> None:
     """What training gave; the manifest last, so that a folder with one is complete."""
     folder = config.folder
+    calibrated = calibration_table(bundle, prepared, predictions["test"])
+    trust = describe_trust(bundle, calibrated)
+    for text in trust:
+        on_note(text)
     write_frame(folder / "history.csv", fitted.history)
     write_frame(folder / "epochs.csv", fitted.epochs)
     if fitted.affinity is not None:
         write_parquet(folder / "affinity.parquet", pa.Table.from_pandas(fitted.affinity.frame(bundle.tasks)))
     bundle.save(folder / "bundle")
-    write_predictions(folder / "predictions.parquet", predictions, prepared.table, prepared.split)
+    scores = {part: found.probabilities for part, found in predictions.items()}
+    write_predictions(folder / "predictions.parquet", scores, prepared.table, prepared.split)
     write_evaluation(table, folder / "evaluation.csv")
-    manifest = {**bundle.about, "environment": _environment(), "notes": prepared.notes}
+    write_frame(folder / "calibration.csv", calibrated)
+    notes = [*prepared.notes, *trust]
+    manifest = {**bundle.about, "environment": _environment(), "notes": notes}
     manifest |= {"best_epochs": fitted.best_epochs, "epochs": len(fitted.epochs), "finished": True}
     write_text(folder / "manifest.json", json.dumps(manifest, indent=1) + "\n")
 
@@ -161,8 +175,16 @@ def evaluate(run: Path, *, part: str = "test") -> tuple[pd.DataFrame, pd.DataFra
     DataError : no finished run there, or no such part in it.
     """
     found = read_predictions(run, part=part)
-    evaluation = evaluate_scores(found.labels, found.scores, found.tasks, part=part)
+    evaluation = _evaluate_part(read_config(run), found.labels, found.scores, found.tasks, part)
     return evaluation, summarize(evaluation)
+
+
+def calibration_effect(run: Path) -> pd.DataFrame:
+    """What calibration changed on the test part, as `calibration.effect`; empty where nothing was changed."""
+    table = read_table(run, "calibration.csv")
+    if not len(table) or table["method"].iloc[0] == "none":
+        return pd.DataFrame()
+    return effect(table)
 
 
 def _open_folder(config: Config, *, resume: bool, overwrite: bool) -> None:
@@ -190,19 +212,28 @@ def _open_folder(config: Config, *, resume: bool, overwrite: bool) -> None:
     folder.mkdir(parents=True, exist_ok=True)
 
 
-def _predict(bundle: Bundle, prepared: Prepared, part: str) -> np.ndarray:
-    """Probabilities [n, T] of a split part."""
-    return bundle.predict(prepared.store, torch.from_numpy(prepared.split.rows(part))).probabilities
-
-
-def _evaluate_parts(predictions: dict[str, np.ndarray], prepared: Prepared) -> pd.DataFrame:
+def _evaluate_parts(config: Config, predictions: dict[str, Prediction], prepared: Prepared) -> pd.DataFrame:
     tables = [
-        evaluate_scores(
-            prepared.table.labels[prepared.split.rows(part)], scores, prepared.table.tasks, part=part
+        _evaluate_part(
+            config,
+            prepared.table.labels[prepared.split.rows(part)],
+            found.probabilities,
+            prepared.table.tasks,
+            part,
         )
-        for part, scores in predictions.items()
+        for part, found in predictions.items()
     ]
     return pd.concat(tables, ignore_index=True)
+
+
+def _evaluate_part(
+    config: Config, labels: np.ndarray, scores: np.ndarray, tasks: Sequence[str], part: str
+) -> pd.DataFrame:
+    """The table of a part; where the calibration was fitted on it, that is a reason to doubt its numbers."""
+    table = evaluate_scores(labels, scores, tasks, part=part)
+    if part == "valid" and config.calibration.name != "none":
+        table["reason"] = (table["reason"] + " " + OPTIMISTIC).str.strip()
+    return table
 
 
 def _about(config: Config, prepared: Prepared) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from .assays import AssayTable
+from .calibration import EFFECT
 from .config import Config, load_config
 from .errors import DataError
 from .registry import did_you_mean
@@ -18,8 +19,9 @@ from .splits import PARTS, Split
 LABEL, SCORE = "label:", "score:"
 """Beginnings of the column names of predictions.parquet that hold labels and probabilities."""
 
-_TEXTS = ("assay", "part", "id", "smiles", "reason")
+_TEXTS = ("assay", "part", "id", "smiles", "reason", "method")
 _EMPTY = {name: [""] for name in ("loss", "weight", "valid_roc_auc", "valid_macro_roc_auc", "lr")}
+_EMPTY |= {f"{name}_{when}": [""] for name in EFFECT for when in ("before", "after")}
 """Columns of a run's tables that are texts, and numbers that may be missing."""
 
 

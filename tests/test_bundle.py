@@ -12,7 +12,10 @@ import torch
 
 from screening.baselines import baselines
 from screening.bundle import SUMS, Bundle, Member
+from screening.calibration import calibrations
 from screening.config import Model
+from screening.conformal import ConformalSets
+from screening.domain import Domain, fingerprints_of
 from screening.errors import BundleError
 from screening.graphs import FeatureSet
 from screening.model import ScreeningModel, inputs_of
@@ -208,3 +211,60 @@ def test_features_of_other_versions_are_mentioned(folder: Path) -> None:
     assert bundle.featurizer_warning() == ""
     bundle.about["features_key"] = "another RDKit"
     assert "another RDKit" in bundle.featurizer_warning()
+
+
+def trusted() -> Bundle:
+    """Two networks, calibrated on labels of their own molecules, with a domain."""
+    one, labels = make(), small.table(missing=0.2).labels
+    members = tuple(Member(small_model(seed, 4), (0, 1, 2, 3)) for seed in (1, 2))
+    bundle = replace(one, members=members)
+    raw = bundle.predict(small.store(), torch.arange(150)).raw
+    known = fingerprints_of(small.store())
+    return replace(
+        bundle,
+        calibration=calibrations.build("platt", raw, labels),
+        conformal=ConformalSets.fit(raw, labels),
+        domain=Domain.fit(known, known).keeping(["x"] * 150, ["C"] * 150, labels),
+    )
+
+
+def test_optional_parts_are_saved_and_used(tmp_path: Path) -> None:
+    bundle, rows = trusted(), torch.arange(40)
+    bundle.save(tmp_path / "bundle")
+    loaded = Bundle.load(tmp_path / "bundle")
+    expected, found = bundle.predict(small.store(), rows), loaded.predict(small.store(), rows)
+    for before, after in zip(expected, found, strict=True):
+        assert np.array_equal(before, after)
+    assert not np.allclose(found.probabilities, found.raw, atol=0.01)
+    assert np.allclose(found.probabilities, bundle.calibration.apply(found.raw))
+    assert loaded.domain.threshold == bundle.domain.threshold
+    assert np.array_equal(loaded.conformal.sets(found.raw, 0.1), bundle.conformal.sets(found.raw, 0.1))
+
+
+def test_spread_is_that_of_calibrated_scores() -> None:
+    bundle, rows = trusted(), torch.arange(40)
+    values = [member.model.predict(small.store(), rows).sigmoid().numpy() for member in bundle.members]
+    expected = np.std([bundle.calibration.apply(value) for value in values], axis=0, ddof=1)
+    assert np.allclose(bundle.predict(small.store(), rows).spread, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("part", ["calibration", "conformal", "domain"])
+def test_parts_of_other_assays_are_refused(tmp_path: Path, part: str) -> None:
+    bundle, labels = trusted(), np.zeros((150, 3), np.float32)
+    others = {
+        "calibration": calibrations.build("none", labels, labels),
+        "conformal": ConformalSets.fit(labels, labels),
+        "domain": bundle.domain.keeping(["x"] * 150, ["C"] * 150, labels),
+    }
+    replace(bundle, **{part: others[part]}).save(tmp_path / "bundle")
+    with pytest.raises(BundleError, match=rf"{part}\.safetensors is about 3 assays, the bundle has 4"):
+        Bundle.load(tmp_path / "bundle")
+
+
+@pytest.mark.parametrize("parts", [["magic"], ["calibration"], None, [[]]])
+def test_parts_that_are_not_there_are_refused(folder: Path, parts: object) -> None:
+    path = folder / "bundle.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "parts": parts}))
+    resign(folder)
+    with pytest.raises(BundleError, match=r"magic|calibration|safetensors|not a complete bundle"):
+        Bundle.load(folder)

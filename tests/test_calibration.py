@@ -8,7 +8,7 @@ from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
-from screening.calibration import FEW, Calibration, calibrations, effect
+from screening.calibration import FEW, Calibration, calibrations, compare, effect
 from screening.errors import BundleError, ConfigError
 from screening.metrics import metrics
 
@@ -118,7 +118,9 @@ def test_new_molecules_are_predicted_better(method: str) -> None:
     truth = {"temperature": {"shift": 0.0}}.get(method, {})
     fitted = calibrations.build(method, *made(n=1000, **truth))
     probabilities, labels = made(n=2000, seed=1, **truth)
-    table = effect(labels, probabilities, fitted.apply(probabilities)).set_index("metric")
+    table = compare(labels, probabilities, fitted.apply(probabilities), list("ABCDE"))
+    assert list(table["assay"]) == list("ABCDE")
+    table = effect(table).set_index("metric")
     for metric in ("log_loss", "brier", "calibration_error"):
         assert table.loc[metric, "after"] < table.loc[metric, "before"]
         assert table.loc[metric, "better"] == 5
@@ -201,6 +203,18 @@ def test_state_gives_the_same_calibration_back(method: str) -> None:
     np.testing.assert_array_equal(again.apply(probabilities), fitted.apply(probabilities))
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_assays_can_be_taken_out(method: str) -> None:
+    probabilities, labels = made(missing=0.1)
+    fitted = calibrations.build(method, probabilities, labels)
+    some = [4, 0, 3]
+    taken = fitted.take(some)
+    assert taken.n_tasks == 3
+    np.testing.assert_allclose(
+        taken.apply(probabilities[:, some]), fitted.apply(probabilities)[:, some], atol=1e-10
+    )
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -227,7 +241,7 @@ def test_wrong_options_are_explained() -> None:
 
 
 def test_nothing_can_be_said_without_labels() -> None:
-    table = effect(np.full((4, 2), NAN), np.full((4, 2), 0.5), np.full((4, 2), 0.4))
+    table = effect(compare(np.full((4, 2), NAN), np.full((4, 2), 0.5), np.full((4, 2), 0.4), "AB"))
     assert (table["assays"] == 0).all()
     assert table[["before", "after"]].isna().all(axis=None)
 

@@ -31,7 +31,7 @@ FLOORS = [
     ["calibration", "conformal", "domain", "evaluation", "gradients", "families"],
     ["bundle", "affinity"],
     ["training", "scorer", "report", "preparation", "runs", "export"],
-    ["fitting", "scoring", "runsets"],
+    ["fitting", "scoring", "runsets", "trust"],
     ["experiment", "compare"],
     ["shown"],
     ["cli"],

@@ -1,0 +1,116 @@
+"""What is fitted after training: calibration, sets and domain; and that it is said where it counts."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import small
+from test_experiment import config
+
+from screening import experiment
+from screening.bundle import Bundle
+from screening.errors import ConfigError
+from screening.evaluation import read_evaluation
+from screening.runs import read_predictions, read_table
+from screening.trust import OPTIMISTIC
+
+
+@pytest.fixture(autouse=True)
+def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+
+
+def trained(tmp_path: Path, **more: object) -> experiment.Run:
+    return experiment.train(config(tmp_path, small.write(tmp_path / "small.csv"), **more))
+
+
+def test_scores_of_a_run_are_calibrated(tmp_path: Path) -> None:
+    run = trained(tmp_path)
+    bundle = Bundle.load(run.folder)
+    assert bundle.calibration.method == "platt"
+    table = read_table(run.folder, "calibration.csv")
+    assert list(table["assay"]) == list(small.PATTERNS)
+    np.testing.assert_allclose(table["slope"], bundle.calibration.slope)
+    test = run.evaluation.set_index("assay")
+    for metric in ("log_loss", "brier", "calibration_error"):
+        np.testing.assert_allclose(table[f"{metric}_after"], test[metric], atol=1e-6)
+    np.testing.assert_allclose(table["roc_auc_before"], table["roc_auc_after"], atol=1e-4)
+    effect = experiment.calibration_effect(run.folder).set_index("metric")
+    assert effect.loc["brier", "after"] == pytest.approx(test["brier"].mean(), abs=1e-6)
+
+
+def test_numbers_on_fitted_labels_have_a_reason(tmp_path: Path) -> None:
+    run = trained(tmp_path)
+    table = read_evaluation(run.folder / "evaluation.csv")
+    told = table["reason"].str.contains(OPTIMISTIC, regex=False)
+    assert (told == (table["part"] == "valid")).all()
+    valid, _ = experiment.evaluate(run.folder, part="valid")
+    assert valid["reason"].str.contains(OPTIMISTIC, regex=False).all()
+
+
+def test_without_calibration_scores_are_the_models(tmp_path: Path) -> None:
+    run = trained(tmp_path, calibration="none", domain={"fit": False})
+    bundle = Bundle.load(run.folder)
+    assert bundle.domain is None
+    assert (bundle.calibration.slope == 1).all()
+    assert not len(experiment.calibration_effect(run.folder))
+    assert not read_evaluation(run.folder / "evaluation.csv")["reason"].str.contains("optimistic").any()
+
+
+def test_the_domain_is_that_of_the_training_part(tmp_path: Path) -> None:
+    run = trained(tmp_path)
+    domain = Bundle.load(run.folder).domain
+    split = pd.read_csv(run.folder / "split.csv")
+    assert list(domain.structures.ids) == split.loc[split["part"] == "train", "id"].tolist()
+    secret = trained(tmp_path, name="secret", domain={"structures": False}, features={"graph": "atom_codes"})
+    kept = Bundle.load(secret.folder).domain
+    assert kept.structures is None
+    np.testing.assert_array_equal(kept.known.columns, domain.known.columns)
+    texts = (secret.folder / "bundle" / "domain.safetensors").read_bytes()
+    assert not any(text.encode() in texts for text in domain.structures.smiles if len(text) > 4)
+
+
+def test_without_validation_molecules_nothing_is_fitted(tmp_path: Path) -> None:
+    """All molecules but the test part for training."""
+    source = small.write(tmp_path / "small.csv")
+    table = pd.read_csv(source)
+    table["part"] = np.where(np.arange(len(table)) % 5 == 0, "test", "train")
+    table.to_csv(source, index=False)
+    data = {"tasks": list(small.PATTERNS)}
+    run = experiment.train(config(tmp_path, source, split={"name": "column", "column": "part"}, data=data))
+    bundle = Bundle.load(run.folder)
+    assert (bundle.calibration, bundle.conformal, bundle.domain) == (None, None, None)
+    assert read_table(run.folder, "calibration.csv")["method"].tolist() == ["none"] * 4
+    assert len(read_predictions(run.folder).scores) == len(table[table["part"] == "test"])
+
+
+@pytest.mark.parametrize(
+    ("calibration", "message"),
+    [
+        ("plat", "Did you mean 'platt'"),
+        ({"name": "isotonic", "least": 0}, "least"),
+        ({"name": "platt", "slope": 1}, "no option 'slope'"),
+    ],
+)
+def test_a_wrong_calibration_is_refused_before_training(
+    tmp_path: Path, calibration: object, message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        trained(tmp_path, calibration=calibration)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_the_same_run_fits_the_same(tmp_path: Path) -> None:
+    first, second = (
+        trained(tmp_path),
+        trained(
+            tmp_path,
+            name="again",
+            train={"epochs": 2, "batch_size": 32, "device": "cpu", "workers": 0, "ensemble": 1},
+        ),
+    )
+    for part in ("calibration", "conformal", "domain"):
+        one, other = (run.folder / "bundle" / f"{part}.safetensors" for run in (first, second))
+        assert one.read_bytes() == other.read_bytes()
