@@ -185,6 +185,15 @@ def score(
     threshold: Annotated[
         float | None, typer.Option(help="Keep only molecules that reach this probability in an assay.")
     ] = None,
+    spread: Annotated[bool, typer.Option(help="Add the spread of an ensemble's networks.")] = False,
+    domain: Annotated[
+        bool,
+        typer.Option(help="Add the nearest training molecule, and whether the molecule is in the domain."),
+    ] = False,
+    conformal: Annotated[
+        float | None,
+        typer.Option(help="Add the labels that cannot be ruled out at this error, such as 0.1."),
+    ] = None,
     dtype: Annotated[str, typer.Option(help="Of the scores in the parts: float32 or float16.")] = "float32",
     limit: Annotated[int | None, typer.Option(help="Read only the first N records.")] = None,
     shard: Annotated[str | None, typer.Option(help="I/N: every N-th block from the I-th on.")] = None,
@@ -214,6 +223,9 @@ def score(
             smiles=smiles,
             id=id_column,
             assays=None if assays is None else [name.strip() for name in assays.split(",")],
+            spread=spread,
+            domain=domain,
+            conformal=conformal,
             top=top,
             threshold=threshold,
             dtype=dtype,

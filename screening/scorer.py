@@ -4,7 +4,7 @@ Streams, folders and restarts are in `scoring`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,8 @@ import pyarrow as pa
 import torch
 
 from .bundle import Bundle
+from .conformal import SETS, ConformalSets
+from .domain import Domain, Fingerprints, fingerprints_of, with_fingerprints
 from .errors import ConfigError
 from .graphs import GraphStore, featurize, pack
 from .libraries import Piece
@@ -22,6 +24,8 @@ from .parts import OURS, PartFolder, Tally
 from .registry import did_you_mean
 
 DTYPES = {"float32": np.float32, "float16": np.float16}
+NEIGHBOUR = ("similarity", "in_domain", "nearest")
+"""Columns that `domain` adds; the last where the bundle keeps names."""
 
 
 class Scorer:
@@ -30,30 +34,50 @@ class Scorer:
     Parameters
     ----------
     assays : those wanted, in this order; None = all.
+    spread : add `<assay>:spread` for the assays that several networks predict: their standard deviation.
+    domain : add similarity and name of the nearest training molecule, and whether the molecule is inside
+        the applicability domain.
+    conformal : add `<assay>:set`, the labels that cannot be ruled out at this error (see `conformal`).
 
     Raises
     ------
-    ConfigError : the bundle has no assay of a name in `assays`.
+    ConfigError : the bundle has no assay of a name in `assays`, or lacks what was asked for.
     """
 
-    def __init__(self, bundle: Bundle, *, device: str = "auto", assays: Sequence[str] | None = None) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        device: str = "auto",
+        assays: Sequence[str] | None = None,
+        spread: bool = False,
+        domain: bool = False,
+        conformal: float | None = None,
+    ) -> None:
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
         self.bundle = bundle.to(device)
         self.tasks = bundle.tasks if assays is None else _chosen(assays, bundle.tasks)
         self._columns = [bundle.tasks.index(task) for task in self.tasks]
+        self._sets = None if conformal is None else _conformal(bundle, conformal)
+        self._domain = _domain(bundle, self.tasks) if domain else None
+        self._alpha = conformal if conformal is not None else 1.0
+        self._spread = _ensembled(bundle, self._columns) if spread else []
+        self.features = with_fingerprints(bundle.features) if domain else bundle.features
+        """What is computed of a molecule: what the model sees, and the fingerprint where it is wanted."""
 
     @classmethod
-    def load(cls, path: str | Path, *, device: str = "auto", assays: Sequence[str] | None = None) -> "Scorer":
+    def load(cls, path: str | Path, **options: Any) -> "Scorer":
         """From a run folder or a bundle folder; BundleError if there is none or it is damaged."""
-        return cls(Bundle.load(Path(path)), device=device, assays=assays)
+        return cls(Bundle.load(Path(path)), **options)
 
     def score(self, smiles: Sequence[str]) -> pd.DataFrame:
-        """One row per SMILES, in order: smiles, status (`ok` or `rejected`), reason, probability per assay.
+        """One row per SMILES, in order: smiles, status (`ok` or `rejected`), reason, probability per assay,
+        then what else was asked for.
 
         A molecule that cannot be used has no probabilities (NaN) and a reason.
         """
-        store = featurize(list(smiles), self.bundle.features, workers=0)
+        store = featurize(list(smiles), self.features, workers=0)
         frame = pd.DataFrame(self.columns_of(store))
         frame.insert(0, "smiles", list(smiles))
         frame.insert(1, "status", ["rejected" if reason else "ok" for reason in store.reasons])
@@ -61,18 +85,83 @@ class Scorer:
         return frame
 
     def columns_of(self, store: GraphStore) -> dict[str, np.ndarray]:
-        """All result columns of n molecules, [n] each; NaN where the molecule is not usable.
+        """All result columns of n molecules whose features are `features`, [n] each.
 
-        What a score says besides the probabilities (float32, one column per assay) is added here.
+        Numbers are float32, NaN where the molecule is not usable; sets and names are then None.
         """
-        return dict(zip(self.tasks, self.probabilities(store).T, strict=True))
+        rows = torch.from_numpy(np.flatnonzero(store.usable))
+        found = self.bundle.predict(self._of_model(store), rows)
+        columns = dict(zip(self.tasks, found.probabilities[:, self._columns].T, strict=True))
+        if found.spread is not None:
+            columns |= {f"{self.bundle.tasks[t]}:spread": found.spread[:, t] for t in self._spread}
+        if self._sets is not None:
+            sets = np.array(SETS, object)[self._sets.sets(found.raw, self._alpha)]
+            columns |= {f"{self.bundle.tasks[t]}:set": sets[:, t] for t in self._columns}
+        if self._domain is not None:
+            columns |= self._neighbours(fingerprints_of(store).take(rows.numpy()), self._domain)
+        return {name: _spaced(column, rows.numpy(), len(store)) for name, column in columns.items()}
 
     def probabilities(self, store: GraphStore) -> np.ndarray:
         """Probabilities [n, T] float32; NaN rows where the molecule is not usable."""
-        scores = np.full((len(store), len(self.tasks)), np.nan, np.float32)
         rows = torch.from_numpy(np.flatnonzero(store.usable))
-        scores[rows.numpy()] = self.bundle.predict(store, rows).probabilities[:, self._columns]
+        scores = np.full((len(store), len(self.tasks)), np.nan, np.float32)
+        scores[rows.numpy()] = self.bundle.predict(self._of_model(store), rows).probabilities[
+            :, self._columns
+        ]
         return scores
+
+    def _of_model(self, store: GraphStore) -> GraphStore:
+        """The store without the fingerprint that the model does not know."""
+        features = self.bundle.features
+        return replace(store, features=features, vectors=store.vectors[: len(features.vectors)])
+
+    @staticmethod
+    def _neighbours(molecules: Fingerprints, domain: Domain) -> dict[str, np.ndarray]:
+        found = domain.nearest(molecules)
+        columns = [found.similarity, domain.is_inside(found.similarity)]
+        if domain.structures is not None:
+            columns.append(np.array(domain.structures.ids, object)[found.row])
+        return dict(zip(NEIGHBOUR, columns, strict=False))
+
+
+def _spaced(column: np.ndarray, rows: np.ndarray, n: int) -> np.ndarray:
+    """The values at `rows` of n; NaN, None or False elsewhere."""
+    missing = {"f": np.nan, "O": None, "b": False}[column.dtype.kind]
+    spaced = np.full(n, missing, column.dtype)
+    spaced[rows] = column
+    return spaced
+
+
+def _ensembled(bundle: Bundle, columns: Sequence[int]) -> list[int]:
+    served = np.bincount([column for member in bundle.members for column in member.columns])
+    several = [column for column in columns if served[column] > 1]
+    if not several:
+        raise ConfigError(
+            "--spread needs an ensemble: every assay of this model has one network. "
+            "Train several with train.ensemble=5."
+        )
+    return several
+
+
+def _conformal(bundle: Bundle, alpha: float) -> ConformalSets:
+    if not 0 < alpha < 1:
+        raise ConfigError(f"--conformal is {alpha}: expected an error between 0 and 1, such as 0.1.")
+    if bundle.conformal is None:
+        raise ConfigError("--conformal: this model was trained without validation molecules. Train it with.")
+    return bundle.conformal
+
+
+def _domain(bundle: Bundle, tasks: Sequence[str]) -> Domain:
+    for name in set(NEIGHBOUR) & set(tasks):
+        raise ConfigError(
+            f"--domain makes a column '{name}', which an assay has: choose others with --assays."
+        )
+    if bundle.domain is None:
+        raise ConfigError(
+            "--domain: this model does not know its training molecules. Train it with domain.fit=true "
+            "and with validation molecules."
+        )
+    return bundle.domain
 
 
 def _chosen(assays: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
@@ -95,6 +184,10 @@ class Recipe:
     dtype: str = "float32"
     """float32 or float16: the result columns in the parts."""
     device: str = "auto"
+    spread: bool = False
+    """More columns, as `Scorer` has them."""
+    domain: bool = False
+    conformal: float | None = None
 
 
 class PartMaker:
@@ -102,14 +195,21 @@ class PartMaker:
 
     def __init__(self, recipe: Recipe, extra: tuple[str, ...], folder: PartFolder) -> None:
         self.recipe, self.extra, self.folder = recipe, extra, folder
-        self.scorer = Scorer.load(recipe.run, device=recipe.device, assays=recipe.assays)
-        self.prepare: Callable[[list[str]], Any] = partial(pack, features=self.scorer.bundle.features)
-        taken = {*OURS, *self.scorer.columns_of(GraphStore.of(self.scorer.bundle.features, []))}
+        self.scorer = Scorer.load(
+            recipe.run,
+            device=recipe.device,
+            assays=recipe.assays,
+            spread=recipe.spread,
+            domain=recipe.domain,
+            conformal=recipe.conformal,
+        )
+        self.prepare: Callable[[list[str]], Any] = partial(pack, features=self.scorer.features)
+        taken = {*OURS, *self.scorer.columns_of(GraphStore.of(self.scorer.features, []))}
         self._titles = {name: f"input:{name}" if name in taken else name for name in extra}
 
     def finish(self, piece: Piece, prepared: Any) -> Tally:
         """The counts of the part, which is then in the folder."""
-        store = GraphStore.of(self.scorer.bundle.features, [prepared])
+        store = GraphStore.of(self.scorer.features, [prepared])
         reasons = [problem or reason for problem, reason in zip(piece.problems, store.reasons, strict=True)]
         usable = np.array([not reason for reason in reasons], bool)
         results = {name: self._stored(column) for name, column in self.scorer.columns_of(store).items()}
@@ -149,4 +249,7 @@ class PartMaker:
             columns[self._titles[name]] = (
                 pa.nulls(n, pa.string()) if texts is None else pa.array(texts, pa.string())
             )
-        return pa.table(columns | {name: pa.array(column, mask=~usable) for name, column in results.items()})
+        for name, column in results.items():
+            kind = pa.string() if column.dtype == object else None
+            columns[name] = pa.array(column, kind, mask=~usable)
+        return pa.table(columns)

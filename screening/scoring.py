@@ -60,6 +60,9 @@ def score_library(
     smiles: str | None = None,
     id: str | None = None,
     assays: Sequence[str] | None = None,
+    spread: bool = False,
+    domain: bool = False,
+    conformal: float | None = None,
     top: int = 0,
     threshold: float | None = None,
     dtype: str = "float32",
@@ -82,6 +85,7 @@ def score_library(
     output : `parquet`, or `csv` or `sdf` for one such file as well.
     smiles, id : columns of structures and identifiers; None = found by name.
     assays : those wanted; None = all.
+    spread, domain, conformal : more columns, as `Scorer` describes them.
     top : best molecules per assay to list in `top.csv`; they are taken from the parts, with what a
         threshold leaves of them and in the precision of `dtype`; ties by place in the library.
     threshold : keep only molecules that reach this probability in one of the assays, and those rejected.
@@ -108,7 +112,8 @@ def score_library(
     open_again = partial(open_library, sources, smiles=smiles, id=id, block_size=block_size, limit=limit)
     files, part = open_again(), None if shard is None else Shard.parse(shard)
     folder = PartFolder(Path(out))
-    recipe = Recipe(Path(run), None if assays is None else tuple(assays), threshold, dtype, device)
+    wanted_assays = None if assays is None else tuple(assays)
+    recipe = Recipe(Path(run), wanted_assays, threshold, dtype, device, spread, domain, conformal)
     maker = PartMaker(recipe, files.extra, folder)
     with folder.claimed(part):
         if overwrite:
@@ -270,6 +275,9 @@ def _job(
         "limit": files.limit,
         "threshold": recipe.threshold,
         "dtype": recipe.dtype,
+        "spread": recipe.spread,
+        "domain": recipe.domain,
+        "conformal": recipe.conformal,
         "block_size": block_size,
     }
 

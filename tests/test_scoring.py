@@ -13,9 +13,11 @@ import pytest
 import small
 import torch
 from rdkit import Chem
-from test_bundle import make
+from test_bundle import make, trusted
 
+from screening.bundle import Member
 from screening.errors import BundleError, ConfigError, DataError
+from screening.model import ScreeningModel, inputs_of
 from screening.scoring import OURS, Scorer, score_library
 
 TASKS = list(small.PATTERNS)
@@ -264,6 +266,95 @@ def test_a_folder_that_cannot_be_made_is_explained(run: Path, library: Path, tmp
 def test_without_a_model_nothing_is_scored(library: Path, tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="no trained model"):
         score_library(tmp_path, library, tmp_path / "out")
+
+
+@pytest.fixture(scope="module")
+def doubtful(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two networks with calibration, sets and domain."""
+    folder = tmp_path_factory.mktemp("trusted")
+    trusted().save(folder / "bundle")
+    return folder
+
+
+def test_columns_about_trust_are_added_on_request(doubtful: Path) -> None:
+    texts = [*small.smiles(20), *BAD]
+    scorer = Scorer.load(doubtful, assays=["acid", "sulfur"], spread=True, domain=True, conformal=0.2)
+    frame = scorer.score(texts)
+    plain = Scorer.load(doubtful, assays=["acid", "sulfur"]).score(texts)
+    more = ["acid:spread", "sulfur:spread", "acid:set", "sulfur:set", "similarity", "in_domain", "nearest"]
+    assert list(frame.columns) == [*plain.columns, *more]
+    pd.testing.assert_frame_equal(frame[list(plain.columns)], plain)
+    good, bad = frame[:20], frame[20:]
+    assert good["in_domain"].all()
+    assert (good["similarity"] == 1).all()
+    assert (good["nearest"] == "x").all()
+    assert set(good["acid:set"]) <= {"none", "active", "inactive", "both"}
+    assert (good["acid:spread"] >= 0).all()
+    assert bad[[name for name in more if name != "in_domain"]].isna().all(axis=None)
+    assert not bad["in_domain"].any()
+
+
+def test_the_fingerprint_is_computed_where_the_model_has_none() -> None:
+    store, one = small.store(vectors=()), make()
+    torch.manual_seed(0)
+    model = ScreeningModel(one.settings, inputs_of(store), 4).eval()
+    bundle = replace(
+        one,
+        members=(Member(model, (0, 1, 2, 3)),),
+        inputs=inputs_of(store),
+        features=store.features,
+        domain=trusted().domain,
+    )
+    texts = [*small.smiles(20), *BAD]
+    frame, plain = Scorer(bundle, domain=True).score(texts), Scorer(bundle).score(texts)
+    pd.testing.assert_frame_equal(frame[list(plain.columns)], plain)
+    assert (frame["similarity"][:20] == 1).all()
+
+
+def test_probabilities_are_calibrated_and_sets_are_of_the_models_scores(doubtful: Path) -> None:
+    scorer = Scorer.load(doubtful, conformal=0.2)
+    frame, bundle = scorer.score(small.smiles(150)), scorer.bundle
+    raw = bundle.predict(small.store(), torch.arange(150)).raw
+    np.testing.assert_allclose(frame[TASKS].to_numpy(), bundle.calibration.apply(raw), atol=1e-6)
+    assert not np.allclose(frame[TASKS].to_numpy(), raw, atol=0.01)
+    labels = small.table(missing=0.2).labels
+    for number, task in enumerate(TASKS):
+        for label, name in ((1, "active"), (0, "inactive")):
+            inside = frame[f"{task}:set"].isin([name, "both"])[labels[:, number] == label]
+            assert inside.mean() >= 0.8 - 1 / max(len(inside), 1)
+
+
+@pytest.mark.parametrize("output", ["parquet", "csv", "sdf"])
+def test_columns_about_trust_are_in_the_files(
+    doubtful: Path, library: Path, tmp_path: Path, output: str
+) -> None:
+    options = {"spread": True, "domain": True, "conformal": 0.1}
+    out = tmp_path / "out"
+    score_library(doubtful, library, out, output=output, block_size=20, dtype="float16", **options)
+    frame = read(out)
+    scored = frame["status"] == "ok"
+    whole = Scorer.load(doubtful, **options).score(frame.loc[scored, "smiles"].tolist())
+    for name in ("acid:set", "nearest", "in_domain"):
+        assert frame.loc[scored, name].tolist() == whole[name].tolist()
+        assert frame.loc[~scored, name].isna().all()
+    np.testing.assert_allclose(frame.loc[scored, "similarity"].astype(float), whole["similarity"], atol=1e-3)
+    with pytest.raises(DataError, match="different are domain"):
+        score_library(doubtful, library, out, block_size=20, dtype="float16", **{**options, "domain": False})
+
+
+def test_a_model_without_these_parts_says_so(run: Path, doubtful: Path) -> None:
+    with pytest.raises(ConfigError, match=r"train\.ensemble=5"):
+        Scorer.load(run, spread=True)
+    with pytest.raises(ConfigError, match=r"domain\.fit=true"):
+        Scorer.load(run, domain=True)
+    with pytest.raises(ConfigError, match="validation"):
+        Scorer.load(run, conformal=0.1)
+    with pytest.raises(ConfigError, match="between 0 and 1"):
+        Scorer.load(doubtful, conformal=1.5)
+    bundle = replace(trusted(), tasks=("similarity", "b", "c", "d"))
+    with pytest.raises(ConfigError, match="column 'similarity'"):
+        Scorer(bundle, domain=True)
+    assert Scorer(bundle, domain=True, assays=["b"]).score(["CCO"])["in_domain"].dtype == bool
 
 
 @pytest.mark.parametrize("name", ["dirty.csv", "dirty.smi", "dirty.sdf"])
