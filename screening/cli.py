@@ -13,7 +13,7 @@ import typer
 
 from .console import new_table, open_console, print_frame, progress_shown, say
 from .errors import ConfigError, ScreeningError
-from .shown import print_comparison, print_evaluation
+from .shown import print_comparison, print_evaluation, print_learning, say_account
 
 if TYPE_CHECKING:
     from .scoring import ScoreReport
@@ -102,33 +102,65 @@ def train(
     from .distributed import is_main, leave_processes
 
     if is_main():
-        print_evaluation(run.evaluation, run.summary, "test", all_assays=False)
+        print_evaluation(run.evaluation, run.summary, "test part", all_assays=False)
         print(f"Run folder: {run.folder}")
     leave_processes()
 
 
 @app.command()
 def evaluate(
-    run: Annotated[Path, typer.Argument(help="Run folder, such as runs/tox21.")],
+    run: Annotated[Path, typer.Argument(help="Run folder, such as runs/tox21; with --data also a bundle.")],
     part: Annotated[str, typer.Option(help="Split part: test or valid.")] = "test",
+    data: Annotated[
+        str | None, typer.Option(help="Another table, whose assays have the same names.", show_default=False)
+    ] = None,
+    keep_known: Annotated[
+        bool, typer.Option("--keep-known", help="Do not leave out molecules that the model was trained on.")
+    ] = False,
+    smiles: Annotated[str | None, typer.Option(help="Column of its structures.", show_default=False)] = None,
+    id_column: Annotated[
+        str | None, typer.Option("--id", help="Column of its names.", show_default=False)
+    ] = None,
+    sort: Annotated[
+        str | None, typer.Option(help="Column to sort by, such as average_precision.", show_default=False)
+    ] = None,
+    learning: Annotated[
+        bool, typer.Option("--learning", help="How each assay learned, from the history of the run.")
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Write the assays as .csv or .parquet.", show_default=False)
+    ] = None,
     all_assays: Annotated[bool, typer.Option("--all", help="Print every assay, not only 30.")] = False,
     plot: Annotated[
         Path | None, typer.Option(help="Draw the assays into this .svg or .png file.", show_default=False)
     ] = None,
 ) -> None:
-    """Per-assay quality of a run, with 95 % intervals."""
-    from . import experiment
+    """Per-assay quality of a run or on another table, with 95 % intervals."""
+    _check_suffix("--out", out, ".csv", ".parquet")
+    _check_suffix("--plot", plot, ".svg", ".png")
+    from . import assessment, evaluation, experiment
 
-    table, summary = experiment.evaluate(run, part=part)
+    if learning:
+        print_learning(assessment.learning(run), all_assays=all_assays)
+        return
+    title = f"{part} part"
+    if data is None:
+        table, summary = experiment.evaluate(run, part=part)
+    else:
+        with progress_shown():
+            found = assessment.assess(run, data, smiles=smiles, id=id_column, keep_known=keep_known)
+        table, summary, title = found.evaluation, found.summary, Path(data).name
+        say_account(found)
+    if sort is not None:
+        table = evaluation.sorted_by(table, sort)
+    print_evaluation(table, summary, title, by=sort, all_assays=all_assays)
+    if out is not None:
+        evaluation.write_evaluation(table, out)
     if plot is not None:
         from .report import plot_assays
 
-        if plot.suffix not in (".svg", ".png"):
-            raise ConfigError(f"--plot is '{plot}': expected a file that ends in .svg or .png.")
-        plot_assays(table, plot, title=f"{Path(run).name}, {part} part")
-    print_evaluation(table, summary, part, all_assays=all_assays)
-    effect = experiment.calibration_effect(run)
-    if part == "test" and len(effect):
+        plot_assays(table, plot, title=f"{Path(run).name}, {title}")
+    if data is None and part == "test" and len(effect := experiment.calibration_effect(run)):
         print_frame(effect, "calibration, test part: means over assays")
 
 
@@ -152,8 +184,7 @@ def compare(
     """Paired differences per assay of runs on the same molecules; all against the first."""
     from .compare import compare as compare_runs
 
-    if out is not None and out.suffix != ".csv":
-        raise ConfigError(f"--out is '{out}': expected a file that ends in .csv.")
+    _check_suffix("--out", out, ".csv")
     with progress_shown():
         found = compare_runs(runs, part, metric=metric, adjustment=adjust)
     print_comparison(found, all_assays=all_assays)
@@ -328,3 +359,8 @@ def data_fetch(name: Annotated[str, typer.Argument(help="Catalogue name.")]) -> 
     with progress_shown():
         path = datasets.find(name) if name in datasets.catalogue else datasets.fetch(name)
     print(path)
+
+
+def _check_suffix(option: str, path: Path | None, *suffixes: str) -> None:
+    if path is not None and path.suffix not in suffixes:
+        raise ConfigError(f"{option} is '{path}': expected a file that ends in {' or '.join(suffixes)}.")

@@ -6,13 +6,15 @@ The numbers come from `metrics`; training, `screening evaluate` and the report r
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from .errors import DataError
+from .errors import ConfigError, DataError
 from .metrics import delong_interval, metrics, roc_auc
 from .ranking import Ranking, rank
+from .registry import did_you_mean
 
 METRICS = (
     "roc_auc",
@@ -31,6 +33,9 @@ COUNTS = ("actives", "inactives")
 NUMBERS = ("base_rate", "roc_auc", "roc_auc_low", "roc_auc_high", *METRICS[1:])
 COLUMNS = (*TEXTS, *COUNTS, *NUMBERS)
 """Columns of `evaluate` and of evaluation.csv."""
+
+POOLED = "pooled_average_precision"
+"""The row of the summary that is no mean over assays."""
 
 _ENTRIES_AT_ONCE = 2**23  # molecules times assays in one sort: bounds the memory to about half a GiB
 
@@ -92,14 +97,18 @@ def macro_roc_auc(labels: np.ndarray, scores: np.ndarray) -> float:
     return float(known.mean()) if known.size else float("nan")
 
 
-def summarize(table: pd.DataFrame) -> pd.DataFrame:
+def summarize(table: pd.DataFrame, *, pooled: float | None = None) -> pd.DataFrame:
     """What the assays have in common: one row per part and metric.
 
     Columns: part, metric, mean (macro), median, percentile_10 and percentile_90 over the assays that have
-    the number, `assays` (how many have it) and `total`. NaN where no assay has it. The pooled (micro)
-    average precision cannot be had from this table: `metrics.pooled_average_precision`.
+    the number, `assays` (how many have it) and `total`. NaN where no assay has it.
+
+    Parameters
+    ----------
+    pooled : `metrics.pooled_average_precision` of the table's only part, which cannot be had from the
+        table; it becomes the mean of the row `pooled_average_precision` (micro), `assays` those with a label.
     """
-    rows = []
+    rows: list[tuple[Any, ...]] = []
     for part, of_part in table.groupby("part", sort=False):
         for metric in METRICS:
             values = of_part[metric].to_numpy(dtype=float)
@@ -107,16 +116,37 @@ def summarize(table: pd.DataFrame) -> pd.DataFrame:
             low, median, high = np.percentile(known, [10, 50, 90]) if known.size else [np.nan] * 3
             mean = known.mean() if known.size else np.nan
             rows.append((part, metric, mean, median, low, high, known.size, len(of_part)))
+            if metric == "average_precision" and pooled is not None:
+                measured = int((of_part["actives"] + of_part["inactives"] > 0).sum())
+                rows.append((part, POOLED, pooled, np.nan, np.nan, np.nan, measured, len(of_part)))
     names = ["part", "metric", "mean", "median", "percentile_10", "percentile_90", "assays", "total"]
     return pd.DataFrame(rows, columns=names)
 
 
+def sorted_by(table: pd.DataFrame, column: str) -> pd.DataFrame:
+    """The table with the worst assays of a metric first (NaN last); counts and shares from the largest.
+
+    Raises
+    ------
+    ConfigError : there is no such column; the message lists those that are.
+    """
+    if column not in COLUMNS:
+        raise ConfigError(f"Results have no column '{column}' to sort by. {did_you_mean(column, COLUMNS)}")
+    metric = metrics.get(column) if column in METRICS else None
+    ascending = column in TEXTS or (metric is not None and metric.higher_is_better is True)
+    ascending |= column in ("roc_auc_low", "roc_auc_high")
+    return table.sort_values(column, ascending=ascending, kind="stable", ignore_index=True)
+
+
 def write_evaluation(table: pd.DataFrame, path: Path | str) -> None:
-    """Write a table of `evaluate` as CSV; a reader sees the old file or the whole new one."""
+    """Write a table of `evaluate` as CSV, or Parquet if the name ends so; readers never see half a file."""
     path = Path(path)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        table.to_csv(unfinished, index=False, columns=list(COLUMNS))
+        if path.suffix == ".parquet":
+            table[list(COLUMNS)].to_parquet(unfinished, index=False)
+        else:
+            table.to_csv(unfinished, index=False, columns=list(COLUMNS))
         os.replace(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)

@@ -26,6 +26,7 @@ from .errors import ConfigError
 from .evaluation import evaluate as evaluate_scores
 from .evaluation import summarize, write_evaluation
 from .fitting import Fitted, describe, fit
+from .metrics import pooled_average_precision
 from .model import inputs_of
 from .preparation import PARTS, Note, Prepared, prepare_data
 from .runs import (
@@ -114,7 +115,9 @@ def train(
     if is_main:
         _write_results(config, prepared, fitted, bundle, predictions, table, on_note)
     test = table[table["part"] == "test"].reset_index(drop=True)
-    return Run(config.folder, config, test, summarize(test))
+    labels = prepared.table.labels[prepared.split.rows("test")]
+    pooled = pooled_average_precision(labels, predictions["test"].probabilities)
+    return Run(config.folder, config, test, summarize(test, pooled=pooled))
 
 
 def _bundle(config: Config, prepared: Prepared, fitted: Fitted) -> Bundle:
@@ -176,7 +179,8 @@ def evaluate(run: Path, *, part: str = "test") -> tuple[pd.DataFrame, pd.DataFra
     """
     found = read_predictions(run, part=part)
     evaluation = _evaluate_part(read_config(run), found.labels, found.scores, found.tasks, part)
-    return evaluation, summarize(evaluation)
+    pooled = pooled_average_precision(found.labels, found.scores)
+    return evaluation, summarize(evaluation, pooled=pooled)
 
 
 def calibration_effect(run: Path) -> pd.DataFrame:

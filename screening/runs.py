@@ -19,7 +19,7 @@ from .splits import PARTS, Split
 LABEL, SCORE = "label:", "score:"
 """Beginnings of the column names of predictions.parquet that hold labels and probabilities."""
 
-_TEXTS = ("assay", "part", "id", "smiles", "reason", "method")
+_TEXTS = ("assay", "part", "id", "smiles", "structure", "reason", "method")
 _EMPTY = {name: [""] for name in ("loss", "weight", "valid_roc_auc", "valid_macro_roc_auc", "lr")}
 _EMPTY |= {f"{name}_{when}": [""] for name in EFFECT for when in ("before", "after")}
 """Columns of a run's tables that are texts, and numbers that may be missing."""
@@ -59,8 +59,12 @@ def write_parquet(path: Path, table: pa.Table) -> None:
 
 
 def write_split(path: Path, table: AssayTable, split: Split) -> None:
-    """`row` counts records of the table's file from 0, as the published split files do."""
-    write_frame(path, pd.DataFrame({"row": table.rows - 1, "id": table.ids, "part": split.parts}))
+    """`row` counts records of the table's file from 0, as the published split files do.
+
+    `structure` is the canonical SMILES after standardisation: what makes two molecules the same.
+    """
+    columns = {"row": table.rows - 1, "id": table.ids, "part": split.parts, "structure": table.canonical}
+    write_frame(path, pd.DataFrame(columns))
 
 
 def write_label_counts(path: Path, table: AssayTable, split: Split) -> None:

@@ -7,22 +7,31 @@ from .console import in_digits, new_table, open_console, say
 if TYPE_CHECKING:
     import pandas as pd
 
+    from .assessment import Assessment
     from .compare import Comparison
 
 SHOWN = 30
 """Assays printed unless --all is given."""
 
 
-def print_evaluation(table: "pd.DataFrame", summary: "pd.DataFrame", part: str, *, all_assays: bool) -> None:
-    """Assays of one part, then the means over assays."""
+def print_evaluation(
+    table: "pd.DataFrame", summary: "pd.DataFrame", part: str, *, by: str | None = None, all_assays: bool
+) -> None:
+    """Assays of one part, then the means over assays; of many assays the first, or those of least ROC-AUC.
+
+    Parameters
+    ----------
+    by : the column that the table is sorted by; None = it is not sorted.
+    """
+    from rich.markup import escape
     from rich.text import Text
 
-    shown = table if all_assays or len(table) <= SHOWN else table.sort_values("roc_auc").head(SHOWN)
-    kind = (
-        "" if len(shown) == len(table) else f" (the {SHOWN} lowest of {len(table)}; --all prints every one)"
-    )
+    shown, kind = table, ""
+    if not all_assays and len(table) > SHOWN:
+        shown = (table if by else table.sort_values("roc_auc")).head(SHOWN)
+        kind = f" ({SHOWN} of {len(table)}, by {by or 'roc_auc'}; --all prints every one)"
     grid = new_table(
-        f"{part} part, per assay{kind}",
+        escape(f"{part}, per assay{kind}"),
         ["assay", "actives", "inactives", "ROC-AUC", "95 % interval", "AP", "base rate", "EF 1 %", "status"],
     )
     for row in shown.itertuples(index=False):
@@ -39,7 +48,9 @@ def print_evaluation(table: "pd.DataFrame", summary: "pd.DataFrame", part: str, 
         )
     console = open_console()
     console.print(grid)
-    means = new_table(f"{part} part, over assays", ["metric", "mean", "median", "10th percentile", "assays"])
+    means = new_table(
+        escape(f"{part}, over assays"), ["metric", "mean", "median", "10th percentile", "assays"]
+    )
     for row in summary.itertuples(index=False):
         means.add_row(
             row.metric,
@@ -49,6 +60,43 @@ def print_evaluation(table: "pd.DataFrame", summary: "pd.DataFrame", part: str, 
             f"{row.assays} of {row.total}",
         )
     console.print(means)
+
+
+def print_learning(table: "pd.DataFrame", *, all_assays: bool) -> None:
+    """How each assay learned; of many those that lose most by stopping where the mean is best."""
+    from rich.text import Text
+
+    shown, kind = table, ""
+    if not all_assays and len(table) > SHOWN:
+        shown = table.sort_values("lost", ascending=False).head(SHOWN)
+        kind = f" (the {SHOWN} of {len(table)} that lose most; --all prints every one)"
+    members = ["member"] if "member" in table else []
+    columns = ["loss, first", "last", "weight, least", "most", "best epoch", "best valid", "kept", "lost"]
+    grid = new_table(f"learning{kind}", [*members, "assay", *columns, "trend"])
+    for row in shown.itertuples(index=False):
+        numbers = (row.loss_first, row.loss_last, row.weight_min, row.weight_max)
+        grid.add_row(
+            *(str(row.member) for _ in members),
+            Text(row.assay),
+            *(in_digits(number) for number in numbers),
+            "-" if row.trend == "unknown" else str(row.best_epoch + 1),
+            *(in_digits(number) for number in (row.best_valid, row.kept_valid, row.lost)),
+            row.trend,
+        )
+    open_console().print(grid)
+
+
+def say_account(found: "Assessment") -> None:
+    """What became of the records of a table, and which assays are on one side only."""
+    counts = ", ".join(f"{count:,} {status}" for status, count in found.counts.items())
+    say(f"{len(found.rows):,} records: {counts}")
+    if found.model_only:
+        names = ", ".join(found.model_only)
+        say(f"{len(found.model_only):,} assays of the model are not in the table: {names}")
+    if found.table_only:
+        say(f"{len(found.table_only):,} columns are no assay of the model: {', '.join(found.table_only)}")
+    for note in found.notes:
+        say(note)
 
 
 def print_comparison(found: "Comparison", *, all_assays: bool) -> None:

@@ -65,6 +65,17 @@ def test_train_evaluate_score(folder: Path, capsys: pytest.CaptureFixture[str]) 
     assert code == 0
     assert "valid part" in output
     assert (folder / "assays.svg").read_text().startswith("<?xml")
+    code, output, _ = called(capsys, "evaluate", "runs/small", "--learning")
+    assert code == 0
+    assert "best epoch" in output
+    code, output, errors = called(
+        capsys, "evaluate", "runs/small", "--data", "small.csv", "--sort", "brier", "--out", "assays.parquet"
+    )
+    assert code == 0
+    assert "small.csv, per assay" in output
+    assert "pooled_average_precision" in output
+    assert "known" in errors
+    assert (folder / "assays.parquet").exists()
     (folder / "library.smi").write_text("CCO a\nC1CC b\nc1ccccc1Br c\n")
     code, output, _ = called(
         capsys, "score", "runs/small", "library.smi", "--out", "scores", "--format", "csv", "--top", "2"
@@ -117,6 +128,9 @@ def test_dry_run_and_print_config_leave_nothing(folder: Path, capsys: pytest.Cap
         (("train", "small.yaml", "gradients.at=nowhere"), "features"),
         (("train", "small.yaml", "train.device=tpu9"), "device"),
         (("evaluate", "runs/nothing"), "not a finished run"),
+        (("evaluate", "runs/nothing", "--out", "x.txt"), ".csv or .parquet"),
+        (("evaluate", "runs/nothing", "--data", "small.csv"), "no trained model"),
+        (("evaluate", "runs/nothing", "--learning"), "no history.csv"),
         (("compare", "runs/nothing"), "at least two"),
         (("compare", "runs/nothing", "runs/none"), "no finished run"),
         (("compare", "runs/a", "runs/b", "--metric", "auc"), "roc_auc"),

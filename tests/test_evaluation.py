@@ -9,13 +9,14 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from screening import evaluation
-from screening.errors import DataError
+from screening.errors import ConfigError, DataError
 from screening.evaluation import (
     COLUMNS,
     METRICS,
     evaluate,
     macro_roc_auc,
     read_evaluation,
+    sorted_by,
     summarize,
     write_evaluation,
 )
@@ -145,6 +146,37 @@ def test_summary_counts_only_assays_that_have_the_number(table: pd.DataFrame) ->
     assert math.isnan(second.mean)
     losses = summary[(summary["metric"] == "log_loss") & (summary["part"] == "test")]
     assert list(losses["assays"]) == [5]
+
+
+def test_pooled_precision_has_a_row_of_its_own(table: pd.DataFrame) -> None:
+    summary = summarize(table, pooled=0.25).set_index("metric")
+    row = summary.loc["pooled_average_precision"]
+    assert (row["mean"], row["assays"], row["total"]) == (0.25, 5, 6)
+    pd.testing.assert_frame_equal(
+        summary.drop(index="pooled_average_precision"), summarize(table).set_index("metric")
+    )
+
+
+@pytest.mark.parametrize(
+    ("column", "first"), [("roc_auc", "min"), ("brier", "max"), ("actives", "max"), ("assay", "min")]
+)
+def test_sorting_puts_the_worst_assays_first(table: pd.DataFrame, column: str, first: str) -> None:
+    ordered = sorted_by(table, column)
+    assert ordered[column].iloc[0] == getattr(table[column], first)()
+    missing = ordered[column].isna()
+    assert not missing[: len(table) - missing.sum()].any()
+    assert sorted(ordered["assay"]) == sorted(table["assay"])
+
+
+def test_an_unknown_column_to_sort_by_is_explained(table: pd.DataFrame) -> None:
+    with pytest.raises(ConfigError, match="Did you mean 'roc_auc'"):
+        sorted_by(table, "rocauc")
+
+
+def test_parquet_holds_the_same_table(table: pd.DataFrame, tmp_path: Path) -> None:
+    write_evaluation(table, tmp_path / "evaluation.parquet")
+    found = pd.read_parquet(tmp_path / "evaluation.parquet")
+    pd.testing.assert_frame_equal(found, table, check_dtype=False)
 
 
 def test_file_gives_the_same_table_back(table: pd.DataFrame, tmp_path: Path) -> None:

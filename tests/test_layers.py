@@ -32,7 +32,7 @@ FLOORS = [
     ["bundle", "affinity"],
     ["training", "scorer", "report", "preparation", "runs", "export"],
     ["fitting", "scoring", "runsets", "trust"],
-    ["experiment", "compare"],
+    ["experiment", "compare", "assessment"],
     ["shown"],
     ["cli"],
     ["__main__"],
