@@ -302,7 +302,8 @@ def export(
 @app.command(name="list")
 def list_family(
     family: Annotated[
-        str, typer.Argument(help="balancers, baselines, encoders, featurizers, splits or metrics.")
+        str,
+        typer.Argument(help="balancers, baselines, calibrations, encoders, featurizers, splits or metrics."),
     ],
 ) -> None:
     """What can be named in a config, with the options of each."""

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from .balancers import balancers
 from .baselines import baselines
+from .calibration import calibrations
 from .encoders import encoders
 from .errors import ConfigError
 from .graphs import featurizers
@@ -41,6 +42,7 @@ def family(name: str) -> list[Member]:
         "featurizers": featurizers,
         "splits": splits,
         "metrics": metrics,
+        "calibrations": calibrations,
     }
     if name not in families:
         raise ConfigError(f"There is no family '{name}'. {did_you_mean(name, families)}")

@@ -150,7 +150,9 @@ def test_a_mistake_is_one_paragraph_and_exit_code_2(
     assert not (folder / "runs" / "small" / "bundle").exists()
 
 
-@pytest.mark.parametrize("family", ["balancers", "baselines", "encoders", "featurizers", "splits", "metrics"])
+@pytest.mark.parametrize(
+    "family", ["balancers", "baselines", "calibrations", "encoders", "featurizers", "splits", "metrics"]
+)
 def test_families_are_listed(capsys: pytest.CaptureFixture[str], family: str) -> None:
     code, output, _ = called(capsys, "list", family)
     assert code == 0

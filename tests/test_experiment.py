@@ -205,7 +205,9 @@ def test_a_missing_part_or_run_is_explained(run: experiment.Run, tmp_path: Path)
         experiment.evaluate(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["balancers", "baselines", "encoders", "featurizers", "splits", "metrics"])
+@pytest.mark.parametrize(
+    "name", ["balancers", "baselines", "calibrations", "encoders", "featurizers", "splits", "metrics"]
+)
 def test_every_member_of_a_family_says_what_it_is(name: str) -> None:
     members = families.family(name)
     assert members
