@@ -5,8 +5,8 @@ matter of `selection`, which calls this. A cover is a boolean matrix [K, T], a r
 """
 
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy.linalg import eigh
@@ -39,7 +39,7 @@ class Problem:
         """T."""
         return len(self.alone)
 
-    @property
+    @cached_property
     def tolerance(self) -> float:
         """What an objective must gain at least, in the sum over tasks, to count as better."""
         return ROUNDING * self.n_tasks * max(1e-300, float(np.abs(self.effects).max(initial=0)))
@@ -220,16 +220,16 @@ Flips = tuple[tuple[int, int], ...]
 def improve(problem: Problem, cover: np.ndarray, n_groups: int) -> np.ndarray:
     """A cover of at most K groups, not worse than `cover`, that no promising change improves.
 
-    A task joins a group, leaves one, moves or swaps places with another; two tasks open a group while there
-    are fewer than K. All changes are weighed at once, exactly where groups do not overlap and all pairs are
-    known; the most promising are then tried one by one, and kept if the total gains.
+    A task joins a group, leaves one or moves; two tasks open a group while there are fewer than K; when
+    nothing of that helps, two tasks swap places. All changes of a kind are weighed at once, exactly where
+    groups do not overlap and all pairs are known; the most promising are then tried one by one, and kept if
+    the total gains.
     """
     state = _State(problem, np.zeros((n_groups, problem.n_tasks), dtype=bool))
     state.cover[: len(cover)] = cover
     for _ in range(PASSES):
         state = _State(problem, _serving(problem, state.cover))
-        taken = [state.take(flips) for flips in _promising(state)]
-        if not any(taken):
+        if not (state.take_all(_single_changes(state)) or state.take_all(_swap_changes(state))):
             break
     return state.cover[state.cover.any(axis=1)]
 
@@ -237,9 +237,10 @@ def improve(problem: Problem, cover: np.ndarray, n_groups: int) -> np.ndarray:
 def rebuild(problem: Problem, cover: np.ndarray, n_groups: int) -> np.ndarray:
     """The cover, improved further by dissolving its groups one after the other, until none of that helps.
 
-    The tasks that the group serves join their next best, and another group opens where it pays. On random
-    matrices of 8 and 12 tasks this ends at 99 to 100 % of the way from the joint group to the best cover,
-    `improve` alone at 96 to 100 %.
+    The tasks that the group serves join their next best, and another group opens where it pays. On 256
+    random and structured matrices of 8 and 12 tasks, K = 2 to 6, the best of three starts reaches the best
+    cover in 91 % of the cases and 99.8 % of the gain over the joint group on average; without this 76 and
+    99.3 %.
     """
     total, group, since = problem.total(cover), 0, 0
     while since < len(cover) > 1:
@@ -254,7 +255,7 @@ def rebuild(problem: Problem, cover: np.ndarray, n_groups: int) -> np.ndarray:
 def _without(problem: Problem, cover: np.ndarray, group: int) -> np.ndarray:
     """The cover without a group, the tasks it serves in the group where they score best then."""
     state = _State(problem, cover)
-    orphans = np.flatnonzero(state.scores.argmax(axis=0) == group)
+    orphans = np.flatnonzero(state.home == group)
     inside = _means(state.sums, state.counts, problem.alone)
     inside[group] = -np.inf
     rest = cover.copy()
@@ -278,6 +279,28 @@ class _State:
         self.scores = problem.scores(cover)
         self.total = float(self.scores.max(axis=0).sum())
 
+    @property
+    def best(self) -> np.ndarray:
+        """Best score of each task [T]."""
+        return self.scores.max(axis=0)
+
+    @property
+    def home(self) -> np.ndarray:
+        """Group of the best score [T], the first of equals."""
+        return self.scores.argmax(axis=0)
+
+    @property
+    def elsewhere(self) -> np.ndarray:
+        """Best score of each task in the groups other than the row's, [K, T]; -inf where there is none."""
+        if len(self.scores) == 1:
+            return np.full_like(self.scores, -np.inf)
+        second, best = np.partition(self.scores, len(self.scores) - 2, axis=0)[-2:]
+        return np.where(np.arange(len(self.scores))[:, None] == self.home, second, best)
+
+    def take_all(self, changes: list[Flips]) -> int:
+        """Try the changes one after the other; how many were taken."""
+        return sum([self.take(flips) for flips in changes])
+
     def take(self, flips: Flips) -> bool:
         """Flip the memberships if the total gains."""
         rows = sorted({group for group, _ in flips})
@@ -298,52 +321,40 @@ class _State:
         return True
 
 
-def _promising(state: _State) -> list[Flips]:
-    """The changes with the highest estimated gains, best first."""
-    best, home = state.scores.max(axis=0), state.scores.argmax(axis=0)
-    elsewhere = _best_elsewhere(state.scores)
-    toggle, move = _toggles_and_moves(state, best, home, elsewhere)
-    weighed: list[tuple[np.ndarray, Callable[..., Flips]]] = [
-        (toggle, lambda k, t: ((k, t),)),
-        (move, lambda k, t: ((home[t], t), (k, t))),
-        (
-            _swaps(state, best, home, elsewhere),
-            lambda t, u: ((home[t], t), (home[u], t), (home[u], u), (home[t], u)),
-        ),
-    ]
+def _single_changes(state: _State) -> list[Flips]:
+    """Joining, leaving, moving and opening: the changes with the highest estimated gains, best first."""
+    home = state.home.tolist()
+    toggle, move = _toggles_and_moves(state)
+    changes: list[tuple[float, Flips]] = []
+    changes += [(gain, ((k, t),)) for gain, k, t in _highest(toggle, state.problem.tolerance)]
+    changes += [(gain, ((home[t], t), (k, t))) for gain, k, t in _highest(move, state.problem.tolerance)]
     empty = np.flatnonzero(~state.cover.any(axis=1))
     if len(empty):
         free = int(empty[0])
-        weighed.append((_openings(state, best), lambda t, u: tuple({(free, t), (free, u)})))
-    found = [
-        (-gains[place], flips(*place))
-        for gains, flips in weighed
-        for place in _highest(gains, state.problem.tolerance)
-    ]
-    return [flips for _, flips in sorted(found, key=lambda item: item[0])[:CANDIDATES]]
+        for gain, t, u in _highest(_openings(state), state.problem.tolerance):
+            changes.append((gain, tuple({(free, t), (free, u)})))
+    return [flips for _, flips in sorted(changes, key=lambda change: -change[0])[:CANDIDATES]]
 
 
-def _highest(gains: np.ndarray, least: float) -> list[tuple[int, ...]]:
-    """Places of the CANDIDATES highest entries above `least`, highest first."""
+def _swap_changes(state: _State) -> list[Flips]:
+    """The swaps with the highest estimated gains, best first."""
+    home = state.home.tolist()
+    found = _highest(_swaps(state), state.problem.tolerance)
+    return [((home[t], t), (home[u], t), (home[u], u), (home[t], u)) for _, t, u in found]
+
+
+def _highest(gains: np.ndarray, least: float) -> list[tuple[float, int, int]]:
+    """The CANDIDATES highest entries above `least` with their places, highest first."""
     places = np.flatnonzero(gains > least)
-    order = np.argsort(-gains.ravel()[places], kind="stable")[:CANDIDATES]
-    return list(zip(*(axis.tolist() for axis in np.unravel_index(places[order], gains.shape)), strict=True))
+    places = places[np.argsort(-gains.ravel()[places], kind="stable")[:CANDIDATES]]
+    rows, columns = np.unravel_index(places, gains.shape)
+    return list(zip(gains[rows, columns].tolist(), rows.tolist(), columns.tolist(), strict=True))
 
 
-def _best_elsewhere(scores: np.ndarray) -> np.ndarray:
-    """Best score of each task in the groups other than the row's, [K, T]; -inf where there is none."""
-    if len(scores) == 1:
-        return np.full_like(scores, -np.inf)
-    second, best = np.partition(scores, len(scores) - 2, axis=0)[-2:]
-    is_home = np.arange(len(scores))[:, None] == scores.argmax(axis=0)
-    return np.where(is_home, second, best)
-
-
-def _toggles_and_moves(
-    state: _State, best: np.ndarray, home: np.ndarray, elsewhere: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def _toggles_and_moves(state: _State) -> tuple[np.ndarray, np.ndarray]:
     """Gains [K, T] if the task joins the group, or leaves it if in; and if it moves there from its best."""
     problem, cover = state.problem, state.cover
+    best, home, elsewhere = state.best, state.home, state.elsewhere
     others = np.zeros_like(state.scores)  # gain of the other members
     for k, members in enumerate(cover):
         group = np.flatnonzero(members)
@@ -360,12 +371,13 @@ def _toggles_and_moves(
     return toggle, np.where(cover, -np.inf, move)
 
 
-def _swaps(state: _State, best: np.ndarray, home: np.ndarray, elsewhere: np.ndarray) -> np.ndarray:
+def _swaps(state: _State) -> np.ndarray:
     """Gains [T, T] if two tasks swap the groups that serve them; -inf below the diagonal.
 
     A group keeps its size, so the scores of its other members are linear in who is in it.
     """
     problem, tasks = state.problem, np.arange(state.problem.n_tasks)
+    best, home, elsewhere = state.best, state.home, state.elsewhere
     share = 1 / np.maximum(state.counts[home, tasks], 1)
     given = ((home == np.arange(len(state.cover))[:, None]) * share) @ problem.effects.T  # [K, T] by the task
     inside = _means(
@@ -377,9 +389,9 @@ def _swaps(state: _State, best: np.ndarray, home: np.ndarray, elsewhere: np.ndar
     return np.where(np.triu(is_out & is_out.T, 1), half + half.T, -np.inf)
 
 
-def _openings(state: _State, best: np.ndarray) -> np.ndarray:
+def _openings(state: _State) -> np.ndarray:
     """Gains [T, T] if two tasks open a group of their own, on the diagonal one task; -inf below it."""
     problem = state.problem
-    to_column = np.where(problem.known > 0, problem.effects, problem.alone) - best
+    to_column = np.where(problem.known > 0, problem.effects, problem.alone) - state.best
     gains = np.maximum(to_column, 0)
     return np.where(np.triu(np.ones_like(gains)) > 0, (gains + gains.T) / (1 + np.eye(len(gains))), -np.inf)

@@ -319,9 +319,11 @@ def _search(problem: Problem, n_groups: int, method: str) -> tuple[np.ndarray, s
     if method == "exact" or (method == "auto" and problem.n_tasks <= EXACT_LIMIT):
         return exact(problem, n_groups), "exact"
     starts = STARTS if method == "auto" else {method: STARTS[method]}
-    covers = {name: improve(problem, start(problem, n_groups), n_groups) for name, start in starts.items()}
+    covers = {}
+    for name, start in starts.items():
+        covers[name] = rebuild(problem, improve(problem, start(problem, n_groups), n_groups), n_groups)
     best = max(covers, key=lambda name: problem.total(covers[name]))
-    return rebuild(problem, covers[best], n_groups), best
+    return covers[best], best
 
 
 def _known_scores(problem: Problem, cover: np.ndarray, singletons: bool | np.ndarray) -> np.ndarray:

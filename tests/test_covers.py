@@ -5,7 +5,6 @@ import pytest
 
 from screening.covers import (
     Problem,
-    _best_elsewhere,
     _openings,
     _State,
     _Subsets,
@@ -45,22 +44,20 @@ def flipped(cover: np.ndarray, *flips: tuple[int, int]) -> np.ndarray:
 def test_estimates_of_single_changes_are_exact(missing: float, overlap: bool) -> None:
     problem, cover = a_problem(12, 0, missing), a_cover(12, 3, 0, overlap=overlap)
     state = _State(problem, cover)
-    best, home = state.scores.max(axis=0), state.scores.argmax(axis=0)
-    toggle, move = _toggles_and_moves(state, best, home, _best_elsewhere(state.scores))
+    toggle, move = _toggles_and_moves(state)
     for k in range(3):
         for t in range(12):
             gain = problem.total(flipped(cover, (k, t))) - state.total
             assert toggle[k, t] == pytest.approx(gain)
             if not cover[k, t] and not overlap:
-                moved = flipped(cover, (home[t], t), (k, t))
+                moved = flipped(cover, (state.home[t], t), (k, t))
                 assert move[k, t] == pytest.approx(problem.total(moved) - state.total)
 
 
 def test_estimates_of_swaps_are_exact_without_overlap_and_gaps() -> None:
     problem, cover = a_problem(12, 1), a_cover(12, 4, 1, overlap=False)
     state = _State(problem, cover)
-    best, home = state.scores.max(axis=0), state.scores.argmax(axis=0)
-    gains = _swaps(state, best, home, _best_elsewhere(state.scores))
+    home, gains = state.home, _swaps(state)
     for t in range(12):
         for u in range(12):
             if t < u and home[t] != home[u]:
@@ -75,7 +72,7 @@ def test_estimates_of_openings_are_exact(missing: float) -> None:
     problem = a_problem(10, 2, missing)
     cover = np.vstack([a_cover(10, 2, 2, overlap=True), np.zeros((1, 10), dtype=bool)])
     state = _State(problem, cover)
-    gains = _openings(state, state.scores.max(axis=0))
+    gains = _openings(state)
     for t in range(10):
         for u in range(t, 10):
             opened = flipped(cover, *{(2, t), (2, u)})
