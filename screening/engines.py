@@ -9,6 +9,7 @@ import logging
 import math
 import os
 import pickle
+import socket
 from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import chain, islice
@@ -20,6 +21,7 @@ from .parts import Tally
 from .processes import default_workers, map_in_processes
 
 ENGINES = ("pool", "ray")
+OBJECT_STORE = 256 * 2**20  # bytes that pieces on their way through Ray may take on this machine
 
 
 class Work(Protocol):
@@ -79,7 +81,7 @@ def run_ray(
     ConfigError : Ray is not installed, or there is no cluster at the address.
     ScreeningError : what went wrong in a process of Ray; parts that were finished stay.
     """
-    data = _started(address, workers)
+    data, is_ours = _started(address, workers)
     import ray
 
     cpus = int(ray.cluster_resources().get("CPU", 1))
@@ -92,22 +94,25 @@ def run_ray(
         rows = data.range(1, override_num_blocks=1)
         rows = rows.map_batches(_Reader(make_pieces), batch_size=None, num_cpus=0.5)
         rows = rows.map_batches(
-            _Actor,
-            fn_constructor_args=(make_work,),
+            _actor(make_work),
             batch_size=1,
             num_cpus=share,
             num_gpus=gpus or None,
-            concurrency=n_actors,
+            compute=data.ActorPoolStrategy(size=n_actors),
         )
         yield from _results(rows)
     finally:
-        if address is None:
+        if is_ours:
             ray.shutdown()
 
 
-def _started(address: str | None, workers: int | None) -> Any:
-    """The module `ray.data` with a cluster behind it; quiet, and without messages to its makers."""
+def _started(address: str | None, workers: int | None) -> tuple[Any, bool]:
+    """The module `ray.data` with a cluster behind it, and whether that was connected here.
+
+    Quiet, and without messages to Ray's makers.
+    """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     try:
         import ray
@@ -116,32 +121,32 @@ def _started(address: str | None, workers: int | None) -> Any:
         raise ConfigError(
             "--engine ray needs Ray. Install it: pip install 'screening[ray]', or use --engine pool."
         ) from problem
-    local: dict[str, Any] = (
-        {} if address else {"num_cpus": max(workers or default_workers(), 1), "include_dashboard": False}
-    )
+    is_ours = not ray.is_initialized()
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address is None:
-        local["object_store_memory"] = OBJECT_STORE
+        options |= {"num_cpus": max(workers or default_workers(), 1), "include_dashboard": False}
+        options |= {"object_store_memory": OBJECT_STORE}
     try:
-        ray.init(
-            address or "local",
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            ignore_reinit_error=True,
-            **local,
-        )
-    except (ConnectionError, ValueError, RuntimeError, TimeoutError) as problem:
+        _knock(address or "")
+        ray.init(address or "local", ignore_reinit_error=True, **options)
+    except (OSError, ValueError, RuntimeError) as problem:
         raise ConfigError(
             f"Ray cannot be reached at '{address or 'local'}': {problem}. Check --ray-address (for "
             "example auto, or ray://host:10001)."
         ) from problem
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
     context = data.DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False
     context.target_max_block_size = 1  # a piece is a row, and a row is a unit of work: never put together
-    return data
+    return data, is_ours
 
 
-OBJECT_STORE = 256 * 2**20  # bytes that pieces on their way may take on this machine
+def _knock(address: str) -> None:
+    """OSError if nobody answers at host:port; Ray itself would try for some minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host, int(port)), timeout=10).close()
 
 
 class _Reader:
@@ -158,22 +163,25 @@ class _Reader:
             yield {"piece": [b""], "fault": [str(fault)]}
 
 
-class _Actor:
-    """The work, in a process of Ray."""
+def _actor(make_work: Callable[[], Work]) -> type:
+    """A class that does the work in a process of Ray."""
 
-    def __init__(self, make_work: Callable[[], Work]) -> None:
-        self.work = make_work()
+    class Actor:
+        def __init__(self) -> None:
+            self.work = make_work()
 
-    def __call__(self, rows: dict[str, Any]) -> dict[str, list[str]]:
-        fault = str(rows["fault"][0])
-        if fault:
-            return {"tally": [""], "fault": [fault]}
-        piece: Piece = pickle.loads(rows["piece"][0])  # noqa: S301  from `_Reader`, in this job
-        try:
-            tally = self.work.finish(piece, self.work.prepare(piece.structures))
-        except ScreeningError as problem:
-            return {"tally": [""], "fault": [str(problem)]}
-        return {"tally": [json.dumps([tally._asdict(), piece.share])], "fault": [""]}
+        def __call__(self, rows: dict[str, Any]) -> dict[str, list[str]]:
+            fault = str(rows["fault"][0])
+            if fault:
+                return {"tally": [""], "fault": [fault]}
+            piece: Piece = pickle.loads(rows["piece"][0])  # noqa: S301  from `_Reader`, in this job
+            try:
+                tally = self.work.finish(piece, self.work.prepare(piece.structures))
+            except ScreeningError as problem:
+                return {"tally": [""], "fault": [str(problem)]}
+            return {"tally": [json.dumps([tally._asdict(), piece.share])], "fault": [""]}
+
+    return Actor
 
 
 def _results(rows: Any) -> Iterator[tuple[Tally, float | None]]:

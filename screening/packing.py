@@ -1,6 +1,7 @@
 """SMILES to packed features, a block at a time; runs in worker processes, so no torch here."""
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -28,6 +29,7 @@ from .molecules import check_standardization, read_molecules
 Row = np.ndarray | tuple[Sequence[int], Sequence[int]]  # dense reals, or columns and values that are not 0
 BLOCK = 500  # molecules packed together: all of them are in memory as RDKit molecules at once
 MOST_ATOMS = 32_767  # atoms of a molecule are counted in 16 bits
+_ATOM = re.compile(r"\[[^\]]*\]|Br|Cl|[BCNOPSFIbcnops*]")
 
 
 @cache
@@ -132,8 +134,16 @@ class Packed(NamedTuple):
 
 
 def pack(texts: Sequence[str], features: FeatureSet) -> Packed:
-    """The features of a block of SMILES; each is read once."""
+    """The features of a block of SMILES; each is read once.
+
+    A text of too many atoms is refused unread: RDKit would look for its rings for minutes.
+    """
+    large = {place: _too_large(n) for place, n in enumerate(map(_least_atoms, texts)) if n > MOST_ATOMS}
+    if large:
+        texts = ["" if place in large else text for place, text in enumerate(texts)]
     found = read_molecules(texts, standardize=features.standardize, stereo=features.reads_stereo)
+    for place, reason in large.items():
+        found[place] = None, reason
     mols: list[Mol] = []
     reasons: list[str] = []
     vectors: list[list[Row]] = [[] for _ in features.vectors]
@@ -154,10 +164,19 @@ def pack(texts: Sequence[str], features: FeatureSet) -> Packed:
     return Packed(graphs, tuple(packed), reasons)
 
 
+def _least_atoms(text: str) -> int:
+    """0 for a text of usual length, else the number of atoms it would have, without reading it."""
+    return 0 if len(text) <= MOST_ATOMS else len(_ATOM.findall(text))
+
+
+def _too_large(n_atoms: int) -> str:
+    return f"the molecule has {n_atoms:,} atoms, more than {MOST_ATOMS:,}"
+
+
 def _vectors_of(mol: Mol, features: FeatureSet) -> tuple[list[Row], str]:
     """One row for each vector featurizer and "", or nothing and the reason."""
     if mol.GetNumAtoms() > MOST_ATOMS:
-        return [], f"the molecule has {mol.GetNumAtoms():,} atoms, more than {MOST_ATOMS:,}"
+        return [], _too_large(mol.GetNumAtoms())
     row: list[Row] = []
     for name in features.vectors:
         featurizer = vector_featurizer(name)

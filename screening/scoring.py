@@ -109,6 +109,8 @@ def score_library(
     """
     _check_choices(output, engine, dtype, threshold, top, limit)
     sources = [library] if isinstance(library, str | Path) else list(library)
+    if engine == "ray" and "-" in map(str, sources):
+        raise ConfigError("--engine ray reads files, not standard input: use --engine pool.")
     open_again = partial(open_library, sources, smiles=smiles, id=id, block_size=block_size, limit=limit)
     files, part = open_again(), None if shard is None else Shard.parse(shard)
     folder = PartFolder(Path(out))
@@ -125,8 +127,6 @@ def score_library(
             _is_wanted, finished=frozenset() if files.is_stream else frozenset(finished), part=part
         )
         if engine == "ray":
-            if files.is_stream:
-                raise ConfigError("--engine ray reads files, not standard input: use --engine pool.")
             make = partial(PartMaker, recipe, files.extra, folder)
             results = run_ray(
                 make, partial(_pieces_of, open_again, wanted), address=ray_address, workers=workers
@@ -225,7 +225,11 @@ def _finish(
         skipped=skipped,
         folder=folder.path,
         top=path,
-        notes=[*files.notes(), *filter(None, [maker.scorer.bundle.featurizer_warning()])],
+        notes=[
+            *([] if tallies else [f"There are no records in {', '.join(files.names)}."]),
+            *files.notes(),
+            *filter(None, [maker.scorer.bundle.featurizer_warning()]),
+        ],
     )
     counts = {key: asdict(report)[key] for key in ("read", "scored", "rejected", "below", "reasons", "parts")}
     folder.write_json(f"manifest{suffix}.json", {**job, **counts})

@@ -1,0 +1,147 @@
+"""The folder of a job: one process at a time, whole parts or none, faults of the disk explained."""
+
+import errno
+import os
+import resource
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from screening.errors import DataError
+from screening.libraries import Shard
+from screening.parts import PartFolder, Tally
+
+JOB = {"model": "a", "library": {"x.smi": "1", "y.smi": "2"}, "limit": None}
+HOLD = (
+    "import sys, time; from pathlib import Path; from screening.parts import PartFolder\n"
+    "with PartFolder(Path(sys.argv[1])).claimed():\n    print('held', flush=True); time.sleep(60)"
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> PartFolder:
+    return PartFolder(tmp_path / "scores")
+
+
+def part(n: int = 4) -> pa.Table:
+    return pa.table({"row": list(range(n)), "reason": [""] * n, "x": pa.array([0.5] * n, pa.float32())})
+
+
+@contextmanager
+def largest_file(n_bytes: int) -> Iterator[None]:
+    """A disk on which no file can grow further."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_two_jobs_cannot_work_in_one_folder(folder: PartFolder) -> None:
+    with folder.claimed():
+        for other in (None, Shard(1, 3)):
+            with pytest.raises(DataError, match="in use by another process"), folder.claimed(other):
+                pass
+    with folder.claimed():
+        pass
+
+
+def test_shards_may_share_a_folder_but_not_with_themselves_or_the_whole(folder: PartFolder) -> None:
+    with folder.claimed(Shard(1, 3)), folder.claimed(Shard(2, 3)):
+        for other in (None, Shard(1, 3)):
+            with pytest.raises(DataError, match="in use"), folder.claimed(other):
+                pass
+
+
+def test_a_killed_process_leaves_no_lock(folder: PartFolder) -> None:
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(folder.path)], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(DataError, match="in use"), folder.claimed():
+            pass
+    finally:
+        holder.send_signal(signal.SIGKILL)
+        holder.wait()
+        holder.stdout.close()
+    with folder.claimed():
+        pass
+
+
+def test_a_part_is_whole_or_not_there(folder: PartFolder) -> None:
+    with folder.claimed():
+        folder.write(part(), Tally(0, "d", {"": 3, "bad": 1}, 0))
+        with largest_file(200), pytest.raises(DataError, match=r"no room left.*start the same command again"):
+            folder.write(part(), Tally(1, "d", {"": 4}, 0))
+    assert folder.finished() == {0: Tally(0, "d", {"": 3, "bad": 1}, 0)}
+    assert sorted(path.name for path in folder.path.iterdir()) == [".lock", "part-000000.parquet"]
+
+
+def test_a_full_disk_is_explained(folder: PartFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, content: bytes) -> int:
+        path.open("wb").close()
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with folder.claimed(), pytest.raises(DataError, match="No space left on device"):
+        folder.write(part(), Tally(0, "d", {"": 4}, 0))
+    assert folder.numbers() == []
+
+
+@pytest.mark.parametrize("n_bytes", [0, 10, 300])
+def test_a_damaged_part_is_not_finished(folder: PartFolder, n_bytes: int) -> None:
+    with folder.claimed():
+        folder.write(part(), Tally(0, "d", {"": 4}, 0))
+    path = folder.part(0)
+    path.write_bytes(path.read_bytes()[:n_bytes])
+    assert folder.finished() == {}
+
+
+def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with (
+        pytest.raises(DataError, match=r"cannot be written.*--out"),
+        PartFolder(tmp_path / "file" / "x").claimed(),
+    ):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("job", "message"),
+    [
+        ({**JOB, "model": "b"}, "another job: different are model"),
+        ({**JOB, "library": {"x.smi": "1", "y.smi": "3"}}, r"library changed since then \(y.smi\)"),
+        ({**JOB, "library": {"x.smi": "1"}}, "different are library"),
+    ],
+)
+def test_another_job_is_refused(folder: PartFolder, job: dict, message: str) -> None:
+    with folder.claimed():
+        folder.check_job(JOB)
+        folder.check_job(JOB)
+        with pytest.raises(DataError, match=message):
+            folder.check_job(job)
+
+
+def test_parts_of_nobody_are_refused(folder: PartFolder) -> None:
+    with folder.claimed():
+        folder.write(part(), Tally(0, "d", {"": 4}, 0))
+        with pytest.raises(DataError, match="unknown job"):
+            folder.check_job(JOB)
+
+
+def test_clearing_leaves_what_is_not_ours(folder: PartFolder) -> None:
+    with folder.claimed():
+        folder.write(part(), Tally(0, "d", {"": 4}, 0))
+        folder.write_json("manifest.json", JOB)
+        (folder.path / "notes.txt").write_text("mine")
+        folder.clear()
+    assert sorted(path.name for path in folder.path.iterdir()) == [".lock", "notes.txt"]

@@ -1,0 +1,193 @@
+"""What can go wrong in a scoring job: bad libraries, kills, and what is left behind."""
+
+import gzip
+import io
+import multiprocessing
+import os
+import random
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import small
+from test_bundle import make
+from test_tables import BAD_VARIANTS, GOOD_VARIANTS
+
+from screening.errors import DataError
+from screening.scoring import score_library
+
+TASKS = list(small.PATTERNS)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("run")
+    make({"name": "gine", "width": 16, "depth": 1}).save(folder / "bundle")
+    return folder
+
+
+def read(folder: Path) -> pd.DataFrame:
+    parts = sorted(folder.glob("part-*.parquet"))
+    return pd.concat([pd.read_parquet(path) for path in parts], ignore_index=True)
+
+
+def scored(run: Path, tmp_path: Path, content: bytes, name: str = "library.smi") -> pd.DataFrame:
+    """The rows of a small library, scored in blocks of 5; its counts are checked."""
+    (tmp_path / name).write_bytes(content)
+    report = score_library(run, tmp_path / name, tmp_path / "out", block_size=5, workers=0)
+    frame = read(tmp_path / "out")
+    assert report.read == len(frame) == report.scored + report.rejected
+    assert report.rejected == (frame["status"] == "rejected").sum() == sum(report.reasons.values())
+    assert frame[TASKS].isna().all(axis=1).equals(frame["status"] == "rejected")
+    return frame
+
+
+def test_every_second_line_bad(run: Path, tmp_path: Path) -> None:
+    lines = [f"{text if n % 2 else 'C1CC' + str(n)} id{n}" for n, text in enumerate(small.smiles(40))]
+    frame = scored(run, tmp_path, "\n".join(lines).encode())
+    assert frame["status"].tolist() == ["rejected", "ok"] * (len(frame) // 2)
+    assert frame["id"].tolist() == [f"id{n}" for n in range(40)]
+
+
+def test_a_line_of_five_megabytes(run: Path, tmp_path: Path) -> None:
+    chain, rings, junk = "C" * 5_000_000, "C1CC1" * 20_000, "x" * 5_000_000
+    frame = scored(run, tmp_path, f"CCO a\n{chain} b\n{rings} c\n{junk} d\nCCN e\n".encode())
+    assert frame["id"].tolist() == list("abcde")
+    assert frame["status"].tolist() == ["ok", "rejected", "rejected", "rejected", "ok"]
+    assert "5,000,000 atoms" in frame["reason"][1]
+    assert frame["smiles"][1] == chain
+
+
+def test_duplicate_and_missing_ids_crlf_nul_and_names_that_are_not_utf8(run: Path, tmp_path: Path) -> None:
+    content = b"CCO same\r\nCCN same\r\nCCC\r\nC\0C nul\r\nCCCl caf\xe9\r\nCCBr \xff\xfe\r\n\r\n"
+    frame = scored(run, tmp_path, content)
+    assert frame["id"].tolist() == ["same", "same", "", "nul", "caf\xe9", "\xff\xfe"]
+    assert frame["status"].tolist() == ["ok", "ok", "ok", "rejected", "ok", "ok"]
+
+
+def test_a_header_alone_gives_no_parts_and_says_so(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "library.csv").write_text("smiles,name\n")
+    report = score_library(run, tmp_path / "library.csv", tmp_path / "out", top=3, output="csv", workers=0)
+    assert (report.read, report.parts) == (0, 0)
+    assert any("no records" in note for note in report.notes)
+    assert (tmp_path / "out" / "manifest.json").exists()
+    assert len((tmp_path / "out" / "top.csv").read_text().splitlines()) == 1
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_rows_before_the_damage_of_a_gzip_are_scored(run: Path, tmp_path: Path, workers: int) -> None:
+    rng = random.Random(0)
+    lines = [f"{rng.choice(small.smiles(100))} id{rng.random()}\n" for n in range(3000)]
+    data = gzip.compress("".join(lines).encode())
+    (tmp_path / "cut.smi.gz").write_bytes(data[: len(data) // 2])
+    with pytest.raises(DataError, match=r"cut\.smi\.gz.* cut off"):
+        score_library(run, tmp_path / "cut.smi.gz", tmp_path / "out", block_size=64, workers=workers)
+    frame = read(tmp_path / "out")
+    assert 1000 < len(frame) < 2000
+    assert frame["id"].tolist() == [line.split()[1] for line in lines[: len(frame)]]
+    assert not (tmp_path / "out" / "manifest.json").exists()
+
+
+def test_standard_input_that_changed_is_refused(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start(text: str) -> int:
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+        return score_library(run, "-", tmp_path / "out", block_size=2, workers=0).skipped
+
+    text = "".join(f"{smiles} {n}\n" for n, smiles in enumerate(small.smiles(9)))
+    assert start(text) == 0
+    (tmp_path / "out" / "part-000002.parquet").unlink()
+    assert start(text) == 4
+    with pytest.raises(DataError, match="library changed"):
+        start(text.replace("3\n", "4\n"))
+
+
+@pytest.mark.parametrize("name", [*GOOD_VARIANTS, *BAD_VARIANTS])
+def test_every_dirty_variant_is_scored_or_refused(
+    run: Path, tmp_path: Path, real_data: Path, name: str
+) -> None:
+    path = real_data / "dirty" / "variants" / name
+    if name in BAD_VARIANTS:
+        with pytest.raises(DataError, match=BAD_VARIANTS[name]):
+            score_library(run, path, tmp_path / "out", workers=0)
+        return
+    structures, ids, _ = GOOD_VARIANTS[name]
+    report = score_library(run, path, tmp_path / "out", workers=0)
+    frame = read(tmp_path / "out") if report.parts else pd.DataFrame({"smiles": [], "id": []})
+    assert frame["smiles"].tolist() == structures
+    assert frame["id"].tolist() == (ids or [str(n + 1) for n in range(len(structures))])
+
+
+# --- kills --------------------------------------------------------------------------------------------
+
+N_RECORDS, BLOCK = 3000, 64
+
+
+def job(run: Path, library: Path, out: Path, workers: int) -> None:
+    os.setsid()
+    options = {"top": 5, "output": "csv", "block_size": BLOCK}
+    score_library(run, library, out, workers=workers, **options)
+
+
+def killed_and_restarted(run: Path, tmp_path: Path, kills: int, workers: int) -> None:
+    """Kill the job, its processes with it, at random parts; start it again each time; compare the bytes."""
+    rng = random.Random(kills)
+    library, broken, whole = tmp_path / "library.smi", tmp_path / "broken", tmp_path / "whole"
+    library.write_text("".join(f"{rng.choice(small.smiles(150))} id{n}\n" for n in range(N_RECORDS)))
+    context = multiprocessing.get_context("forkserver")  # a process that has imported all starts the jobs
+    context.set_forkserver_preload(["screening.scoring"])
+    n_parts = -(-N_RECORDS // BLOCK)
+    targets = sorted(rng.randrange(n_parts - 4) for _ in range(kills))
+    for target in [*targets, None]:
+        process = context.Process(target=job, args=(run, library, broken, workers))
+        process.start()
+        while process.is_alive() and (target is None or len(list(broken.glob("part-*"))) < target):
+            time.sleep(0.002)
+        if target is not None:
+            time.sleep(rng.random() * 0.02)
+            assert process.is_alive(), "the job was over before it could be killed"
+            os.killpg(process.pid, signal.SIGKILL)
+        process.join()
+        assert process.exitcode == (0 if target is None else -signal.SIGKILL)
+    score_library(run, library, whole, top=5, output="csv", block_size=BLOCK, workers=0)
+    names = {path.name for path in whole.iterdir()}
+    assert names > {"top.csv", "scores.csv", "manifest.json"}
+    for name in names:
+        assert (broken / name).read_bytes() == (whole / name).read_bytes(), name
+
+
+def test_killed_and_restarted_jobs_end_with_the_same_bytes(run: Path, tmp_path: Path) -> None:
+    killed_and_restarted(run, tmp_path, 4, workers=0)
+
+
+@pytest.mark.slow
+def test_twenty_kills(run: Path, tmp_path: Path) -> None:
+    killed_and_restarted(run, tmp_path, 20, workers=2)
+
+
+@pytest.mark.slow
+def test_a_killed_worker_does_not_stop_the_job(run: Path, tmp_path: Path) -> None:
+    """One of the featurising processes is killed as soon as it is there."""
+    library = tmp_path / "library.smi"
+    library.write_text("".join(f"{text} x\n" for text in small.smiles(150) * 40))
+    victims = []
+
+    def kill_one() -> None:
+        while not victims:
+            children = [p for p in multiprocessing.active_children() if "Spawn" in type(p).__name__]
+            if children and list((tmp_path / "out").glob("part-*")):
+                victims.append(children[0].pid)
+                os.kill(children[0].pid or 0, signal.SIGKILL)
+            time.sleep(0.01)
+
+    thread = threading.Thread(target=kill_one, daemon=True)
+    thread.start()
+    report = score_library(run, library, tmp_path / "out", block_size=BLOCK, workers=2)
+    assert victims
+    score_library(run, library, tmp_path / "whole", block_size=BLOCK, workers=0)
+    assert report.read == len(read(tmp_path / "out"))
+    assert read(tmp_path / "out").equals(read(tmp_path / "whole"))
