@@ -13,7 +13,7 @@ import typer
 
 from .console import new_table, open_console, print_frame, progress_shown, say
 from .errors import ConfigError, ScreeningError
-from .shown import print_comparison, print_evaluation, print_learning, say_account
+from .shown import print_comparison, print_evaluation, print_groups, print_learning, say_account
 
 if TYPE_CHECKING:
     from .scoring import ScoreReport
@@ -104,6 +104,71 @@ def train(
     if is_main():
         print_evaluation(run.evaluation, run.summary, "test part", all_assays=False)
         print(f"Run folder: {run.folder}")
+    leave_processes()
+
+
+@app.command()
+def group(
+    config: Annotated[Path, typer.Argument(help="YAML file, such as configs/toxcast.yaml.")],
+    overrides: Overrides = None,
+    groups: Annotated[
+        int | None, typer.Option(min=1, help="At most so many networks.", show_default=False)
+    ] = None,
+    budget: Annotated[
+        float | None,
+        typer.Option(
+            help="In place of --groups: cost of training all networks, in trainings of the joint model; a "
+            "group costs the share of molecules with labels in it.",
+            show_default=False,
+        ),
+    ] = None,
+    affinity: Annotated[
+        str | None,
+        typer.Option(help="linear or exact; that of the config, else linear.", show_default=False),
+    ] = None,
+    scale: Annotated[
+        str,
+        typer.Option(
+            help="raw effects, or relative to those of the assays on themselves; auto: raw up to 15 assays."
+        ),
+    ] = "auto",
+    singletons: Annotated[bool, typer.Option(help="An assay may be alone.")] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the results, else the run folder.", show_default=False)
+    ] = None,
+    data: DataPath = None,
+    resume: Annotated[bool, typer.Option(help="Go on with a run that was stopped.")] = False,
+    overwrite: Annotated[bool, typer.Option(help="Replace the run folder of an earlier run.")] = False,
+    all_assays: Annotated[bool, typer.Option("--all", help="Print every assay, not only 30.")] = False,
+) -> None:
+    """Choose which assays should train together (TAG), from one training of the joint model."""
+    from . import grouping
+    from .config import load_config
+    from .distributed import is_main, leave_processes
+
+    settings = grouping.with_affinity(load_config(config, overrides or []), affinity)
+    with progress_shown() as console:
+
+        def note(text: str) -> None:
+            console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+        found = grouping.group(
+            settings,
+            n_groups=groups,
+            budget=budget,
+            scale=scale,
+            singletons=singletons,
+            out=out,
+            data=data,
+            resume=resume,
+            overwrite=overwrite,
+            on_note=note,
+            on_epoch=lambda epoch: note(str(epoch)),
+        )
+    if is_main():
+        print_groups(found, all_assays=all_assays)
+        print(f"Groups: {found.file}")
+        print(f"Train them: screening train {config} name={settings.name}-groups grouping.file={found.file}")
     leave_processes()
 
 

@@ -134,7 +134,7 @@ class Gradients(Section):
 
 
 class Grouping(Section):
-    """How the assays affect each other (TAG), collected while training: for `screening group`."""
+    """Task grouping (TAG): how assays affect each other, collected while training; and training in groups."""
 
     affinity: Literal["none", "linear", "exact"] = "none"
     """`exact` = a step on every assay alone and a look at all losses, for a handful of assays; `linear` = its
@@ -147,11 +147,21 @@ class Grouping(Section):
     """Whose losses are looked at: those of the same batch or, with `exact`, of the validation part."""
     rate: Annotated[float, Field(gt=0)] | None = None
     """Size of the step; null = the learning rate of the moment."""
+    file: str | None = None
+    """groups.yaml: train a network for every group in it."""
+    start: Literal["scratch", "joint"] = "scratch"
+    """Weights that the networks of groups begin with: random ones, or those of a joint model."""
+    joint: str | None = None
+    """Run folder of that joint model."""
 
     @model_validator(mode="after")
-    def _can_look(self) -> "Grouping":
+    def _is_whole(self) -> "Grouping":
         if self.affinity == "linear" and self.batch == "valid":
             raise ValueError("batch: valid needs affinity: exact; linear knows the training batch only")
+        if self.start == "joint" and (self.file is None or self.joint is None):
+            raise ValueError("start: joint needs file: groups.yaml, and the run folder of the model as joint")
+        if self.start == "scratch" and self.joint is not None:
+            raise ValueError("joint is given, and start is scratch: set start: joint, or leave joint out")
         return self
 
 
@@ -218,6 +228,18 @@ class Config(Section):
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
             raise ValueError("a run's name has letters, digits, '.', '_' and '-' only")
         return name
+
+    @model_validator(mode="after")
+    def _has_networks_to_group(self) -> "Config":
+        asked = [
+            f"grouping.{key}"
+            for key in ("affinity", "file")
+            if getattr(self.grouping, key) not in (None, "none")
+        ]
+        alone = [key for key, value in self.model if key in ("baseline", "single_task") and value]
+        if asked and alone:
+            raise ValueError(f"{asked[0]} needs networks that assays share: leave model.{alone[0]} out")
+        return self
 
     @property
     def folder(self) -> Path:

@@ -138,6 +138,8 @@ def _write_inputs(config: Config, prepared: Prepared) -> None:
     write_frame(folder / "rejected.csv", pd.DataFrame(prepared.rejected, columns=Rejected._fields))
     write_split(folder / "split.csv", prepared.table, prepared.split)
     write_label_counts(folder / "labels.csv", prepared.table, prepared.split)
+    if config.grouping.file is not None:
+        write_text(folder / "groups.yaml", _groups_text(config.grouping.file))
 
 
 def _write_results(
@@ -194,6 +196,7 @@ def calibration_effect(run: Path) -> pd.DataFrame:
 def _open_folder(config: Config, *, resume: bool, overwrite: bool) -> None:
     """Make the run folder, or say why this run cannot have it."""
     folder = config.folder
+    groups = None if config.grouping.file is None else _groups_text(config.grouping.file)
     if folder.exists() and any(folder.iterdir()):
         finished = (folder / "manifest.json").exists()
         if overwrite:
@@ -207,6 +210,12 @@ def _open_folder(config: Config, *, resume: bool, overwrite: bool) -> None:
                     f"{before} differs from the settings given now: a run resumes with the settings it "
                     "started with. Give the same config and overrides, or another name=..."
                 )
+            before = folder / "groups.yaml"
+            if groups is not None and before.exists() and before.read_text(encoding="utf-8") != groups:
+                raise ConfigError(
+                    f"{config.grouping.file} is not the file that this run started with ({before}). "
+                    f"Give back the old file, or choose another name=..."
+                )
         else:
             state = "holds a finished run" if finished else "holds a run that was stopped"
             raise ConfigError(
@@ -214,6 +223,15 @@ def _open_folder(config: Config, *, resume: bool, overwrite: bool) -> None:
                 "name=..."
             )
     folder.mkdir(parents=True, exist_ok=True)
+
+
+def _groups_text(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as problem:
+        raise ConfigError(
+            f"grouping.file: {path} cannot be read: {problem}. Make one: screening group CONFIG --groups K"
+        ) from problem
 
 
 def _evaluate_parts(config: Config, predictions: dict[str, Prediction], prepared: Prepared) -> pd.DataFrame:

@@ -1,6 +1,7 @@
-"""From a prepared table to the members of a bundle: networks for all assays or for each, or a baseline."""
+"""From a prepared table to the members of a bundle: networks for all assays, groups or each; baselines."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -9,21 +10,25 @@ import torch
 
 from .affinity import Affinity
 from .baselines import Baseline, baselines
-from .bundle import Member
+from .bundle import Bundle, Member
 from .config import Config
 from .errors import ConfigError, DataError
+from .groups import read_groups
 from .model import ScreeningModel, inputs_of
 from .preparation import Note, Prepared
+from .tables import file_sha256
 from .training import Epoch, Examples, Trainer
 
 MANY = 50  # networks that are worth a warning
 
 
 class Part(NamedTuple):
-    """One network to be trained: which assays it sees and with which seed."""
+    """One network to be trained: which assays it sees, which it scores, and with which seed."""
 
     columns: tuple[int, ...]
     """Its assays, positions among all T."""
+    serves: tuple[int, ...]
+    """Those of them that it scores in the end; where groups overlap another network may score the rest."""
     seed: int
     """Of its initial weights, order and dropout."""
 
@@ -45,12 +50,23 @@ class Fitted(NamedTuple):
 def parts_of(config: Config, tasks: Sequence[str]) -> list[Part]:
     """The networks a config asks for.
 
-    `train.ensemble` networks that differ in their seed; with `model.single_task` that for every assay.
+    `train.ensemble` networks that differ in their seed; with `model.single_task` that for every assay, with
+    `grouping.file` for every group that serves an assay.
+
+    Raises
+    ------
+    ConfigError : the file of groups is missing, wrong, or of other assays.
     """
     every = tuple(range(len(tasks)))
-    groups = [(column,) for column in every] if config.model.single_task else [every]
+    groups = [(every, every)]
+    if config.model.single_task:
+        groups = [((column,), (column,)) for column in every]
+    elif config.grouping.file is not None:
+        found = read_groups(Path(config.grouping.file), tasks)
+        served = [tuple(task for task in every if found.serves[task] == k) for k in range(len(found.groups))]
+        groups = [pair for pair in zip(found.groups, served, strict=True) if pair[1]]
     seeds = [(config.seed + 100_003 * number) % 2**31 for number in range(config.train.ensemble)]
-    return [Part(columns, seed) for seed in seeds for columns in groups]
+    return [Part(columns, serves, seed) for seed in seeds for columns, serves in groups]
 
 
 def fit(
@@ -88,7 +104,10 @@ def fit(
                 on_epoch=on_epoch,
             )
         )
-        members.append(Member(trainer.model.eval(), part.columns))
+        model = trainer.model.eval()
+        if part.serves != part.columns:
+            model.heads = model.heads.take([part.columns.index(task) for task in part.serves])
+        members.append(Member(model, part.serves))
         if affinity is not None and trainer.affinity is not None:
             affinity.include(trainer.affinity, part.columns)
     frames = [
@@ -119,7 +138,43 @@ def make_trainer(config: Config, prepared: Prepared, part: Part | None = None) -
     model = ScreeningModel(config.model, inputs_of(store), len(part.columns))
     model.encoder.fit(store, rows.rows)
     settings = config.model_copy(update={"seed": part.seed})
-    return Trainer(settings, model, rows.labels, _names(prepared, part), rows.rows)
+    trainer = Trainer(settings, model, rows.labels, _names(prepared, part), rows.rows)
+    if config.grouping.joint is not None:
+        trainer.start_from(_joint_weights(config, prepared, part))
+    return trainer
+
+
+def _joint_weights(config: Config, prepared: Prepared, part: Part) -> dict[str, torch.Tensor]:
+    """Encoder and the part's heads of the run that a warm start names.
+
+    Raises
+    ------
+    BundleError : no trained model there.
+    ConfigError : it is another model, has not all assays, or learned from another table or split: what is
+        test here may have been training there.
+    """
+    where = f"grouping.joint: {config.grouping.joint}"
+    bundle = Bundle.load(Path(str(config.grouping.joint)))
+    for what, there, here in (
+        ("model", bundle.settings, config.model),
+        ("features", (bundle.features, bundle.inputs), (prepared.store.features, inputs_of(prepared.store))),
+        ("table", bundle.about["file_sha256"], file_sha256(prepared.source)),
+        ("seed", bundle.about["seed"], config.seed),
+        ("split", bundle.about["split"], config.split.model_dump()),
+    ):
+        if there != here:
+            raise ConfigError(
+                f"{where} was trained with another {what}. Train a joint model with this config."
+            )
+    wanted = _names(prepared, part)
+    for member in bundle.members:
+        columns = {bundle.tasks[column]: place for place, column in enumerate(member.columns)}
+        if isinstance(member.model, ScreeningModel) and set(wanted) <= set(columns):
+            member.model.heads = member.model.heads.take([columns[name] for name in wanted])
+            return member.model.state_dict()
+    raise ConfigError(
+        f"{where} has no network of all of {_named(prepared, part)}. Give the run of a joint model."
+    )
 
 
 def examples(prepared: Prepared, name: str, columns: Sequence[int] | None = None) -> Examples:
@@ -167,7 +222,7 @@ def _fit_baselines(config: Config, prepared: Prepared, on_note: Note) -> Fitted:
         baseline.fit(prepared.store, labels, rows, seed=part.seed, workers=config.train.workers)
         for text in baseline.notes if number == 0 else ():
             on_note(text)
-        members.append(Member(baseline, part.columns))
+        members.append(Member(baseline, part.serves))
     history = pd.DataFrame(columns=["epoch", "assay", "loss", "weight", "valid_roc_auc"])
     epochs = pd.DataFrame(columns=["epoch", "loss", "valid_macro_roc_auc", "lr", "is_best"])
     return Fitted(tuple(members), history, epochs, [], None)

@@ -1,6 +1,7 @@
 """From the representation of a molecule to one logit per task: all tasks in one tensor operation."""
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -74,6 +75,13 @@ class TaskHeads(nn.Module):
         if positive_weight is not None:
             logit += positive_weight.double().log().to(logit.device)
         self.bias.copy_(logit)
+
+    def take(self, tasks: Sequence[int]) -> "TaskHeads":
+        """Heads of some of the tasks, in that order, with copies of their weights."""
+        heads = TaskHeads(self.width, len(tasks), hidden=self.hidden, dropout=self.dropout)
+        chosen = torch.tensor(tasks, dtype=torch.int64, device=self.bias.device)
+        heads.load_state_dict({name: value[chosen] for name, value in self.state_dict().items()})
+        return heads.to(self.bias.device).train(self.training)
 
     def forward(self, features: Tensor) -> Tensor:
         """Logits [B, T] of features [B, d]."""

@@ -2,13 +2,14 @@
 
 from typing import TYPE_CHECKING
 
-from .console import in_digits, new_table, open_console, say
+from .console import in_digits, new_table, open_console, print_frame, say
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from .assessment import Assessment
     from .compare import Comparison
+    from .grouping import Grouped
 
 SHOWN = 30
 """Assays printed unless --all is given."""
@@ -60,6 +61,14 @@ def print_evaluation(
             f"{row.assays} of {row.total}",
         )
     console.print(means)
+
+
+def print_groups(found: "Grouped", *, all_assays: bool) -> None:
+    """Groups, then the assays with the reason for their group."""
+    groups, table = found.printed()
+    print_frame(groups, f"Groups (score: mean effect of the others on an assay, {found.unit})")
+    more = "" if all_assays or len(table) <= SHOWN else f" (the first {SHOWN}; --all prints every one)"
+    print_frame(table if all_assays else table.head(SHOWN), f"Assays{more}")
 
 
 def print_learning(table: "pd.DataFrame", *, all_assays: bool) -> None:

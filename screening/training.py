@@ -171,6 +171,12 @@ class Trainer:
         """The model that is evaluated and kept: the running mean where there is one."""
         return cast(ScreeningModel, self.average.module) if self.average is not None else self.model
 
+    def start_from(self, weights: dict[str, Tensor]) -> None:
+        """Begin with the weights of another network (`state_dict`) instead of random ones."""
+        self.model.load_state_dict(weights)
+        if self.average is not None:
+            self.average.module.load_state_dict(weights)
+
     def fit(
         self,
         train: Examples,

@@ -22,6 +22,7 @@ from screening.graphs import FeatureSet, GraphStore, featurize
 from screening.losses import label_counts, per_task_losses
 from screening.model import ScreeningModel, inputs_of
 from screening.places import Settings
+from screening.selection import select_groups
 from screening.training import Epoch, Examples, Trainer
 
 NAN = float("nan")
@@ -411,3 +412,5 @@ def test_planted_groups_show(how: str) -> None:
     other = torch.stack([mean[20:, :20].nanmean(0), mean[:20, 20:].nanmean(0)]).flatten()
     assert (own > other).all()
     assert own.mean() > 2 * other.mean().abs()
+    found = select_groups(trainer.affinity.mean().numpy(), 2)
+    assert found.serves.tolist() == [0] * 20 + [1] * 20  # an assay may help out in the other group too

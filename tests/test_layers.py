@@ -33,6 +33,7 @@ FLOORS = [
     ["training", "scorer", "report", "preparation", "runs", "export"],
     ["fitting", "scoring", "runsets", "trust"],
     ["experiment", "compare", "assessment"],
+    ["grouping"],
     ["shown"],
     ["cli"],
     ["__main__"],
