@@ -222,7 +222,7 @@ def evaluate(
     if out is not None:
         evaluation.write_evaluation(table, out)
     if plot is not None:
-        from .report import plot_assays
+        from .pictures import plot_assays
 
         plot_assays(table, plot, title=f"{Path(run).name}, {title}")
     if data is None and part == "test" and len(effect := experiment.calibration_effect(run)):
@@ -350,6 +350,25 @@ def _print_scores(report: "ScoreReport") -> None:
         for assay, rows in list(table.groupby("assay", sort=False))[:3]:
             print_frame(rows[["rank", "id", "smiles", "probability"]].head(10), title=f"Best for {assay}")
     print(f"Scores: {report.folder}")
+
+
+@app.command()
+def report(
+    run: Annotated[Path, typer.Argument(help="Run folder, such as runs/tox21.")],
+    out: Annotated[
+        Path | None, typer.Option(help="The page; RUN/report.html if not given.", show_default=False)
+    ] = None,
+    scores: Annotated[
+        Path | None,
+        typer.Option(help="Folder of 'screening score' to show the best of; RUN/scores if it is there."),
+    ] = None,
+) -> None:
+    """One page about a run that opens offline, and MODEL_CARD.md beside it."""
+    from .report import write_report
+
+    written = write_report(run, out, scores=scores)
+    print(f"Report: {written.page} ({written.size / 1e6:.1f} MB)")
+    print(f"Model card: {written.card}")
 
 
 @app.command()

@@ -1,49 +1,441 @@
-"""Pictures of a run; matplotlib is imported when one is drawn."""
+"""One page about a run, and its model card: what was trained, which assays work, how sure that is, and why.
 
+Everything comes from the run folder; the page is one file that opens offline. Words about numbers are made
+in `findings`, pictures in `pictures`, the page itself is `templates/report.html`.
+"""
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NamedTuple
 
+import jinja2
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
+from markupsafe import Markup
 
-SHOWN = 40
-"""Assays drawn; of more, the best and the worst halves."""
+from . import pictures
+from .calibration import effect
+from .config import Config, to_yaml
+from .curves import make_curves
+from .errors import DataError
+from .evaluation import summarize
+from .findings import GOOD, VERDICTS, Likeness, likeness, macro_interval
+from .material import Material, read_material
+from .metrics import pooled_average_precision
+from .runs import read_table, write_text
+from .svg import draw_molecule
+
+TEMPLATES = Path(__file__).parent / "templates"
+WEAKEST, HIT_ASSAYS, HITS, REJECTS, PAIRS = 15, 4, 6, 50, 12
+"""Rows of the lists on the page."""
 
 
-def plot_assays(evaluation: pd.DataFrame, path: Path, *, title: str) -> None:
-    """ROC-AUC of each assay with its 95 % interval, best on top, written as SVG or PNG by the suffix.
+@dataclass(frozen=True)
+class Report:
+    """Where a report was written."""
+
+    page: Path
+    card: Path
+    size: int
+    """Bytes of the page."""
+
+
+class Hit(NamedTuple):
+    """A molecule at the top of a library."""
+
+    rank: int
+    id: str
+    smiles: str
+    probability: float
+    drawing: Markup | None
+    """None where it cannot be drawn."""
+
+
+def write_report(run: Path | str, out: Path | str | None = None, *, scores: Path | None = None) -> Report:
+    """Write the page of a finished run, and MODEL_CARD.md beside it; the same run gives the same bytes.
 
     Parameters
     ----------
-    evaluation : one row per assay, as `evaluation.evaluate` gives it; assays without a ROC-AUC are
-        left out and counted under the picture.
+    out : the page; None = report.html in the run folder.
+    scores : folder of `screening score`, for the best molecules; None = `scores` in the run folder if there.
+
+    Raises
+    ------
+    DataError : no finished run there, or no scores in `scores`.
     """
-    import matplotlib
+    folder = Path(run)
+    page = Path(out) if out is not None else folder / "report.html"
+    if out is not None and (page.is_dir() or not page.parent.is_dir()):
+        raise DataError(f"The report cannot be written to {page}: expected a file in a folder that exists.")
+    material = read_material(folder)
+    hits = best_hits(_scores_folder(folder, scores), material.evaluation)
+    context = _context(material, hits)
+    write_text(page, render_page(context))
+    card = page.with_name("MODEL_CARD.md")
+    write_text(card, render_card(context))
+    return Report(page, card, page.stat().st_size)
 
-    matplotlib.use("Agg")
-    matplotlib.rcParams["svg.hashsalt"] = "screening"
-    from matplotlib import pyplot
 
-    known = evaluation.dropna(subset="roc_auc").sort_values("roc_auc").reset_index(drop=True)
-    rows = known if len(known) <= SHOWN else pd.concat([known.head(SHOWN // 2), known.tail(SHOWN // 2)])
-    places = np.arange(len(rows))
-    figure, axes = pyplot.subplots(figsize=(7.5, 1.2 + 0.27 * len(rows)), layout="constrained")
-    low, high = rows["roc_auc"] - rows["roc_auc_low"], rows["roc_auc_high"] - rows["roc_auc"]
-    axes.errorbar(rows["roc_auc"], places, xerr=[low, high], fmt="o", color="#1f5a94", ecolor="#9db8d2", ms=5)
-    names = [
-        f"{row.assay}  ({row.actives:,} of {row.actives + row.inactives:,})" for row in rows.itertuples()
-    ]
-    axes.set_yticks(places, names, fontsize=9)
-    axes.axvline(0.5, color="#888888", lw=1, ls=":")
-    mean = known["roc_auc"].mean()
-    axes.axvline(mean, color="#c0392b", lw=1, ls="--", label=f"mean {mean:.3f}")
-    left_out = len(evaluation) - len(rows)
-    note = f"; {left_out} of {len(evaluation)} assays not drawn" if left_out else ""
-    axes.set_xlabel(
-        f"ROC-AUC, 95 % interval (actives of measured molecules beside the name{note})", fontsize=9
+# --- top molecules ------------------------------------------------------------------------------------------
+
+
+def best_hits(folder: Path | None, evaluation: pd.DataFrame) -> dict[str, list[Hit]]:
+    """The best molecules of a scored library for the assays that are predicted most surely.
+
+    Parameters
+    ----------
+    folder : with top.csv or part files; None = no library was scored.
+    """
+    if folder is None:
+        return {}
+    known = evaluation.dropna(subset="roc_auc_low").assign(is_sure=evaluation["status"] == "ok")
+    sure = known.sort_values(["is_sure", "roc_auc_low"], ascending=False, kind="stable")
+    table = _top_molecules(folder, sure["assay"].head(HIT_ASSAYS).tolist())
+    found: dict[str, list[Hit]] = {}
+    for row in table.itertuples(index=False):
+        title = f"Structure of {row.id}"
+        hit = Hit(row.rank, row.id, row.smiles, row.probability, draw_molecule(row.smiles, title))
+        found.setdefault(row.assay, []).append(hit)
+    return found
+
+
+def _scores_folder(run: Path, scores: Path | None) -> Path | None:
+    folder = run / "scores" if scores is None else scores
+    if any(folder.glob("part-*.parquet")) or (folder / "top.csv").is_file():
+        return folder
+    if scores is not None:
+        raise DataError(f"There are no scores in {scores}: expected a folder that 'screening score' wrote.")
+    return None
+
+
+def _top_molecules(folder: Path, assays: list[str]) -> pd.DataFrame:
+    """assay, rank, id, smiles, probability of the best `HITS` of each assay, ties in the library's order."""
+    columns = ["assay", "rank", "id", "smiles", "probability"]
+    if (folder / "top.csv").is_file():
+        texts = {"assay": str, "id": str, "smiles": str}
+        table = pd.read_csv(folder / "top.csv", dtype=texts, keep_default_na=False)
+        table = table[table["assay"].isin(assays) & (table["rank"] <= HITS)]
+        return table.sort_values("assay", key=lambda names: names.map(assays.index), kind="stable")[columns]
+    tables = []
+    for path in sorted(folder.glob("part-*.parquet")):
+        known = [name for name in assays if name in pq.read_schema(path).names]
+        part = pq.read_table(path, columns=["id", "smiles", *known]).to_pandas()
+        tall = part.melt(["id", "smiles"], known, "assay", "probability").dropna(subset="probability")
+        best = tall.sort_values("probability", ascending=False, kind="stable")
+        tables.append(best.groupby("assay", sort=False).head(HITS))
+    best = pd.concat(tables).sort_values("probability", ascending=False, kind="stable")
+    best = best.groupby("assay", sort=False).head(HITS)
+    best = best.assign(rank=best.groupby("assay").cumcount() + 1)
+    return best.sort_values("assay", key=lambda names: names.map(assays.index), kind="stable")[columns]
+
+
+# --- what is on the page ------------------------------------------------------------------------------------
+
+
+def _context(material: Material, hits: dict[str, list[Hit]]) -> dict[str, Any]:
+    """Everything that the templates show, by the names they use."""
+    evaluation = material.evaluation
+    summary = summarize(evaluation).set_index("metric")
+    test = material.test_predictions
+    curves, picked = make_curves(test, evaluation)
+    alike = likeness(material.labels, material.scores)
+    sure = evaluation.assign(sure=evaluation["status"] == "ok")
+    ranked = sure.sort_values(["sure", "roc_auc_low"], ascending=False, kind="stable", na_position="last")
+    weak = evaluation[evaluation["verdict"] != "good"].sort_values("roc_auc_high", kind="stable")
+    return {
+        "name": material.config.name,
+        "model": _model_in_words(material.config),
+        "config": material.config,
+        "config_text": to_yaml(material.config),
+        "manifest": material.manifest,
+        "data": material.data,
+        "computed": material.data is not None and material.data.address is None,
+        "n_assays": len(evaluation),
+        "macro": macro_interval(test.labels, test.scores),
+        "macro_valid": _macro_of(material.valid),
+        "calibrated": _calibrated(material),
+        "pooled_precision": pooled_average_precision(test.labels, test.scores),
+        "summary": summary,
+        "base_rate": evaluation["base_rate"].mean(),
+        "verdicts": VERDICTS,
+        "n_verdicts": {name: int((evaluation["verdict"] == name).sum()) for name in VERDICTS},
+        "statuses": evaluation.loc[evaluation["status"] != "ok", "status"].value_counts(sort=False).to_dict(),
+        "good": GOOD,
+        "assays": list(ranked.itertuples(index=False)),
+        "weak": list(weak.head(WEAKEST).itertuples(index=False)),
+        "parts": _parts(material),
+        "curves": pictures.curve_pictures(curves),
+        "picked": picked,
+        "n_averaged": curves.n_averaged,
+        "pictures": _pictures(material),
+        "weights": _weights_story(material.history),
+        "likeness": pictures.likeness_map(
+            alike.labels[np.ix_(alike.order, alike.order)],
+            alike.scores[np.ix_(alike.order, alike.order)],
+            [test.tasks[task] for task in alike.order],
+            alike.clusters[alike.order],
+        )
+        if len(test.tasks) > 1
+        else None,
+        "clusters": _clusters(alike, test.tasks),
+        "pairs": _pairs(alike, test.tasks),
+        "alike": alike.alike,
+        "shared": _shared(alike),
+        "n_compared": len(material.labels),
+        "hits": hits,
+        "rejected": list(material.rejected.head(REJECTS).itertuples(index=False)),
+        "n_rejected": len(material.rejected),
+        "reasons": _counted_reasons(material.rejected),
+    }
+
+
+def _macro_of(valid: pd.DataFrame) -> float:
+    return float(valid["roc_auc"].mean()) if len(valid) else float("nan")
+
+
+def _calibrated(material: Material) -> list[Any]:
+    """Log-loss, Brier score and calibration error before and after calibration; empty without one."""
+    table = read_table(material.folder, "calibration.csv")
+    if material.config.calibration.name == "none" or not len(table):
+        return []
+    changes = effect(table)
+    return list(changes[changes["metric"] != "roc_auc"].itertuples(index=False))
+
+
+def _model_in_words(config: Config) -> str:
+    """What was trained, for the heading."""
+    if config.model.baseline is not None:
+        return f"a {config.model.baseline.name.replace('_', ' ')} for each"
+    one = "a network for each" if config.model.single_task else "one network for all"
+    times = f", {config.train.ensemble} times" if config.train.ensemble > 1 else ""
+    return f"{one} ({config.model.encoder.name}{times})"
+
+
+class Part(NamedTuple):
+    """A split part in numbers; None = not known."""
+
+    name: str
+    molecules: int
+    labels: int | None
+    actives: int | None
+    measured: float | None
+    """Share of all (molecule, assay) pairs with a label."""
+    judged: int | None
+    """Assays with at least 10 actives and 10 inactives."""
+
+
+def _parts(material: Material) -> list[Part]:
+    counts, rows = material.counts, []
+    for name, molecules in material.manifest.get("molecules", {}).items():
+        part = counts[counts["part"] == name] if len(counts) else counts
+        if not len(part):
+            rows.append(Part(name, molecules, None, None, None, None))
+            continue
+        measured, actives = part["measured"], part["actives"]
+        enough = int((np.minimum(actives, measured - actives) >= 10).sum())
+        share = measured.sum() / max(1, molecules * len(part))
+        rows.append(Part(name, molecules, int(measured.sum()), int(actives.sum()), float(share), enough))
+    return rows
+
+
+def _pictures(material: Material) -> dict[str, Any]:
+    """Pictures of assays and of training, by name; None without data."""
+    evaluation, history = material.evaluation, material.history
+    verdicts = evaluation["verdict"].to_numpy()
+    found: dict[str, Any] = dict.fromkeys(("ranked", "counts", "amount", "training", "maps"))
+    if evaluation["roc_auc"].notna().any():
+        found["ranked"] = pictures.ranked_assays(evaluation, verdicts)
+    if len(material.counts):
+        total = material.counts.groupby("assay", sort=False)[["measured", "actives"]].sum()
+        total = total.loc[evaluation["assay"]]
+        found["counts"] = pictures.label_counts(
+            total["measured"].to_numpy(), total["actives"].to_numpy(), verdicts
+        )
+        if evaluation["roc_auc"].notna().any():
+            actives = evaluation["train_actives"].to_numpy(float)
+            found["amount"] = pictures.amount_and_quality(actives, evaluation, verdicts)
+    if len(history):
+        found["training"] = pictures.training_pictures(history)
+        found["maps"] = _epoch_maps(history)
+    return found
+
+
+class Captioned(NamedTuple):
+    """A picture with what stands above and below it."""
+
+    title: str
+    picture: Markup
+    note: str
+
+
+def _epoch_maps(history: pd.DataFrame) -> list[Captioned]:
+    """Weights (unless all are equal) and validation ROC-AUC, assays from most to least weight or ROC-AUC."""
+    maps = []
+    weights = history.pivot(index="assay", columns="epoch", values="weight")
+    relative = np.log2((weights / weights.mean()).where(weights > 0))
+    if relative.abs().max(axis=None) > 0.01:
+        order = relative.mean(axis=1).sort_values(ascending=False, kind="stable").index
+        reach = max(0.25, float(np.nanquantile(relative.abs(), 0.98)))
+        note = f"Cool is more than the mean of the epoch, full colour at {2**reach:.2g} times; warm is less, "
+        note += f"full colour at {2**-reach:.2g}. Most weight on top."
+        picture = pictures.epoch_map(
+            relative.loc[order], "weights", "Weight of each assay", note, reach=reach
+        )
+        maps.append(Captioned("Weight of each assay", picture, note))
+    valid = history.pivot(index="assay", columns="epoch", values="valid_roc_auc")
+    valid = valid.loc[valid.iloc[:, -1].sort_values(ascending=False, kind="stable").index]
+    title, note = (
+        "Validation ROC-AUC of each assay",
+        "Cool is above chance, full colour at 1; warm is below. Best on top.",
     )
-    axes.set_title(title, loc="left", fontsize=11)
-    axes.legend(loc="lower right", frameon=False, fontsize=9)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
-    pyplot.close(figure)
+    picture = pictures.epoch_map(valid, "valid", title, note, centre=0.5, reach=0.5)
+    return [*maps, Captioned(title, picture, note)]
+
+
+class Weights(NamedTuple):
+    """How unequally a balancer weighed, as multiples of the mean weight over training."""
+
+    equal: bool
+    most: list[tuple[str, float]]
+    least: list[tuple[str, float]]
+
+
+def _weights_story(history: pd.DataFrame) -> Weights | None:
+    if not len(history):
+        return None
+    weight = history.groupby("assay", sort=False)["weight"].mean().dropna()
+    weight = (weight / weight.mean()).sort_values(ascending=False, kind="stable")
+    shown = min(5, len(weight) // 2)
+    equal = bool(len(weight) < 2 or weight.iloc[0] - weight.iloc[-1] < 0.01)
+    return Weights(equal, list(weight.head(shown).items()), list(weight.tail(shown).items())[::-1])
+
+
+def _counted_reasons(rejected: pd.DataFrame) -> list[tuple[str, int]]:
+    if not len(rejected):
+        return []
+    return [(str(reason), int(n)) for reason, n in rejected["reason"].value_counts().head(20).items()]
+
+
+# --- likeness -----------------------------------------------------------------------------------------------
+
+
+class Cluster(NamedTuple):
+    """Assays whose predictions go together."""
+
+    number: int
+    assays: list[str]
+    correlation: float
+    """Mean over its pairs, of the predictions."""
+
+
+def _clusters(alike: Likeness, tasks: tuple[str, ...]) -> list[Cluster]:
+    """Clusters of two and more assays, largest first."""
+    found = []
+    for number in np.unique(alike.clusters).tolist():
+        members = alike.order[alike.clusters[alike.order] == number]
+        if len(members) > 1:
+            block = alike.scores[np.ix_(members, members)]
+            mean = float((block.sum() - len(members)) / (len(members) * (len(members) - 1)))
+            found.append(Cluster(number, [tasks[task] for task in members], mean))
+    return sorted(found, key=lambda cluster: -len(cluster.assays))
+
+
+class Pair(NamedTuple):
+    """Two assays and how their labels and predictions go together."""
+
+    first: str
+    second: str
+    labels: float
+    scores: float
+    shared: int
+
+
+def _pairs(alike: Likeness, tasks: tuple[str, ...]) -> list[Pair]:
+    """The pairs whose labels are most alike."""
+    above = np.triu(np.nan_to_num(alike.labels, nan=-2), 1) + np.tril(np.full(alike.labels.shape, -2.0))
+    best = np.argsort(-above, axis=None, kind="stable")[:PAIRS]
+    places = [divmod(place, len(tasks)) for place in best.tolist() if above.flat[place] > -2]
+    return [
+        Pair(tasks[a], tasks[b], alike.labels[a, b], alike.scores[a, b], int(alike.shared[a, b]))
+        for a, b in places
+    ]
+
+
+class Shared(NamedTuple):
+    """How many molecules two assays have in common."""
+
+    median: float
+    few: float
+    """Share of the pairs with fewer than 30."""
+    correlation: float
+    """Mean over pairs, of the predictions."""
+
+
+def _shared(alike: Likeness) -> Shared | None:
+    above = np.triu_indices(len(alike.shared), 1)
+    pairs = alike.shared[above]
+    if not len(pairs):
+        return None
+    return Shared(float(np.median(pairs)), float((pairs < 30).mean()), float(alike.scores[above].mean()))
+
+
+# --- rendering ----------------------------------------------------------------------------------------------
+
+
+def render_page(context: Mapping[str, Any]) -> str:
+    """The HTML page; all texts are escaped, and the page forbids itself every connection."""
+    environment = _environment(autoescape=True)
+    script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    style = (TEMPLATES / "report.css").read_text(encoding="utf-8")
+    page = environment.get_template("report.html")
+    return page.render(**context, script=Markup(script), script_hash=digest, style=Markup(style)) + "\n"
+
+
+def render_card(context: Mapping[str, Any]) -> str:
+    """The model card in Markdown; names cannot become markup."""
+    environment = _environment(autoescape=False, finalize=_markdown)
+    return environment.get_template("model_card.md").render(**context) + "\n"
+
+
+def _environment(**options: Any) -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        **options,
+    )
+    environment.filters |= {"digits": _digits, "count": _count, "share": _share}
+    return environment
+
+
+def _digits(value: float | None, digits: int = 3) -> str:
+    """A number, or a dash where there is none."""
+    return "–" if value is None or value != value else f"{value:.{digits}f}"
+
+
+def _count(value: float | None) -> str:
+    """A whole number with commas, or a dash where there is none."""
+    return "–" if value is None or value != value else f"{int(value):,}"
+
+
+def _share(value: float | None) -> str:
+    """A share in per cent with two significant digits, or a dash."""
+    if value is None or value != value:
+        return "–"
+    return f"{100 * value:.{0 if value >= 0.0995 or value == 0 else 1 if value >= 0.00995 else 2}f} %"
+
+
+_MARKS = str.maketrans(
+    {mark: f"\\{mark}" for mark in "\\`*_{}[]#|~$"} | {"<": "&lt;", ">": "&gt;", "&": "&amp;"}
+)
+
+
+def _markdown(value: Any) -> Any:
+    """A value as text of one line that Markdown shows as it is."""
+    return " ".join(str(value).split()).translate(_MARKS) if isinstance(value, str) else value

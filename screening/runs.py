@@ -133,7 +133,7 @@ def read_predictions(run: Path | str, *, part: str = "test") -> Predictions:
 def read_table(run: Path | str, name: str) -> pd.DataFrame:
     """A CSV file of a run folder; texts stay texts, so an assay may be called "NA" or "007".
 
-    A run without the file (a baseline has no epochs) gives an empty table.
+    A run without the file, or with nothing in it (a baseline has no epochs), gives an empty table.
 
     Raises
     ------
@@ -144,6 +144,8 @@ def read_table(run: Path | str, name: str) -> pd.DataFrame:
         return pd.DataFrame()
     try:
         table = pd.read_csv(path, dtype=dict.fromkeys(_TEXTS, str), keep_default_na=False, na_values=_EMPTY)
+    except pd.errors.EmptyDataError:
+        return pd.DataFrame()
     except (ValueError, pd.errors.ParserError) as problem:
         raise DataError(f"{path} is not a table: {problem}. Train the run again.") from problem
     return table

@@ -1,13 +1,19 @@
 """A small table that trains in seconds: molecules of the rdkit wheel, assays that are substructures."""
 
+import json
 from functools import cache
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from rdkit import Chem, RDConfig
 
 from screening.assays import AssayTable
+from screening.config import check_config, to_yaml
+from screening.evaluation import evaluate, write_evaluation
 from screening.graphs import FeatureSet, GraphStore, featurize
+from screening.runs import write_frame, write_label_counts, write_predictions, write_split, write_text
+from screening.splits import Split
 
 PATTERNS = {"halogen": "[F,Cl,Br,I]", "acid": "C(=O)[OH]", "ring-N": "[n,N;r]", "sulfur": "[#16]"}
 
@@ -49,3 +55,61 @@ def write(path: Path, **options: float) -> Path:
     """`table()` as a CSV file."""
     table(**options).write_csv(path)  # type: ignore[arg-type]
     return path
+
+
+def run_folder(
+    folder: Path, n: int = 300, n_tasks: int = 12, *, names: tuple[str, ...] = (), seed: int = 0
+) -> Path:
+    """A run folder as training leaves it, but for the model: made-up labels and scores that rank them.
+
+    The first assays have no label, no active and one active in the test part; later ones are ranked better.
+    """
+    random = np.random.default_rng(seed)
+    folder.mkdir(parents=True)
+    texts = [smiles()[row % 100] for row in range(n)]
+    tasks = (*names, *(f"assay {task}" for task in range(len(names), n_tasks)))
+    labels = (random.random((n, n_tasks)) < random.uniform(0.05, 0.4, n_tasks)).astype(np.float32)
+    strength = np.linspace(-0.5, 3, n_tasks)
+    scores = 1 / (1 + np.exp(2 - strength * labels - random.normal(size=(n, n_tasks))))
+    labels[random.random((n, n_tasks)) < 0.3] = np.nan
+    parts = np.array(["train", "train", "valid", "test"])[np.arange(n) % 4]
+    tested = parts == "test"
+    labels[tested, 0] = np.nan
+    labels[tested, 1] = np.where(np.isnan(labels[tested, 1]), np.nan, 0)
+    labels[np.ix_(tested, [2])] = np.where(np.arange(tested.sum()) == 3, 1, 0)[:, None]
+    ids = [f"M{row}" for row in range(n)]
+    table = AssayTable(ids, texts, labels, tasks, {}, np.arange(1, n + 1), texts)
+    split = Split(parts.tolist())
+    config = check_config({"name": folder.name, "data": {"source": "made-up.csv"}, "balancer": "slaw"})
+    found = {part: scores[split.rows(part)].astype(np.float32) for part in ("valid", "test")}
+    tables = [
+        evaluate(labels[split.rows(part)], of_part, tasks, part=part) for part, of_part in found.items()
+    ]
+    history = pd.DataFrame(
+        [
+            (epoch, task, 0.5 / (epoch + 1), random.lognormal(), random.uniform(0.4, 1))
+            for epoch in range(4)
+            for task in tasks
+        ],
+        columns=["epoch", "assay", "loss", "weight", "valid_roc_auc"],
+    )
+    manifest = {
+        "name": folder.name,
+        "seed": seed,
+        "file": "made-up.csv",
+        "file_sha256": "0" * 64,
+        "molecules": {part: len(split.rows(part)) for part in ("train", "valid", "test")},
+        "versions": {"screening": "0", "rdkit": "0"},
+        "notes": ["made-up labels"],
+        "best_epochs": [3],
+        "epochs": 4,
+    }
+    write_text(folder / "config.yaml", to_yaml(config))
+    write_frame(folder / "rejected.csv", pd.DataFrame(columns=["row", "id", "smiles", "reason"]))
+    write_split(folder / "split.csv", table, split)
+    write_label_counts(folder / "labels.csv", table, split)
+    write_frame(folder / "history.csv", history)
+    write_predictions(folder / "predictions.parquet", found, table, split)
+    write_evaluation(pd.concat(tables), folder / "evaluation.csv")
+    write_text(folder / "manifest.json", json.dumps(manifest))
+    return folder

@@ -83,6 +83,11 @@ def test_train_evaluate_score(folder: Path, capsys: pytest.CaptureFixture[str]) 
     assert code == 0
     assert "3 molecules read, 2 scored, 1 rejected" in output
     assert "Best for halogen" in output
+    code, output, _ = called(capsys, "report", "runs/small", "--scores", "scores")
+    assert code == 0
+    assert "Report: runs/small/report.html" in output
+    assert "Top molecules" in (folder / "runs" / "small" / "report.html").read_text()
+    assert (folder / "runs" / "small" / "MODEL_CARD.md").exists()
     assert (folder / "scores" / "scores.csv").exists()
 
 
@@ -131,6 +136,7 @@ def test_dry_run_and_print_config_leave_nothing(folder: Path, capsys: pytest.Cap
         (("evaluate", "runs/nothing", "--out", "x.txt"), ".csv or .parquet"),
         (("evaluate", "runs/nothing", "--data", "small.csv"), "no trained model"),
         (("evaluate", "runs/nothing", "--learning"), "no history.csv"),
+        (("report", "runs/nothing"), "not a finished run"),
         (("compare", "runs/nothing"), "at least two"),
         (("compare", "runs/nothing", "runs/none"), "no finished run"),
         (("compare", "runs/a", "runs/b", "--metric", "auc"), "roc_auc"),

@@ -1,0 +1,348 @@
+"""Pictures of a run: its assays, curves, training, and which assays are alike; as files or for a page.
+
+matplotlib is imported when one is drawn (`svg`). What is drawn is decided in `report` and `cli`.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from markupsafe import Markup
+
+from .curves import Curves
+from .svg import PAGE, PAPER, Colours, drawing, inline, plain
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
+
+SHOWN = 40
+"""Assays drawn with their names; of more, the best and the worst halves or all without names."""
+
+
+# --- files --------------------------------------------------------------------------------------------------
+
+
+def plot_assays(evaluation: pd.DataFrame, path: Path, *, title: str) -> None:
+    """ROC-AUC of each assay with its 95 % interval, best on top, written as SVG or PNG by the suffix.
+
+    Parameters
+    ----------
+    evaluation : one row per assay, as `evaluation.evaluate` gives it; assays without a ROC-AUC are
+        left out and counted under the picture.
+    """
+    known = evaluation.dropna(subset="roc_auc").sort_values("roc_auc")
+    rows = known if len(known) <= SHOWN else pd.concat([known.head(SHOWN // 2), known.tail(SHOWN // 2)])
+    with drawing((7.5, 1.2 + 0.27 * len(rows)), PAPER) as figure:
+        axes = figure.subplots()
+        _forest(axes, rows, PAPER, mean=known["roc_auc"].mean())
+        left_out = len(evaluation) - len(rows)
+        note = f"; {left_out} of {len(evaluation)} assays not drawn" if left_out else ""
+        axes.set_xlabel(f"ROC-AUC, 95 % interval (actives of measured molecules beside the name{note})")
+        axes.set_title(plain(title), loc="left", fontsize=11)
+        axes.legend(loc="lower right", frameon=False)
+        figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
+
+
+# --- assays -------------------------------------------------------------------------------------------------
+
+
+def ranked_assays(evaluation: pd.DataFrame, verdicts: np.ndarray) -> Markup:
+    """ROC-AUC with interval of every assay that has one: by name for up to `SHOWN`, else as one curve.
+
+    Parameters
+    ----------
+    verdicts : of each row, `findings.judge`; they choose the colour.
+    """
+    rows = evaluation.assign(verdict=verdicts).dropna(subset="roc_auc").sort_values("roc_auc")
+    mean = rows["roc_auc"].mean()
+    what = f"ROC-AUC with 95 % interval of {len(rows)} assays, from worst to best; the mean is {mean:.3f}."
+    if len(rows) <= SHOWN:
+        with drawing((9.0, 0.8 + 0.25 * len(rows))) as figure:
+            _forest(figure.subplots(), rows, PAGE, mean=mean)
+            return inline(figure, "ranked", "ROC-AUC of each assay", what)
+    with drawing((9.0, 3.1)) as figure:
+        axes = figure.subplots()
+        places = np.arange(1, len(rows) + 1)
+        colours = [getattr(PAGE, verdict, PAGE.soft) for verdict in rows["verdict"]]
+        axes.vlines(places, rows["roc_auc_low"], rows["roc_auc_high"], colors=colours, alpha=0.35, lw=0.9)
+        axes.plot(places, rows["roc_auc"], color=PAGE.ink, lw=1.6)
+        _chance(axes, PAGE)
+        axes.set(xlabel="assays, from worst to best", ylabel="ROC-AUC, 95 % interval", ylim=(0, 1))
+        axes.margins(x=0.01)
+        return inline(figure, "ranked", "ROC-AUC of each assay", what)
+
+
+def _forest(axes: "Axes", rows: pd.DataFrame, colours: Colours, *, mean: float) -> None:
+    """A point and a line per assay; colours by verdict where `rows` has a column of that name."""
+    places = np.arange(len(rows))
+    verdicts = rows["verdict"] if "verdict" in rows else ["accent"] * len(rows)
+    shades = [getattr(colours, verdict, colours.soft) for verdict in verdicts]
+    axes.hlines(places, rows["roc_auc_low"], rows["roc_auc_high"], colors=shades, alpha=0.5, lw=2)
+    axes.scatter(rows["roc_auc"], places, c=shades, s=22, zorder=3)
+    counts = zip(rows["assay"], rows["actives"], rows["actives"] + rows["inactives"], strict=True)
+    names = [f"{plain(name, 36)}  ({actives:,} of {measured:,})" for name, actives, measured in counts]
+    axes.set_yticks(places, names)
+    axes.tick_params(axis="y", length=0)
+    axes.axvline(0.5, color=colours.soft, lw=1, ls=":")
+    axes.axvline(mean, color=colours.warm, lw=1, ls="--", label=f"mean {mean:.3f}")
+    axes.set_ylim(-0.7, len(rows) - 0.3)
+    axes.spines["left"].set_visible(False)
+
+
+def amount_and_quality(
+    training_actives: np.ndarray, evaluation: pd.DataFrame, verdicts: np.ndarray
+) -> Markup:
+    """ROC-AUC of each assay against the actives it could learn from, on a log10 axis.
+
+    Parameters
+    ----------
+    training_actives : [T], NaN where not known.
+    """
+    with drawing((4.7, 3.3)) as figure:
+        axes = figure.subplots()
+        colours = np.array([getattr(PAGE, verdict, PAGE.soft) for verdict in verdicts])
+        known = np.isfinite(evaluation["roc_auc"].to_numpy()) & (training_actives > 0)
+        table, size = evaluation[known], 26 if known.sum() <= SHOWN else 9
+        x = training_actives[known]
+        axes.vlines(x, table["roc_auc_low"], table["roc_auc_high"], colors=PAGE.grid, lw=0.8)
+        axes.scatter(x, table["roc_auc"], c=colours[known], s=size, zorder=3, linewidths=0)
+        _chance(axes, PAGE)
+        axes.set(xlabel="actives in training (log scale)", ylabel="test ROC-AUC", xscale="log")
+        _log_axis(axes.xaxis)
+        what = f"One point per assay ({known.sum()}), test ROC-AUC against the number of training actives."
+        return inline(figure, "amount", "Does more data help?", what)
+
+
+def label_counts(measured: np.ndarray, actives: np.ndarray, verdicts: np.ndarray) -> Markup:
+    """Measured molecules and actives of each assay on log10 axes, with lines of equal base rate."""
+    with drawing((4.7, 3.3)) as figure:
+        axes = figure.subplots()
+        shown = (measured > 0) & (actives > 0)
+        colours = np.array([getattr(PAGE, verdict, PAGE.soft) for verdict in verdicts])
+        axes.set(
+            xlabel="molecules measured (log scale)", ylabel="actives (log scale)", xscale="log", yscale="log"
+        )
+        size = 26 if shown.sum() <= SHOWN else 9
+        axes.scatter(measured[shown], actives[shown], c=colours[shown], s=size, zorder=3, linewidths=0)
+        _log_axis(axes.xaxis)
+        _log_axis(axes.yaxis)
+        left, right = axes.get_xlim()
+        bottom, top = axes.get_ylim()
+        halo = {"facecolor": PAGE.card, "edgecolor": "none", "alpha": 0.75, "pad": 1}
+        for rate in (0.001, 0.01, 0.1, 0.5):
+            axes.plot([left, right], [left * rate, right * rate], color=PAGE.grid, lw=1, zorder=1)
+            x = min(right, top / rate)
+            if bottom < x * rate and x > left:
+                axes.text(x, x * rate, _per_cent(rate), ha="right", va="top", color=PAGE.soft, bbox=halo)
+        axes.set(xlim=(left, right), ylim=(bottom, top))
+        what = (
+            f"One point per assay ({shown.sum()}), actives against measured molecules; lines of equal share."
+        )
+        return inline(figure, "counts", "Labels and actives of each assay", what)
+
+
+# --- curves -------------------------------------------------------------------------------------------------
+
+
+def curve_pictures(curves: Curves) -> list[Markup]:
+    """ROC, precision-recall and reliability; each assay's curve carries its number as `data-pick`."""
+    n = curves.n_averaged
+    return [
+        _lines(
+            "roc",
+            "ROC curves",
+            f"Share of actives found against share of inactives taken; mean over {n} assays in bold.",
+            curves.roc,
+            curves.mean_roc,
+            ("inactives taken (false positive rate)", "actives found (recall)"),
+        ),
+        _lines(
+            "precision",
+            "Precision-recall curves",
+            f"Precision against recall; mean over {n} assays in bold.",
+            curves.precision,
+            curves.mean_precision,
+            ("actives found (recall)", "precision"),
+        ),
+        _reliability(curves),
+    ]
+
+
+def _lines(
+    name: str,
+    title: str,
+    what: str,
+    curves: Sequence[np.ndarray],
+    mean: np.ndarray,
+    labels: tuple[str, str],
+) -> Markup:
+    with drawing((3.3, 3.15)) as figure:
+        axes = figure.subplots()
+        if name == "roc":
+            axes.plot([0, 1], [0, 1], color=PAGE.soft, lw=1, ls=":")
+        for number, curve in enumerate(curves):
+            axes.plot(*curve.T, color=PAGE.pale, lw=0.9, gid=f"pick-{number}")
+        if len(mean):
+            axes.plot(*mean.T, color=PAGE.ink, lw=2.2)
+        axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.02), xlabel=labels[0], ylabel=labels[1])
+        axes.set_aspect("equal")
+        return inline(figure, name, title, what)
+
+
+def _reliability(curves: Curves) -> Markup:
+    with drawing((3.3, 3.15)) as figure:
+        axes = figure.subplots()
+        axes.plot([0, 1], [0, 1], color=PAGE.soft, lw=1, ls=":")
+        for number, points in enumerate(curves.reliability):
+            axes.plot(*points[:, :2].T, color=PAGE.pale, lw=0.9, gid=f"pick-{number}")
+        x, y, low, high, size = curves.pooled.T
+        axes.vlines(x, low, high, color=PAGE.ink, lw=1.2)
+        axes.plot(x, y, color=PAGE.ink, lw=1.6)
+        axes.scatter(x, y, s=8 + 60 * np.sqrt(size / max(1, size.max(initial=1))), color=PAGE.ink, zorder=3)
+        axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.02))
+        axes.set(xlabel="predicted probability", ylabel="share that is active")
+        axes.set_aspect("equal")
+        what = (
+            "Share of actives against predicted probability in ten bins; all labels together in bold, larger "
+        )
+        what += "points hold more labels; on the dotted line probabilities are right."
+        return inline(figure, "reliability", "Reliability", what)
+
+
+# --- training -----------------------------------------------------------------------------------------------
+
+
+def training_pictures(history: pd.DataFrame) -> list[Markup]:
+    """Training loss and validation ROC-AUC over epochs: mean over assays, and where 80 % of them lie."""
+    pictures = []
+    columns = (
+        ("loss", "training loss, nats", "Training loss"),
+        ("valid_roc_auc", "ROC-AUC", "ROC-AUC of the validation part"),
+    )
+    for column, label, title in columns:
+        groups = history.groupby("epoch")[column]
+        mean, low, high = groups.mean(), groups.quantile(0.1), groups.quantile(0.9)
+        epochs = mean.index.to_numpy() + 1
+        with drawing((4.7, 2.7)) as figure:
+            axes = figure.subplots()
+            axes.fill_between(epochs, low, high, color=PAGE.pale, alpha=0.35, lw=0)
+            axes.plot(epochs, mean, color=PAGE.accent, lw=2, marker="o", ms=3.5 if len(epochs) < 40 else 0)
+            axes.set(xlabel="epoch", ylabel=label)
+            _whole_numbers(axes.xaxis)
+            axes.margins(x=0.03)
+            what = (
+                f"{title} per epoch: mean over assays, with the range from the 10th to the 90th percentile. "
+            )
+            what += f"From {mean.iloc[0]:.3f} to {mean.iloc[-1]:.3f}."
+            pictures.append(inline(figure, column, title, what))
+    return pictures
+
+
+def epoch_map(
+    values: pd.DataFrame, name: str, title: str, note: str, *, centre: float = 0.0, reach: float
+) -> Markup:
+    """A row of colours per assay and a column per epoch; warm is below `centre`, cool above.
+
+    Parameters
+    ----------
+    values : one row per assay in the order to be drawn, one column per epoch; NaN stays empty.
+    reach : distance from `centre` that has the full colour.
+    """
+    named = len(values) <= SHOWN
+    height = 0.9 + (0.19 * len(values) if named else 3.4)
+    with drawing((4.7, height)) as figure:
+        axes = figure.subplots()
+        n_epochs = values.shape[1]
+        shade = _shades((values.to_numpy(float) - centre) / reach)
+        extent = (0.5, n_epochs + 0.5, len(values) - 0.5, -0.5)
+        axes.imshow(shade, aspect="auto", interpolation="none", extent=extent)
+        axes.set_yticks(
+            np.arange(len(values)) if named else [], [plain(n, 30) for n in values.index] if named else []
+        )
+        axes.set(xlabel="epoch", ylabel="" if named else f"{len(values)} assays")
+        _whole_numbers(axes.xaxis)
+        axes.tick_params(length=0)
+        what = f"{title}: a row per assay ({len(values)}), a column per epoch ({n_epochs}). {note}"
+        return inline(figure, name, title, what)
+
+
+# --- likeness -----------------------------------------------------------------------------------------------
+
+
+def likeness_map(
+    labels: np.ndarray, scores: np.ndarray, names: Sequence[str], clusters: np.ndarray
+) -> Markup:
+    """Correlation of assays: below the diagonal of labels, above it of predictions; clusters framed.
+
+    Parameters
+    ----------
+    labels, scores : [T, T] in the order to be drawn, NaN = not known (grey).
+    clusters : [T] in the same order; neighbours of one cluster are framed.
+    """
+    named = len(names) <= SHOWN
+    size = 4.6 + (0.06 * len(names) if named else 1.6)
+    below = np.tril(np.ones_like(scores, bool), -1)
+    with drawing((size + (1.2 if named else 0), size)) as figure:
+        axes = figure.subplots()
+        axes.imshow(_shades(np.where(below, labels, scores)), interpolation="none")
+        starts = np.flatnonzero(np.diff(clusters, prepend=-1, append=-1))
+        for start, end in pairwise(starts.tolist()):
+            if end - start > 1:
+                corners = np.array([start, start, end, end, start]) - 0.5
+                axes.plot(corners, np.roll(corners[:4], 1)[[0, 1, 2, 3, 0]], color=PAGE.ink, lw=0.9)
+        ticks = list(range(len(names))) if named else []
+        shown = [plain(name, 26) for name in names] if named else []
+        axes.set_yticks(ticks, shown)
+        axes.set_xticks(ticks, shown, rotation=90)
+        axes.tick_params(length=0)
+        what = f"Correlation of {len(names)} assays, alike ones side by side: below the diagonal of labels, "
+        what += "above it of their predictions. Cool is positive, warm negative, grey unknown."
+        return inline(figure, "likeness", "Which assays are alike", what)
+
+
+def _shades(values: np.ndarray) -> np.ndarray:
+    """uint8 [..., 4] of values from -1 (warm) to 1 (cool); 0 is transparent, NaN grey.
+
+    The colours are the same in both themes, as a raster cannot follow the page.
+    """
+    strength = np.round(np.clip(np.abs(np.nan_to_num(values)), 0, 1) * 31) / 31
+    cool, warm, grey = (46, 125, 204), (214, 107, 32), (128, 128, 128)
+    colour = np.where((np.nan_to_num(values) >= 0)[..., None], cool, warm)
+    shade = np.concatenate([colour, (strength * 255)[..., None]], axis=-1)
+    shade[np.isnan(values)] = (*grey, 46)
+    return shade.astype(np.uint8)
+
+
+# --- axes ---------------------------------------------------------------------------------------------------
+
+
+def _whole_numbers(axis: "Axis") -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    axis.set_major_locator(MaxNLocator(integer=True))
+
+
+def _log_axis(axis: "Axis") -> None:
+    """Ticks of a log10 axis at 1, or 1, 2 and 5, as plain numbers."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if _decades(axis) < 2 else (1.0,)))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+
+
+def _decades(axis: "Axis") -> float:
+    low, high = axis.get_view_interval()
+    return float(np.log10(high / low)) if low > 0 else 0.0
+
+
+def _chance(axes: "Axes", colours: Colours) -> None:
+    axes.axhline(0.5, color=colours.soft, lw=1, ls=":")
+
+
+def _per_cent(share: float) -> str:
+    return f"{100 * share:g} %"

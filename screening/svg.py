@@ -1,0 +1,126 @@
+"""How a picture gets into a page: SVG that takes colours and fonts from the page; also drawn molecules.
+
+Colours are CSS variables, so that pictures follow dark mode. matplotlib and RDKit are imported when something
+is drawn. What is drawn is decided in `pictures` and `report`.
+"""
+
+import io
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from markupsafe import Markup, escape
+
+from .molecules import read_molecule
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+class Colours(NamedTuple):
+    """What is drawn in which colour."""
+
+    ink: str = "#1f2933"
+    soft: str = "#616e7c"
+    grid: str = "#d3d9df"
+    accent: str = "#1f5a94"
+    pale: str = "#9db8d2"
+    warm: str = "#b4470f"
+    good: str = "#1f5a94"
+    useful: str = "#5b8fbf"
+    uncertain: str = "#8a8f98"
+    inverted: str = "#b4470f"
+    card: str = "#ffffff"
+
+
+PAPER = Colours()
+PAGE = Colours(*(f"#0000{number:02x}" for number in range(1, len(Colours._fields) + 1)))
+"""Colours that stand for the CSS variables of the same name until the picture is put into a page."""
+
+Size = tuple[float, float]
+"""Width and height in inches of 72 CSS pixels."""
+
+
+@contextmanager
+def drawing(size: Size, colours: Colours = PAGE) -> Iterator["Figure"]:
+    """An empty figure in our style; texts are never read as formulas, whatever an assay is called."""
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    style: dict[str, Any] = {
+        "font.size": 9,
+        "text.parse_math": False,
+        "svg.fonttype": "none" if colours is PAGE else "path",
+        "svg.hashsalt": "screening",
+        "text.color": colours.ink,
+        "axes.labelcolor": colours.soft,
+        "axes.edgecolor": colours.grid,
+        "xtick.color": colours.soft,
+        "ytick.color": colours.soft,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "figure.facecolor": "none" if colours is PAGE else "white",
+        "axes.facecolor": "none",
+        "savefig.facecolor": "auto",
+    }
+    with matplotlib.rc_context(style), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
+        yield Figure(figsize=size, layout="constrained")
+
+
+def plain(text: str, longest: int = 60) -> str:
+    """A name as one line of characters that XML can hold, shortened in the middle."""
+    text = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
+    half = (longest - 1) // 2
+    return text if len(text) <= longest else f"{text[:half]}…{text[-half:]}"
+
+
+def inline(figure: "Figure", name: str, title: str, what: str) -> Markup:
+    """The figure as an SVG element: page colours and fonts, ids of its own, a title and a description."""
+    stream, name = io.StringIO(), f"picture-{name}"
+    figure.savefig(stream, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
+    text = stream.getvalue()
+    text = re.sub(r"<[^>]*>", lambda tag: _for_page(tag[0], name), text[text.index("<svg") :])
+    head, _, body = text.partition(">")
+    box = re.search(r'viewBox="([^"]+)"', head)
+    width = 1.3 * float(box[1].split()[2]) if box else 0  # letters of 9 become 11.7 pixels high
+    head = f'<svg viewBox="{box[1] if box else ""}" width="{width:.0f}" role="img"'
+    head += f' aria-labelledby="{name}-title {name}-what"'
+    title = f'<title id="{name}-title">{escape(title)}</title><desc id="{name}-what">{escape(what)}</desc>'
+    return Markup(f"{head}>{title}{body.strip()}")
+
+
+def _for_page(tag: str, name: str) -> str:
+    """A tag with colours and font of the page, and ids that occur once in it; texts are not touched."""
+    tag = re.sub(r'^<g id="pick-(\d+)"', r'<g class="pick" data-pick="\1"', tag)
+    tag = re.sub(r'^<g id="[^"]*"', "<g", tag)
+    tag = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', tag)
+    tag = re.sub(r'(href="#|url\(#)', rf"\g<1>{name}-", tag)
+    tag = re.sub(r"font: ([\d.]+px)[^;\"]*", r"font: \1 var(--font)", tag)
+    for field, colour in zip(Colours._fields, PAGE, strict=True):
+        tag = tag.replace(colour, f"var(--{field})")
+    return tag
+
+
+def draw_molecule(smiles: str, title: str, *, width: int = 220, height: int = 150) -> Markup | None:
+    """A structure as SVG with this title for screen readers; None where RDKit cannot draw it.
+
+    Only the structure is read: names and notes that a SMILES can carry behind a blank are not drawn.
+    """
+    from rdkit.Chem.Draw import rdMolDraw2D
+
+    mol, _ = read_molecule((smiles.split() or [""])[0])
+    if mol is None or not mol.GetNumAtoms():
+        return None
+    drawing: Any = rdMolDraw2D.MolDraw2DSVG(width, height)
+    options = drawing.drawOptions()
+    options.clearBackground, options.padding, options.maxFontSize = False, 0.06, 16
+    rdMolDraw2D.PrepareAndDrawMolecule(drawing, mol)
+    drawing.FinishDrawing()
+    text = re.sub(r"<\?xml.*?\?>|<!--.*?-->", "", drawing.GetDrawingText(), flags=re.S)
+    text = re.sub(r"\s+(xmlns:\w+|class|xml:space|version|baseProfile)='[^']*'", "", text)
+    text = re.sub(r"width='\d+px' height='\d+px'", "role='img'", text, count=1)
+    body = text.strip().partition(">")
+    return Markup(f"{body[0]}><title>{escape(title)}</title>{body[2]}")

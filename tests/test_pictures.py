@@ -1,0 +1,111 @@
+"""Pictures take colours from the page, are readable aloud, and are not confused by names."""
+
+import re
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from markupsafe import Markup
+
+from screening import pictures
+from screening.svg import PAGE, draw_molecule, drawing, inline, plain
+
+ODD = ["<script>", "$\\frac{x$", 'id="y" url(#z) #000001', "日本語", "a\x07b", "x" * 200]
+
+
+def table(n: int) -> pd.DataFrame:
+    random = np.random.default_rng(0)
+    value = random.uniform(0.3, 1, n)
+    low, high = value - random.uniform(0, 0.2, n), np.minimum(1, value + 0.1)
+    names = [ODD[row] if row < len(ODD) else f"assay {row}" for row in range(n)]
+    columns = {"assay": names, "roc_auc": value, "roc_auc_low": low, "roc_auc_high": high}
+    return pd.DataFrame({**columns, "actives": 20, "inactives": np.arange(n) + 30})
+
+
+def elements(picture: Markup) -> ElementTree.Element:
+    """The picture as XML; fails unless it is well formed."""
+    text = str(picture).replace("xlink:href", "href")
+    return ElementTree.fromstring(text)
+
+
+@pytest.mark.parametrize("n", [1, 8, 60])
+def test_assays(n: int) -> None:
+    verdicts = np.array(["good", "uncertain", "no number"])[np.arange(n) % 3]
+    picture = pictures.ranked_assays(table(n), verdicts)
+    root = elements(picture)
+    assert root[0].tag == "title"
+    assert f"{n} assays" in (root[1].text or "")
+    assert not set(PAGE) & set(re.findall(r"#[0-9a-f]{6}", re.sub(r">[^<]*<", "><", picture)))
+    if 1 < n <= pictures.SHOWN:
+        texts = [element.text for element in root.iter("text")]
+        for name in ODD[:3]:
+            assert any(name in (text or "") for text in texts), name
+
+
+def test_an_odd_name_is_one_line() -> None:
+    assert plain("a\x07b\n") == "a\N{REPLACEMENT CHARACTER}b\N{REPLACEMENT CHARACTER}"
+    assert len(plain("x" * 200)) == 59
+    assert plain("short") == "short"
+
+
+def test_pictures_are_the_same_every_time_and_share_no_ids() -> None:
+    history = pd.DataFrame(
+        [(epoch, name, 0.5 - epoch / 10, 0.6) for epoch in range(3) for name in "ab"],
+        columns=["epoch", "assay", "loss", "valid_roc_auc"],
+    )
+    first, again = pictures.training_pictures(history), pictures.training_pictures(history)
+    assert first == again
+    ids = [set(re.findall(r'\bid="([^"]+)"', picture)) for picture in first]
+    assert not ids[0] & ids[1]
+
+
+def test_missing_values_are_grey_and_signs_have_colours() -> None:
+    values = pd.DataFrame([[1.0, 0.0], [-1.0, np.nan]], index=["a", "b"])
+    shades = pictures._shades(values.to_numpy())
+    assert shades[0, 0, 3] == shades[1, 0, 3] == 255
+    assert shades[0, 1, 3] == 0
+    assert tuple(shades[1, 1]) == (128, 128, 128, 46)
+    assert tuple(shades[0, 0, :3]) != tuple(shades[1, 0, :3])
+    assert "image/png" in pictures.epoch_map(values, "x", "title", "note", reach=1)
+
+
+@pytest.mark.parametrize("n", [2, 60])
+def test_likeness_map(n: int) -> None:
+    names = [f"assay {number}" for number in range(n)]
+    picture = pictures.likeness_map(np.full((n, n), np.nan), np.eye(n), names, np.arange(n) // 2)
+    assert len(list(elements(picture).iter("text"))) == (2 * n if n <= pictures.SHOWN else 0)
+
+
+@pytest.mark.parametrize("suffix", [".svg", ".png"])
+def test_the_picture_of_assays_is_a_file(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"assays{suffix}"
+    pictures.plot_assays(table(50), path, title="$x <run>")
+    assert path.stat().st_size > 3000
+    before = path.read_bytes()
+    pictures.plot_assays(table(50), path, title="$x <run>")
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("smiles", ["", "C1CC", "not a molecule", "Сc1ccccc1"])
+def test_what_is_no_molecule_is_not_drawn(smiles: str) -> None:
+    assert draw_molecule(smiles, "x") is None
+
+
+def test_a_molecule_is_its_structure_alone() -> None:
+    plain_one = draw_molecule("CCO", "<b>name</b>")
+    noted = draw_molecule("CCO |atomProp:0.atomNote.<script>x</script>,$;;label$|", "<b>name</b>")
+    assert plain_one == noted
+    assert "<title>&lt;b&gt;name&lt;/b&gt;</title>" in str(plain_one)
+    assert {element.tag.rpartition("}")[2] for element in elements(plain_one).iter()} <= {
+        *("svg", "title", "path", "text", "rect", "ellipse", "tspan")
+    }
+
+
+def test_texts_of_a_picture_are_escaped() -> None:
+    with drawing((2, 2)) as figure:
+        figure.text(0.5, 0.5, "<script>&")
+        root = elements(inline(figure, "x", "<title>", "<what>"))
+    assert [element.text for element in root.iter("text")] == ["<script>&"]
+    assert (root[0].text, root[1].text) == ("<title>", "<what>")
