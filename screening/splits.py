@@ -6,12 +6,13 @@ A split is a function registered in `splits`. Copies of one structure always fal
 import csv
 import functools
 import gzip
+import heapq
 import logging
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from rdkit import rdBase
@@ -259,6 +260,44 @@ def fingerprint_split(
     Time grows with the square of the number of molecules: at most FINGERPRINT_LIMIT. The seed plays no part.
     """
     return _split_by_deepchem("fingerprint", molecules, fractions, FINGERPRINT_LIMIT)
+
+
+@splits.register("folds")
+def folds_split(
+    molecules: Molecules,
+    generator: np.random.Generator,
+    *,
+    fold: int = 0,
+    folds: int = 5,
+    by: Literal["scaffold", "random"] = "scaffold",
+) -> tuple[np.ndarray, list[str]]:
+    """One of `folds` folds tests, the next one validates: over all folds every molecule is tested once.
+
+    The folds depend on the seed, not on `fold`. With `scaffold` no Murcko scaffold is in two folds; molecules
+    without a ring count as one scaffold. Groups go into the smallest fold, largest groups first.
+    """
+    if folds < 3:
+        raise ValueError(f"option 'folds' is {folds}; at least 3 were expected, to train, validate and test.")
+    if not 0 <= fold < folds:
+        raise ValueError(f"option 'fold' is {fold}; 0 to {folds - 1} was expected, of {folds} folds.")
+    keys = molecules.scaffolds() if by == "scaffold" else [str(i) for i in range(len(molecules.first))]
+    groups = _groups(keys, molecules)
+    shuffled = generator.permutation(len(groups))
+    sizes = np.array([len(group) for group in groups])[shuffled]
+    smallest = [(0, number) for number in range(folds)]
+    found = np.empty(len(molecules.structure), dtype=np.int64)
+    for place in shuffled[np.argsort(-sizes, kind="stable")].tolist():
+        filled, number = heapq.heappop(smallest)
+        found[groups[place]] = number
+        heapq.heappush(smallest, (filled + len(groups[place]), number))
+    counts = np.bincount(found, minlength=folds)
+    notes = []
+    if counts.max() > 1.5 * len(found) / folds:
+        notes.append(f"The folds differ in size: {', '.join(f'{n:,}' for n in counts)} molecules.")
+    codes = np.zeros(len(found), dtype=np.int64)
+    codes[found == (fold + 1) % folds] = PARTS.index("valid")
+    codes[found == fold] = PARTS.index("test")
+    return codes, notes
 
 
 @splits.register("column")

@@ -60,6 +60,8 @@ BY_ALGORITHM = [
     ("scaffold", {"balanced": True}),
     ("butina", {}),
     ("fingerprint", {}),
+    ("folds", {"by": "random", "folds": 3}),
+    ("folds", {"fold": 2}),
     ("column", {"column": "fold"}),
     ("file", {}),
 ]
@@ -104,7 +106,8 @@ def test_parts_are_disjoint_and_complete_and_copies_stay_together(
     table, options = with_parts(table, name, options, folder, seed)
     split = split_or_none(table, name, seed=seed, **options)
     if split is None:
-        assert name in ("scaffold", "butina") or len(table) < 3, "one group larger than the training share"
+        grouped = ("scaffold", "butina", "folds")
+        assert name in grouped or len(table) < 3, "one group larger than the training share"
         return
     assert len(split.parts) == len(table)
     rows = np.concatenate([split.rows(part) for part in (*PARTS, "")])
@@ -194,6 +197,43 @@ def test_balanced_scaffold_split_depends_on_the_seed_and_the_plain_one_does_not(
     )
     seen = {tuple(split_table(table, "scaffold", seed=i, balanced=True, **options).parts) for i in range(9)}
     assert len(seen) > 1
+
+
+@pytest.mark.parametrize("by", ["scaffold", "random"])
+def test_every_molecule_is_tested_in_one_fold_and_validates_in_the_one_before(by: str) -> None:
+    table = table_of([*POOL, *OTHER_SPELLINGS])
+    found = [split_table(table, "folds", seed=3, folds=4, fold=fold, by=by).parts for fold in range(4)]
+    for parts in zip(*found, strict=True):
+        assert sorted(parts) == ["test", "train", "train", "valid"]
+        assert parts[parts.index("test") - 1] == "valid"
+    seen = {tuple(split_table(table, "folds", seed=i, folds=4, fold=3, by=by).parts) for i in range(9)}
+    assert len(seen) > 1
+
+
+def test_folds_keep_scaffolds_together_and_are_of_like_size() -> None:
+    rings = ("c1ccccc1", "c1ccncc1", "C1CCCC1", "c1ccsc1", "C1CCNCC1", "c1ccoc1")
+    table = table_of([f"{'C' * n}{ring}" for ring in rings for n in range(1, 6)])
+    for fold in range(3):
+        split = split_table(table, "folds", seed=0, folds=3, fold=fold)
+        assert [len(split.rows(part)) for part in PARTS] == [10, 10, 10]
+        assert leakage(table, split).n_seen == 0
+    chains = [f"{'C' * n}O" for n in range(1, 9)]
+    split = split_table(table_of([*chains, *rings]), "folds", seed=0, folds=5)
+    assert split.notes == ("The folds differ in size: 8, 2, 2, 1, 1 molecules.",)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"folds": 2}, "at least 3"),
+        ({"fold": 5}, "0 to 4"),
+        ({"fold": -1}, "0 to 4"),
+        ({"by": "size"}, "'by'"),
+    ],
+)
+def test_wrong_folds_are_refused(options: dict, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        split_table(table_of(list(POOL)), "folds", seed=0, **options)
 
 
 def assert_equal_to_deepchem(table: AssayTable, fractions: list[float]) -> None:
