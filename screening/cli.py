@@ -13,9 +13,22 @@ import typer
 
 from .console import new_table, open_console, print_frame, progress_shown, say
 from .errors import ConfigError, ScreeningError
-from .shown import print_comparison, print_evaluation, print_groups, print_learning, say_account
+from .shown import (
+    print_benchmark,
+    print_comparison,
+    print_evaluation,
+    print_groups,
+    print_learning,
+    print_set,
+    say_account,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rich.console import Console
+
+    from .config import Config
     from .scoring import ScoreReport
 
 app = typer.Typer(
@@ -73,21 +86,27 @@ def train(
     dry_run: Annotated[
         bool, typer.Option(help="Read, split and build everything, but do not train.")
     ] = False,
+    seeds: Annotated[
+        int | None, typer.Option(help="Train runs NAME-seed0, -seed1, ...: so many.", show_default=False)
+    ] = None,
+    folds: Annotated[
+        int | None, typer.Option(help="Cross-validate: runs NAME-fold0, ...: so many.", show_default=False)
+    ] = None,
 ) -> None:
-    """Train one model for all assays and evaluate it."""
+    """Train one model for all assays and evaluate it; with --seeds or --folds a set of them."""
     from .config import load_config, to_yaml
 
     settings = load_config(config, overrides or [])
     if print_config:
         print(to_yaml(settings), end="")
         return
+    if seeds is not None or folds is not None:
+        _train_set(settings, seeds, folds, data=data, overwrite=overwrite, dry_run=dry_run)
+        return
     from . import experiment
 
     with progress_shown() as console:
-
-        def note(text: str) -> None:
-            console.print(text, markup=False, highlight=False, soft_wrap=True)
-
+        note = _notes_to(console)
         if dry_run:
             experiment.plan(settings, data=data, on_note=note)
             return
@@ -105,6 +124,73 @@ def train(
         print_evaluation(run.evaluation, run.summary, "test part", all_assays=False)
         print(f"Run folder: {run.folder}")
     leave_processes()
+
+
+def _train_set(
+    settings: "Config",
+    seeds: int | None,
+    folds: int | None,
+    *,
+    data: Path | None,
+    overwrite: bool,
+    dry_run: bool,
+) -> None:
+    from . import experiment, studies
+    from .distributed import is_main, leave_processes
+
+    if seeds is not None and folds is not None:
+        raise ConfigError("--seeds and --folds were both given: one set differs in seed, the other in fold.")
+    kind = "seeds" if seeds is not None else "folds"
+    configs = (
+        studies.seed_configs(settings, seeds)
+        if seeds is not None
+        else studies.fold_configs(settings, folds or 0)
+    )
+    path = Path(settings.runs) / f"{settings.name}-{kind}.csv"
+    with progress_shown() as console:
+        note = _notes_to(console)
+        if dry_run:
+            experiment.plan(configs[0], data=data, on_note=note)
+            return
+        found = studies.train_set(
+            configs, path, data=data, overwrite=overwrite, on_note=note, on_epoch=lambda e: note(str(e))
+        )
+    if is_main():
+        print_set(found.table, f"{settings.name}, test part, over {len(configs)} {kind}")
+        print(f"Runs: {', '.join(map(str, found.folders))}")
+        print(f"Written: {found.path}")
+    leave_processes()
+
+
+@app.command()
+def benchmark(
+    config: Annotated[Path, typer.Argument(help="YAML file with a section 'benchmark'.")],
+    overrides: Overrides = None,
+    data: DataPath = None,
+    overwrite: Annotated[bool, typer.Option(help="Train finished runs again too.")] = False,
+) -> None:
+    """Balancers side by side: quality over seeds and cost per step; a stopped one goes on."""
+    from .benchmark import benchmark as run_benchmark
+    from .config import load_config
+    from .distributed import is_main, leave_processes
+
+    settings = load_config(config, overrides or [])
+    with progress_shown() as console:
+        note = _notes_to(console)
+        found = run_benchmark(
+            settings, data=data, overwrite=overwrite, on_note=note, on_epoch=lambda e: note(str(e))
+        )
+    if is_main():
+        print_benchmark(found)
+        print(f"Written: {found.path}")
+    leave_processes()
+
+
+def _notes_to(console: "Console") -> "Callable[[str], None]":
+    def note(text: str) -> None:
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    return note
 
 
 @app.command()

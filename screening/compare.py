@@ -66,7 +66,7 @@ class Comparison:
 
 
 def compare(
-    runs: Sequence[str | Path],
+    runs: Sequence[str | Path] | Sequence[RunSet],
     part: str = "test",
     *,
     metric: str = "roc_auc",

@@ -202,6 +202,15 @@ class Domain(Section):
     """Keep names, structures and actives too, to show the nearest active; false if nobody may see them."""
 
 
+class Benchmark(Section):
+    """Balancers side by side, for `screening benchmark`; all else is as in the rest of the config."""
+
+    balancers: Annotated[tuple[AChain, ...], Field(min_length=2)]
+    """What to train with, one after the other; the others are compared with the first."""
+    seeds: Positive = 3
+    """Runs with each, with the seeds `seed`, `seed` + 1, ..."""
+
+
 class Config(Section):
     """One experiment; `seed` decides split, initial weights, order and dropout."""
 
@@ -221,6 +230,7 @@ class Config(Section):
     calibration: AComponent = Component(name="platt")
     """From scores to probabilities, fitted on the validation part: platt, temperature, isotonic or none."""
     domain: Domain = Domain()
+    benchmark: Benchmark | None = None
 
     @field_validator("name")
     @classmethod

@@ -39,8 +39,8 @@ class Bench(NamedTuple):
     """Per set and run float32 [n, T]."""
 
 
-def run_sets(paths: Sequence[str | Path]) -> list[RunSet]:
-    """The sets that the paths name, in their order.
+def run_sets(paths: Sequence[str | Path] | Sequence[RunSet]) -> list[RunSet]:
+    """The sets that the paths name, in their order; sets stay as they are.
 
     A path is a run folder, or the common beginning of numbered ones (`runs/a` of `runs/a-seed0`,
     `runs/a-seed1`, ...). Run folders whose settings are equal but for name, seed and fold make one set; if
@@ -53,14 +53,18 @@ def run_sets(paths: Sequence[str | Path]) -> list[RunSet]:
     """
     if len(paths) < 2:
         raise ConfigError(f"{len(paths)} run given: at least two are compared, such as runs/a runs/b.")
+    sets = [path for path in paths if isinstance(path, RunSet)]
+    if len(sets) == len(paths):
+        return sets
+    given = [Path(path) for path in paths if not isinstance(path, RunSet)]
     groups: dict[str, list[Path]] = {}
-    for number, path in enumerate(map(Path, paths)):
+    for number, path in enumerate(given):
         if (path / FILE).is_file():
             groups.setdefault(_settings(path), []).append(path)
         else:
             groups[f"set {number}"] = _numbered(path)
     if len(groups) == 1:
-        groups = {str(number): [Path(path)] for number, path in enumerate(paths)}
+        groups = {str(number): [path] for number, path in enumerate(given)}
     names = _names(list(groups.values()))
     return [RunSet(name, tuple(found)) for name, found in zip(names, groups.values(), strict=True)]
 

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from .assessment import Assessment
+    from .benchmark import Benchmark
     from .compare import Comparison
     from .grouping import Grouped
 
@@ -93,6 +94,51 @@ def print_learning(table: "pd.DataFrame", *, all_assays: bool) -> None:
             row.trend,
         )
     open_console().print(grid)
+
+
+def print_set(table: "pd.DataFrame", title: str) -> None:
+    """Mean and standard deviation over the runs of a set: the macro means, then the least sure assays."""
+    from rich.markup import escape
+    from rich.text import Text
+
+    values = table.set_index(["assay", "metric"])
+    macro, *assays = table["assay"].unique()
+    roc_auc = values.xs("roc_auc", level="metric")["mean"]
+    shown = sorted(assays, key=lambda assay: (roc_auc[assay] != roc_auc[assay], roc_auc[assay]))[:SHOWN]
+    kind = "" if len(shown) == len(assays) else f" (the {SHOWN} lowest of {len(assays)} assays)"
+    grid = new_table(escape(title + kind), ["assay", "ROC-AUC", "AP", "runs"])
+    for assay in (macro, *shown):
+        rows = [values.loc[(assay, metric)] for metric in ("roc_auc", "average_precision")]
+        name = Text(assay or "mean over assays", style="" if assay else "bold")
+        grid.add_row(name, *(_mean(row["mean"], row["sd"]) for row in rows), str(int(rows[0]["runs"])))
+    open_console().print(grid)
+
+
+def print_benchmark(found: "Benchmark") -> None:
+    """Balancers side by side, one row each."""
+    from rich.text import Text
+
+    columns = ["balancer", "ROC-AUC", "difference", "95 % interval", "p", "won / lost"]
+    columns += ["AP", "difference", "95 % interval", "p", "won / lost", "cost"]
+    grid = new_table(f"balancers against {found.table['balancer'].iloc[0]}, test part", columns)
+    for _, row in found.table.iterrows():
+        cells = []
+        for name in ("roc_auc", "average_precision"):
+            cells += [
+                _mean(row[name], row[f"{name}_sd"]),
+                in_digits(row[f"{name}_difference"]),
+                _interval(row[f"{name}_low"], row[f"{name}_high"]),
+                in_digits(row[f"{name}_p"]),
+                "-" if row.isna()[f"{name}_won"] else f"{row[f'{name}_won']} / {row[f'{name}_lost']}",
+            ]
+        grid.add_row(Text(row["balancer"]), *cells, in_digits(row["cost"], 2))
+    open_console().print(grid)
+    for note in found.comparisons[0].notes:
+        say(note)
+
+
+def _mean(mean: float, sd: float) -> str:
+    return in_digits(mean) if sd != sd else f"{mean:.3f} ± {sd:.3f}"
 
 
 def say_account(found: "Assessment") -> None:

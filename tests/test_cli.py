@@ -106,6 +106,24 @@ def test_compare_two_runs(folder: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert ".csv" in errors
 
 
+def test_sets_of_runs_and_a_benchmark(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, output, errors = called(capsys, "train", "small.yaml", "--seeds", "2")
+    assert code == 0
+    assert "over 2 seeds" in output
+    assert "mean over assays" in output
+    assert (folder / "runs" / "small-seeds.csv").exists()
+    code, _, errors = called(capsys, "train", "small.yaml", "--folds", "3", "--dry-run")
+    assert code == 0
+    assert "split folds" in errors
+    text = (folder / "small.yaml").read_text()
+    (folder / "bench.yaml").write_text(text + "benchmark: {balancers: [equal, slaw], seeds: 1}\n")
+    code, output, errors = called(capsys, "benchmark", "bench.yaml")
+    assert code == 0
+    assert "balancers against equal" in output
+    assert "One run each" in errors
+    assert (folder / "runs" / "small-benchmark.csv").exists()
+
+
 def test_dry_run_and_print_config_leave_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, output, _ = called(capsys, "train", "small.yaml", "--print-config", "seed=7")
     assert code == 0
@@ -138,6 +156,10 @@ def test_dry_run_and_print_config_leave_nothing(folder: Path, capsys: pytest.Cap
         (("evaluate", "runs/nothing", "--learning"), "no history.csv"),
         (("report", "runs/nothing"), "not a finished run"),
         (("compare", "runs/nothing"), "at least two"),
+        (("train", "small.yaml", "--seeds", "0"), "at least 1"),
+        (("train", "small.yaml", "--folds", "2"), "at least 3"),
+        (("train", "small.yaml", "--folds", "3", "--seeds", "2"), "both"),
+        (("benchmark", "small.yaml"), "no section 'benchmark'"),
         (("compare", "runs/nothing", "runs/none"), "no finished run"),
         (("compare", "runs/a", "runs/b", "--metric", "auc"), "roc_auc"),
         (("score", "runs/nothing", "small.csv"), "no trained model"),
