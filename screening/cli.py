@@ -20,6 +20,7 @@ from .shown import (
     print_groups,
     print_learning,
     print_set,
+    print_trial,
     say_account,
 )
 
@@ -226,33 +227,50 @@ def group(
     resume: Annotated[bool, typer.Option(help="Go on with a run that was stopped.")] = False,
     overwrite: Annotated[bool, typer.Option(help="Replace the run folder of an earlier run.")] = False,
     all_assays: Annotated[bool, typer.Option("--all", help="Print every assay, not only 30.")] = False,
+    try_them: Annotated[
+        bool,
+        typer.Option(
+            "--evaluate",
+            help="Train joint model, groups, random groups and, up to 20 assays, single networks; compare.",
+        ),
+    ] = False,
+    seeds: Annotated[int, typer.Option(help="With --evaluate: runs of each kind.")] = 3,
+    draws: Annotated[int, typer.Option(help="With --evaluate: random groupings per seed.")] = 3,
 ) -> None:
     """Choose which assays should train together (TAG), from one training of the joint model."""
-    from . import grouping
+    from . import grouping, trials
     from .config import load_config
     from .distributed import is_main, leave_processes
 
+    if try_them and (out is not None or overwrite):
+        raise ConfigError("--evaluate has run folders of its own: leave --out and --overwrite out.")
     settings = grouping.with_affinity(load_config(config, overrides or []), affinity)
+    choice = grouping.Choice(groups, budget, scale, singletons)
     with progress_shown() as console:
 
-        def note(text: str) -> None:
-            console.print(text, markup=False, highlight=False, soft_wrap=True)
+        def note(text: object) -> None:
+            console.print(str(text), markup=False, highlight=False, soft_wrap=True)
 
-        found = grouping.group(
-            settings,
-            n_groups=groups,
-            budget=budget,
-            scale=scale,
-            singletons=singletons,
-            out=out,
-            data=data,
-            resume=resume,
-            overwrite=overwrite,
-            on_note=note,
-            on_epoch=lambda epoch: note(str(epoch)),
-        )
+        if try_them:
+            trial = trials.try_groups(
+                settings, choice, seeds=seeds, draws=draws, data=data, on_note=note, on_epoch=note
+            )
+            found = trial.grouped
+        else:
+            found = grouping.group(
+                settings,
+                choice,
+                out=out,
+                data=data,
+                resume=resume,
+                overwrite=overwrite,
+                on_note=note,
+                on_epoch=note,
+            )
     if is_main():
         print_groups(found, all_assays=all_assays)
+        if try_them:
+            print_trial(trial, all_assays=all_assays)
         print(f"Groups: {found.file}")
         print(f"Train them: screening train {config} name={settings.name}-groups grouping.file={found.file}")
     leave_processes()

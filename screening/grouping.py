@@ -13,14 +13,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from . import distributed, experiment
-from .config import Config, check_config, to_yaml
+from .config import Config, check_config
 from .console import in_digits
 from .covers import EXACT_LIMIT
 from .errors import ConfigError, DataError
 from .groups import write_groups
 from .preparation import Note, prepare_data
 from .registry import did_you_mean
-from .runs import write_frame
+from .runs import is_finished, write_frame
 from .selection import Grouping, explain_groups, label_cost, select_groups, select_within_budget
 from .training import Epoch
 
@@ -32,6 +32,19 @@ UNITS = {"raw": (1e6, 1, "in millionths of its loss"), "relative": (1e2, 2, "in 
 """How effects are printed: factor, digits, what the unit is."""
 NAMED = 60
 """Most assays whose names are written beside the heat map."""
+
+
+class Choice(NamedTuple):
+    """How groups are chosen; one of `n_groups` and `budget` is given."""
+
+    n_groups: int | None = None
+    """At most so many networks."""
+    budget: float | None = None
+    """Or: most cost of training them, in trainings of the joint model (`selection.label_cost`)."""
+    scale: str = "auto"
+    """One of SCALES; auto = raw up to 15 assays, relative beyond."""
+    singletons: bool = False
+    """Whether a group may have a single assay."""
 
 
 class Grouped(NamedTuple):
@@ -82,11 +95,8 @@ def with_affinity(config: Config, how: str | None) -> Config:
 
 def group(
     config: Config,
+    choice: Choice,
     *,
-    n_groups: int | None = None,
-    budget: float | None = None,
-    scale: str = "auto",
-    singletons: bool = False,
     out: Path | None = None,
     data: Path | None = None,
     resume: bool = False,
@@ -101,21 +111,15 @@ def group(
 
     Parameters
     ----------
-    n_groups, budget : one of them: most networks, or most cost in trainings of the joint model.
-    scale : one of SCALES; auto = raw up to 15 assays, relative beyond.
-    singletons : whether a group may have a single assay.
     out : folder of the results; None = the run folder.
 
     Raises
     ------
-    ConfigError : neither or both of `n_groups` and `budget`, out of range, or as `experiment.train`.
+    ConfigError : the choice is wrong, or as `experiment.train`.
     DataError : the table cannot be used.
     """
-    if (n_groups is None) == (budget is None):
-        raise ConfigError("Say how many networks there may be: --groups K, or --budget COST.")
-    if scale not in SCALES:
-        raise ConfigError(f"--scale is '{scale}'. {did_you_mean(scale, SCALES)}")
-    if overwrite or not _is_finished(config):
+    _check(choice)
+    if overwrite or not is_finished(config):
         experiment.train(
             config, data=data, resume=resume, overwrite=overwrite, on_note=on_note, on_epoch=on_epoch
         )
@@ -123,15 +127,16 @@ def group(
     else:
         on_note(f"affinities of the finished run {config.folder}")
     affinity, tasks = read_affinity(config.folder)
+    scale = choice.scale
     if scale == "auto":
         scale = "raw" if len(tasks) <= EXACT_LIMIT else "relative"
     affinity = rescaled(affinity) if scale == "relative" else affinity
-    if n_groups is not None:
-        found = select_groups(affinity, n_groups, singletons=singletons)
+    if choice.n_groups is not None:
+        found = select_groups(affinity, choice.n_groups, singletons=choice.singletons)
     else:
         prepared = prepare_data(config, data)
         cost = label_cost(prepared.table.labels[prepared.split.rows("train")])
-        found = select_within_budget(affinity, budget or 0.0, cost=cost, singletons=singletons)
+        found = select_within_budget(affinity, choice.budget or 0.0, cost=cost, singletons=choice.singletons)
     for text in found.notes:
         on_note(text)
     folder = config.folder if out is None else Path(out)
@@ -208,25 +213,27 @@ def plot_affinity(
     else:
         starts = [0, *ends[:-1]]
         middles = [(start + end - 1) / 2 for start, end in zip(starts, ends, strict=True)]
-        served = [f"group {number + 1}" for number in np.unique(grouping.serves)]
+        served = [
+            f"group {number + 1}" if end - start > 0.02 * len(tasks) else ""
+            for number, start, end in zip(np.unique(grouping.serves), starts, ends, strict=True)
+        ]
         axes.set_xticks(middles, served, rotation=90, fontsize=8)
         axes.set_yticks(middles, served, fontsize=8)
     axes.set_xlabel("who is affected")
     axes.set_ylabel("who steps")
     axes.set_title(title, loc="left", fontsize=11)
-    figure.colorbar(image, shrink=0.7, label="helps (blue) or harms (red), in mean sizes of the column")
+    figure.colorbar(image, shrink=0.7, label="effect / mean size of effects in its column")
     work = path.with_name(f".{path.name}")
     figure.savefig(work, format="svg", metadata={"Date": None})
     pyplot.close(figure)
     work.replace(path)
 
 
-def _is_finished(config: Config) -> bool:
-    """Whether the run folder holds a finished run of the same config, with affinities."""
-    folder = config.folder
-    if not all((folder / name).is_file() for name in ("manifest.json", "affinity.parquet", "config.yaml")):
-        return False
-    return (folder / "config.yaml").read_text(encoding="utf-8") == to_yaml(config)
+def _check(choice: Choice) -> None:
+    if (choice.n_groups is None) == (choice.budget is None):
+        raise ConfigError("Say how many networks there may be: --groups K, or --budget COST.")
+    if choice.scale not in SCALES:
+        raise ConfigError(f"--scale is '{choice.scale}'. {did_you_mean(choice.scale, SCALES)}")
 
 
 def _group_table(grouping: Grouping, tasks: tuple[str, ...]) -> pd.DataFrame:

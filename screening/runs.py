@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from .assays import AssayTable
 from .calibration import EFFECT
-from .config import Config, load_config
+from .config import Config, load_config, to_yaml
 from .errors import DataError
 from .registry import did_you_mean
 from .splits import PARTS, Split
@@ -149,6 +149,14 @@ def read_table(run: Path | str, name: str) -> pd.DataFrame:
     except (ValueError, pd.errors.ParserError) as problem:
         raise DataError(f"{path} is not a table: {problem}. Train the run again.") from problem
     return table
+
+
+def is_finished(config: Config) -> bool:
+    """Whether the run folder of a config holds a finished run of exactly this config."""
+    folder = config.folder
+    if not all((folder / name).is_file() for name in ("manifest.json", "config.yaml")):
+        return False
+    return (folder / "config.yaml").read_text(encoding="utf-8") == to_yaml(config)
 
 
 def read_config(run: Path | str) -> Config:

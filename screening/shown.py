@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from .benchmark import Benchmark
     from .compare import Comparison
     from .grouping import Grouped
+    from .trials import Trial
 
 SHOWN = 30
 """Assays printed unless --all is given."""
@@ -70,6 +71,14 @@ def print_groups(found: "Grouped", *, all_assays: bool) -> None:
     print_frame(groups, f"Groups (score: mean effect of the others on an assay, {found.unit})")
     more = "" if all_assays or len(table) <= SHOWN else f" (the first {SHOWN}; --all prints every one)"
     print_frame(table if all_assays else table.head(SHOWN), f"Assays{more}")
+
+
+def print_trial(found: "Trial", *, all_assays: bool) -> None:
+    """All kinds of runs against the joint model, groups against random ones, and what the runs cost."""
+    print_comparison(found.against_joint, all_assays=all_assays)
+    if found.against_random is not None:
+        print_comparison(found.against_random, all_assays=all_assays)
+    print_frame(found.cost, "Cost: molecules seen in training, against the joint model")
 
 
 def print_learning(table: "pd.DataFrame", *, all_assays: bool) -> None:

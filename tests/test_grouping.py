@@ -9,13 +9,14 @@ import small
 import torch
 from typer.testing import CliRunner
 
-from screening import experiment, grouping
+from screening import experiment, grouping, trials
 from screening.assays import AssayTable
 from screening.bundle import Bundle
 from screening.cli import app
-from screening.config import Config, check_config
+from screening.config import Config, check_config, load_config
 from screening.errors import ConfigError, DataError
 from screening.fitting import make_trainer, parts_of
+from screening.grouping import Choice
 from screening.groups import read_groups
 from screening.heads import TaskHeads
 from screening.preparation import prepare_data
@@ -50,7 +51,7 @@ def config(name: str = "small", epochs: int = 2, **more: object) -> Config:
 
 @pytest.mark.parametrize("how", ["linear", "exact"])
 def test_one_training_gives_groups_and_reasons(how: str) -> None:
-    found = grouping.group(grouping.with_affinity(config(), how), n_groups=2)
+    found = grouping.group(grouping.with_affinity(config(), how), Choice(2))
     folder = Path("runs/small")
     affinity, tasks = grouping.read_affinity(folder)
     assert tasks == TASKS
@@ -72,9 +73,9 @@ def test_one_training_gives_groups_and_reasons(how: str) -> None:
 def test_a_finished_run_is_not_trained_again(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = grouping.with_affinity(config(), None)
     assert settings.grouping.affinity == "linear"
-    grouping.group(settings, n_groups=2)
+    grouping.group(settings, Choice(2))
     monkeypatch.setattr(experiment, "train", None)
-    found = grouping.group(settings, n_groups=1, out=Path("elsewhere"))
+    found = grouping.group(settings, Choice(1), out=Path("elsewhere"))
     assert found.grouping.groups == ((0, 1, 2, 3),)
     assert {path.name for path in Path("elsewhere").iterdir()} == {
         "groups.yaml",
@@ -85,8 +86,8 @@ def test_a_finished_run_is_not_trained_again(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_budget_counts_the_molecules_of_a_group() -> None:
     settings = grouping.with_affinity(config(), "linear")
-    assert len(grouping.group(settings, budget=1.0).grouping.groups) == 1
-    assert len(grouping.group(settings, budget=100.0).grouping.groups) > 1
+    assert len(grouping.group(settings, Choice(budget=1.0)).grouping.groups) == 1
+    assert len(grouping.group(settings, Choice(budget=100.0)).grouping.groups) > 1
 
 
 def test_groups_train_into_one_bundle_in_the_order_of_the_table() -> None:
@@ -233,15 +234,15 @@ def test_groups_need_networks_that_share(model: dict, section: dict) -> None:
 def test_wrong_calls_of_group_are_explained() -> None:
     settings = grouping.with_affinity(config(epochs=1), "linear")
     with pytest.raises(ConfigError, match="--groups K, or --budget"):
-        grouping.group(settings)
+        grouping.group(settings, Choice())
     with pytest.raises(ConfigError, match="expected linear or exact"):
         grouping.with_affinity(config(), "cosine")
     with pytest.raises(ConfigError, match="Leave it out"):
         grouping.with_affinity(config(grouping={"file": "groups.yaml"}), None)
     with pytest.raises(ConfigError, match="--scale is 'big'"):
-        grouping.group(settings, n_groups=2, scale="big")
+        grouping.group(settings, Choice(2, scale="big"))
     with pytest.raises(ConfigError, match="5"):
-        grouping.group(settings, n_groups=5)
+        grouping.group(settings, Choice(5))
     with pytest.raises(DataError, match=r"no affinity\.parquet"):
         grouping.read_affinity(experiment.train(config("plain", epochs=1)).folder)
     Path("runs/small/affinity.parquet").write_bytes(b"PAR1")
@@ -296,3 +297,40 @@ def test_a_picture_of_many_assays_has_no_names(tmp_path: Path) -> None:
     order, ends = grouping._order(affinity, found)
     assert sorted(order) == list(range(120))
     assert ends == [50, 119, 120]
+
+
+def test_a_trial_compares_joint_model_groups_chance_and_single_networks() -> None:
+    settings = config("try", epochs=1)
+    choice = Choice(2)
+    found = trials.try_groups(settings, choice, seeds=2, draws=2)
+    assert found.folder == Path("runs/try-grouping")
+    assert found.cost["kind"].tolist() == ["joint", "groups", "random", "alone"]
+    assert found.cost["runs"].tolist() == [2, 2, 4, 2]
+    assert found.cost["networks"][0] == 1
+    assert found.cost["networks"][3] == 4
+    assert found.cost["cost"][0] == 1
+    assert (found.cost["cost"][1:] > 1).all()
+    assert set(found.against_joint.assays["assay"]) == set(TASKS)
+    assert found.against_random is not None
+    assert len(found.against_random.summary) == 1
+    names = {"comparison.csv", "comparison_random.csv", "cost.csv"}
+    assert names <= {path.name for path in found.folder.iterdir()}
+    groups = read_groups(found.folder / "joint-seed1" / "groups.yaml", TASKS)
+    for draw in range(2):
+        random = read_groups(found.folder / "joint-seed1" / f"random-{draw}.yaml", TASKS)
+        assert sorted(map(len, random.groups)) == sorted(map(len, groups.groups))
+        assert sorted(map(random.serves.count, range(2))) == sorted(map(groups.serves.count, range(2)))
+    used = {path.name: load_config(path / "config.yaml").seed for path in found.folder.glob("*-seed*")}
+    assert used["joint-seed1"] == used["alone-seed1"] == used["random-seed2"] == used["random-seed3"] == 1
+    assert used["random-seed0"] == used["random-seed1"] == 0
+
+
+def test_a_trial_goes_on_where_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = config("try", epochs=1)
+    first = trials.try_groups(settings, Choice(2), seeds=1, draws=1, alone=False)
+    assert first.cost["kind"].tolist() == ["joint", "groups", "random"]
+    monkeypatch.setattr(experiment, "train", None)
+    again = trials.try_groups(settings, Choice(2), seeds=1, draws=1, alone=False)
+    assert again.against_joint.assays.equals(first.against_joint.assays)
+    with pytest.raises(ConfigError, match="at least 1 seed"):
+        trials.try_groups(settings, Choice(2), seeds=0)

@@ -34,7 +34,7 @@ FLOORS = [
     ["fitting", "scoring", "runsets", "trust", "curves", "material"],
     ["experiment", "compare", "assessment", "pictures"],
     ["grouping", "studies"],
-    ["benchmark"],
+    ["benchmark", "trials"],
     ["shown", "report"],
     ["cli"],
     ["__main__"],
