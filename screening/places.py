@@ -110,7 +110,8 @@ class AtFeatures:
         slopes, heads = cut.private_slopes(), cut.heads
         with torch.autocast(slopes.device.type, enabled=False):
             if heads.is_linear:
-                return sum_over_processes(_gram(slopes.T)) * _gram(heads.weight.detach())
+                products = sum_over_processes(_products_of(slopes.T))
+                return _symmetric(products * _products_of(heads.weight.detach()))
             total = slopes.new_zeros(heads.n_tasks, heads.n_tasks, dtype=torch.float64)
             for part in slopes.split(_at_once(slopes, heads.n_tasks * heads.width)):
                 total += _gram(heads.feature_gradients(part).transpose(0, 1).flatten(1))
@@ -387,14 +388,22 @@ def _gibibytes(size: int, n_tasks: int) -> float:
 
 
 def _gram(rows: Tensor) -> Tensor:
-    """Inner products [T, T] of rows [T, P] in float64.
+    """Inner products [T, T] of rows [T, P] in float64."""
+    return _symmetric(_products_of(rows))
+
+
+def _products_of(rows: Tensor) -> Tensor:
+    """Inner products [T, T] of rows [T, P], symmetric but for rounding.
 
     On a GPU the products themselves are float64, because float32 ones may silently be TF32 (10 bits).
     On a CPU float32 is exact to 1e-7 of the norms and twice as fast.
     """
     if rows.is_cuda:
         parts = [part.double() @ part.double().T for part in rows.split(2**20, dim=1)]
-        products = torch.stack(parts).sum(0) if parts else rows.new_zeros(len(rows), len(rows)).double()
-    else:
-        products = (rows @ rows.T).double()
-    return (products + products.T) / 2
+        return torch.stack(parts).sum(0) if parts else rows.new_zeros(len(rows), len(rows)).double()
+    return rows @ rows.T
+
+
+def _symmetric(products: Tensor) -> Tensor:
+    """The symmetric part, float64."""
+    return (products + products.T).double().mul_(0.5)

@@ -52,16 +52,20 @@ class Step:
     def take(self, tasks: Tensor) -> "Step":
         """The same step as seen by some of the tasks: float64, `rows` as they are."""
 
+        is_whole = torch.equal(tasks, torch.arange(len(self.losses), device=tasks.device))
+
         def pick(values: Tensor | None) -> Tensor | None:
             return None if values is None else values[tasks].double()
 
-        is_whole = torch.equal(tasks, torch.arange(len(self.losses), device=tasks.device))
+        gram = self.gram
+        if gram is not None and not is_whole:
+            gram = gram.index_select(0, tasks).index_select(1, tasks)
         return replace(
             self,
             losses=self.losses[tasks].double(),
             present=self.present[tasks],
             counts=self.counts[tasks].double(),
-            gram=None if self.gram is None else self.gram[tasks[:, None], tasks].double(),
+            gram=None if gram is None else gram.double(),
             rows=self.rows if self.rows is None or is_whole else self.rows[tasks],
             outer=self.outer if self.outer is None or is_whole else self.outer.take(tasks),
             variances=pick(self.variances),
