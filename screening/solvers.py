@@ -51,6 +51,11 @@ class UnitGram(NamedTuple):
         """Factors [n] on the gradients for factors [n] on the unit gradients; 0 where the length is 0."""
         return torch.where(self.norms > 0, coefficients / self.norms, 0.0)
 
+    def in_order(self, order: Tensor) -> "UnitGram":
+        """Those of the gradients `order` [m] int64, with cosines in `working_dtype`."""
+        cosines = self.cosines.to(working_dtype(len(self.norms)))
+        return UnitGram(cosines.index_select(0, order).index_select(1, order), self.norms[order])
+
 
 def unit_gram(gram: Tensor) -> UnitGram:
     """Cosines and lengths of gradients with the inner products `gram` [n, n]."""
@@ -423,10 +428,10 @@ def sweep(
         inner = cosines[tasks, tasks].tril(-1)
         products, before = fixed, torch.zeros_like(fixed)
         steps = _acting(take(products, before, tasks, acted), first, columns)
-        for _ in range(tasks.start, tasks.stop):
-            if float((steps - before).abs().max()) <= close:
+        for guess in range(tasks.start, tasks.stop):
+            if guess - start > 1 and float((steps - before).abs_().max()) <= close:
                 break
-            products, before = fixed - inner @ steps, steps
+            products, before = torch.addmm(fixed, inner, steps, alpha=-1), steps
             steps = _acting(take(products, before, tasks, acted), first, columns)
         moves[tasks, acted] -= steps
         if settle is not None:

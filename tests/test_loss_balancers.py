@@ -4,6 +4,7 @@ import importlib
 import itertools
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from screening.balancers._adam import TaskAdam
 from screening.balancers.bmtl import Bmtl
 from screening.balancers.go4align import group_means
 from screening.balancers.pcgrad import project_conflicts
-from screening.balancers.wpcgrad import give_way
+from screening.balancers.wpcgrad import draw_order, give_way
 from screening.errors import ConfigError
 
 NAN = float("nan")
@@ -435,6 +436,16 @@ def test_group_means_agree_with_scikit_learn() -> None:
     assert ((values - means) ** 2).sum() <= fitted.inertia_ * (1 + 1e-9)
 
 
+@pytest.mark.parametrize("n_groups", [2, 3])
+def test_hundreds_of_values_are_grouped_as_by_all_splits(n_groups: int) -> None:
+    values = np.random.default_rng(1).lognormal(sigma=2, size=100)
+    values[40:60] = values[40]  # ties
+    means = group_means(torch.tensor(values), n_groups).numpy()
+    assert ((values - means) ** 2).sum() == pytest.approx(best_split(values, n_groups), rel=1e-9)
+    same = torch.full((70,), 3.0, dtype=torch.float64)
+    torch.testing.assert_close(group_means(same, n_groups), same)
+
+
 def test_go4align_with_a_group_for_each_task_keeps_the_total_loss() -> None:
     balancer = build("go4align", groups=T)
     for losses in some_losses(5):
@@ -579,11 +590,26 @@ def test_first_of_the_order_is_drawn_by_its_share_and_never_altered() -> None:
     torch.testing.assert_close(shares, torch.tensor([0.125, 0.25, 0.625]).double())
     first = torch.zeros(3)
     for _ in range(2000):
-        gives_way, order = balancer._draw(shares, balancer.generator(torch.device("cpu")))
-        assert not gives_way[order[-1]].any()
-        assert gives_way[order[0]].sum() == 2
-        first[order[-1]] += 1
+        first[draw_order(shares, balancer.generator(torch.device("cpu")))[-1]] += 1
     assert ((first / 2000 - shares).abs() < 5 * (shares * (1 - shares) / 2000).sqrt()).all()
+
+
+@pytest.mark.parametrize("n_tasks", [1, 6, 150])
+def test_each_gives_way_to_those_drawn_before_it(n_tasks: int) -> None:
+    torch.manual_seed(0)
+    rows = torch.randn(n_tasks, n_tasks + 4)
+    gram = (rows @ rows.T).double()
+    step = replace(a_step(torch.ones(n_tasks)), gram=gram)
+    balancer = build("wpcgrad", n_tasks)
+    weights = balancer.weigh(step)
+    generator = build("wpcgrad", n_tasks).generator(gram.device)
+    order = draw_order(torch.full((n_tasks,), 1 / n_tasks).double(), generator)
+    places = order.argsort()
+    coefficients = give_way(gram, places[:, None] < places, order)
+    torch.testing.assert_close(weights, coefficients.sum(0).float(), rtol=1e-3, atol=1e-4)
+    altered = (coefficients != torch.eye(n_tasks)).any(1)
+    assert not altered[order[-1]]
+    assert altered.any() or n_tasks == 1
 
 
 def test_pairs_have_one_side_that_gives_way() -> None:

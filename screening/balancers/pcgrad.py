@@ -6,7 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ..solvers import sweep, unit_gram, working_dtype
+from ..solvers import Columns, UnitGram, sweep, unit_gram
 from . import Balancer, Step, register
 
 Order = Literal["cyclic", "shared", "independent"]
@@ -55,27 +55,21 @@ class PCGrad(Balancer):
             orders = noise.fill_diagonal_(2.0).argsort(1)[:, :-1]  # row i: the other tasks in random order
             return project_conflicts(step.gram, orders).sum(0)
         order = torch.randperm(n, generator=generator, device=step.gram.device)
-        gram = step.gram[order[:, None], order]
-        weights = project_in_circle(gram) if self.order == "cyclic" else project_in_order(gram)
+        unit = unit_gram(step.gram).in_order(order)
+        weights = project_in_turn(unit, ("before", "after") if self.order == "cyclic" else ("others",))
         return torch.empty_like(weights).index_copy_(0, order, weights)
 
 
-def project_in_circle(gram: Tensor) -> Tensor:
-    """Weights [n] if gradient i is projected against i + 1, ..., n - 1, 0, ..., i - 1 in this order."""
-    unit = unit_gram(gram)
-    cosines = unit.cosines.to(working_dtype(len(gram)))
-    moves = torch.zeros_like(cosines)
-    sweep(cosines, moves, _conflicts, "before")
-    sweep(cosines, moves, _conflicts, "after")
-    return 1 + unit.per_gradient(moves.double() @ unit.norms)
+def project_in_turn(unit: UnitGram, turns: Sequence[Columns]) -> Tensor:
+    """Weights [n] if each gradient is projected against others, in each turn from the first to the last.
 
-
-def project_in_order(gram: Tensor) -> Tensor:
-    """Weights [n] if each gradient is projected against all others in the order 0, 1, ..., n - 1."""
-    unit = unit_gram(gram)
-    cosines = unit.cosines.to(working_dtype(len(gram)))
-    moves = torch.zeros_like(cosines)
-    sweep(cosines, moves, _conflicts, "others")
+    In a turn "others" gradient i is projected against all but itself, in one "before" against those after it
+    (it comes before them), in one "after" against those before it. With these two, i is projected against
+    i + 1, ..., n - 1, 0, ..., i - 1.
+    """
+    moves = torch.zeros_like(unit.cosines)
+    for columns in turns:
+        sweep(unit.cosines, moves, _conflicts, columns)
     return 1 + unit.per_gradient(moves.double() @ unit.norms)
 
 

@@ -8,7 +8,9 @@ import torch
 from torch import Tensor
 
 from ..registry import did_you_mean
+from ..solvers import unit_gram
 from . import Balancer, Choice, Step, build_balancer, register
+from .pcgrad import project_in_turn
 
 READINGS = ("priority_order", "anchor", "pairwise")
 BLOCK = 32
@@ -92,8 +94,12 @@ class WPCGrad(Balancer):
 
     def weigh_present(self, step: Step) -> Tensor:
         assert step.gram is not None
-        protection = self.protection(step)
-        gives_way, order = self._draw(protection, self.generator(step.gram.device))
+        protection, generator = self.protection(step), self.generator(step.gram.device)
+        if self.reading == "priority_order":
+            order = draw_order(protection, generator)
+            weights = project_in_turn(unit_gram(step.gram).in_order(order), ["before"])
+            return torch.empty_like(weights).index_copy_(0, order, weights)
+        gives_way, order = self._draw(protection, generator)
         return give_way(step.gram, gives_way, order).sum(0)
 
     def protection(self, step: Step) -> Tensor:
@@ -128,19 +134,24 @@ class WPCGrad(Balancer):
         return (losses / losses.max()) ** self.gamma
 
     def _draw(self, protection: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Who gives way to whom [n, n], and the order [m] of the tasks projected against."""
+        """Who gives way to whom [n, n], and the order [m] of the tasks projected against; other readings."""
         n, device = len(protection), protection.device
         if self.reading == "anchor":
             everybody = torch.ones(n, n, dtype=torch.bool, device=device).fill_diagonal_(False)
             return everybody, protection.multinomial(1, generator=generator)
-        if self.reading == "priority_order":
-            # the first of independent exponential clocks of rates p rings for task i with probability p_i
-            clocks = torch.empty_like(protection).exponential_(generator=generator) / protection
-            return clocks[:, None] > clocks, clocks.argsort(descending=True)
         coins = torch.rand(n, n, generator=generator, device=device, dtype=protection.dtype)
         upper = (coins * (protection[:, None] + protection) < protection).triu(1)
         lower = upper.logical_not().T.tril(-1)
         return upper | lower, torch.randperm(n, generator=generator, device=device)
+
+
+def draw_order(protection: Tensor, generator: torch.Generator) -> Tensor:
+    """Order [n] drawn without replacement from the distribution p [n], the task drawn first at the end.
+
+    The first of independent exponential clocks of rates p rings for task i with probability p_i.
+    """
+    clocks = torch.empty_like(protection).exponential_(generator=generator) / protection
+    return clocks.argsort(descending=True)
 
 
 def give_way(gram: Tensor, gives_way: Tensor, order: Tensor) -> Tensor:
