@@ -6,7 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ..solvers import Columns, sweep, unit_gram, working_dtype
+from ..solvers import BLOCK, Columns, sweep, unit_gram
 from . import Balancer, Step, register
 
 
@@ -60,38 +60,56 @@ class GradVac(Balancer):
         assert step.tasks is not None
         generator = self.generator(step.gram.device)
         order = torch.randperm(len(step.losses), generator=generator, device=step.gram.device)
-        tasks = step.tasks[order]
-        unit = unit_gram(step.gram[order[:, None], order])
-        targets = self.targets[tasks[:, None], tasks]  # [i, j] of gradient i towards j
-        moves, seen = self._move(unit.cosines, targets.T.clamp(-0.9999, 0.9999))
-        targets += self.beta * (seen.T - targets)
-        self.targets[tasks[:, None], tasks] = targets.fill_diagonal_(0)
-        weights = 1 + unit.per_gradient(moves @ unit.norms)
+        unit = unit_gram(step.gram).in_order(order)
+        targets = self._targets(step.tasks[order], unit.cosines.dtype)
+        moves, seen = self._move(unit.cosines, targets.T.contiguous().clamp_(-0.9999, 0.9999))
+        targets = targets.lerp_(seen.T, self.beta).fill_diagonal_(0)
+        self._keep(step.tasks, targets, order.argsort())
+        weights = 1 + unit.per_gradient(moves.double() @ unit.norms)
         return torch.empty_like(weights).index_copy_(0, order, weights)
+
+    def _targets(self, tasks: Tensor, dtype: torch.dtype) -> Tensor:
+        """[i, j] of gradient i towards j."""
+        return self.targets.to(dtype).index_select(0, tasks).index_select(1, tasks)
+
+    def _keep(self, tasks: Tensor, targets: Tensor, back: Tensor) -> None:
+        """Write the targets among some tasks; those of the first of them are in row and column `back[0]`."""
+        targets = targets.index_select(0, back).index_select(1, back).double()
+        if len(tasks) == self.n_tasks:
+            self.targets.copy_(targets)
+        else:
+            self.targets[tasks[:, None], tasks] = targets
 
     def _move(self, cosines: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """What is added to each gradient, and the cosines seen on the way; all [j, i]."""
-        cosines, targets = (values.to(working_dtype(len(cosines))) for values in (cosines, targets))
         slopes = targets / (1 - targets**2).sqrt()
         moves, seen = torch.zeros_like(cosines), torch.zeros_like(cosines)
         squares = torch.ones_like(cosines[0])  # of the lengths of the gradients as they are now
 
-        def lengthened(products: Tensor, steps: Tensor, columns: slice) -> Tensor:
-            """Squared lengths [k + 1, m] before, between and after the steps."""
-            growth = steps * (steps - 2 * products)
-            return torch.cat([squares[None, columns], growth]).cumsum(0).clamp_(min=tiny)
+        earlier = torch.ones(BLOCK, BLOCK, dtype=cosines.dtype, device=cosines.device).tril(-1)
+
+        def growth(products: Tensor, steps: Tensor) -> Tensor:
+            """What each step adds to the squared lengths."""
+            return torch.sub(steps, products, alpha=2).mul_(steps)
+
+        def lengths(growth: Tensor, columns: slice) -> Tensor:
+            """Squared lengths [k, m] before each of the steps."""
+            k = len(growth)
+            return torch.addmm(squares[columns], earlier[:k, :k], growth)
 
         def take(products: Tensor, guess: Tensor, tasks: slice, columns: slice) -> Tensor:
-            across = lengthened(products, guess, columns)[:-1] - products**2
-            return (products - slopes[tasks, columns] * across.clamp_(min=0).sqrt_()).clamp_(max=0)
+            across = lengths(growth(products, guess), columns).addcmul_(products, products, value=-1)
+            across = across.clamp_(min=0).sqrt_().mul_(slopes[tasks, columns])
+            return torch.sub(products, across, out=across).clamp_(max=0)
 
         def settle(products: Tensor, steps: Tensor, tasks: slice, columns: slice) -> None:
-            lengths = lengthened(products, steps, columns)
-            seen[tasks, columns] += products / lengths[:-1].sqrt()
-            squares[columns] = lengths[-1]
+            grown = growth(products, steps)
+            before = lengths(grown, columns).clamp_(min=tiny)
+            squares[columns] = (before[-1] + grown[-1]).clamp_(min=tiny)
+            seen[tasks, columns] += products / before.sqrt_()
 
         tiny = torch.finfo(cosines.dtype).tiny
         turns: tuple[Columns, ...] = ("before", "after") if self.order == "cyclic" else ("others",)
         for columns in turns:
             sweep(cosines, moves, take, columns, settle)
-        return moves.double(), seen.double()
+        return moves, seen
