@@ -9,6 +9,8 @@ from . import Balancer, Step, register
 
 SMALLEST_LOSS = 1e-8
 """Nats; smaller losses are scored as this one."""
+ENDS_AT_ONCE = 32
+"""Ends of a last group whose best beginnings are looked for together."""
 
 
 @register("go4align")
@@ -56,21 +58,19 @@ class Go4Align(Balancer):
 def group_means(values: Tensor, n_groups: int) -> Tensor:
     """Each value's [n] cluster mean in the best k-means clustering into `n_groups`, at most n.
 
-    Dynamic programming over the sorted values, O(groups * n^2) in few tensor operations; after Wang, Song:
-    Ckmeans.1d.dp, The R Journal 2011, https://doi.org/10.32614/RJ-2011-015.
+    Dynamic programming over the sorted values, after Wang, Song: Ckmeans.1d.dp, The R Journal 2011,
+    https://doi.org/10.32614/RJ-2011-015. The best clustering has the largest sum of (sum of a group)^2 /
+    size, and its last group never begins earlier when there are more values.
     """
     ordered, order = values.sort()
-    ordered = ordered / ordered[-1].clamp(min=torch.finfo(values.dtype).tiny)  # sums of squares stay exact
+    ordered = ordered - ordered.mean()  # so that sums of squares are those of differences
+    ordered = ordered / ordered.abs().max().clamp(min=torch.finfo(values.dtype).tiny)
     n = len(values)
     sums = torch.cat([ordered.new_zeros(1), ordered.cumsum(0)])
-    squares = torch.cat([ordered.new_zeros(1), (ordered**2).cumsum(0)])
-    places = torch.arange(n + 1, dtype=values.dtype, device=values.device)
-    sizes = places - places[:, None]  # of the interval [start, end)
-    spread = (squares - squares[:, None]).addcdiv((sums - sums[:, None]) ** 2, sizes, value=-1).clamp(min=0)
-    spread.masked_fill_(sizes <= 0, torch.inf)
-    best, starts = spread[0], []
-    for _ in range(n_groups - 1):
-        best, start = (best[:, None] + spread).min(0)
+    ends = torch.arange(1, n + 1, device=values.device)
+    best, starts = torch.cat([sums[:1], sums[1:] ** 2 / ends]), []
+    for left in range(n_groups - 1, 0, -1):
+        best, start = _one_more_group(best, sums, n if left == 1 else 1)
         starts.append(start)
     is_start = torch.zeros(n + 1, dtype=torch.int64, device=values.device)
     end = torch.tensor(n, device=values.device)
@@ -81,3 +81,25 @@ def group_means(values: Tensor, n_groups: int) -> Tensor:
     count = ordered.new_zeros(n_groups).index_add(0, group, torch.ones_like(ordered))
     total = torch.zeros_like(count).index_add(0, group, values[order])
     return torch.empty_like(values).index_copy(0, order, (total / count)[group])
+
+
+def _one_more_group(best: Tensor, sums: Tensor, first: int) -> tuple[Tensor, Tensor]:
+    """Score of the best clustering of the first values with a group more, and where that group begins.
+
+    Parameters
+    ----------
+    best : [n + 1] the score with the groups so far; entry e is of the first e values.
+    sums : [n + 1] of the first values.
+    first : the smallest e that is asked for; entries before it are not filled in.
+    """
+    n, low = len(sums) - 1, 0
+    more, starts = best.clone(), torch.zeros(n + 1, dtype=torch.int64, device=sums.device)
+    for begin in range(first, n + 1, ENDS_AT_ONCE):
+        ends = torch.arange(begin, min(begin + ENDS_AT_ONCE, n + 1), device=sums.device)
+        begins = torch.arange(low, int(ends[-1]), device=sums.device)
+        sizes = ends[:, None] - begins
+        scores = (sums[ends, None] - sums[begins]).square_().div_(sizes).add_(best[begins])
+        more[ends], found = scores.masked_fill_(sizes <= 0, -torch.inf).max(1)
+        starts[ends] = begins[found]
+        low = int(starts[ends[-1]])
+    return more, starts
