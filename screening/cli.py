@@ -476,6 +476,41 @@ def report(
 
 
 @app.command()
+def explain(
+    run: Annotated[Path, typer.Argument(help="Run folder or bundle folder.")],
+    molecules: Annotated[Path, typer.Argument(help="SMILES, CSV, TSV, SDF or Parquet file.")],
+    assay: Annotated[str, typer.Option(help="Assay whose score is explained.")],
+    out: Annotated[Path, typer.Option(help="Folder for tables, pictures and index.html.")] = Path(
+        "explained"
+    ),
+    method: Annotated[str, typer.Option(help="integrated_gradients or occlusion.")] = "integrated_gradients",
+    check: Annotated[bool, typer.Option(help="Compare with the other method.")] = False,
+    limit: Annotated[int, typer.Option(help="Explain only the first N molecules.")] = 200,
+    smiles: Annotated[str | None, typer.Option(help="Column of the structures.", show_default=False)] = None,
+    id_column: Annotated[
+        str | None, typer.Option("--id", help="Column of the names.", show_default=False)
+    ] = None,
+) -> None:
+    """What each atom contributes to the score of molecules in one assay."""
+    from .explain import explain as explain_molecules
+
+    with progress_shown():
+        found = explain_molecules(
+            run,
+            molecules,
+            out,
+            assay=assay,
+            method=method,
+            check=check,
+            limit=limit,
+            smiles=smiles,
+            id=id_column,
+        )
+    for line in found.lines():
+        print(line)
+
+
+@app.command()
 def export(
     run: Annotated[Path, typer.Argument(help="Run folder or bundle folder.")],
     out: Annotated[Path, typer.Option(help="File to write: .onnx, or .pt2 for torch.export.")],

@@ -50,6 +50,7 @@ class CodeEmbedding(nn.Module):
 
     def __init__(self, sizes: tuple[int, ...], width: int) -> None:
         super().__init__()
+        self.sizes = sizes
         starts = torch.tensor((0, *sizes[:-1])).cumsum(0)
         self.register_buffer("starts", starts, persistent=False)
         self.weight = nn.Parameter(torch.randn(sum(sizes), width) / len(sizes) ** 0.5)

@@ -1,0 +1,118 @@
+"""Molecules as SVG with atoms coloured by what they contribute; all text in them is escaped."""
+
+from collections.abc import Sequence
+from html import escape
+from typing import Any
+
+import numpy as np
+from rdkit import rdBase
+from rdkit.Chem import Mol
+from rdkit.Chem.Draw import rdMolDraw2D
+
+WIDTH, HEIGHT = 320, 230
+TITLE, LEGEND = 34, 40  # height of the lines above and below a molecule
+LOW, MIDDLE, HIGH = (0.13, 0.40, 0.67), (0.97, 0.97, 0.97), (0.70, 0.09, 0.17)
+FAINT = 0.04  # of the scale: below it an atom is not coloured
+
+Colour = tuple[float, float, float]
+
+
+def colour_of(share: float) -> Colour:
+    """Blue at -1 or less, nearly white at 0, red at 1 or more; in RGB from 0 to 1."""
+    end, amount = (HIGH, share) if share > 0 else (LOW, -share)
+    amount = min(amount, 1.0)
+    red, green, blue = (middle + amount * (far - middle) for middle, far in zip(MIDDLE, end, strict=True))
+    return red, green, blue
+
+
+def draw_contributions(mol: Mol, values: Sequence[float] | np.ndarray, *, scale: float, title: str) -> str:
+    """An SVG picture with a title and a colour scale: red atoms raise the logit, blue ones lower it.
+
+    Parameters
+    ----------
+    values : contribution of each atom.
+    scale : value of the full colour; larger ones have it too.
+    title : two lines at most, separated by a line break; any text.
+    """
+    shares = np.asarray(values, float) / scale
+    colours = {atom: colour_of(share) for atom, share in enumerate(shares.tolist()) if abs(share) > FAINT}
+    lines = [escape(line) for line in title.split("\n")[:2]]
+    middle = f'x="{WIDTH / 2:.0f}" text-anchor="middle"'
+    texts = "".join(
+        f'<text {middle} y="{13 + 15 * number}" font-size="{12 - number}">{line}</text>'
+        for number, line in enumerate(lines)
+    )
+    whole = TITLE + HEIGHT + LEGEND
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{whole}" '
+        f'viewBox="0 0 {WIDTH} {whole}" font-family="sans-serif" role="img">\n'
+        f"<title>{escape(title)}</title>\n"
+        f'<rect width="{WIDTH}" height="{whole}" fill="#ffffff"/>\n{texts}\n'
+        f'<g transform="translate(0,{TITLE})">\n{_drawn(mol, colours)}</g>\n'
+        f'<g transform="translate(0,{TITLE + HEIGHT})">{_legend(scale)}</g>\n</svg>\n'
+    )
+
+
+def gradient(steps: int = 21) -> list[str]:
+    """The colours of the scale from low to high, as CSS."""
+    return [_css(colour_of(share)) for share in np.linspace(-1, 1, steps).tolist()]
+
+
+def _legend(scale: float) -> str:
+    """A bar of the colours with the values at its ends."""
+    colours = gradient()
+    left, wide = 90.0, (WIDTH - 180) / len(colours)
+    bars = "".join(
+        f'<rect x="{left + wide * number:.2f}" y="6" width="{wide + 0.3:.2f}" height="9" fill="{colour}"/>'
+        for number, colour in enumerate(colours)
+    )
+    ends = (
+        f'<text x="84" y="15" text-anchor="end">-{scale:.2g} lowers</text>'
+        f'<text x="{WIDTH - 84}" y="15">raises +{scale:.2g}</text>'
+        f'<text x="{WIDTH / 2:.0f}" y="30" text-anchor="middle">contribution to the logit</text>'
+    )
+    return f'{bars}<g font-size="11" fill="#333333">{ends}</g>'
+
+
+def _drawn(mol: Mol, colours: dict[int, Colour]) -> str:
+    drawer = rdMolDraw2D.MolDraw2DSVG(WIDTH, HEIGHT)
+    options: Any = drawer.drawOptions()
+    options.useBWAtomPalette()
+    options.fillHighlights = True
+    options.highlightBondWidthMultiplier = 12
+    options.padding = 0.08
+    bonds = {
+        bond.GetIdx(): _mean(colours[bond.GetBeginAtomIdx()], colours[bond.GetEndAtomIdx()])
+        for bond in mol.GetBonds()
+        if bond.GetBeginAtomIdx() in colours and bond.GetEndAtomIdx() in colours
+    }
+    with rdBase.BlockLogs():
+        prepared = _prepared(mol)
+        drawer.DrawMolecule(
+            prepared,
+            highlightAtoms=list(colours),
+            highlightAtomColors=colours,
+            highlightBonds=list(bonds),
+            highlightBondColors=bonds,
+        )
+        drawer.FinishDrawing()
+    text = drawer.GetDrawingText()
+    return text[text.index("<svg") :]
+
+
+def _prepared(mol: Mol) -> Mol:
+    """With coordinates and double bonds where that is possible; atoms keep their numbers."""
+    try:
+        return rdMolDraw2D.PrepareMolForDrawing(mol, addChiralHs=False)
+    except ValueError:
+        return rdMolDraw2D.PrepareMolForDrawing(mol, kekulize=False, addChiralHs=False)
+
+
+def _mean(one: Colour, other: Colour) -> Colour:
+    red, green, blue = ((a + b) / 2 for a, b in zip(one, other, strict=True))
+    return red, green, blue
+
+
+def _css(colour: Colour) -> str:
+    """As RDKit rounds."""
+    return "#" + "".join(f"{int(255 * part):02x}" for part in colour)
