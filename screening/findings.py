@@ -43,34 +43,38 @@ def judge(evaluation: pd.DataFrame) -> np.ndarray:
 
 
 class Macro(NamedTuple):
-    """Mean ROC-AUC over assays, with its 95 % interval; NaN where there is none."""
+    """Mean ROC-AUC over the assays that have one, with its 95 % interval; NaN where there is none."""
 
     value: float
     low: float
     high: float
     assays: int
-    """Assays in the mean: those with two actives and two inactives, of which an error is known."""
+    """Assays in the mean."""
 
 
 def macro_interval(labels: np.ndarray, scores: np.ndarray) -> Macro:
     """Macro mean ROC-AUC, and how far other molecules of the same kind could move it.
 
-    Assays share molecules, so their errors are not independent; `paired.delong` sums them by molecule. The
-    interval is symmetric on the logit scale.
+    Assays share molecules, so their errors are not independent; `paired.delong` sums them by molecule. An
+    assay with one active or one inactive has no DeLong error: its variance is at most AUC (1 - AUC)
+    (Birnbaum and Klose, as in `metrics.delong_interval`). The interval is symmetric on the logit scale.
 
     Parameters
     ----------
     labels, scores : [n, T] as `ranking.rank` takes them.
     """
     sample = delong(labels, scores, 0)
-    value, first = float(sample.values[-1]), sample.bounds[-2]
-    error = float(np.sqrt((sample.deviations[first:] ** 2).sum()))
-    actives, inactives = (labels == 1).sum(axis=0), (labels == 0).sum(axis=0)
-    assays = int(((actives > 1) & (inactives > 1)).sum())
+    fewest = np.minimum((labels == 1).sum(axis=0), (labels == 0).sum(axis=0))
+    values, known, sure = sample.values[:-1], fewest > 0, fewest > 1
+    n = int(known.sum())
+    value = float(values[known].mean()) if n else float("nan")
+    of_sure = (sample.deviations[sample.bounds[-2] :] ** 2).sum() * sure.sum() ** 2
+    of_others = (values * (1 - values))[known & ~sure].sum()
+    error = np.sqrt(of_sure + of_others) / max(1, n)
     if not 0 < value < 1 or not error:
-        return Macro(value, float("nan"), float("nan"), assays)
+        return Macro(value, float("nan"), float("nan"), n)
     half = ndtri(0.975) * error / (value * (1 - value))
-    return Macro(value, float(expit(logit(value) - half)), float(expit(logit(value) + half)), assays)
+    return Macro(value, float(expit(logit(value) - half)), float(expit(logit(value) + half)), n)
 
 
 def likely_reasons(

@@ -155,6 +155,7 @@ def _context(material: Material, hits: dict[str, list[Hit]]) -> dict[str, Any]:
         "data": material.data,
         "computed": material.data is not None and material.data.address is None,
         "n_assays": len(evaluation),
+        "name_width": min(30, int(evaluation["assay"].str.len().max())),
         "macro": macro_interval(test.labels, test.scores),
         "macro_valid": _macro_of(material.valid),
         "calibrated": _calibrated(material),

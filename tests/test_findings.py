@@ -51,6 +51,16 @@ def test_macro_interval_covers_the_truth_where_assays_share_molecules() -> None:
     assert 0.9 < inside / 200 < 0.985
 
 
+def test_an_assay_with_one_active_is_in_the_mean_and_widens_it() -> None:
+    labels, scores = drawn(200, [2, 1], seed=5)
+    with_one = np.concatenate([labels, np.where(np.arange(200) == 7, 1.0, 0.0)[:, None]], axis=1)
+    scores = np.concatenate([scores, np.linspace(0, 1, 200)[:, None]], axis=1)
+    before, after = macro_interval(labels, scores[:, :2]), macro_interval(with_one, scores)
+    assert after.assays == 3
+    assert after.value == pytest.approx((2 * before.value + 7 / 199) / 3)
+    assert after.high - after.low > before.high - before.low
+
+
 def test_macro_interval_of_nothing() -> None:
     labels = np.array([[1, np.nan], [1, np.nan], [np.nan, 0]])
     found = macro_interval(labels, np.full((3, 2), 0.5))
