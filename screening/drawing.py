@@ -1,5 +1,6 @@
-"""Molecules as SVG with atoms coloured by what they contribute; all text in them is escaped."""
+"""Molecules as SVG, plain or with atoms coloured by what they contribute; all text in them is escaped."""
 
+import re
 from collections.abc import Sequence
 from html import escape
 from typing import Any
@@ -51,6 +52,26 @@ def draw_contributions(mol: Mol, values: Sequence[float] | np.ndarray, *, scale:
         f'<g transform="translate(0,{TITLE})">\n{_drawn(mol, colours)}</g>\n'
         f'<g transform="translate(0,{TITLE + HEIGHT})">{_legend(scale)}</g>\n</svg>\n'
     )
+
+
+def draw_structure(mol: Mol, *, title: str, width: int = 220, height: int = 150) -> str:
+    """An SVG element for a page with a light background: the structure, and a title for screen readers.
+
+    Notes that a CXSMILES carries are drawn too: read the molecule without (`smiles.split()[0]`).
+    """
+    drawer = rdMolDraw2D.MolDraw2DSVG(width, height)
+    options: Any = drawer.drawOptions()
+    options.clearBackground = False
+    options.padding = 0.06
+    options.maxFontSize = 16
+    with rdBase.BlockLogs():
+        drawer.DrawMolecule(_prepared(mol))
+        drawer.FinishDrawing()
+    text = drawer.GetDrawingText()
+    text = re.sub(r"<!--.*?-->", "", text[text.index("<svg") :], flags=re.S)
+    text = re.sub(r"\s+(xmlns:\w+|class|xml:space|version|baseProfile)='[^']*'", "", text)
+    head, _, body = re.sub(r"width='\d+px' height='\d+px'", "role='img'", text, count=1).partition(">")
+    return f"{head}><title>{escape(title)}</title>{body.strip()}"
 
 
 def gradient(steps: int = 21) -> list[str]:

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from markupsafe import Markup
 
 from .curves import Curves
-from .svg import PAGE, PAPER, Colours, drawing, inline, plain
+from .svg import PAGE, PAPER, Colours, Picture, drawing, inline, plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,7 +49,7 @@ def plot_assays(evaluation: pd.DataFrame, path: Path, *, title: str) -> None:
 # --- assays -------------------------------------------------------------------------------------------------
 
 
-def ranked_assays(evaluation: pd.DataFrame, verdicts: np.ndarray) -> Markup:
+def ranked_assays(evaluation: pd.DataFrame, verdicts: np.ndarray) -> Picture:
     """ROC-AUC with interval of every assay that has one: by name for up to `SHOWN`, else as one curve.
 
     Parameters
@@ -95,7 +94,7 @@ def _forest(axes: "Axes", rows: pd.DataFrame, colours: Colours, *, mean: float) 
 
 def amount_and_quality(
     training_actives: np.ndarray, evaluation: pd.DataFrame, verdicts: np.ndarray
-) -> Markup:
+) -> Picture:
     """ROC-AUC of each assay against the actives it could learn from, on a log10 axis.
 
     Parameters
@@ -117,7 +116,7 @@ def amount_and_quality(
         return inline(figure, "amount", "Does more data help?", what)
 
 
-def label_counts(measured: np.ndarray, actives: np.ndarray, verdicts: np.ndarray) -> Markup:
+def label_counts(measured: np.ndarray, actives: np.ndarray, verdicts: np.ndarray) -> Picture:
     """Measured molecules and actives of each assay on log10 axes, with lines of equal base rate."""
     with drawing((4.7, 3.3)) as figure:
         axes = figure.subplots()
@@ -148,7 +147,7 @@ def label_counts(measured: np.ndarray, actives: np.ndarray, verdicts: np.ndarray
 # --- curves -------------------------------------------------------------------------------------------------
 
 
-def curve_pictures(curves: Curves) -> list[Markup]:
+def curve_pictures(curves: Curves) -> list[Picture]:
     """ROC, precision-recall and reliability; each assay's curve carries its number as `data-pick`."""
     n = curves.n_averaged
     return [
@@ -179,7 +178,7 @@ def _lines(
     curves: Sequence[np.ndarray],
     mean: np.ndarray,
     labels: tuple[str, str],
-) -> Markup:
+) -> Picture:
     with drawing((3.3, 3.15)) as figure:
         axes = figure.subplots()
         if name == "roc":
@@ -193,7 +192,7 @@ def _lines(
         return inline(figure, name, title, what)
 
 
-def _reliability(curves: Curves) -> Markup:
+def _reliability(curves: Curves) -> Picture:
     with drawing((3.3, 3.15)) as figure:
         axes = figure.subplots()
         axes.plot([0, 1], [0, 1], color=PAGE.soft, lw=1, ls=":")
@@ -216,7 +215,7 @@ def _reliability(curves: Curves) -> Markup:
 # --- training -----------------------------------------------------------------------------------------------
 
 
-def training_pictures(history: pd.DataFrame) -> list[Markup]:
+def training_pictures(history: pd.DataFrame) -> list[Picture]:
     """Training loss and validation ROC-AUC over epochs: mean over assays, and where 80 % of them lie."""
     pictures = []
     columns = (
@@ -244,7 +243,7 @@ def training_pictures(history: pd.DataFrame) -> list[Markup]:
 
 def epoch_map(
     values: pd.DataFrame, name: str, title: str, note: str, *, centre: float = 0.0, reach: float
-) -> Markup:
+) -> Picture:
     """A row of colours per assay and a column per epoch; warm is below `centre`, cool above.
 
     Parameters
@@ -275,7 +274,7 @@ def epoch_map(
 
 def likeness_map(
     labels: np.ndarray, scores: np.ndarray, names: Sequence[str], clusters: np.ndarray
-) -> Markup:
+) -> Picture:
     """Correlation of assays: below the diagonal of labels, above it of predictions; clusters framed.
 
     Parameters

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jinja2
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
@@ -21,15 +20,16 @@ from . import pictures
 from .calibration import effect
 from .config import Config, to_yaml
 from .curves import make_curves
+from .drawing import draw_structure
 from .errors import DataError
 from .evaluation import summarize
 from .findings import GOOD, VERDICTS, Likeness, likeness, macro_interval
 from .material import Material, read_material
 from .metrics import pooled_average_precision
+from .molecules import read_molecule
+from .pages import TEMPLATES, render, render_markdown
 from .runs import read_table, write_text
-from .svg import draw_molecule
 
-TEMPLATES = Path(__file__).parent / "templates"
 WEAKEST, HIT_ASSAYS, HITS, REJECTS, PAIRS = 15, 4, 6, 50, 12
 """Rows of the lists on the page."""
 
@@ -76,7 +76,7 @@ def write_report(run: Path | str, out: Path | str | None = None, *, scores: Path
     context = _context(material, hits)
     write_text(page, render_page(context))
     card = page.with_name("MODEL_CARD.md")
-    write_text(card, render_card(context))
+    write_text(card, render_markdown("model_card.md", **context) + "\n")
     return Report(page, card, page.stat().st_size)
 
 
@@ -97,10 +97,15 @@ def best_hits(folder: Path | None, evaluation: pd.DataFrame) -> dict[str, list[H
     table = _top_molecules(folder, sure["assay"].head(HIT_ASSAYS).tolist())
     found: dict[str, list[Hit]] = {}
     for row in table.itertuples(index=False):
-        title = f"Structure of {row.id}"
-        hit = Hit(row.rank, row.id, row.smiles, row.probability, draw_molecule(row.smiles, title))
+        hit = Hit(row.rank, row.id, row.smiles, row.probability, _drawn(row.smiles, row.id))
         found.setdefault(row.assay, []).append(hit)
     return found
+
+
+def _drawn(smiles: str, name: str) -> Markup | None:
+    """The structure alone: names and notes that a SMILES can carry behind a blank are not drawn."""
+    mol, _ = read_molecule((smiles.split() or [""])[0])
+    return None if mol is None else Markup(draw_structure(mol, title=f"Structure of {name}"))
 
 
 def _scores_folder(run: Path, scores: Path | None) -> Path | None:
@@ -388,55 +393,9 @@ def _shared(alike: Likeness) -> Shared | None:
 
 
 def render_page(context: Mapping[str, Any]) -> str:
-    """The HTML page; all texts are escaped, and the page forbids itself every connection."""
-    environment = _environment(autoescape=True)
+    """The HTML page; the only script it may run is its own, and it forbids itself every connection."""
     script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     style = (TEMPLATES / "report.css").read_text(encoding="utf-8")
-    page = environment.get_template("report.html")
-    return page.render(**context, script=Markup(script), script_hash=digest, style=Markup(style)) + "\n"
-
-
-def render_card(context: Mapping[str, Any]) -> str:
-    """The model card in Markdown; names cannot become markup."""
-    environment = _environment(autoescape=False, finalize=_markdown)
-    return environment.get_template("model_card.md").render(**context) + "\n"
-
-
-def _environment(**options: Any) -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        **options,
-    )
-    environment.filters |= {"digits": _digits, "count": _count, "share": _share}
-    return environment
-
-
-def _digits(value: float | None, digits: int = 3) -> str:
-    """A number, or a dash where there is none."""
-    return "–" if value is None or value != value else f"{value:.{digits}f}"
-
-
-def _count(value: float | None) -> str:
-    """A whole number with commas, or a dash where there is none."""
-    return "–" if value is None or value != value else f"{int(value):,}"
-
-
-def _share(value: float | None) -> str:
-    """A share in per cent with two significant digits, or a dash."""
-    if value is None or value != value:
-        return "–"
-    return f"{100 * value:.{0 if value >= 0.0995 or value == 0 else 1 if value >= 0.00995 else 2}f} %"
-
-
-_MARKS = str.maketrans(
-    {mark: f"\\{mark}" for mark in "\\`*_{}[]#|~$"} | {"<": "&lt;", ">": "&gt;", "&": "&amp;"}
-)
-
-
-def _markdown(value: Any) -> Any:
-    """A value as text of one line that Markdown shows as it is."""
-    return " ".join(str(value).split()).translate(_MARKS) if isinstance(value, str) else value
+    page = render("report.html", **context, script=Markup(script), script_hash=digest, style=Markup(style))
+    return page + "\n"

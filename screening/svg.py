@@ -1,7 +1,6 @@
-"""How a picture gets into a page: SVG that takes colours and fonts from the page; also drawn molecules.
+"""How a figure of matplotlib becomes SVG inside a page or notebook, with the colours and fonts of the page.
 
-Colours are CSS variables, so that pictures follow dark mode. matplotlib and RDKit are imported when something
-is drawn. What is drawn is decided in `pictures` and `report`.
+Colours are CSS variables, so that pictures follow dark mode. matplotlib is imported when something is drawn.
 """
 
 import io
@@ -12,8 +11,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from markupsafe import Markup, escape
-
-from .molecules import read_molecule
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -77,7 +74,23 @@ def plain(text: str, longest: int = 60) -> str:
     return text if len(text) <= longest else f"{text[:half]}…{text[-half:]}"
 
 
-def inline(figure: "Figure", name: str, title: str, what: str) -> Markup:
+class Picture(Markup):
+    """SVG for a page, which defines the CSS variables; notebooks show it on paper."""
+
+    heading: str
+
+    def _repr_svg_(self) -> str:
+        """What notebooks show: the picture with colours, font and background of its own."""
+        variables = "".join(f"--{name}: {value}; " for name, value in PAPER._asdict().items())
+        style = f"<style>svg {{ {variables}--font: sans-serif; background: #fff; }}</style>"
+        names = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
+        return str(self).replace("<svg", f"<svg {names}", 1).replace("<title", f"{style}<title", 1)
+
+    def __repr__(self) -> str:
+        return f"Picture: {self.heading}"
+
+
+def inline(figure: "Figure", name: str, title: str, what: str) -> Picture:
     """The figure as an SVG element: page colours and fonts, ids of its own, a title and a description."""
     stream, name = io.StringIO(), f"picture-{name}"
     figure.savefig(stream, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
@@ -88,8 +101,10 @@ def inline(figure: "Figure", name: str, title: str, what: str) -> Markup:
     width = 1.3 * float(box[1].split()[2]) if box else 0  # letters of 9 become 11.7 pixels high
     head = f'<svg viewBox="{box[1] if box else ""}" width="{width:.0f}" role="img"'
     head += f' aria-labelledby="{name}-title {name}-what"'
-    title = f'<title id="{name}-title">{escape(title)}</title><desc id="{name}-what">{escape(what)}</desc>'
-    return Markup(f"{head}>{title}{body.strip()}")
+    texts = f'<title id="{name}-title">{escape(title)}</title><desc id="{name}-what">{escape(what)}</desc>'
+    picture = Picture(f"{head}>{texts}{body.strip()}")
+    picture.heading = title
+    return picture
 
 
 def _for_page(tag: str, name: str) -> str:
@@ -102,25 +117,3 @@ def _for_page(tag: str, name: str) -> str:
     for field, colour in zip(Colours._fields, PAGE, strict=True):
         tag = tag.replace(colour, f"var(--{field})")
     return tag
-
-
-def draw_molecule(smiles: str, title: str, *, width: int = 220, height: int = 150) -> Markup | None:
-    """A structure as SVG with this title for screen readers; None where RDKit cannot draw it.
-
-    Only the structure is read: names and notes that a SMILES can carry behind a blank are not drawn.
-    """
-    from rdkit.Chem.Draw import rdMolDraw2D
-
-    mol, _ = read_molecule((smiles.split() or [""])[0])
-    if mol is None or not mol.GetNumAtoms():
-        return None
-    drawing: Any = rdMolDraw2D.MolDraw2DSVG(width, height)
-    options = drawing.drawOptions()
-    options.clearBackground, options.padding, options.maxFontSize = False, 0.06, 16
-    rdMolDraw2D.PrepareAndDrawMolecule(drawing, mol)
-    drawing.FinishDrawing()
-    text = re.sub(r"<\?xml.*?\?>|<!--.*?-->", "", drawing.GetDrawingText(), flags=re.S)
-    text = re.sub(r"\s+(xmlns:\w+|class|xml:space|version|baseProfile)='[^']*'", "", text)
-    text = re.sub(r"width='\d+px' height='\d+px'", "role='img'", text, count=1)
-    body = text.strip().partition(">")
-    return Markup(f"{body[0]}><title>{escape(title)}</title>{body[2]}")

@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 import pytest
 from rdkit import Chem
 
-from screening.drawing import colour_of, draw_contributions, gradient
+from screening.drawing import colour_of, draw_contributions, draw_structure, gradient
 
 PHENOL = Chem.MolFromSmiles("Oc1ccccc1")
 
@@ -39,3 +39,15 @@ def test_only_atoms_that_matter_are_coloured() -> None:
 def test_any_molecule_can_be_drawn(smiles: str) -> None:
     mol = Chem.MolFromSmiles(smiles)
     ElementTree.fromstring(draw_contributions(mol, [0.5] * mol.GetNumAtoms(), scale=1.0, title=smiles))
+
+
+def test_a_structure_has_its_name_as_text_and_nothing_else() -> None:
+    """RDKit draws notes of a CXSMILES: they must not become elements."""
+    noted = Chem.MolFromSmiles("CCO |atomProp:0.atomNote.<script>x</script>,$;;<b>label$|")
+    for mol in (PHENOL, noted, Chem.MolFromSmiles("[Na+].[Cl-]"), Chem.MolFromSmiles("")):
+        root = ElementTree.fromstring(draw_structure(mol, title="<b>name</b>"))
+        assert {each.tag.rpartition("}")[2] for each in root.iter()} <= {
+            *("svg", "title", "path", "text", "tspan", "rect", "ellipse", "g")
+        }
+        assert root[0].text == "<b>name</b>"
+        assert "id" not in {name for each in root.iter() for name in each.attrib}

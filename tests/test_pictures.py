@@ -10,7 +10,7 @@ import pytest
 from markupsafe import Markup
 
 from screening import pictures
-from screening.svg import PAGE, draw_molecule, drawing, inline, plain
+from screening.svg import PAGE, drawing, inline, plain
 
 ODD = ["<script>", "$\\frac{x$", 'id="y" url(#z) #000001', "日本語", "a\x07b", "x" * 200]
 
@@ -88,19 +88,13 @@ def test_the_picture_of_assays_is_a_file(tmp_path: Path, suffix: str) -> None:
     assert path.read_bytes() == before
 
 
-@pytest.mark.parametrize("smiles", ["", "C1CC", "not a molecule", "Сc1ccccc1"])
-def test_what_is_no_molecule_is_not_drawn(smiles: str) -> None:
-    assert draw_molecule(smiles, "x") is None
-
-
-def test_a_molecule_is_its_structure_alone() -> None:
-    plain_one = draw_molecule("CCO", "<b>name</b>")
-    noted = draw_molecule("CCO |atomProp:0.atomNote.<script>x</script>,$;;label$|", "<b>name</b>")
-    assert plain_one == noted
-    assert "<title>&lt;b&gt;name&lt;/b&gt;</title>" in str(plain_one)
-    assert {element.tag.rpartition("}")[2] for element in elements(plain_one).iter()} <= {
-        *("svg", "title", "path", "text", "rect", "ellipse", "tspan")
-    }
+def test_in_a_notebook_a_picture_has_colours_of_its_own() -> None:
+    picture = pictures.ranked_assays(table(3), np.array(["good"] * 3))
+    root = ElementTree.fromstring(picture._repr_svg_())
+    assert root.tag == "{http://www.w3.org/2000/svg}svg"
+    used = set(re.findall(r"var\(--(\w+)\)", picture))
+    assert used <= set(re.findall(r"--(\w+):", picture._repr_svg_()))
+    assert repr(picture) == "Picture: ROC-AUC of each assay"
 
 
 def test_texts_of_a_picture_are_escaped() -> None:
