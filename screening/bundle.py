@@ -133,6 +133,8 @@ class Bundle:
             for name, part in self._parts().items():
                 arrays.save_file(part.state(), work / _part_file(name))
             (work / DESCRIPTION).write_text(json.dumps(self._description(), indent=1, sort_keys=True) + "\n")
+            for path in work.iterdir():
+                path.chmod(0o644)  # safetensors writes files that nobody else may read
             names = sorted(path.name for path in work.iterdir())
             (work / SUMS).write_text("".join(f"{_sha256(work / name)}  {name}\n" for name in names))
             work.chmod(0o755)

@@ -82,7 +82,8 @@ def describe_trust(bundle: Bundle, table: pd.DataFrame) -> list[str]:
     if bundle.calibration.method != "none" and losses["assays"]:
         lines.append(
             f"calibration {bundle.calibration.method}: mean log-loss of the test part {losses['before']:.4f} "
-            f"before, {losses['after']:.4f} after; better in {losses['better']} of {losses['assays']} assays"
+            f"before, {losses['after']:.4f} after; "
+            f"better in {losses['better']:.0f} of {losses['assays']:.0f} assays"
         )
     if bundle.domain is not None:
         lines.append(

@@ -241,6 +241,11 @@ def test_optional_parts_are_saved_and_used(tmp_path: Path) -> None:
     assert np.array_equal(loaded.conformal.sets(found.raw, 0.1), bundle.conformal.sets(found.raw, 0.1))
 
 
+def test_others_may_read_a_bundle(tmp_path: Path) -> None:
+    trusted().save(tmp_path / "bundle")
+    assert {path.stat().st_mode & 0o777 for path in (tmp_path / "bundle").iterdir()} == {0o644}
+
+
 def test_spread_is_that_of_calibrated_scores() -> None:
     bundle, rows = trusted(), torch.arange(40)
     values = [member.model.predict(small.store(), rows).sigmoid().numpy() for member in bundle.members]

@@ -13,6 +13,7 @@ from screening.bundle import Bundle
 from screening.errors import ConfigError
 from screening.evaluation import read_evaluation
 from screening.runs import read_predictions, read_table
+from screening.scorer import Scorer
 from screening.trust import OPTIMISTIC
 
 
@@ -114,3 +115,35 @@ def test_the_same_run_fits_the_same(tmp_path: Path) -> None:
     for part in ("calibration", "conformal", "domain"):
         one, other = (run.folder / "bundle" / f"{part}.safetensors" for run in (first, second))
         assert one.read_bytes() == other.read_bytes()
+
+
+@pytest.mark.slow
+def test_real_assays_are_calibrated_and_covered(tmp_path: Path, real_data: Path) -> None:
+    """Tox21, published random split, actives weighted up: what validation says holds for the test part."""
+    split = {
+        "name": "file",
+        "path": str(real_data / "splits/tox21_splits.csv.gz"),
+        "column": "muben_random_0",
+    }
+    settings = config(
+        tmp_path,
+        real_data / "tox21.csv.gz",
+        split=split,
+        features={"graph": None, "vectors": ["ecfp_counts"]},
+        model={"encoder": {"name": "fingerprint", "widths": [256]}},
+        loss={"positive_weight": "balanced"},
+        train={"epochs": 5, "batch_size": 128, "device": "cpu", "workers": 0, "patience": None},
+    )
+    run = experiment.train(settings)
+    effect = experiment.calibration_effect(run.folder).set_index("metric")
+    for metric in ("log_loss", "brier", "calibration_error"):
+        assert effect.loc[metric, "after"] < effect.loc[metric, "before"]
+    assert effect.loc["roc_auc", "after"] == pytest.approx(effect.loc["roc_auc", "before"], abs=1e-5)
+    found = read_predictions(run.folder)
+    scorer = Scorer.load(run.folder, conformal=0.1)
+    sets = scorer.score(found.smiles)[[f"{task}:set" for task in found.tasks]].to_numpy()
+    for label, name in ((1, "active"), (0, "inactive")):
+        measured = found.labels == label
+        covered = np.isin(sets, [name, "both"])
+        coverage = (covered & measured).sum(axis=0) / measured.sum(axis=0)
+        assert 0.87 < coverage.mean() < 0.95
