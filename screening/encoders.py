@@ -12,11 +12,12 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
+from .environments import Kinds, Surroundings, is_shared
 from .errors import ConfigError
 from .graphs import GraphBatch, GraphStore, VectorBlock
 from .layers import CodeEmbedding, Pooling, PoolingName, VectorScale, Wiring, linear_layer
 from .registry import Registry
-from .sums import ScatteredSums, Sums
+from .sums import AnySums
 
 Size = Annotated[int, Field(gt=0)]
 Dropout = Annotated[float, Field(ge=0, lt=1)]
@@ -107,6 +108,8 @@ class GINE(Encoder):
         return self.norm
 
     def forward(self, batch: GraphBatch) -> Tensor:
+        if not self.training and not self.virtual and is_shared(batch):
+            return self._shared(batch)
         wiring, atoms = Wiring.of(batch), self.atoms(self.atoms.sums(batch.atoms))
         bonds = cast(_GINELayer, self.layers[0]).bonds.sums(batch.bonds)
         node = atoms.new_zeros(batch.n_molecules, atoms.shape[1])
@@ -117,6 +120,21 @@ class GINE(Encoder):
                 atoms = atoms + wiring.molecule_to_atom(node)
         return self.norm(self.pool(atoms, wiring))
 
+    def _shared(self, batch: GraphBatch) -> Tensor:
+        """`forward`, with each layer at one atom of each kind."""
+        around = Surroundings(batch)
+        kinds = Kinds.by(around.atom_keys)
+        values = self.atoms(self.atoms.sums(batch.atoms[kinds.example]))
+        for layer in cast(list[_GINELayer], self.layers):
+            wider = around.wider(kinds)
+            bonds, total = around.entering(wider.example)
+            codes = layer.bonds.sums(batch.bonds[bonds])
+            sources = values.index_select(0, kinds.of[batch.source[bonds]])
+            own = values.index_select(0, kinds.of[wider.example])
+            values = layer.updated(own, sources, codes, total)
+            kinds = wider
+        return self.norm(self.pool(values, Wiring.pooling(batch, kinds.of, len(values))))
+
 
 class _GINELayer(nn.Module):
     def __init__(self, bond_sizes: tuple[int, ...], width: int, dropout: float) -> None:
@@ -126,9 +144,13 @@ class _GINELayer(nn.Module):
         self.mlp = nn.Sequential(nn.Linear(width, 2 * width), nn.ReLU(), nn.Linear(2 * width, width))
         self.after = nn.Sequential(nn.LayerNorm(width), nn.ReLU(), nn.Dropout(dropout))
 
-    def forward(self, atoms: Tensor, bonds: Sums | ScatteredSums, wiring: Wiring) -> Tensor:
-        messages = functional.relu(wiring.source_to_bond(atoms) + self.bonds(bonds))
-        total = (1 + self.eps) * atoms + wiring.bond_to_target(messages)
+    def forward(self, atoms: Tensor, bonds: AnySums, wiring: Wiring) -> Tensor:
+        return self.updated(atoms, wiring.source_to_bond(atoms), bonds, wiring.bond_to_target)
+
+    def updated(self, atoms: Tensor, sources: Tensor, bonds: AnySums, to_atom: AnySums) -> Tensor:
+        """New `atoms` from them and, per bond that enters one, the atom `sources` where it starts."""
+        messages = functional.relu(sources + self.bonds(bonds))
+        total = (1 + self.eps) * atoms + to_atom(messages)
         return atoms + self.after(self.mlp(total))
 
 
@@ -186,6 +208,8 @@ class DMPNN(Encoder):
         return self.norm
 
     def forward(self, batch: GraphBatch) -> Tensor:
+        if not self.training and is_shared(batch):
+            return self._shared(batch)
         wiring, codes = Wiring.of(batch), self.atoms.sums(batch.atoms)
         first = wiring.source_to_bond(self.atoms(codes)) + self.bonds(self.bonds.sums(batch.bonds))
         bonds = functional.relu(first)
@@ -195,6 +219,28 @@ class DMPNN(Encoder):
         incoming = wiring.bond_to_target(bonds)
         atoms = self.dropout(functional.relu(self.own(codes) + self.readout(incoming)))
         return self.norm(self.pool(atoms, wiring))
+
+    def _shared(self, batch: GraphBatch) -> Tensor:
+        """`forward`, with each message at one bond of each kind."""
+        around = Surroundings(batch)
+        start = kinds = around.bonds_at_start()
+        codes = self.atoms.sums(batch.atoms[batch.source[start.example]])
+        first = self.atoms(codes) + self.bonds(self.bonds.sums(batch.bonds[start.example]))
+        values = functional.relu(first)
+        for _ in range(self.depth - 1):
+            wider = around.wider_bonds(start, kinds)
+            bonds, total = around.entering(batch.source[wider.example])
+            returning = values.index_select(0, kinds.of[wider.example ^ 1])
+            incoming = total(values.index_select(0, kinds.of[bonds])) - returning
+            own = first.index_select(0, start.of[wider.example])
+            values = functional.relu(own + self.message(incoming))
+            kinds = wider
+        atoms = around.atoms_of_bonds(kinds)
+        bonds, total = around.entering(atoms.example)
+        own = self.own(self.own.sums(batch.atoms[atoms.example]))
+        incoming = total(values.index_select(0, kinds.of[bonds]))
+        values = functional.relu(own + self.readout(incoming))
+        return self.norm(self.pool(values, Wiring.pooling(batch, atoms.of, len(values))))
 
 
 @encoders.register("fingerprint")

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from .graphs import GraphBatch, GraphStore, VectorBlock
-from .sums import ScatteredSums, Sums
+from .sums import AnySums, Sums
 
 PoolingName = Literal["mean", "sum", "mean_sum"]
 
@@ -15,11 +15,11 @@ PoolingName = Literal["mean", "sum", "mean_sum"]
 class Wiring(NamedTuple):
     """Who is added to whom in a batch of graphs, sorted once for all layers."""
 
-    source_to_bond: Sums | ScatteredSums
+    source_to_bond: AnySums
     """Every bond takes the row of the atom where it starts."""
-    bond_to_target: Sums | ScatteredSums
-    atom_to_molecule: Sums | ScatteredSums
-    molecule_to_atom: Sums | ScatteredSums
+    bond_to_target: AnySums
+    atom_to_molecule: AnySums
+    molecule_to_atom: AnySums
     n_atoms: Tensor
     """[B, 1] atoms of each molecule, at least 1."""
 
@@ -35,9 +35,16 @@ class Wiring(NamedTuple):
             Sums.of(bonds, batch.source, n_bonds, n_atoms),
             Sums.of(batch.target, bonds, n_atoms, n_bonds),
             to_molecule,
-            to_molecule.transposed(),
+            Sums.of(atoms, batch.molecule, n_atoms, batch.n_molecules),
             counts,
         )
+
+    @classmethod
+    def pooling(cls, batch: GraphBatch, rows: Tensor, n_rows: int) -> "Wiring":
+        """For `Pooling` alone: the representation of atom i is row `rows[i]` of n_rows."""
+        to_molecule = Sums.of(batch.molecule, rows, batch.n_molecules, n_rows)
+        counts = torch.bincount(batch.molecule, minlength=batch.n_molecules).clamp(min=1)
+        return cls(to_molecule, to_molecule, to_molecule, to_molecule, counts.unsqueeze(1))
 
 
 class CodeEmbedding(nn.Module):
@@ -55,12 +62,12 @@ class CodeEmbedding(nn.Module):
         self.register_buffer("starts", starts, persistent=False)
         self.weight = nn.Parameter(torch.randn(sum(sizes), width) / len(sizes) ** 0.5)
 
-    def sums(self, codes: Tensor) -> Sums | ScatteredSums:
+    def sums(self, codes: Tensor) -> AnySums:
         """Which vectors are added for codes [n, K]."""
         owners = torch.arange(codes.shape[0], device=codes.device).repeat_interleave(codes.shape[1])
         return Sums.of(owners, (codes + self.starts).flatten(), codes.shape[0], len(self.weight))
 
-    def forward(self, sums: Sums | ScatteredSums) -> Tensor:
+    def forward(self, sums: AnySums) -> Tensor:
         return sums(self.weight)
 
 

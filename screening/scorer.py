@@ -24,6 +24,8 @@ from .parts import OURS, PartFolder, Tally
 from .registry import did_you_mean
 
 DTYPES = {"float32": np.float32, "float16": np.float16}
+BATCH = 2048
+"""Molecules per batch; in large ones, more surroundings of atoms occur twice (see `environments`)."""
 NEIGHBOUR = ("similarity", "in_domain", "nearest")
 """Columns that `domain` adds; the last where the bundle keeps names."""
 
@@ -90,7 +92,7 @@ class Scorer:
         Numbers are float32, NaN where the molecule is not usable; sets and names are then None.
         """
         rows = torch.from_numpy(np.flatnonzero(store.usable))
-        found = self.bundle.predict(self._of_model(store), rows)
+        found = self.bundle.predict(self._of_model(store), rows, batch_size=BATCH)
         columns = dict(zip(self.tasks, found.probabilities[:, self._columns].T, strict=True))
         if found.spread is not None:
             columns |= {f"{self.bundle.tasks[t]}:spread": found.spread[:, t] for t in self._spread}
@@ -105,9 +107,9 @@ class Scorer:
         """Probabilities [n, T] float32; NaN rows where the molecule is not usable."""
         rows = torch.from_numpy(np.flatnonzero(store.usable))
         scores = np.full((len(store), len(self.tasks)), np.nan, np.float32)
-        scores[rows.numpy()] = self.bundle.predict(self._of_model(store), rows).probabilities[
-            :, self._columns
-        ]
+        scores[rows.numpy()] = self.bundle.predict(
+            self._of_model(store), rows, batch_size=BATCH
+        ).probabilities[:, self._columns]
         return scores
 
     def _of_model(self, store: GraphStore) -> GraphStore:

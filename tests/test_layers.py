@@ -28,7 +28,7 @@ FLOORS = [
     ["descriptors", "parts"],
     ["packing", "engines", "writing", "top"],
     ["graphs", "splits"],
-    ["layers", "tape"],
+    ["layers", "environments", "tape"],
     ["datasets", "balancers", "heads", "losses", "encoders"],
     ["model", "places", "baselines", "paired"],
     ["calibration", "conformal", "contributions", "domain", "evaluation", "gradients"],
