@@ -21,7 +21,7 @@ def render_markdown(template: str, **values: Any) -> str:
 
 def as_markdown(value: Any) -> Any:
     """A text as one line that Markdown shows as it is; other values unchanged."""
-    return " ".join(str(value).split()).translate(str.maketrans(_MARKS)) if isinstance(value, str) else value
+    return " ".join(str(value).split()).translate(_MARKS) if isinstance(value, str) else value
 
 
 _MARKS = str.maketrans(

@@ -12,12 +12,17 @@ from .errors import ConfigError
 Item = TypeVar("Item", bound=Callable[..., Any])
 
 
+LISTED = 60
+"""Names that a message lists at most: every family, but not every assay of ToxCast."""
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """The sentence that lists the known names, the nearest first if one is near."""
     names = sorted(known)
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     hint = f"Did you mean '{near[0]}'? " if near else ""
-    return f"{hint}Known: {', '.join(names) or 'none'}."
+    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    return f"{hint}Known: {', '.join(names[:LISTED]) or 'none'}{more}."
 
 
 class Registry(Generic[Item]):

@@ -51,3 +51,9 @@ def test_a_name_cannot_be_taken_twice() -> None:
 def test_known_names_are_listed() -> None:
     assert did_you_mean("zzz", ["b", "a"]) == "Known: a, b."
     assert did_you_mean("x", []) == "Known: none."
+
+
+def test_a_message_does_not_list_hundreds_of_assays() -> None:
+    text = did_you_mean("assay 50x", [f"assay {number:03d}" for number in range(617)])
+    assert text.startswith("Did you mean 'assay 50")
+    assert text.endswith("and 557 more.")
