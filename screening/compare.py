@@ -11,7 +11,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .paired import Difference, Sample, adjust, adjustments, difference, over_splits, samplers, significance
+from .paired import (
+    Difference,
+    Sample,
+    adjust,
+    adjustments,
+    difference,
+    difference_by_seed,
+    over_splits,
+    samplers,
+    significance,
+)
 from .progress import progress
 from .runsets import Bench, RunSet, read_benches, run_sets, training_sizes
 
@@ -78,9 +88,10 @@ def compare(
 
     ROC-AUC by DeLong's test for models on the same molecules, average precision by a paired, stratified
     bootstrap (`paired.samplers`). Sets of runs are named as in `runsets.run_sets`; of a set the means are
-    compared: on the same test molecules with the scatter between seeds in the variance (`paired.difference`),
-    over splits by the corrected resampled t-test (`paired.over_splits`). All assays of all runs are one
-    family of tests, the macro means another.
+    compared. On the same test molecules the scatter between seeds is part of the variance
+    (`paired.difference_by_seed` where both sets have the same seeds, else `paired.difference`); splits with
+    other test molecules are combined by the corrected resampled t-test (`paired.over_splits`). All assays of
+    all runs are one family of tests, the macro means another.
 
     Delta-m is the mean over assays of the relative difference in per cent (Maninis, Radosavovic, Kokkinos,
     Attentive Single-Tasking of Multiple Tasks, CVPR 2019). Where baselines are near 0, as the average
@@ -144,8 +155,9 @@ def _tested(benches: list[Bench], metric: str, seed: int) -> list[tuple[list[Dif
                 advance(len(runs))
             baselines.append(np.mean([sample.values for sample in samples[0]], axis=0))
             freedom = np.append(np.maximum(_class_counts(bench.labels).min(axis=0) - 1, 1), len(bench.labels))
-            for place, second in enumerate(samples[1:]):
-                found[place].append(difference(samples[0], second, freedom))
+            for place, second in enumerate(samples[1:], start=1):
+                differ = difference_by_seed if bench.is_paired(0, place) else difference
+                found[place - 1].append(differ(samples[0], second, freedom))
     known = ~np.isnan(baselines)
     mean = np.where(known, baselines, 0).sum(axis=0) / np.where(known.any(axis=0), known.sum(axis=0), np.nan)
     return [(differences, mean) for differences in found]
@@ -228,9 +240,11 @@ def _notes(sets: list[RunSet], benches: list[Bench], assays: pd.DataFrame) -> li
             "t-test (Nadeau and Bengio), which knows that training parts overlap."
         )
     elif max(len(one.folders) for one in sets) > 1:
+        by_seed = all(benches[0].is_paired(0, place) for place in range(1, len(sets)))
         notes.append(
             "Intervals cover the choice of test molecules and the chance of training, as far as "
-            f"{' and '.join(str(len(one.folders)) for one in sets)} runs show it."
+            f"{' and '.join(str(len(one.folders)) for one in sets)} runs show it"
+            + (", compared seed by seed." if by_seed else ".")
         )
     else:
         notes.append(

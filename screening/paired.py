@@ -216,15 +216,19 @@ def difference(first: Sequence[Sample], second: Sequence[Sample], freedom: np.nd
     """Mean of the `second` models minus mean of the `first`, all on the same molecules.
 
     The models of one side differ by chance only (seeds). The variance then has two sources, as in studies
-    where several readers read the same cases: the seeds, from the scatter of the metric between them, and the
-    molecules, from the covariance that models of different seeds have in common,
+    where several readers read the same cases: the choice of the molecules, and what seeds do beyond it,
 
-        var = max(V - I (1 / S_1 + 1 / S_2), 0) + s^2 (1 / S_1 + 1 / S_2),
+        var = max(V, max(V - I (1 / S_1 + 1 / S_2), 0) + s^2 (1 / S_1 + 1 / S_2)),
 
     S: number of models of a side; V: variance of the difference of the mean deviations; s^2: variance of the
-    metric between models of a side; I: what of it comes from molecules, the mean variance of a side's models
-    minus their mean covariance. s^2 and I are pooled over both sides, so a side may have one model, and seeds
-    are not paired. With one model each the variance is V, DeLong's for two models as they are.
+    metric between models of a side; I: what of s^2 the molecules explain, the mean variance of a side's
+    models minus their mean covariance. s^2 and I are pooled over both sides, so a side may have one model.
+    With one model each the variance is V, DeLong's for two models as they are. The outer maximum is ours: a
+    few seeds that agree by chance would else give an interval shorter than that of the mean model alone.
+
+    Equally good methods, 40 actives of 240 molecules, simulated: p < 0.05 in 0.3 to 5 % of the assays with 3
+    or 5 seeds (cautious where seeds add little), up to 6 % with 2; p < 0.001 in up to 0.5 % with 3 or 5, 2 %
+    with 2. Without the outer maximum 5 to 9 %, and up to 3.5 %.
 
     Parameters
     ----------
@@ -236,20 +240,44 @@ def difference(first: Sequence[Sample], second: Sequence[Sample], freedom: np.nd
     https://doi.org/10.1080/03610919508813243, here with readers nested in a modality; degrees of freedom
     added as by Satterthwaite, Biometrics Bulletin 2, 110 (1946), https://doi.org/10.2307/3002019.
     """
-    bounds = first[0].bounds
-    sides = [_side(samples) for samples in (first, second)]
-    values = sides[1].values - sides[0].values
-    together = sums_between((sides[1].deviations - sides[0].deviations) ** 2, bounds)
-    seeds = len(first) + len(second) - 2
+    a, b = _side(first), _side(second)
+    pooled = _Side(b.values - a.values, b.deviations - a.deviations, a.spread + b.spread, a.own + b.own)
+    seeds, share = len(first) + len(second) - 2, 1 / len(first) + 1 / len(second)
+    return _difference(pooled, first[0].bounds, freedom, seeds, share)
+
+
+def difference_by_seed(first: Sequence[Sample], second: Sequence[Sample], freedom: np.ndarray) -> Difference:
+    """As `difference`, for models that belong together in pairs: first[i] and second[i] have the same seed.
+
+    The scatter is that of the S differences, so what a seed (initial weights, order of the molecules) does to
+    both models of a pair drops out; readers crossed with modality, in the words of the reference there,
+
+        var = max(V, max(V - I / S, 0) + s^2 / S).
+
+    Raises
+    ------
+    ValueError : the sides have different numbers of models.
+    """
+    pairs = [
+        Sample(b.values - a.values, b.deviations - a.deviations, a.bounds)
+        for a, b in zip(first, second, strict=True)
+    ]
+    return _difference(_side(pairs), first[0].bounds, freedom, len(pairs) - 1, 1 / len(pairs))
+
+
+def _difference(
+    side: "_Side", bounds: np.ndarray, freedom: np.ndarray, seeds: int, share: float
+) -> Difference:
+    """The variance over molecules and, with its degrees of freedom `seeds`, that between seeds."""
+    together = sums_between(side.deviations**2, bounds)
     if not seeds:
-        return Difference(values, together, freedom)
-    share = (1 / len(first) + 1 / len(second)) / seeds
-    of_seeds = share * sum(side.spread for side in sides)
-    of_molecules = np.maximum(together - share * sum(side.own for side in sides), 0)
+        return Difference(side.values, together, freedom)
+    of_seeds = share * side.spread / seeds
+    of_molecules = np.maximum(together - share * side.own / seeds, 0)
     variance = of_seeds + of_molecules
     inverse = of_seeds**2 / seeds + of_molecules**2 / freedom
     degrees = np.divide(variance**2, inverse, out=freedom.astype(np.float64), where=inverse > 0)
-    return Difference(values, variance, degrees)
+    return Difference(side.values, np.maximum(variance, together), degrees)
 
 
 class _Side(NamedTuple):

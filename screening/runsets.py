@@ -36,7 +36,14 @@ class Bench(NamedTuple):
     labels: np.ndarray
     """float32 [n, T], NaN = not measured."""
     scores: list[list[np.ndarray]]
-    """Per set and run float32 [n, T]."""
+    """Per set and run float32 [n, T], in the order of the seeds."""
+    seeds: list[list[int]]
+    """Per set and run the seed; -1 where it is not known."""
+
+    def is_paired(self, one: int, other: int) -> bool:
+        """Whether two sets have the same seeds, each once."""
+        seeds = self.seeds[one]
+        return seeds == self.seeds[other] and len({*seeds} - {-1}) == len(seeds)
 
 
 def run_sets(paths: Sequence[str | Path] | Sequence[RunSet]) -> list[RunSet]:
@@ -132,17 +139,28 @@ def _numbered(path: Path) -> list[Path]:
 
 def _settings(folder: Path) -> str:
     """The config of a run without what may differ within a set, as text; its path where there is none."""
-    try:
-        values: Any = OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))
-    except (OSError, OmegaConfBaseException, YAMLError):
-        return str(folder)
-    if not isinstance(values, dict):
+    values = _config(folder)
+    if not values:
         return str(folder)
     for key in ("name", "runs", "seed"):
         values.pop(key, None)
     if isinstance(values.get("split"), dict):
         values["split"].pop("fold", None)
     return json.dumps(values, sort_keys=True, default=str)
+
+
+def _seed(folder: Path) -> int:
+    seed = _config(folder).get("seed", -1)
+    return seed if isinstance(seed, int) else -1
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    """The settings of a run, as this or another version wrote them; empty where there are none."""
+    try:
+        values: Any = OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))
+    except (OSError, OmegaConfBaseException, YAMLError):
+        return {}
+    return values if isinstance(values, dict) else {}
 
 
 def _names(groups: list[list[Path]]) -> list[str]:
@@ -195,12 +213,14 @@ def _bench(members: list[list[tuple[Path, Predictions]]], tasks: tuple[str, ...]
     rows = first.rows[_order(first)]
     labels, _ = _aligned(first, tasks)
     scores: list[list[np.ndarray]] = [[] for _ in members]
-    for of_set, runs in zip(scores, members, strict=True):
-        for folder, run in runs:
+    seeds: list[list[int]] = [[] for _ in members]
+    for place, runs in enumerate(members):
+        for seed, folder, run in sorted(((_seed(f), f, r) for f, r in runs), key=lambda one: one[0]):
             found, values = _aligned(run, tasks)
             _check_labels(labels, found, tasks, rows, first_folder, folder)
-            of_set.append(values)
-    return Bench(labels, scores)
+            scores[place].append(values)
+            seeds[place].append(seed)
+    return Bench(labels, scores, seeds)
 
 
 def _aligned(run: Predictions, tasks: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:

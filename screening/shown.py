@@ -124,24 +124,24 @@ def print_set(table: "pd.DataFrame", title: str) -> None:
 
 
 def print_benchmark(found: "Benchmark") -> None:
-    """Balancers side by side, one row each."""
+    """Balancers side by side, a table for each metric."""
     from rich.text import Text
 
-    columns = ["balancer", "ROC-AUC", "difference", "95 % interval", "p", "won / lost"]
-    columns += ["AP", "difference", "95 % interval", "p", "won / lost", "cost"]
-    grid = new_table(f"balancers against {found.table['balancer'].iloc[0]}, test part", columns)
-    for _, row in found.table.iterrows():
-        cells = []
-        for name in ("roc_auc", "average_precision"):
-            cells += [
+    first = found.table["balancer"].iloc[0]
+    for name, short in (("roc_auc", "ROC-AUC"), ("average_precision", "AP")):
+        columns = ["balancer", short, "difference", "95 % interval", "p", "won / lost", "cost of a step"]
+        grid = new_table(f"balancers against {first}, {short}, mean over assays of the test part", columns)
+        for _, row in found.table.iterrows():
+            grid.add_row(
+                Text(row["balancer"]),
                 _mean(row[name], row[f"{name}_sd"]),
                 in_digits(row[f"{name}_difference"]),
                 _interval(row[f"{name}_low"], row[f"{name}_high"]),
                 in_digits(row[f"{name}_p"]),
                 "-" if row.isna()[f"{name}_won"] else f"{row[f'{name}_won']} / {row[f'{name}_lost']}",
-            ]
-        grid.add_row(Text(row["balancer"]), *cells, in_digits(row["cost"], 2))
-    open_console().print(grid)
+                in_digits(row["cost"], 2),
+            )
+        open_console().print(grid)
     for note in found.comparisons[0].notes:
         say(note)
 

@@ -224,6 +224,21 @@ def test_seeds_are_averaged(tmp_path: Path) -> None:
     assert any("3 and 3 runs" in note for note in found.notes)
 
 
+def test_equal_seeds_are_paired_and_others_are_not(tmp_path: Path) -> None:
+    for seed in range(3):
+        write_run(tmp_path / f"plain-seed{seed}", a_table(), seed=seed)
+        write_run(tmp_path / f"better-seed{seed}", a_table(), gain=0.5, seed=seed)
+        write_run(tmp_path / f"other-seed{seed + 5}", a_table(), gain=0.5, seed=seed + 5)
+    paired = compare([tmp_path / "plain", tmp_path / "better"])
+    assert any("seed by seed" in note for note in paired.notes)
+    apart = compare([tmp_path / "plain", tmp_path / "other"])
+    assert not any("seed by seed" in note for note in apart.notes)
+    lengths = [
+        found.assays.set_index("assay").eval("high - low")["NR-AhR"] for found in (paired, apart)
+    ]  # equal seeds are equal noise here
+    assert lengths[0] < lengths[1]
+
+
 def test_more_than_two_are_compared_with_the_first(tmp_path: Path) -> None:
     sets_of_seeds(tmp_path, n=2)
     third = write_run(tmp_path / "other", a_table(), gain=-0.5)

@@ -10,7 +10,15 @@ from sklearn.metrics import average_precision_score
 from screening import paired
 from screening.errors import ConfigError
 from screening.metrics import average_precision, delong_covariance, metrics, sums_between
-from screening.paired import Difference, Sample, adjust, difference, over_splits, significance
+from screening.paired import (
+    Difference,
+    Sample,
+    adjust,
+    difference,
+    difference_by_seed,
+    over_splits,
+    significance,
+)
 from screening.ranking import rank
 
 METRICS = paired.samplers.names()
@@ -196,7 +204,57 @@ def test_seeds_of_one_method_are_told_apart_in_5_percent(metric: str, n_first: i
     labels, scores = seeds_of_one_method(n_tasks, 5)
     _, result = outcome(metric, labels, scores[:n_first], scores[5 : 5 + n_second])
     share, error = (result.p[:-1] < 0.05).mean(), np.sqrt(0.05 * 0.95 / n_tasks)
-    assert 0.05 - 3 * error <= share <= 0.05 + 3 * error
+    assert 0.01 <= share <= 0.05 + 3 * error
+    assert (result.p[:-1] < 0.001).mean() <= 0.005
+
+
+def of_seeds(metric: str, labels: np.ndarray, scores: list[np.ndarray]) -> list[Sample]:
+    return [paired.samplers.get(metric)(labels, one, 0) for one in scores]
+
+
+def test_pairs_of_seeds_find_more_and_not_too_much() -> None:
+    """What the seed does to both models of a pair is large here, and drops out."""
+    n_tasks = N_TASKS["roc_auc"] // 2
+    labels, scores = seeds_of_one_method(n_tasks, 6)
+    random = np.random.default_rng(0)
+    first, second = ([one + 0.3 * random.normal(size=one.shape) for one in scores[:5]] for _ in range(2))
+    better = [one + 0.15 * np.nan_to_num(labels) for one in second]
+    freedom, smaller = np.full(n_tasks + 1, 39.0), np.full(n_tasks + 1, 40)
+    sides = [of_seeds("roc_auc", labels, side) for side in (first, second, better)]
+    by_seed, apart = difference_by_seed(*sides[:2], freedom), difference(*sides[:2], freedom)
+    p = significance(by_seed, smaller).p[:-1]
+    assert (p < 0.05).mean() <= 0.05
+    power = [
+        (significance(differ(sides[0], sides[2], freedom), smaller).p[:-1] < 0.05).mean()
+        for differ in (difference_by_seed, difference)
+    ]
+    assert power[0] > power[1] + 0.1
+    np.testing.assert_allclose(by_seed.values, apart.values)
+    assert np.median(by_seed.variance) < 0.6 * np.median(apart.variance)
+    backward = difference_by_seed(*sides[1::-1], freedom)
+    np.testing.assert_allclose(backward.values, -by_seed.values)
+    np.testing.assert_allclose(backward.variance, by_seed.variance)
+
+
+def test_seeds_that_agree_by_chance_do_not_shorten_the_interval() -> None:
+    """The variance is never below that of the mean deviations, DeLong's for the mean model."""
+    labels, scores = seeds_of_one_method(200, 7)
+    sides = [of_seeds("roc_auc", labels, side) for side in (scores[:2], scores[5:7])]
+    means = [np.mean([sample.deviations for sample in side], axis=0) for side in sides]
+    least = sums_between((means[1] - means[0]) ** 2, sides[0][0].bounds)
+    for differ in (difference, difference_by_seed):
+        found = differ(*sides, np.full(201, 39.0))
+        assert (found.variance >= least - 1e-15).all()
+        assert (found.variance > least + 1e-9).any()
+
+
+def test_one_pair_is_no_seeds() -> None:
+    labels, (first, second) = a_study(20, 80, 3, 6)
+    sides = [of_seeds("roc_auc", labels, [one]) for one in (first, second)]
+    for one, other in zip(
+        difference_by_seed(*sides, np.full(4, 19.0)), difference(*sides, np.full(4, 19.0)), strict=True
+    ):
+        np.testing.assert_allclose(one, other)
 
 
 def test_a_run_and_its_copy_are_no_second_seed_in_disguise() -> None:
@@ -216,6 +274,10 @@ def test_scatter_between_seeds_widens_the_interval() -> None:
     assert found.values[0] == 0.25
     assert found.variance[0] == pytest.approx(0.0625)
     assert found.freedom[0] == pytest.approx(2)
+    sides = [of_seeds("roc_auc", labels, side) for side in ([constant, constant], [perfect, constant])]
+    by_seed = difference_by_seed(*sides, np.ones(2))
+    assert by_seed.variance[0] == pytest.approx(0.125 / 2)  # differences 0.5 and 0
+    assert by_seed.freedom[0] == pytest.approx(1)
 
 
 # --- several splits ----------------------------------------------------------------------------------------
