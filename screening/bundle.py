@@ -131,7 +131,8 @@ class Bundle:
                 }
                 save_file(numbers, work / _member_file(number))
             for name, part in self._parts().items():
-                arrays.save_file(part.state(), work / _part_file(name))
+                whole = {key: np.ascontiguousarray(value) for key, value in part.state().items()}
+                arrays.save_file(whole, work / _part_file(name))  # it writes other strides as they lie
             (work / DESCRIPTION).write_text(json.dumps(self._description(), indent=1, sort_keys=True) + "\n")
             for path in work.iterdir():
                 path.chmod(0o644)  # safetensors writes files that nobody else may read

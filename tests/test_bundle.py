@@ -238,6 +238,8 @@ def test_optional_parts_are_saved_and_used(tmp_path: Path) -> None:
     assert not np.allclose(found.probabilities, found.raw, atol=0.01)
     assert np.allclose(found.probabilities, bundle.calibration.apply(found.raw))
     assert loaded.domain.threshold == bundle.domain.threshold
+    for name, value in bundle.domain.state().items():
+        np.testing.assert_array_equal(loaded.domain.state()[name], value, err_msg=name)
     assert np.array_equal(loaded.conformal.sets(found.raw, 0.1), bundle.conformal.sets(found.raw, 0.1))
 
 
