@@ -476,6 +476,41 @@ def report(
 
 
 @app.command()
+def hits(
+    run: Annotated[Path, typer.Argument(help="Run folder or bundle folder.")],
+    scores: Annotated[Path, typer.Argument(help="Folder that 'screening score RUN ...' wrote.")],
+    assay: Annotated[str, typer.Option(help="Assay whose best molecules are wanted.")],
+    out: Annotated[Path, typer.Option(help="Folder for hits.csv, hits.sdf and hits.html.")] = Path("hits"),
+    number: Annotated[int, typer.Option("--n", help="Hits at most.")] = 100,
+    top: Annotated[int, typer.Option(help="Choose among so many of the best molecules.")] = 2000,
+    filters: Annotated[
+        str, typer.Option(help="Such as pains,brenk,lipinski: see 'screening list filters'.")
+    ] = "",
+    keep_flagged: Annotated[bool, typer.Option(help="Only mark what a filter speaks against.")] = False,
+    diverse: Annotated[str, typer.Option(help="spheres, maxmin or none.")] = "spheres",
+    distance: Annotated[float, typer.Option(help="Tanimoto distance between hits (spheres).")] = 0.4,
+) -> None:
+    """Choose compounds to order from the scores of a library: filtered, diverse, beside known actives."""
+    from .hits import choose_hits
+
+    with progress_shown():
+        found = choose_hits(
+            run,
+            scores,
+            out,
+            assay=assay,
+            n=number,
+            candidates=top,
+            filters=[name.strip() for name in filters.split(",") if name.strip()],
+            keep_flagged=keep_flagged,
+            diversity=diverse,
+            distance=distance,
+        )
+    for line in found.lines():
+        print(line)
+
+
+@app.command()
 def explain(
     run: Annotated[Path, typer.Argument(help="Run folder or bundle folder.")],
     molecules: Annotated[Path, typer.Argument(help="SMILES, CSV, TSV, SDF or Parquet file.")],
@@ -526,7 +561,9 @@ def export(
 def list_family(
     family: Annotated[
         str,
-        typer.Argument(help="balancers, baselines, calibrations, encoders, featurizers, splits or metrics."),
+        typer.Argument(
+            help="balancers, baselines, calibrations, encoders, featurizers, filters, splits or metrics."
+        ),
     ],
 ) -> None:
     """What can be named in a config, with the options of each."""

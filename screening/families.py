@@ -9,6 +9,7 @@ from .baselines import baselines
 from .calibration import calibrations
 from .encoders import encoders
 from .errors import ConfigError
+from .filters import filters
 from .graphs import featurizers
 from .metrics import metrics
 from .registry import Registry, did_you_mean
@@ -40,6 +41,7 @@ def family(name: str) -> list[Member]:
         "baselines": baselines,
         "encoders": encoders,
         "featurizers": featurizers,
+        "filters": filters,
         "splits": splits,
         "metrics": metrics,
         "calibrations": calibrations,

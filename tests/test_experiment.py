@@ -206,7 +206,8 @@ def test_a_missing_part_or_run_is_explained(run: experiment.Run, tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    "name", ["balancers", "baselines", "calibrations", "encoders", "featurizers", "splits", "metrics"]
+    "name",
+    ["balancers", "baselines", "calibrations", "encoders", "featurizers", "filters", "splits", "metrics"],
 )
 def test_every_member_of_a_family_says_what_it_is(name: str) -> None:
     members = families.family(name)

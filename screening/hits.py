@@ -1,0 +1,286 @@
+"""From the scores of a library to compounds one would order: filtered, diverse, and beside known actives.
+
+Reads the part files of `scoring`; writes hits.csv, hits.sdf and hits.html. Called by `screening hits`.
+"""
+
+import os
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from markupsafe import Markup
+from rdkit.Chem import Mol, MolToSmiles, SDWriter, rdDepictor, rdMolDescriptors
+from rdkit.Chem.rdFingerprintGenerator import GetMorganGenerator
+from rdkit.SimDivFilters.rdSimDivPickers import LeaderPicker, MaxMinPicker
+
+from .bundle import Bundle
+from .domain import fingerprints
+from .drawing import draw_structure
+from .errors import ConfigError, DataError
+from .filters import filters as known_filters
+from .molecules import read_molecule, read_molecules
+from .pages import render
+from .parts import OURS, PartFolder
+from .progress import progress
+from .registry import did_you_mean
+from .scorer import NEIGHBOUR
+
+Diversity = Literal["spheres", "maxmin", "none"]
+DIVERSITIES = ("spheres", "maxmin", "none")
+
+
+@dataclass(frozen=True)
+class Hits:
+    """What was chosen."""
+
+    folder: Path
+    """hits.csv, hits.sdf and hits.html."""
+    assay: str
+    table: pd.DataFrame
+    """One row per hit, best first: rank (among the candidates), id, smiles, probability, further columns of
+    the library, flags, weight, logp, donors, acceptors, polar_surface; where the bundle knows the training
+    part, training_similarity (Tanimoto of ECFP4 to the nearest molecule), nearest_active,
+    nearest_active_smiles and similarity (to it)."""
+    candidates: int
+    """The best of the library that were looked at."""
+    repeated: int
+    """Candidates left out because a better one has the same structure."""
+    flagged: dict[str, int]
+    """Candidates per filter that speaks against them."""
+    left_out: int
+    """Candidates left out because of filters."""
+    alike: int
+    """Candidates passed over because they resemble a hit, or because there were hits enough."""
+    notes: list[str]
+
+    def lines(self) -> list[str]:
+        """What a user should read, in a few lines."""
+        flags = ", ".join(f"{name} {count:,}" for name, count in self.flagged.items())
+        lines = [
+            f"{self.candidates:,} candidates: {self.repeated:,} repeat a structure, "
+            f"{self.left_out:,} left out by filters, {self.alike:,} passed over, {len(self.table):,} hits"
+        ]
+        lines += [f"filters speak against: {flags}"] if flags else []
+        return [*lines, *self.notes, f"Page: {self.folder / 'hits.html'}"]
+
+
+def choose_hits(
+    run: Path | str,
+    scores: Path | str,
+    out: Path | str,
+    *,
+    assay: str,
+    n: int = 100,
+    candidates: int = 2000,
+    filters: Sequence[str] = (),
+    keep_flagged: bool = False,
+    diversity: str = "spheres",
+    distance: float = 0.4,
+) -> Hits:
+    """Choose among the best molecules of a scored library for one assay.
+
+    Parameters
+    ----------
+    run : the run whose scores they are: its bundle knows the training molecules.
+    scores : folder that `screening score` wrote.
+    n : hits at most.
+    candidates : so many of the best are looked at.
+    filters : names of `filters.filters`; a candidate that one of them speaks against is left out.
+    keep_flagged : keep such candidates, and only say what speaks against them.
+    diversity : `spheres` goes down the ranking and passes over what is nearer than `distance` to a hit;
+        `maxmin` starts from the best and takes the candidate farthest from all hits; `none` = the best.
+    distance : Tanimoto distance of ECFP4, 0 to 1.
+
+    Raises
+    ------
+    ConfigError : no such assay, filter or way to be diverse, or a number out of range.
+    DataError : no scores there, or the folder cannot be written.
+
+    References
+    ----------
+    R. Taylor, J. Chem. Inf. Comput. Sci. 35, 59, 1995 (spheres); M. Ashton et al., Quant. Struct.-Act. Relat.
+    21, 598, 2002 (MaxMin); as RDKit has them.
+    """
+    for name in filters:
+        known_filters.get(name)
+    if diversity not in DIVERSITIES:
+        raise ConfigError(f"There is no diversity '{diversity}'. {did_you_mean(diversity, DIVERSITIES)}")
+    if n < 1 or candidates < 1 or not 0 <= distance <= 1:
+        raise ConfigError(
+            f"{n} hits of {candidates} at distance {distance}: expected at least 1, at least 1 and 0 to 1."
+        )
+    bundle = Bundle.load(Path(run))
+    best = _best(Path(scores), assay, bundle.tasks, candidates)
+    structures = [(text.split() or [""])[0] for text in best["smiles"]]  # without names and notes
+    read = read_molecules(structures, standardize=bundle.features.standardize)
+    readable = [mol is not None for mol, _ in read]
+    best, mols = best[readable].reset_index(drop=True), [mol for mol, _ in read if mol is not None]
+    single = _first_of_each([MolToSmiles(mol) for mol in mols])
+    flags = _flags([mols[row] for row in single], filters)
+    passed = [
+        row for row, found in zip(single, flags, strict=True) if keep_flagged or not any(found.values())
+    ]
+    picked = [passed[place] for place in _diverse([mols[row] for row in passed], n, diversity, distance)]
+    said = dict(zip(single, flags, strict=True))
+    table = _described(best.iloc[picked], [mols[row] for row in picked], [said[row] for row in picked])
+    table, notes = _beside_actives(table, bundle, bundle.tasks.index(assay))
+    flagged = {name: sum(bool(found[name]) for found in flags) for name in filters}
+    left_out = len(single) - len(passed)
+    hits = Hits(
+        Path(out),
+        assay,
+        table,
+        len(best),
+        len(best) - len(single),
+        flagged,
+        left_out,
+        len(passed) - len(picked),
+        notes,
+    )
+    _write(hits, [mols[row] for row in picked])
+    return hits
+
+
+def _best(folder: Path, assay: str, tasks: Sequence[str], k: int) -> pd.DataFrame:
+    """The k best molecules, in constant memory; ties in the library's order."""
+    parts = PartFolder(folder)
+    numbers = parts.numbers()
+    if not numbers:
+        raise DataError(f"{folder} has no scores. Make some: screening score RUN LIBRARY --out {folder}")
+    names = pq.read_schema(parts.part(numbers[0])).names
+    scored = [name for name in names if name in tasks]
+    if assay not in scored:
+        raise ConfigError(f"{folder} has no scores for '{assay}'. {did_you_mean(assay, scored)}")
+    ours = {*OURS, *tasks, *NEIGHBOUR, *(f"{task}:{what}" for task in tasks for what in ("spread", "set"))}
+    columns = ["id", "smiles", assay, *(name for name in names if name not in ours)]
+    best = pd.DataFrame()
+    with progress("reading scores", len(numbers)) as advance:
+        for number in numbers:
+            part = parts.read(number, columns)
+            part = part.filter(pc.is_valid(part.column(assay))).to_pandas()
+            best = pd.concat([best, part]).sort_values(assay, ascending=False, kind="stable").head(k)
+            advance(1)
+    if not len(best):
+        raise DataError(f"{folder}: no molecule has a score for '{assay}'.")
+    others = {name: f"library:{name}" for name in columns[3:]}
+    best = best.rename(columns={assay: "probability", **others}).reset_index(drop=True)
+    best.insert(0, "rank", np.arange(1, len(best) + 1))
+    return best
+
+
+def _first_of_each(structures: list[str]) -> list[int]:
+    return list({structure: row for row, structure in reversed(list(enumerate(structures)))}.values())[::-1]
+
+
+def _flags(mols: list[Mol], filters: Sequence[str]) -> list[dict[str, list[str]]]:
+    """What each filter says of each molecule."""
+    with progress("filtering", len(mols)) as advance:
+        found = []
+        for mol in mols:
+            found.append({name: known_filters.get(name)(mol) for name in filters})
+            advance(1)
+    return found
+
+
+def _diverse(mols: list[Mol], n: int, how: str, distance: float) -> list[int]:
+    """Rows of at most n molecules, ascending; molecules come best first."""
+    if how == "none" or not mols:
+        return list(range(min(n, len(mols))))
+    generator = GetMorganGenerator(radius=2, fpSize=2048)
+    prints = [generator.GetFingerprint(mol) for mol in mols]
+    if how == "spheres":
+        picked = LeaderPicker().LazyBitVectorPick(prints, len(prints), distance, min(n, len(prints)))
+    else:
+        picked = MaxMinPicker().LazyBitVectorPick(prints, len(prints), min(n, len(prints)), [0], 0)
+    return sorted(picked)
+
+
+def _described(best: pd.DataFrame, mols: list[Mol], flags: list[dict[str, list[str]]]) -> pd.DataFrame:
+    """With flags and properties."""
+    said = [
+        "; ".join(f"{name}: {what}" for name, whats in found.items() for what in whats) for found in flags
+    ]
+    return best.reset_index(drop=True).assign(
+        flags=said,
+        weight=[rdMolDescriptors.CalcExactMolWt(mol) for mol in mols],
+        logp=[rdMolDescriptors.CalcCrippenDescriptors(mol)[0] for mol in mols],
+        donors=[rdMolDescriptors.CalcNumHBD(mol) for mol in mols],
+        acceptors=[rdMolDescriptors.CalcNumHBA(mol) for mol in mols],
+        polar_surface=[rdMolDescriptors.CalcTPSA(mol) for mol in mols],
+    )
+
+
+def _beside_actives(table: pd.DataFrame, bundle: Bundle, task: int) -> tuple[pd.DataFrame, list[str]]:
+    """With the nearest active of the training part, and how near the training part is at all."""
+    domain = bundle.domain
+    if domain is None or not len(table):
+        return table, [] if len(table) else ["No hit is left."]
+    prints = fingerprints(table["smiles"].tolist(), standardize=domain.standardize, workers=0)
+    table = table.assign(training_similarity=domain.nearest(prints).similarity)
+    if domain.structures is None:
+        return table, [
+            "The run keeps no training structures (domain.structures): nearest actives are not shown."
+        ]
+    near, kept = domain.nearest_active(prints, task), domain.structures
+    is_there = near.row >= 0
+    return table.assign(
+        nearest_active=[
+            kept.ids[row] if there else "" for row, there in zip(near.row, is_there, strict=True)
+        ],
+        nearest_active_smiles=[
+            kept.smiles[row] if there else "" for row, there in zip(near.row, is_there, strict=True)
+        ],
+        similarity=np.where(is_there, near.similarity, np.nan),
+    ), []
+
+
+def _write(hits: Hits, mols: list[Mol]) -> None:
+    folder = hits.folder
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _replace(folder / "hits.csv", lambda work: hits.table.to_csv(work, index=False))
+        _replace(folder / "hits.sdf", lambda work: _write_sdf(work, hits.table, mols))
+        _replace(folder / "hits.html", lambda work: work.write_text(_page(hits, mols), encoding="utf-8"))
+    except OSError as problem:
+        raise DataError(
+            f"{folder} cannot be written: {problem}. Give another folder with --out."
+        ) from problem
+
+
+def _write_sdf(path: Path, table: pd.DataFrame, mols: list[Mol]) -> None:
+    """With 2D coordinates and every column as a property, on one line each."""
+    writer = SDWriter(str(path))
+    for row, mol in zip(table.to_dict("records"), mols, strict=True):
+        drawn = Mol(mol)
+        rdDepictor.Compute2DCoords(drawn)
+        drawn.SetProp("_Name", " ".join(str(row["id"]).split()))
+        for name, value in row.items():
+            text = f"{value:.6g}" if isinstance(value, float) else str(value)
+            drawn.SetProp(re.sub(r"[<>\s]+", "_", str(name)), " ".join(text.split()))
+        writer.write(drawn)
+    writer.close()
+
+
+def _page(hits: Hits, mols: list[Mol]) -> str:
+    rows: list[dict[str, Any]] = hits.table.to_dict("records")
+    for row, mol in zip(rows, mols, strict=True):
+        row["picture"] = _drawn(mol, f"Structure of {row['id']}", 200)
+        active, _ = read_molecule(row.get("nearest_active_smiles", ""))
+        row["active_picture"] = None if active is None else _drawn(active, "Nearest active", 130)
+    return render("hits.html", hits=hits, rows=rows)
+
+
+def _drawn(mol: Mol, title: str, height: int) -> Markup:
+    return Markup(draw_structure(mol, title=title, width=300, height=height))
+
+
+def _replace(path: Path, write: Callable[[Path], Any]) -> None:
+    work = path.with_name(f".{path.name}.{os.getpid()}")
+    write(work)
+    work.replace(path)
