@@ -144,6 +144,33 @@ def label_counts(measured: np.ndarray, actives: np.ndarray, verdicts: np.ndarray
         return inline(figure, "counts", "Labels and actives of each assay", what)
 
 
+def differences(assays: pd.DataFrame) -> Picture:
+    """Paired differences of one run to another with their 95 % intervals, most hurt at the bottom.
+
+    Parameters
+    ----------
+    assays : rows of one run of `compare.Comparison.assays`; of more than `SHOWN` the ends are drawn.
+    """
+    known = assays.dropna(subset="difference").sort_values("difference")
+    rows = known if len(known) <= SHOWN else pd.concat([known.head(SHOWN // 2), known.tail(SHOWN // 2)])
+    shades = [
+        {"win": PAGE.good, "loss": PAGE.inverted}.get(result, PAGE.uncertain) for result in rows["result"]
+    ]
+    with drawing((9.0, 0.8 + 0.25 * len(rows))) as figure:
+        axes, places = figure.subplots(), np.arange(len(rows))
+        axes.axvline(0, color=PAGE.soft, lw=1, ls=":")
+        axes.hlines(places, rows["low"], rows["high"], colors=shades, alpha=0.5, lw=2)
+        axes.scatter(rows["difference"], places, c=shades, s=22, zorder=3)
+        axes.set_yticks(places, [plain(name, 36) for name in rows["assay"]])
+        axes.tick_params(axis="y", length=0)
+        axes.spines["left"].set_visible(False)
+        axes.set(ylim=(-0.7, len(rows) - 0.3), xlabel="difference, 95 % interval (grey: not significant)")
+        won, lost = ((assays["result"] == result).sum() for result in ("win", "loss"))
+        what = f"Difference per assay with 95 % interval, {len(rows)} of {len(known)} drawn: {won} won, "
+        what += f"{lost} lost."
+        return inline(figure, "differences", "Difference per assay", what)
+
+
 # --- curves -------------------------------------------------------------------------------------------------
 
 
@@ -241,32 +268,46 @@ def training_pictures(history: pd.DataFrame) -> list[Picture]:
     return pictures
 
 
-def epoch_map(
+def weight_map(history: pd.DataFrame) -> Picture | None:
+    """What the balancer did: weight of each assay and epoch, the heaviest on top; None if all are equal."""
+    weights = history.pivot(index="assay", columns="epoch", values="weight")
+    relative = np.log2((weights / weights.mean()).where(weights > 0))
+    if not relative.abs().max(axis=None) > 0.01:
+        return None
+    order = relative.mean(axis=1).sort_values(ascending=False, kind="stable").index
+    reach = max(0.25, float(np.nanquantile(relative.abs(), 0.98)))
+    note = (
+        f"Cool is more than the mean of the epoch, full colour at {2**reach:.2g} times; warm is less, full "
+    )
+    note += f"colour at {2**-reach:.2g}. Most weight on top."
+    return _epoch_map(relative.loc[order], "weights", "Weight of each assay", note, reach=reach)
+
+
+def validation_map(history: pd.DataFrame) -> Picture:
+    """Validation ROC-AUC of each assay and epoch, the best of the last epoch on top."""
+    values = history.pivot(index="assay", columns="epoch", values="valid_roc_auc")
+    order = values.iloc[:, -1].sort_values(ascending=False, kind="stable").index
+    note = "Cool is above chance, full colour at 1; warm is below. Best on top; grey has no number."
+    title = "Validation ROC-AUC of each assay"
+    return _epoch_map(values.loc[order], "valid", title, note, centre=0.5, reach=0.5)
+
+
+def _epoch_map(
     values: pd.DataFrame, name: str, title: str, note: str, *, centre: float = 0.0, reach: float
 ) -> Picture:
-    """A row of colours per assay and a column per epoch; warm is below `centre`, cool above.
-
-    Parameters
-    ----------
-    values : one row per assay in the order to be drawn, one column per epoch; NaN stays empty.
-    reach : distance from `centre` that has the full colour.
-    """
+    """A row of colours per assay and a column per epoch; `reach` from `centre` has the full colour."""
     named = len(values) <= SHOWN
-    height = 0.9 + (0.19 * len(values) if named else 3.4)
-    with drawing((4.7, height)) as figure:
+    with drawing((4.7, 0.9 + (0.19 * len(values) if named else 3.4))) as figure:
         axes = figure.subplots()
-        n_epochs = values.shape[1]
         shade = _shades((values.to_numpy(float) - centre) / reach)
-        extent = (0.5, n_epochs + 0.5, len(values) - 0.5, -0.5)
+        extent = (0.5, values.shape[1] + 0.5, len(values) - 0.5, -0.5)
         axes.imshow(shade, aspect="auto", interpolation="none", extent=extent)
-        axes.set_yticks(
-            np.arange(len(values)) if named else [], [plain(n, 30) for n in values.index] if named else []
-        )
+        ticks = list(range(len(values))) if named else []
+        axes.set_yticks(ticks, [plain(assay, 30) for assay in values.index] if named else [])
         axes.set(xlabel="epoch", ylabel="" if named else f"{len(values)} assays")
         _whole_numbers(axes.xaxis)
         axes.tick_params(length=0)
-        what = f"{title}: a row per assay ({len(values)}), a column per epoch ({n_epochs}). {note}"
-        return inline(figure, name, title, what)
+        return inline(figure, name, title, note)
 
 
 # --- likeness -----------------------------------------------------------------------------------------------

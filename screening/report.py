@@ -266,40 +266,8 @@ def _pictures(material: Material) -> dict[str, Any]:
             found["amount"] = pictures.amount_and_quality(actives, evaluation, verdicts)
     if len(history):
         found["training"] = pictures.training_pictures(history)
-        found["maps"] = _epoch_maps(history)
+        found["maps"] = [*filter(None, [pictures.weight_map(history)]), pictures.validation_map(history)]
     return found
-
-
-class Captioned(NamedTuple):
-    """A picture with what stands above and below it."""
-
-    title: str
-    picture: Markup
-    note: str
-
-
-def _epoch_maps(history: pd.DataFrame) -> list[Captioned]:
-    """Weights (unless all are equal) and validation ROC-AUC, assays from most to least weight or ROC-AUC."""
-    maps = []
-    weights = history.pivot(index="assay", columns="epoch", values="weight")
-    relative = np.log2((weights / weights.mean()).where(weights > 0))
-    if relative.abs().max(axis=None) > 0.01:
-        order = relative.mean(axis=1).sort_values(ascending=False, kind="stable").index
-        reach = max(0.25, float(np.nanquantile(relative.abs(), 0.98)))
-        note = f"Cool is more than the mean of the epoch, full colour at {2**reach:.2g} times; warm is less, "
-        note += f"full colour at {2**-reach:.2g}. Most weight on top."
-        picture = pictures.epoch_map(
-            relative.loc[order], "weights", "Weight of each assay", note, reach=reach
-        )
-        maps.append(Captioned("Weight of each assay", picture, note))
-    valid = history.pivot(index="assay", columns="epoch", values="valid_roc_auc")
-    valid = valid.loc[valid.iloc[:, -1].sort_values(ascending=False, kind="stable").index]
-    title, note = (
-        "Validation ROC-AUC of each assay",
-        "Cool is above chance, full colour at 1; warm is below. Best on top.",
-    )
-    picture = pictures.epoch_map(valid, "valid", title, note, centre=0.5, reach=0.5)
-    return [*maps, Captioned(title, picture, note)]
 
 
 class Weights(NamedTuple):

@@ -78,6 +78,8 @@ class Picture(Markup):
     """SVG for a page, which defines the CSS variables; notebooks show it on paper."""
 
     heading: str
+    note: str
+    """What is drawn, in words: the description for screen readers."""
 
     def _repr_svg_(self) -> str:
         """What notebooks show: the picture with colours, font and background of its own."""
@@ -103,7 +105,7 @@ def inline(figure: "Figure", name: str, title: str, what: str) -> Picture:
     head += f' aria-labelledby="{name}-title {name}-what"'
     texts = f'<title id="{name}-title">{escape(title)}</title><desc id="{name}-what">{escape(what)}</desc>'
     picture = Picture(f"{head}>{texts}{body.strip()}")
-    picture.heading = title
+    picture.heading, picture.note = title, what
     return picture
 
 

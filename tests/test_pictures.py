@@ -68,7 +68,31 @@ def test_missing_values_are_grey_and_signs_have_colours() -> None:
     assert shades[0, 1, 3] == 0
     assert tuple(shades[1, 1]) == (128, 128, 128, 46)
     assert tuple(shades[0, 0, :3]) != tuple(shades[1, 0, :3])
-    assert "image/png" in pictures.epoch_map(values, "x", "title", "note", reach=1)
+
+
+def test_weights_are_drawn_unless_all_are_equal() -> None:
+    history = pd.DataFrame(
+        [
+            (epoch, name, weight, 0.6)
+            for epoch in range(3)
+            for name, weight in (("light", 0.5), ("heavy", 2.0))
+        ],
+        columns=["epoch", "assay", "weight", "valid_roc_auc"],
+    )
+    picture = pictures.weight_map(history)
+    assert picture is not None
+    assert picture.index(">heavy<") < picture.index(">light<")
+    assert "data:image/png" in picture
+    assert pictures.weight_map(history.assign(weight=3.0)) is None
+    assert "Best on top" in pictures.validation_map(history).note
+
+
+def test_differences_are_counted() -> None:
+    columns = {"assay": ["a", "b", "c"], "difference": [0.1, -0.2, np.nan], "result": ["win", "loss", ""]}
+    rows = pd.DataFrame({**columns, "low": [0.05, -0.3, np.nan], "high": [0.2, -0.1, np.nan]})
+    picture = pictures.differences(rows)
+    assert "2 of 2 drawn: 1 won, 1 lost" in picture.note
+    assert picture.index(">b<") < picture.index(">a<")
 
 
 @pytest.mark.parametrize("n", [2, 60])
