@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from .curves import Curves
+from .findings import Likeness
 from .svg import PAGE, PAPER, Colours, Picture, drawing, inline, plain
 
 if TYPE_CHECKING:
@@ -313,29 +314,27 @@ def _epoch_map(
 # --- likeness -----------------------------------------------------------------------------------------------
 
 
-def likeness_map(
-    labels: np.ndarray, scores: np.ndarray, names: Sequence[str], clusters: np.ndarray
-) -> Picture:
+def likeness_map(alike: Likeness, names: Sequence[str]) -> Picture:
     """Correlation of assays: below the diagonal of labels, above it of predictions; clusters framed.
 
     Parameters
     ----------
-    labels, scores : [T, T] in the order to be drawn, NaN = not known (grey).
-    clusters : [T] in the same order; neighbours of one cluster are framed.
+    names : of the T assays, in the order of the table.
     """
-    named = len(names) <= SHOWN
+    order, named = alike.order, len(names) <= SHOWN
+    labels, scores = alike.labels[np.ix_(order, order)], alike.scores[np.ix_(order, order)]
     size = 4.6 + (0.06 * len(names) if named else 1.6)
     below = np.tril(np.ones_like(scores, bool), -1)
     with drawing((size + (1.2 if named else 0), size)) as figure:
         axes = figure.subplots()
         axes.imshow(_shades(np.where(below, labels, scores)), interpolation="none")
-        starts = np.flatnonzero(np.diff(clusters, prepend=-1, append=-1))
+        starts = np.flatnonzero(np.diff(alike.clusters[order], prepend=-1, append=-1))
         for start, end in pairwise(starts.tolist()):
             if end - start > 1:
                 corners = np.array([start, start, end, end, start]) - 0.5
-                axes.plot(corners, np.roll(corners[:4], 1)[[0, 1, 2, 3, 0]], color=PAGE.ink, lw=0.9)
+                axes.plot(corners, np.roll(corners[:4], 1)[[0, 1, 2, 3, 0]], PAGE.ink, lw=0.9, clip_on=False)
         ticks = list(range(len(names))) if named else []
-        shown = [plain(name, 26) for name in names] if named else []
+        shown = [plain(names[task], 26) for task in order] if named else []
         axes.set_yticks(ticks, shown)
         axes.set_xticks(ticks, shown, rotation=90)
         axes.tick_params(length=0)

@@ -179,14 +179,7 @@ def _context(material: Material, hits: dict[str, list[Hit]]) -> dict[str, Any]:
         "n_averaged": curves.n_averaged,
         "pictures": _pictures(material),
         "weights": _weights_story(material.history),
-        "likeness": pictures.likeness_map(
-            alike.labels[np.ix_(alike.order, alike.order)],
-            alike.scores[np.ix_(alike.order, alike.order)],
-            [test.tasks[task] for task in alike.order],
-            alike.clusters[alike.order],
-        )
-        if len(test.tasks) > 1
-        else None,
+        "likeness": pictures.likeness_map(alike, test.tasks) if len(test.tasks) > 1 else None,
         "clusters": _clusters(alike, test.tasks),
         "pairs": _pairs(alike, test.tasks),
         "alike": alike.alike,

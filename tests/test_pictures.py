@@ -10,6 +10,7 @@ import pytest
 from markupsafe import Markup
 
 from screening import pictures
+from screening.findings import likeness
 from screening.svg import PAGE, drawing, inline, plain
 
 ODD = ["<script>", "$\\frac{x$", 'id="y" url(#z) #000001', "日本語", "a\x07b", "x" * 200]
@@ -97,8 +98,8 @@ def test_differences_are_counted() -> None:
 
 @pytest.mark.parametrize("n", [2, 60])
 def test_likeness_map(n: int) -> None:
-    names = [f"assay {number}" for number in range(n)]
-    picture = pictures.likeness_map(np.full((n, n), np.nan), np.eye(n), names, np.arange(n) // 2)
+    alike = likeness(np.full((40, n), np.nan), np.random.default_rng(0).random((40, n)))
+    picture = pictures.likeness_map(alike, [f"assay {number}" for number in range(n)])
     assert len(list(elements(picture).iter("text"))) == (2 * n if n <= pictures.SHOWN else 0)
 
 
