@@ -217,9 +217,12 @@ def test_folds_keep_scaffolds_together_and_are_of_like_size() -> None:
         split = split_table(table, "folds", seed=0, folds=3, fold=fold)
         assert [len(split.rows(part)) for part in PARTS] == [10, 10, 10]
         assert leakage(table, split).n_seen == 0
-    chains = [f"{'C' * n}O" for n in range(1, 9)]
-    split = split_table(table_of([*chains, *rings]), "folds", seed=0, folds=5)
+    alike = [f"{'C' * n}c1ccccc1" for n in range(6, 14)]
+    split = split_table(table_of([*alike, *rings[1:], "CCO"]), "folds", seed=0, folds=5)
     assert split.notes == ("The folds differ in size: 8, 2, 2, 1, 1 molecules.",)
+    chains = [f"{'C' * n}O" for n in range(1, 16)]
+    split = split_table(table_of(chains), "folds", seed=0, folds=5)
+    assert [len(split.rows(part)) for part in PARTS] == [9, 3, 3], "no ring is no common scaffold"
 
 
 @pytest.mark.parametrize(
