@@ -26,10 +26,10 @@ class Benchmark:
 
     table: pd.DataFrame
     """One row per balancer: `balancer`, `runs`, then of each metric of METRICS the macro mean, its `_sd` over
-    runs, the `_difference` to the first balancer with `_low`, `_high` and adjusted `_p`, and the assays
-    `_won` and `_lost` (`compare.compare`); `seconds_per_step` and `cpu_seconds_per_step` (medians over
-    epochs, validation included) and `cost`, their ratio to the first: on a CPU of processor time, else of
-    wall time."""
+    runs, the `_difference` to the first balancer over the assays that have a test, with `_low`, `_high` and
+    adjusted `_p`, and the assays `_won` and `_lost` (`compare.compare`); `seconds_per_step` and
+    `cpu_seconds_per_step` (medians over epochs, validation included) and `cost`, their ratio to the first: on
+    a CPU of processor time, else of wall time."""
     comparisons: tuple[Comparison, ...]
     """Per assay, for each of METRICS."""
     path: Path

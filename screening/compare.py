@@ -52,10 +52,10 @@ class Comparison:
     sets: tuple[RunSet, ...]
     """What was compared: all others against the first."""
     assays: pd.DataFrame
-    """One row per run and assay with `ASSAY_COLUMNS`, of each run the worst hurt first. `baseline` is the
-    metric of the first run, `difference` = `value` - `baseline` with its 95 % interval `low` to `high`.
-    `result` is `win` or `loss` where p_adjusted is below the level, else `tie`, and "" without a test;
-    `status` then says why: `one class`, `no labels`, or `too few` (one molecule of a class)."""
+    """One row per run and assay with `ASSAY_COLUMNS`, of each run the worst hurt first and those without a
+    test last. `baseline` is the metric of the first run, `difference` = `value` - `baseline` with its 95 %
+    interval `low` to `high`. `result` is `win` or `loss` where p_adjusted is below the level, else `tie`, and
+    "" without a test; `status` then says why: `one class`, `no labels`, or `too few` (one of a class)."""
     summary: pd.DataFrame
     """One row per run with `SUMMARY_COLUMNS`: macro means over the `assays` that have a test, and their
     difference; assays won, lost, tied; assays where the metric is higher or lower at all; `delta_m` in per
@@ -128,8 +128,10 @@ def compare(
     assays["result"] = _results(assays, level)
     summary = pd.DataFrame([_summary(table.iloc[-1], assays) for table in tables])
     summary["p_adjusted"] = adjust(summary["p"].to_numpy(), adjustment)
+    assays["untested"] = assays["p"].isna()
     worst_first = [
-        rows.sort_values("difference", kind="stable") for _, rows in assays.groupby("run", sort=False)
+        rows.sort_values(["untested", "difference"], kind="stable")
+        for _, rows in assays.groupby("run", sort=False)
     ]
     return Comparison(
         metric,

@@ -87,6 +87,7 @@ def train_set(
     ------
     ConfigError : a folder holds a run with other settings; as `experiment.train` otherwise.
     """
+    distributed.join_processes()
     for number, config in enumerate(configs, start=1):
         if not overwrite and _is_finished(config):
             on_note(f"run {number} of {len(configs)}: {config.folder} is finished and stays")

@@ -110,8 +110,10 @@ def test_wins_losses_and_assays_without_a_test_add_up(pair: list[Path]) -> None:
 
 
 def test_worst_hurt_assays_come_first(pair: list[Path]) -> None:
-    differences = compare(pair[::-1]).assays["difference"].dropna()
-    assert differences.is_monotonic_increasing
+    rows = compare(pair[::-1]).assays
+    tested = rows["p"].notna()
+    assert tested.is_monotonic_decreasing, "assays without a test come last"
+    assert rows["difference"][tested].is_monotonic_increasing
 
 
 @pytest.mark.parametrize("metric", ["roc_auc", "average_precision"])
