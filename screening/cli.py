@@ -11,17 +11,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .console import new_table, open_console, print_frame, progress_shown, say
+from .cli_library import export, hits, score
+from .cli_results import compare, evaluate, explain, report
+from .console import new_table, open_console, progress_shown, say
 from .errors import ConfigError, ScreeningError
 from .shown import (
     print_benchmark,
-    print_comparison,
     print_evaluation,
     print_groups,
-    print_learning,
     print_set,
     print_trial,
-    say_account,
 )
 
 if TYPE_CHECKING:
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from .config import Config
-    from .scoring import ScoreReport
 
 app = typer.Typer(
     name="screening",
@@ -276,285 +274,8 @@ def group(
     leave_processes()
 
 
-@app.command()
-def evaluate(
-    run: Annotated[Path, typer.Argument(help="Run folder, such as runs/tox21; with --data also a bundle.")],
-    part: Annotated[str, typer.Option(help="Split part: test or valid.")] = "test",
-    data: Annotated[
-        str | None, typer.Option(help="Another table, whose assays have the same names.", show_default=False)
-    ] = None,
-    keep_known: Annotated[
-        bool, typer.Option("--keep-known", help="Do not leave out molecules that the model was trained on.")
-    ] = False,
-    smiles: Annotated[str | None, typer.Option(help="Column of its structures.", show_default=False)] = None,
-    id_column: Annotated[
-        str | None, typer.Option("--id", help="Column of its names.", show_default=False)
-    ] = None,
-    sort: Annotated[
-        str | None, typer.Option(help="Column to sort by, such as average_precision.", show_default=False)
-    ] = None,
-    learning: Annotated[
-        bool, typer.Option("--learning", help="How each assay learned, from the history of the run.")
-    ] = False,
-    out: Annotated[
-        Path | None, typer.Option(help="Write the assays as .csv or .parquet.", show_default=False)
-    ] = None,
-    all_assays: Annotated[bool, typer.Option("--all", help="Print every assay, not only 30.")] = False,
-    plot: Annotated[
-        Path | None, typer.Option(help="Draw the assays into this .svg or .png file.", show_default=False)
-    ] = None,
-) -> None:
-    """Per-assay quality of a run or on another table, with 95 % intervals."""
-    _check_suffix("--out", out, ".csv", ".parquet")
-    _check_suffix("--plot", plot, ".svg", ".png")
-    from . import assessment, evaluation, experiment
-
-    if learning:
-        print_learning(assessment.learning(run), all_assays=all_assays)
-        return
-    title = f"{part} part"
-    if data is None:
-        table, summary = experiment.evaluate(run, part=part)
-    else:
-        with progress_shown():
-            found = assessment.assess(run, data, smiles=smiles, id=id_column, keep_known=keep_known)
-        table, summary, title = found.evaluation, found.summary, Path(data).name
-        say_account(found)
-    if sort is not None:
-        table = evaluation.sorted_by(table, sort)
-    print_evaluation(table, summary, title, by=sort, all_assays=all_assays)
-    if out is not None:
-        evaluation.write_evaluation(table, out)
-    if plot is not None:
-        from .pictures import plot_assays
-
-        plot_assays(table, plot, title=f"{Path(run).name}, {title}")
-    if data is None and part == "test" and len(effect := experiment.calibration_effect(run)):
-        print_frame(effect, "calibration, test part: means over assays")
-
-
-@app.command()
-def compare(
-    runs: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="RUN RUN...",
-            help="Run folders, or runs/NAME for the set runs/NAME-seed0, runs/NAME-seed1 ...",
-        ),
-    ],
-    metric: Annotated[str, typer.Option(help="roc_auc or average_precision.")] = "roc_auc",
-    adjust: Annotated[str, typer.Option(help="For many tests: bh (Benjamini-Hochberg) or holm.")] = "bh",
-    part: Annotated[str, typer.Option(help="Split part: test or valid.")] = "test",
-    out: Annotated[
-        Path | None, typer.Option(help="Write one row per run and assay as CSV.", show_default=False)
-    ] = None,
-    all_assays: Annotated[bool, typer.Option("--all", help="Print every assay, not only 30.")] = False,
-) -> None:
-    """Paired differences per assay of runs on the same molecules; all against the first."""
-    from .compare import compare as compare_runs
-
-    _check_suffix("--out", out, ".csv")
-    with progress_shown():
-        found = compare_runs(runs, part, metric=metric, adjustment=adjust)
-    print_comparison(found, all_assays=all_assays)
-    if out is not None:
-        found.write_csv(out)
-        print(f"Written: {out}")
-
-
-@app.command()
-def score(
-    run: Annotated[Path, typer.Argument(help="Run folder or bundle folder.")],
-    library: Annotated[
-        list[str],
-        typer.Argument(
-            help="SMILES, CSV, TSV, SDF or Parquet files, also gzipped; folders; patterns; '-' = standard "
-            "input; 'alerts-library' = the ChEMBL compounds that come with RDKit."
-        ),
-    ],
-    out: Annotated[Path, typer.Option(help="Folder for the scores.")] = Path("scores"),
-    output: Annotated[
-        str, typer.Option("--format", help="parquet; csv or sdf for one such file as well.")
-    ] = "parquet",
-    top: Annotated[
-        int, typer.Option(help="Write the best N molecules of every assay to top.csv; 3 assays are printed.")
-    ] = 0,
-    assays: Annotated[
-        str | None, typer.Option(help="Assays wanted, with commas between; all if not given.")
-    ] = None,
-    threshold: Annotated[
-        float | None, typer.Option(help="Keep only molecules that reach this probability in an assay.")
-    ] = None,
-    spread: Annotated[bool, typer.Option(help="Add the spread of an ensemble's networks.")] = False,
-    domain: Annotated[
-        bool,
-        typer.Option(help="Add the nearest training molecule, and whether the molecule is in the domain."),
-    ] = False,
-    conformal: Annotated[
-        float | None,
-        typer.Option(help="Add the labels that cannot be ruled out at this error, such as 0.1."),
-    ] = None,
-    dtype: Annotated[str, typer.Option(help="Of the scores in the parts: float32 or float16.")] = "float32",
-    limit: Annotated[int | None, typer.Option(help="Read only the first N records.")] = None,
-    shard: Annotated[str | None, typer.Option(help="I/N: every N-th block from the I-th on.")] = None,
-    engine: Annotated[str, typer.Option(help="pool (processes of this machine) or ray.")] = "pool",
-    ray_address: Annotated[
-        str | None, typer.Option(help="Ray cluster that runs already; one is started if not given.")
-    ] = None,
-    smiles: Annotated[str | None, typer.Option(help="Column of the structures.", show_default=False)] = None,
-    id_column: Annotated[
-        str | None, typer.Option("--id", help="Column of the names.", show_default=False)
-    ] = None,
-    workers: Annotated[int | None, typer.Option(help="Featurising processes.", show_default=False)] = None,
-    overwrite: Annotated[
-        bool, typer.Option(help="Replace the scores of an earlier job in the folder.")
-    ] = False,
-) -> None:
-    """Score compound libraries with a trained model; a stopped job goes on when started again."""
-    from . import scoring
-    from .alerts import alerts_library
-
-    with progress_shown():
-        report = scoring.score_library(
-            run,
-            [alerts_library() if name == "alerts-library" else name for name in library],
-            out,
-            output=output,
-            smiles=smiles,
-            id=id_column,
-            assays=None if assays is None else [name.strip() for name in assays.split(",")],
-            spread=spread,
-            domain=domain,
-            conformal=conformal,
-            top=top,
-            threshold=threshold,
-            dtype=dtype,
-            limit=limit,
-            shard=shard,
-            engine=engine,
-            ray_address=ray_address,
-            workers=workers,
-            overwrite=overwrite,
-        )
-    _print_scores(report)
-
-
-def _print_scores(report: "ScoreReport") -> None:
-    print(f"{report.read:,} molecules read, {report.scored:,} scored, {report.rejected:,} rejected")
-    for reason, count in list(report.reasons.items())[:10]:
-        print(f"  {count:>8,}  {reason}")
-    if report.below:
-        print(f"  {report.below:>8,}  scored, below the threshold in every assay, left out")
-    for note in report.notes:
-        say(note)
-    if report.top is not None:
-        import pandas as pd
-
-        table = pd.read_csv(report.top, dtype={"id": str, "smiles": str}, keep_default_na=False)
-        for assay, rows in list(table.groupby("assay", sort=False))[:3]:
-            print_frame(rows[["rank", "id", "smiles", "probability"]].head(10), title=f"Best for {assay}")
-    print(f"Scores: {report.folder}")
-
-
-@app.command()
-def report(
-    run: Annotated[Path, typer.Argument(help="Run folder, such as runs/tox21.")],
-    out: Annotated[
-        Path | None, typer.Option(help="The page; RUN/report.html if not given.", show_default=False)
-    ] = None,
-    scores: Annotated[
-        Path | None,
-        typer.Option(help="Folder of 'screening score' to show the best of; RUN/scores if it is there."),
-    ] = None,
-) -> None:
-    """One page about a run that opens offline, and MODEL_CARD.md beside it."""
-    from .report import write_report
-
-    written = write_report(run, out, scores=scores)
-    print(f"Report: {written.page} ({written.size / 1e6:.1f} MB)")
-    print(f"Model card: {written.card}")
-
-
-@app.command()
-def hits(
-    run: Annotated[Path, typer.Argument(help="Run folder or bundle folder.")],
-    scores: Annotated[Path, typer.Argument(help="Folder that 'screening score RUN ...' wrote.")],
-    assay: Annotated[str, typer.Option(help="Assay whose best molecules are wanted.")],
-    out: Annotated[Path, typer.Option(help="Folder for hits.csv, hits.sdf and hits.html.")] = Path("hits"),
-    number: Annotated[int, typer.Option("--n", help="Hits at most.")] = 100,
-    top: Annotated[int, typer.Option(help="Choose among so many of the best molecules.")] = 2000,
-    filters: Annotated[
-        str, typer.Option(help="Such as pains,brenk,lipinski: see 'screening list filters'.")
-    ] = "",
-    keep_flagged: Annotated[bool, typer.Option(help="Only mark what a filter speaks against.")] = False,
-    diverse: Annotated[str, typer.Option(help="spheres, maxmin or none.")] = "spheres",
-    distance: Annotated[float, typer.Option(help="Tanimoto distance between hits (spheres).")] = 0.4,
-) -> None:
-    """Choose compounds to order from the scores of a library: filtered, diverse, beside known actives."""
-    from .hits import choose_hits
-
-    with progress_shown():
-        found = choose_hits(
-            run,
-            scores,
-            out,
-            assay=assay,
-            n=number,
-            candidates=top,
-            filters=[name.strip() for name in filters.split(",") if name.strip()],
-            keep_flagged=keep_flagged,
-            diversity=diverse,
-            distance=distance,
-        )
-    for line in found.lines():
-        print(line)
-
-
-@app.command()
-def explain(
-    run: Annotated[Path, typer.Argument(help="Run folder or bundle folder.")],
-    molecules: Annotated[Path, typer.Argument(help="SMILES, CSV, TSV, SDF or Parquet file.")],
-    assay: Annotated[str, typer.Option(help="Assay whose score is explained.")],
-    out: Annotated[Path, typer.Option(help="Folder for tables, pictures and index.html.")] = Path(
-        "explained"
-    ),
-    method: Annotated[str, typer.Option(help="integrated_gradients or occlusion.")] = "integrated_gradients",
-    check: Annotated[bool, typer.Option(help="Compare with the other method.")] = False,
-    limit: Annotated[int, typer.Option(help="Explain only the first N molecules.")] = 200,
-    smiles: Annotated[str | None, typer.Option(help="Column of the structures.", show_default=False)] = None,
-    id_column: Annotated[
-        str | None, typer.Option("--id", help="Column of the names.", show_default=False)
-    ] = None,
-) -> None:
-    """What each atom contributes to the score of molecules in one assay."""
-    from .explain import explain as explain_molecules
-
-    with progress_shown():
-        found = explain_molecules(
-            run,
-            molecules,
-            out,
-            assay=assay,
-            method=method,
-            check=check,
-            limit=limit,
-            smiles=smiles,
-            id=id_column,
-        )
-    for line in found.lines():
-        print(line)
-
-
-@app.command()
-def export(
-    run: Annotated[Path, typer.Argument(help="Run folder or bundle folder.")],
-    out: Annotated[Path, typer.Option(help="File to write: .onnx, or .pt2 for torch.export.")],
-) -> None:
-    """Write the network for other programs, checked against ours."""
-    from .export import export as export_network
-
-    made = export_network(run, out)
-    print(f"{made.path}: differs from ours by at most {made.difference:.0e}; inputs: {made.description}")
+for _command in (evaluate, compare, report, explain, score, hits, export):
+    app.command()(_command)
 
 
 @app.command(name="list")
@@ -620,8 +341,3 @@ def data_fetch(name: Annotated[str, typer.Argument(help="Catalogue name.")]) -> 
     with progress_shown():
         path = datasets.find(name) if name in datasets.catalogue else datasets.fetch(name)
     print(path)
-
-
-def _check_suffix(option: str, path: Path | None, *suffixes: str) -> None:
-    if path is not None and path.suffix not in suffixes:
-        raise ConfigError(f"{option} is '{path}': expected a file that ends in {' or '.join(suffixes)}.")

@@ -39,6 +39,7 @@ FLOORS = [
     ["grouping", "studies"],
     ["benchmark", "trials"],
     ["shown", "report"],
+    ["cli_results", "cli_library"],
     ["cli"],
     ["__main__"],
 ]
@@ -78,6 +79,8 @@ NO_TORCH = [
     "groups",
     "paired",
     "cli",
+    "cli_results",
+    "cli_library",
 ]
 FILES = sorted(p for p in HOUSE.rglob("*.py") if p.name != "__init__.py" or p.parent != HOUSE)
 

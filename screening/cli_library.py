@@ -1,0 +1,149 @@
+"""Commands about compound libraries: score, hits, export. Joined to the command line by cli.py."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .console import print_frame, progress_shown, say
+
+if TYPE_CHECKING:
+    from .scoring import ScoreReport
+
+
+def score(
+    run: Annotated[Path, typer.Argument(help="Run folder or bundle folder.")],
+    library: Annotated[
+        list[str],
+        typer.Argument(
+            help="SMILES, CSV, TSV, SDF or Parquet files, also gzipped; folders; patterns; '-' = standard "
+            "input; 'alerts-library' = the ChEMBL compounds that come with RDKit."
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the scores.")] = Path("scores"),
+    output: Annotated[
+        str, typer.Option("--format", help="parquet; csv or sdf for one such file as well.")
+    ] = "parquet",
+    top: Annotated[
+        int, typer.Option(help="Write the best N molecules of every assay to top.csv; 3 assays are printed.")
+    ] = 0,
+    assays: Annotated[
+        str | None, typer.Option(help="Assays wanted, with commas between; all if not given.")
+    ] = None,
+    threshold: Annotated[
+        float | None, typer.Option(help="Keep only molecules that reach this probability in an assay.")
+    ] = None,
+    spread: Annotated[bool, typer.Option(help="Add the spread of an ensemble's networks.")] = False,
+    domain: Annotated[
+        bool,
+        typer.Option(help="Add the nearest training molecule, and whether the molecule is in the domain."),
+    ] = False,
+    conformal: Annotated[
+        float | None,
+        typer.Option(help="Add the labels that cannot be ruled out at this error, such as 0.1."),
+    ] = None,
+    dtype: Annotated[str, typer.Option(help="Of the scores in the parts: float32 or float16.")] = "float32",
+    limit: Annotated[int | None, typer.Option(help="Read only the first N records.")] = None,
+    shard: Annotated[str | None, typer.Option(help="I/N: every N-th block from the I-th on.")] = None,
+    engine: Annotated[str, typer.Option(help="pool (processes of this machine) or ray.")] = "pool",
+    ray_address: Annotated[
+        str | None, typer.Option(help="Ray cluster that runs already; one is started if not given.")
+    ] = None,
+    smiles: Annotated[str | None, typer.Option(help="Column of the structures.", show_default=False)] = None,
+    id_column: Annotated[
+        str | None, typer.Option("--id", help="Column of the names.", show_default=False)
+    ] = None,
+    workers: Annotated[int | None, typer.Option(help="Featurising processes.", show_default=False)] = None,
+    overwrite: Annotated[
+        bool, typer.Option(help="Replace the scores of an earlier job in the folder.")
+    ] = False,
+) -> None:
+    """Score compound libraries with a trained model; a stopped job goes on when started again."""
+    from . import scoring
+    from .alerts import alerts_library
+
+    with progress_shown():
+        report = scoring.score_library(
+            run,
+            [alerts_library() if name == "alerts-library" else name for name in library],
+            out,
+            output=output,
+            smiles=smiles,
+            id=id_column,
+            assays=None if assays is None else [name.strip() for name in assays.split(",")],
+            spread=spread,
+            domain=domain,
+            conformal=conformal,
+            top=top,
+            threshold=threshold,
+            dtype=dtype,
+            limit=limit,
+            shard=shard,
+            engine=engine,
+            ray_address=ray_address,
+            workers=workers,
+            overwrite=overwrite,
+        )
+    _print_scores(report)
+
+
+def _print_scores(report: "ScoreReport") -> None:
+    print(f"{report.read:,} molecules read, {report.scored:,} scored, {report.rejected:,} rejected")
+    for reason, count in list(report.reasons.items())[:10]:
+        print(f"  {count:>8,}  {reason}")
+    if report.below:
+        print(f"  {report.below:>8,}  scored, below the threshold in every assay, left out")
+    for note in report.notes:
+        say(note)
+    if report.top is not None:
+        import pandas as pd
+
+        table = pd.read_csv(report.top, dtype={"id": str, "smiles": str}, keep_default_na=False)
+        for assay, rows in list(table.groupby("assay", sort=False))[:3]:
+            print_frame(rows[["rank", "id", "smiles", "probability"]].head(10), title=f"Best for {assay}")
+    print(f"Scores: {report.folder}")
+
+
+def hits(
+    run: Annotated[Path, typer.Argument(help="Run folder or bundle folder.")],
+    scores: Annotated[Path, typer.Argument(help="Folder that 'screening score RUN ...' wrote.")],
+    assay: Annotated[str, typer.Option(help="Assay whose best molecules are wanted.")],
+    out: Annotated[Path, typer.Option(help="Folder for hits.csv, hits.sdf and hits.html.")] = Path("hits"),
+    number: Annotated[int, typer.Option("--n", help="Hits at most.")] = 100,
+    top: Annotated[int, typer.Option(help="Choose among so many of the best molecules.")] = 2000,
+    filters: Annotated[
+        str, typer.Option(help="Such as pains,brenk,lipinski: see 'screening list filters'.")
+    ] = "",
+    keep_flagged: Annotated[bool, typer.Option(help="Only mark what a filter speaks against.")] = False,
+    diverse: Annotated[str, typer.Option(help="spheres, maxmin or none.")] = "spheres",
+    distance: Annotated[float, typer.Option(help="Tanimoto distance between hits (spheres).")] = 0.4,
+) -> None:
+    """Choose compounds to order from the scores of a library: filtered, diverse, beside known actives."""
+    from .hits import choose_hits
+
+    with progress_shown():
+        found = choose_hits(
+            run,
+            scores,
+            out,
+            assay=assay,
+            n=number,
+            candidates=top,
+            filters=[name.strip() for name in filters.split(",") if name.strip()],
+            keep_flagged=keep_flagged,
+            diversity=diverse,
+            distance=distance,
+        )
+    for line in found.lines():
+        print(line)
+
+
+def export(
+    run: Annotated[Path, typer.Argument(help="Run folder or bundle folder.")],
+    out: Annotated[Path, typer.Option(help="File to write: .onnx, or .pt2 for torch.export.")],
+) -> None:
+    """Write the network for other programs, checked against ours."""
+    from .export import export as export_network
+
+    made = export_network(run, out)
+    print(f"{made.path}: differs from ours by at most {made.difference:.0e}; inputs: {made.description}")

@@ -1,0 +1,151 @@
+"""Commands about trained runs: evaluate, compare, report, explain. Joined to the command line by cli.py."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .console import print_frame, progress_shown
+from .errors import ConfigError
+from .shown import print_comparison, print_evaluation, print_learning, say_account
+
+
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="Run folder, such as runs/tox21; with --data also a bundle.")],
+    part: Annotated[str, typer.Option(help="Split part: test or valid.")] = "test",
+    data: Annotated[
+        str | None, typer.Option(help="Another table, whose assays have the same names.", show_default=False)
+    ] = None,
+    keep_known: Annotated[
+        bool, typer.Option("--keep-known", help="Do not leave out molecules that the model was trained on.")
+    ] = False,
+    smiles: Annotated[str | None, typer.Option(help="Column of its structures.", show_default=False)] = None,
+    id_column: Annotated[
+        str | None, typer.Option("--id", help="Column of its names.", show_default=False)
+    ] = None,
+    sort: Annotated[
+        str | None, typer.Option(help="Column to sort by, such as average_precision.", show_default=False)
+    ] = None,
+    learning: Annotated[
+        bool, typer.Option("--learning", help="How each assay learned, from the history of the run.")
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Write the assays as .csv or .parquet.", show_default=False)
+    ] = None,
+    all_assays: Annotated[bool, typer.Option("--all", help="Print every assay, not only 30.")] = False,
+    plot: Annotated[
+        Path | None, typer.Option(help="Draw the assays into this .svg or .png file.", show_default=False)
+    ] = None,
+) -> None:
+    """Per-assay quality of a run or on another table, with 95 % intervals."""
+    _check_suffix("--out", out, ".csv", ".parquet")
+    _check_suffix("--plot", plot, ".svg", ".png")
+    from . import assessment, evaluation, experiment
+
+    if learning:
+        print_learning(assessment.learning(run), all_assays=all_assays)
+        return
+    title = f"{part} part"
+    if data is None:
+        table, summary = experiment.evaluate(run, part=part)
+    else:
+        with progress_shown():
+            found = assessment.assess(run, data, smiles=smiles, id=id_column, keep_known=keep_known)
+        table, summary, title = found.evaluation, found.summary, Path(data).name
+        say_account(found)
+    if sort is not None:
+        table = evaluation.sorted_by(table, sort)
+    print_evaluation(table, summary, title, by=sort, all_assays=all_assays)
+    if out is not None:
+        evaluation.write_evaluation(table, out)
+    if plot is not None:
+        from .pictures import plot_assays
+
+        plot_assays(table, plot, title=f"{Path(run).name}, {title}")
+    if data is None and part == "test" and len(effect := experiment.calibration_effect(run)):
+        print_frame(effect, "calibration, test part: means over assays")
+
+
+def compare(
+    runs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RUN RUN...",
+            help="Run folders, or runs/NAME for the set runs/NAME-seed0, runs/NAME-seed1 ...",
+        ),
+    ],
+    metric: Annotated[str, typer.Option(help="roc_auc or average_precision.")] = "roc_auc",
+    adjust: Annotated[str, typer.Option(help="For many tests: bh (Benjamini-Hochberg) or holm.")] = "bh",
+    part: Annotated[str, typer.Option(help="Split part: test or valid.")] = "test",
+    out: Annotated[
+        Path | None, typer.Option(help="Write one row per run and assay as CSV.", show_default=False)
+    ] = None,
+    all_assays: Annotated[bool, typer.Option("--all", help="Print every assay, not only 30.")] = False,
+) -> None:
+    """Paired differences per assay of runs on the same molecules; all against the first."""
+    from .compare import compare as compare_runs
+
+    _check_suffix("--out", out, ".csv")
+    with progress_shown():
+        found = compare_runs(runs, part, metric=metric, adjustment=adjust)
+    print_comparison(found, all_assays=all_assays)
+    if out is not None:
+        found.write_csv(out)
+        print(f"Written: {out}")
+
+
+def report(
+    run: Annotated[Path, typer.Argument(help="Run folder, such as runs/tox21.")],
+    out: Annotated[
+        Path | None, typer.Option(help="The page; RUN/report.html if not given.", show_default=False)
+    ] = None,
+    scores: Annotated[
+        Path | None,
+        typer.Option(help="Folder of 'screening score' to show the best of; RUN/scores if it is there."),
+    ] = None,
+) -> None:
+    """One page about a run that opens offline, and MODEL_CARD.md beside it."""
+    from .report import write_report
+
+    written = write_report(run, out, scores=scores)
+    print(f"Report: {written.page} ({written.size / 1e6:.1f} MB)")
+    print(f"Model card: {written.card}")
+
+
+def explain(
+    run: Annotated[Path, typer.Argument(help="Run folder or bundle folder.")],
+    molecules: Annotated[Path, typer.Argument(help="SMILES, CSV, TSV, SDF or Parquet file.")],
+    assay: Annotated[str, typer.Option(help="Assay whose score is explained.")],
+    out: Annotated[Path, typer.Option(help="Folder for tables, pictures and index.html.")] = Path(
+        "explained"
+    ),
+    method: Annotated[str, typer.Option(help="integrated_gradients or occlusion.")] = "integrated_gradients",
+    check: Annotated[bool, typer.Option(help="Compare with the other method.")] = False,
+    limit: Annotated[int, typer.Option(help="Explain only the first N molecules.")] = 200,
+    smiles: Annotated[str | None, typer.Option(help="Column of the structures.", show_default=False)] = None,
+    id_column: Annotated[
+        str | None, typer.Option("--id", help="Column of the names.", show_default=False)
+    ] = None,
+) -> None:
+    """What each atom contributes to the score of molecules in one assay."""
+    from .explain import explain as explain_molecules
+
+    with progress_shown():
+        found = explain_molecules(
+            run,
+            molecules,
+            out,
+            assay=assay,
+            method=method,
+            check=check,
+            limit=limit,
+            smiles=smiles,
+            id=id_column,
+        )
+    for line in found.lines():
+        print(line)
+
+
+def _check_suffix(option: str, path: Path | None, *suffixes: str) -> None:
+    if path is not None and path.suffix not in suffixes:
+        raise ConfigError(f"{option} is '{path}': expected a file that ends in {' or '.join(suffixes)}.")
