@@ -333,10 +333,12 @@ def _logits(model: ScreeningModel, column: int, batch: GraphBatch, change: Chang
         if isinstance(module, CodeEmbedding | VectorScale)
     ]
     try:
-        return model(batch.to(device))[:, column].double().cpu()
+        with torch.enable_grad():  # without derivatives encoders look once at atoms that are alike
+            logits = model(batch.to(device))[:, column].double().cpu()
     finally:
         for hook in hooks:
             hook.remove()
+    return logits if torch.is_grad_enabled() else logits.detach()
 
 
 def _first_of_copies(batch: GraphBatch) -> Tensor:

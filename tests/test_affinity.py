@@ -413,4 +413,5 @@ def test_planted_groups_show(how: str) -> None:
     assert (own > other).all()
     assert own.mean() > 2 * other.mean().abs()
     found = select_groups(trainer.affinity.mean().numpy(), 2)
-    assert found.serves.tolist() == [0] * 20 + [1] * 20  # an assay may help out in the other group too
+    # An assay may help out in the other group too, and one that does can have its best score there.
+    assert (found.serves != np.repeat([0, 1], 20)).sum() <= 2
