@@ -1,0 +1,329 @@
+"""How fast libraries are scored, beside RDKit's reading alone, and in how much memory.
+
+    python tests/benchmarks/score.py [rates] [stages] [memory] [top] [--library FILE] [--molecules 20000]
+        [--chemprop PYTHON] [--engine pool] [--rounds 3]
+
+rates   screening score with each descriptor set against RDKit reading the same SMILES, both on all processors
+stages  microseconds of processor time per molecule of each stage, in one process
+memory  largest resident memory of all processes together, for the library once and ten times over
+top     what --top 1000 over 617 assays adds to scoring
+peer    with --chemprop: chemprop's predict, D-MPNN 300 x 3, processor time per molecule against ours
+
+The models are untrained: that changes no speed. The library is zinc250k.smi.gz where SCREENING_DATA names
+its folder, else molecules that RDKit ships, repeated. Rates are of processor time where they say so: they
+stand on a busy machine too.
+"""
+
+import argparse
+import gzip
+import multiprocessing
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from itertools import chain, islice, repeat
+from pathlib import Path
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+import torch
+from rdkit import Chem, RDConfig, RDLogger
+
+from screening.bundle import Bundle, Member
+from screening.config import Model
+from screening.graphs import FeatureSet, GraphStore, featurize, pack
+from screening.model import ScreeningModel, inputs_of
+from screening.processes import default_workers, map_in_processes
+from screening.scoring import score_library
+from screening.tables import open_table
+
+FAST = {"name": "gine", "width": 64, "depth": 3}
+HYBRID = {"name": "hybrid", "width": 64, "depth": 3, "hidden": 256}
+SETS: dict[str, tuple[dict, tuple[str, ...]]] = {
+    "graph (configs/tox21_fast.yaml)": (FAST, ()),
+    "graph + ecfp_bits": (HYBRID, ("ecfp_bits",)),
+    "graph + ecfp_counts": (HYBRID, ("ecfp_counts",)),
+    "graph + rdkit_fast": (HYBRID, ("rdkit_fast",)),
+    "graph + rdkit_descriptors": (HYBRID, ("rdkit_descriptors",)),
+}
+DMPNN = {"name": "dmpnn", "width": 300, "depth": 3}
+BLOCK = 500
+
+
+def library(path: str | None, n: int) -> list[str]:
+    """The first n SMILES."""
+    folder = os.environ.get("SCREENING_DATA")
+    if path is None and folder:
+        path = str(Path(folder) / "library" / "zinc250k.smi.gz")
+    if path is None:
+        path = str(Path(RDConfig.RDDataDir) / "NCI" / "first_5K.smi")
+    reader = open_table(path)
+    texts = [text for block in reader for text in block.columns[reader.smiles]]
+    return list(islice(chain.from_iterable(repeat(texts)), n))
+
+
+def written(texts: list[str], folder: Path, name: str = "library.smi") -> Path:
+    """As a SMILES file with names."""
+    path = folder / name
+    with path.open("w") as file:
+        file.writelines(f"{text}\tM{n:09d}\n" for n, text in enumerate(texts))
+    return path
+
+
+def bundle(folder: Path, encoder: dict, vectors: tuple[str, ...], n_tasks: int = 12) -> Path:
+    """An untrained model on disk."""
+    features = FeatureSet("atom_codes", vectors)
+    store = featurize(["CCO", "c1ccccc1", "CC(=O)Oc1ccccc1C(=O)O"], features, workers=0)
+    settings = Model.model_validate({"encoder": encoder})
+    torch.manual_seed(0)
+    model = ScreeningModel(settings, inputs_of(store), n_tasks).eval()
+    tasks = tuple(f"assay-{t}" for t in range(n_tasks))
+    member = Member(model, tuple(range(n_tasks)))
+    Bundle((member,), settings, inputs_of(store), features, tasks, {}).save(folder)
+    return folder
+
+
+def read_block(texts: list[str]) -> int:
+    """RDKit's plain reading."""
+    RDLogger.DisableLog("rdApp.*")
+    return sum(Chem.MolFromSmiles(text) is not None for text in texts)
+
+
+def processor_time() -> float:
+    """Of this process and of those that it started and that have ended."""
+    both = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(usage.ru_utime + usage.ru_stime for usage in both)
+
+
+def timed(work: Callable[[], object]) -> tuple[float, float]:
+    """Seconds by the clock, and of all processors."""
+    clock, cpu = time.perf_counter(), processor_time()
+    work()
+    return time.perf_counter() - clock, processor_time() - cpu
+
+
+def read_all(texts: list[str]) -> None:
+    blocks = (texts[start : start + BLOCK] for start in range(0, len(texts), BLOCK))
+    sum(map_in_processes(read_block, blocks, workers=default_workers()))
+
+
+def rates(texts: list[str], folder: Path, engine: str, rounds: int, first: int) -> None:
+    """Each set in turn with plain reading; the least of all rounds for each."""
+    print(f"{len(texts):,} molecules, {default_workers()} processors, engine {engine}")
+    print(f"{'':34}{'molecules/s':>12}{'us of processor':>17}{'rate by clock':>15}{'by processor':>14}")
+    for name, (encoder, vectors) in list(SETS.items())[:first]:
+        few = texts[: len(texts) // 20] if "rdkit_descriptors" in vectors else texts
+        run, size = bundle(folder / "model", encoder, vectors), min(4096, len(few) // 15)
+        out = folder / "out"
+
+        def score(part: list[str], run: Path = run, size: int = size, out: Path = out) -> tuple[float, float]:
+            path = written(part, folder)
+            job = partial(score_library, run, path, out, overwrite=True, engine=engine, block_size=size)
+            return timed(job)
+
+        def read(part: list[str]) -> tuple[float, float]:
+            return timed(partial(read_all, part))
+
+        plain = ours = (float("inf"), float("inf"))
+        for _ in range(rounds):
+            plain = tuple(map(min, plain, per_molecule(read, few)))
+            ours = tuple(map(min, ours, per_molecule(score, few)))
+        ratios = f"{plain[0] / ours[0]:15.2f}{plain[1] / ours[1]:14.2f}"
+        print(f"{name:34}{1 / ours[0]:12,.0f}{ours[1] * 1e6:17.1f}{ratios}", flush=True)
+
+
+def per_molecule(work: Callable[[list[str]], tuple[float, float]], texts: list[str]) -> tuple[float, float]:
+    """Seconds per molecule by the clock and of all processors, without the start of processes.
+
+    The difference between all molecules and a fifth of them.
+    """
+    short = texts[: len(texts) // 5]
+    few, many = work(short), work(texts)
+    span = len(texts) - len(short)
+    return (many[0] - few[0]) / span, (many[1] - few[1]) / span
+
+
+def stages(texts: list[str], folder: Path) -> None:
+    """In one process, the best of four rounds."""
+    torch.set_num_threads(1)
+    texts = texts[:4096]
+    path = written(texts, folder)
+
+    def cost(name: str, work: Callable[[], object]) -> object:
+        best, result = float("inf"), None
+        for _ in range(4):
+            start = time.process_time()
+            result = work()
+            best = min(best, time.process_time() - start)
+        print(f"{name:44}{best / len(texts) * 1e6:8.1f}", flush=True)
+        return result
+
+    print(f"{'stage':44}{'us per molecule':>8}")
+    cost("reading the file", lambda: list(open_table(path)))
+    cost("RDKit reading alone", partial(read_block, texts))
+    for name, (encoder, vectors) in SETS.items():
+        features = FeatureSet("atom_codes", vectors)
+        small = texts[:512] if "rdkit_descriptors" in vectors else texts
+        if small is not texts:
+            continue
+        packed = cost(f"{name}: reading and features", partial(pack, small, features))
+        store = GraphStore.of(features, [packed])  # type: ignore[list-item]
+        model = Bundle.load(bundle(folder / "model", encoder, vectors))
+        rows = torch.arange(len(small))
+        cost(f"{name}: model", partial(model.predict, store, rows, batch_size=2048))
+
+
+@contextmanager
+def watched_memory() -> Iterator[list[int]]:
+    """Largest resident memory of this process and all below it, in bytes, as the only element."""
+    largest, done = [0], threading.Event()
+
+    def watch() -> None:
+        while not done.wait(0.1):
+            largest[0] = max(largest[0], sum(resident(pid) for pid in family(os.getpid())))
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield largest
+    finally:
+        done.set()
+        thread.join()
+
+
+def family(pid: int) -> list[int]:
+    """The process and all that descend from it."""
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        threads = [Path(f"/proc/{pid}/task/{t}/children") for t in os.listdir(f"/proc/{pid}/task")]
+        children = [child for path in threads for child in path.read_text().split()]
+    except OSError:
+        return []
+    return [pid, *chain.from_iterable(family(int(child)) for child in children)]
+
+
+def resident(pid: int) -> int:
+    """Bytes; pages shared with others are counted by their share where the system says so."""
+    try:
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return 0
+
+
+def memory(texts: list[str], folder: Path) -> None:
+    """In a process of its own for each length."""
+    path = written(texts, folder)
+    long = folder / "long.smi.gz"
+    with gzip.open(long, "wt", compresslevel=1) as file:
+        for _ in range(10):
+            file.write(path.read_text())
+    run = bundle(folder / "model", FAST, ())
+    for name, source in (("library", path), ("ten times", long)):
+        answer = subprocess.run(
+            [sys.executable, __file__, "peak", "--library", str(source), "--run", str(run)],
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        print(f"{name:12}{answer.stdout.strip()}", flush=True)
+
+
+def peak(run: str, source: str) -> None:
+    with watched_memory() as largest, tempfile.TemporaryDirectory() as folder:
+        report = score_library(run, source, folder, top=1000)
+    print(f"{report.read:,} molecules, largest memory of all processes {largest[0] / 2**20:,.0f} MiB")
+
+
+def top(texts: list[str], folder: Path) -> None:
+    """Processor time of scoring with and without, in turn."""
+    path, run = written(texts, folder), bundle(folder / "model", FAST, (), 617)
+    seconds: dict[int, list[float]] = {0: [], 1000: []}
+    for k in (0, 1000) * 3:
+        job = partial(score_library, run, path, folder / "out", top=k, overwrite=True)
+        seconds[k].append(timed(job)[1])
+    without, with_top = min(seconds[0]), min(seconds[1000])
+    print(
+        f"617 assays, {len(texts):,} molecules: --top 1000 adds {with_top / without - 1:+.1%} processor time"
+    )
+
+
+def peer(texts: list[str], folder: Path, python: str) -> None:
+    """Both predict the same molecules twice; the difference of two lengths takes out the start."""
+    run = bundle(folder / "model", DMPNN, ())
+    script = folder / "chemprop_model.py"
+    script.write_text(CHEMPROP)
+    subprocess.run([python, str(script), str(folder / "chemprop.pt")], check=True, capture_output=True)
+    costs: dict[str, list[float]] = {"ours": [], "chemprop": []}
+    for n in (len(texts) // 5, len(texts)):
+        written(texts[:n], folder)
+        (folder / "library.csv").write_text("smiles\n" + "\n".join(texts[:n]) + "\n")
+        for name in costs:
+            costs[name].append(timed(partial(_predict, name, python, run, folder))[1])
+    span = len(texts) - len(texts) // 5
+    per = {name: (long - short) / span * 1e6 for name, (short, long) in costs.items()}
+    print(f"D-MPNN 300 x 3, {len(texts):,} molecules, microseconds of processor time per molecule:")
+    print(", ".join(f"{name} {value:,.0f}" for name, value in per.items()))
+    print(f"ours is {per['chemprop'] / per['ours']:.1f} times as fast")
+
+
+def _predict(name: str, python: str, run: Path, folder: Path) -> None:
+    ours = [sys.executable, "-m", "screening", "score", str(run), str(folder / "library.smi")]
+    theirs = [python, "-m", "chemprop.cli.main", "predict", "-i", str(folder / "library.csv")]
+    theirs += ["--model-paths", str(folder / "chemprop.pt"), "-s", "smiles", "-o", str(folder / "p.csv")]
+    theirs += ["--accelerator", "cpu", "-n", "0"]
+    command = [*ours, "--out", str(folder / "out"), "--overwrite"] if name == "ours" else theirs
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    if answer.returncode:
+        raise SystemExit(f"{name} failed:\n{answer.stderr[-2000:]}")
+
+
+CHEMPROP = """
+import sys
+from chemprop import models, nn
+from chemprop.models.utils import save_model
+torch_model = models.MPNN(
+    nn.BondMessagePassing(d_h=300, depth=3), nn.MeanAggregation(),
+    nn.BinaryClassificationFFN(n_tasks=12, input_dim=300, hidden_dim=300), batch_norm=False,
+)
+save_model(sys.argv[1], torch_model)
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("what", nargs="*", default=["rates", "stages", "top"])
+    parser.add_argument("--library")
+    parser.add_argument("--molecules", type=int, default=20_000)
+    parser.add_argument("--chemprop")
+    parser.add_argument("--sets", type=int, default=len(SETS), help="so many of the descriptor sets")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--engine", default="pool")
+    parser.add_argument("--run", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.what == ["peak"]:
+        return peak(options.run, options.library)
+    texts = library(options.library, options.molecules)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        if "rates" in options.what:
+            rates(texts, folder, options.engine, options.rounds, options.sets)
+        if "stages" in options.what:
+            stages(texts, folder)
+        if "memory" in options.what:
+            memory(texts, folder)
+        if "top" in options.what:
+            top(texts, folder)
+        if options.chemprop:
+            peer(texts, folder, options.chemprop)
+
+
+if __name__ == "__main__":
+    multiprocessing.freeze_support()
+    main()
