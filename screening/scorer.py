@@ -24,7 +24,7 @@ from .parts import OURS, PartFolder, Tally
 from .registry import did_you_mean
 
 DTYPES = {"float32": np.float32, "float16": np.float16}
-BATCH = 2048
+BATCH = 4096
 """Molecules per batch; in large ones, more surroundings of atoms occur twice (see `environments`)."""
 NEIGHBOUR = ("similarity", "in_domain", "nearest")
 """Columns that `domain` adds; the last where the bundle keeps names."""

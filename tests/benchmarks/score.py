@@ -1,7 +1,7 @@
 """How fast libraries are scored, beside RDKit's reading alone, and in how much memory.
 
     python tests/benchmarks/score.py [rates] [stages] [memory] [top] [--library FILE] [--molecules 20000]
-        [--chemprop PYTHON] [--engine pool] [--rounds 3]
+        [--chemprop PYTHON] [--engine pool] [--rounds 3] [--workers 2]
 
 rates   screening score with each descriptor set against RDKit reading the same SMILES, both on all processors
 stages  microseconds of processor time per molecule of each stage, in one process
@@ -108,43 +108,48 @@ def timed(work: Callable[[], object]) -> tuple[float, float]:
     return time.perf_counter() - clock, processor_time() - cpu
 
 
-def read_all(texts: list[str]) -> None:
+def read_all(texts: list[str], workers: int) -> None:
     blocks = (texts[start : start + BLOCK] for start in range(0, len(texts), BLOCK))
-    sum(map_in_processes(read_block, blocks, workers=default_workers()))
+    sum(map_in_processes(read_block, blocks, workers=workers))
 
 
-def rates(texts: list[str], folder: Path, engine: str, rounds: int, first: int) -> None:
+def rates(texts: list[str], folder: Path, engine: str, rounds: int, first: int, workers: int) -> None:
     """Each set in turn with plain reading; the least of all rounds for each."""
-    print(f"{len(texts):,} molecules, {default_workers()} processors, engine {engine}")
+    print(f"{len(texts):,} molecules, engine {engine}, {workers or 1} processes that read")
     print(f"{'':34}{'molecules/s':>12}{'us of processor':>17}{'rate by clock':>15}{'by processor':>14}")
     for name, (encoder, vectors) in list(SETS.items())[:first]:
         few = texts[: len(texts) // 20] if "rdkit_descriptors" in vectors else texts
-        run, size = bundle(folder / "model", encoder, vectors), min(4096, len(few) // 15)
+        run, size = (
+            bundle(folder / "model", encoder, vectors),
+            min(4096, max(len(few) // 15, 1)) if workers else 4096,
+        )
         out = folder / "out"
 
         def score(part: list[str], run: Path = run, size: int = size, out: Path = out) -> tuple[float, float]:
             path = written(part, folder)
-            job = partial(score_library, run, path, out, overwrite=True, engine=engine, block_size=size)
-            return timed(job)
+            options = {"overwrite": True, "engine": engine, "workers": workers, "block_size": size}
+            return timed(partial(score_library, run, path, out, **options))
 
         def read(part: list[str]) -> tuple[float, float]:
-            return timed(partial(read_all, part))
+            return timed(partial(read_all, part, workers))
 
         plain = ours = (float("inf"), float("inf"))
         for _ in range(rounds):
-            plain = tuple(map(min, plain, per_molecule(read, few)))
-            ours = tuple(map(min, ours, per_molecule(score, few)))
+            plain = tuple(map(min, plain, per_molecule(read, few, workers)))
+            ours = tuple(map(min, ours, per_molecule(score, few, workers)))
         ratios = f"{plain[0] / ours[0]:15.2f}{plain[1] / ours[1]:14.2f}"
         print(f"{name:34}{1 / ours[0]:12,.0f}{ours[1] * 1e6:17.1f}{ratios}", flush=True)
 
 
-def per_molecule(work: Callable[[list[str]], tuple[float, float]], texts: list[str]) -> tuple[float, float]:
-    """Seconds per molecule by the clock and of all processors, without the start of processes.
+def per_molecule(
+    work: Callable[[list[str]], tuple[float, float]], texts: list[str], workers: int
+) -> tuple[float, float]:
+    """Seconds per molecule by the clock and of all processors.
 
-    The difference between all molecules and a fifth of them.
+    With processes, the difference between all molecules and a fifth of them: their start is not counted.
     """
-    short = texts[: len(texts) // 5]
-    few, many = work(short), work(texts)
+    short = texts[: len(texts) // 5] if workers else []
+    few, many = work(short) if workers else (0.0, 0.0), work(texts)
     span = len(texts) - len(short)
     return (many[0] - few[0]) / span, (many[1] - few[1]) / span
 
@@ -176,7 +181,7 @@ def stages(texts: list[str], folder: Path) -> None:
         store = GraphStore.of(features, [packed])  # type: ignore[list-item]
         model = Bundle.load(bundle(folder / "model", encoder, vectors))
         rows = torch.arange(len(small))
-        cost(f"{name}: model", partial(model.predict, store, rows, batch_size=2048))
+        cost(f"{name}: model", partial(model.predict, store, rows, batch_size=4096))
 
 
 @contextmanager
@@ -246,7 +251,7 @@ def top(texts: list[str], folder: Path) -> None:
     path, run = written(texts, folder), bundle(folder / "model", FAST, (), 617)
     seconds: dict[int, list[float]] = {0: [], 1000: []}
     for k in (0, 1000) * 3:
-        job = partial(score_library, run, path, folder / "out", top=k, overwrite=True)
+        job = partial(score_library, run, path, folder / "out", top=k, overwrite=True, workers=0)
         seconds[k].append(timed(job)[1])
     without, with_top = min(seconds[0]), min(seconds[1000])
     print(
@@ -302,6 +307,7 @@ def main() -> None:
     parser.add_argument("--library")
     parser.add_argument("--molecules", type=int, default=20_000)
     parser.add_argument("--chemprop")
+    parser.add_argument("--workers", type=int, default=default_workers(), help="0 = one process in all")
     parser.add_argument("--sets", type=int, default=len(SETS), help="so many of the descriptor sets")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--engine", default="pool")
@@ -313,7 +319,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         if "rates" in options.what:
-            rates(texts, folder, options.engine, options.rounds, options.sets)
+            rates(texts, folder, options.engine, options.rounds, options.sets, options.workers)
         if "stages" in options.what:
             stages(texts, folder)
         if "memory" in options.what:
