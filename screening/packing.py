@@ -164,6 +164,11 @@ def pack(texts: Sequence[str], features: FeatureSet) -> Packed:
     return Packed(graphs, tuple(packed), reasons)
 
 
+def pack_all(texts: Sequence[str], features: FeatureSet) -> list[Packed]:
+    """`pack`, a run of molecules at a time: used and forgotten while the processor has them in its cache."""
+    return [pack(texts[start : start + BLOCK], features) for start in range(0, len(texts), BLOCK)]
+
+
 def _least_atoms(text: str) -> int:
     """0 for a text of usual length, else the number of atoms it would have, without reading it."""
     return 0 if len(text) <= MOST_ATOMS else len(_ATOM.findall(text))

@@ -18,8 +18,9 @@ from .bundle import Bundle
 from .conformal import SETS, ConformalSets
 from .domain import Domain, Fingerprints, fingerprints_of, with_fingerprints
 from .errors import ConfigError
-from .graphs import GraphStore, featurize, pack
+from .graphs import GraphStore, featurize
 from .libraries import Piece
+from .packing import pack_all
 from .parts import OURS, PartFolder, Tally
 from .registry import did_you_mean
 
@@ -205,13 +206,13 @@ class PartMaker:
             domain=recipe.domain,
             conformal=recipe.conformal,
         )
-        self.prepare: Callable[[list[str]], Any] = partial(pack, features=self.scorer.features)
+        self.prepare: Callable[[list[str]], Any] = partial(pack_all, features=self.scorer.features)
         taken = {*OURS, *self.scorer.columns_of(GraphStore.of(self.scorer.features, []))}
         self._titles = {name: f"input:{name}" if name in taken else name for name in extra}
 
     def finish(self, piece: Piece, prepared: Any) -> Tally:
         """The counts of the part, which is then in the folder."""
-        store = GraphStore.of(self.scorer.features, [prepared])
+        store = GraphStore.of(self.scorer.features, prepared)
         reasons = [problem or reason for problem, reason in zip(piece.problems, store.reasons, strict=True)]
         usable = np.array([not reason for reason in reasons], bool)
         results = {name: self._stored(column) for name, column in self.scorer.columns_of(store).items()}
