@@ -10,6 +10,7 @@ run: $(STAMP)
 	$(BIN)/screening train configs/alerts.yaml --overwrite
 	$(BIN)/screening evaluate runs/alerts
 	$(BIN)/screening score runs/alerts alerts-library --out runs/alerts/scores --overwrite --top 5
+	$(BIN)/screening report runs/alerts
 
 test: $(STAMP)
 	$(BIN)/python -m pytest
