@@ -196,6 +196,9 @@ class Recipe:
 class PartMaker:
     """The work on a piece of a library: `prepare` computes features, `finish` scores and writes the part."""
 
+    on_scores: Callable[[int, np.ndarray], None] | None = None
+    """Told of every part: its number, and the probabilities [T, rows] that it holds, NaN where rejected."""
+
     def __init__(self, recipe: Recipe, extra: tuple[str, ...], folder: PartFolder) -> None:
         self.recipe, self.extra, self.folder = recipe, extra, folder
         self.scorer = Scorer.load(
@@ -223,6 +226,9 @@ class PartMaker:
         counts = pd.Series(reasons).value_counts(sort=False).to_dict()
         tally = Tally(piece.number, piece.digest(), counts, int(below.sum()))
         self.folder.write(table, tally)
+        if self.on_scores is not None:
+            stored = np.stack([results[task][~below] for task in self.scorer.tasks])
+            self.on_scores(piece.number, stored.astype(np.float32))
         return tally
 
     def _stored(self, column: np.ndarray) -> np.ndarray:

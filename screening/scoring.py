@@ -11,8 +11,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from .bundle import SUMS
 from .engines import ENGINES, run_pool, run_ray
 from .errors import ConfigError, DataError
@@ -21,7 +19,7 @@ from .parts import OURS, PartFolder, Tally, merged
 from .progress import progress
 from .registry import did_you_mean
 from .scorer import DTYPES, PartMaker, Recipe, Scorer
-from .top import Best, write_top
+from .top import Leaders, write_top
 from .writing import FORMATS, write_whole
 
 __all__ = ["OURS", "ScoreReport", "Scorer", "score_library"]
@@ -126,17 +124,19 @@ def score_library(
         wanted = partial(
             _is_wanted, finished=frozenset() if files.is_stream else frozenset(finished), part=part
         )
+        leaders = Leaders(folder, maker.scorer.tasks, top, finished) if top else None
         if engine == "ray":
             make = partial(PartMaker, recipe, files.extra, folder)
             results = run_ray(
                 make, partial(_pieces_of, open_again, wanted), address=ray_address, workers=workers
             )
         else:
+            maker.on_scores = None if leaders is None else leaders.add
             results = run_pool(maker, _unfinished(files.pieces(wanted), finished), workers=workers)
         tallies = dict(finished)
         for tally in _watched(results, sum(tally.read for tally in finished.values())):
             tallies[tally.number] = tally
-        return _finish(folder, tallies, len(finished), maker, files, job, part, output, top, workers)
+        return _finish(folder, tallies, len(finished), maker, files, job, part, output, leaders, workers)
 
 
 def _pieces_of(open_again: Callable[[], Library], wanted: Callable[[int], bool]) -> Iterator[Piece]:
@@ -202,7 +202,7 @@ def _finish(
     job: dict[str, Any],
     part: Shard | None,
     output: str,
-    top: int,
+    leaders: Leaders | None,
     workers: int | None,
 ) -> ScoreReport:
     """Write what stands for the whole job: manifest, best molecules, other formats."""
@@ -211,9 +211,10 @@ def _finish(
     scored = reasons.pop("", 0)
     rejected = reasons.total()
     numbers = sorted(tallies)
-    path = folder.path / f"top{suffix}.csv" if top else None
-    if path is not None:
-        write_top(_best(folder, numbers, maker.scorer.tasks, top), maker.scorer.tasks, folder, path)
+    path = None
+    if leaders is not None:
+        path = folder.path / f"top{suffix}.csv"
+        write_top(leaders.complete(numbers), leaders.tasks, folder, path)
     write_whole(folder, numbers, output, suffix, workers=workers)
     report = ScoreReport(
         read=scored + rejected,
@@ -234,16 +235,6 @@ def _finish(
     counts = {key: asdict(report)[key] for key in ("read", "scored", "rejected", "below", "reasons", "parts")}
     folder.write_json(f"manifest{suffix}.json", {**job, **counts})
     return report
-
-
-def _best(folder: PartFolder, numbers: list[int], tasks: tuple[str, ...], k: int) -> Best:
-    best = Best(len(tasks), k)
-    with progress("finding the best", len(numbers)) as advance:
-        for number in numbers:
-            table = folder.read(number, list(tasks))
-            best.add(number, np.stack([column.to_numpy() for column in table.columns]).astype(np.float32))
-            advance(1)
-    return best
 
 
 def _check_choices(

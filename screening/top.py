@@ -5,12 +5,15 @@ to the molecule that stands first in the library.
 """
 
 import csv
+from collections import deque
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
 from .parts import PartFolder, replace
+from .progress import progress
 
 _TEXTS = ["id", "smiles", "row", "file"]
 _NOWHERE = np.iinfo(np.int64).max
@@ -39,7 +42,11 @@ class Best:
         A score that is not above the K-th best so far is left out by one comparison; the others wait
         until an assay has K of them, so that sorting costs little however long the library is.
         """
-        task, column = np.nonzero(scores > self._floor[:, None])
+        if scores.shape[1] > self.k and self._floor.max() == -np.inf:  # the first: sort no more than needed
+            least = np.partition(np.nan_to_num(scores, nan=-np.inf), -self.k, axis=1)[:, -self.k]
+            task, column = np.nonzero((scores >= least[:, None]) & (scores > -np.inf))
+        else:
+            task, column = np.nonzero(scores > self._floor[:, None])
         if not len(task):
             return
         self._waiting.append((task, (np.int64(number) << 32) + column, scores[task, column]))
@@ -66,6 +73,43 @@ class Best:
         self._floor = self.values[:, -1]
         self._waiting.clear()
         self._n_waiting[:] = 0
+
+
+class Leaders:
+    """`Best` of the parts of a job: fed with new parts as they are made, reading those that are there.
+
+    Parameters
+    ----------
+    finished : numbers of the parts that are there before the job goes on.
+    """
+
+    def __init__(self, parts: PartFolder, tasks: tuple[str, ...], k: int, finished: Iterable[int]) -> None:
+        self.parts, self.tasks = parts, tasks
+        self.best = Best(len(tasks), k)
+        self._finished = deque(sorted(finished))
+        self._last = -1
+
+    def add(self, number: int, scores: np.ndarray) -> None:
+        """Take in a new part with the scores [T, n] of its rows; new parts come in order."""
+        while self._finished and self._finished[0] < number:
+            self._read(self._finished.popleft())
+        self.best.add(number, scores)
+        self._last = number
+
+    def complete(self, numbers: Iterable[int]) -> Best:
+        """The best of all parts `numbers`, after reading those that were not taken in."""
+        left = sorted(number for number in numbers if number > self._last)
+        with progress("finding the best", len(left)) as advance:
+            for number in left:
+                self._read(number)
+                advance(1)
+        return self.best
+
+    def _read(self, number: int) -> None:
+        table = self.parts.read(number, list(self.tasks))
+        scores = np.stack([column.to_numpy() for column in table.columns]).astype(np.float32)
+        self.best.add(number, scores)
+        self._last = number
 
 
 def _largest(values: np.ndarray, places: np.ndarray, k: int) -> np.ndarray:
