@@ -287,12 +287,13 @@ def peer(texts: list[str], folder: Path, python: str) -> None:
 
 def _predict(name: str, python: str, run: Path, folder: Path) -> None:
     ours = [sys.executable, "-m", "screening", "score", str(run), str(folder / "library.smi")]
-    theirs = [python, "-m", "chemprop.cli.main", "predict", "-i", str(folder / "library.csv")]
+    ours += ["--out", str(folder / "out"), "--overwrite", "--workers", "0"]
+    theirs = [str(Path(python).parent / "chemprop"), "predict", "-i", str(folder / "library.csv")]
     theirs += ["--model-paths", str(folder / "chemprop.pt"), "-s", "smiles", "-o", str(folder / "p.csv")]
     theirs += ["--accelerator", "cpu", "-n", "0"]
-    command = [*ours, "--out", str(folder / "out"), "--overwrite"] if name == "ours" else theirs
+    command = ours if name == "ours" else theirs
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
-    if answer.returncode:
+    if answer.returncode or not ((folder / "p.csv").exists() or name == "ours"):
         raise SystemExit(f"{name} failed:\n{answer.stderr[-2000:]}")
 
 
