@@ -24,6 +24,10 @@ Dropout = Annotated[float, Field(ge=0, lt=1)]
 Noise = Annotated[float, Field(ge=0)]
 
 
+AT_ONCE = 2048
+"""Atoms or bonds computed together in scoring: so many stay in the processor's cache from step to step."""
+
+
 class Inputs(NamedTuple):
     """What a batch holds: decides the sizes of the first layers."""
 
@@ -127,13 +131,17 @@ class GINE(Encoder):
         values = self.atoms(self.atoms.sums(batch.atoms[kinds.example]))
         for layer in cast(list[_GINELayer], self.layers):
             wider = around.wider(kinds)
-            bonds, total = around.entering(wider.example)
-            codes = layer.bonds.sums(batch.bonds[bonds])
-            sources = values.index_select(0, kinds.of[batch.source[bonds]])
-            own = values.index_select(0, kinds.of[wider.example])
-            values = layer.updated(own, sources, codes, total)
-            kinds = wider
+            parts = [self._at(atoms, layer, values, kinds, around) for atoms in wider.example.split(AT_ONCE)]
+            values, kinds = torch.cat([values[:0], *parts]), wider
         return self.norm(self.pool(values, Wiring.pooling(batch, kinds.of, len(values))))
+
+    @staticmethod
+    def _at(atoms: Tensor, layer: "_GINELayer", values: Tensor, kinds: Kinds, around: Surroundings) -> Tensor:
+        """What a layer makes of these atoms; `values` are those of the kinds of atoms before it."""
+        bonds, total = around.entering(atoms)
+        codes = layer.bonds.sums(around.batch.bonds[bonds])
+        sources = values.index_select(0, kinds.of[around.batch.source[bonds]])
+        return layer.updated(values.index_select(0, kinds.of[atoms]), sources, codes, total)
 
 
 class _GINELayer(nn.Module):
@@ -229,17 +237,21 @@ class DMPNN(Encoder):
         values = functional.relu(first)
         for _ in range(self.depth - 1):
             wider = around.wider_bonds(start, kinds)
-            bonds, total = around.entering(batch.source[wider.example])
-            returning = values.index_select(0, kinds.of[wider.example ^ 1])
-            incoming = total(values.index_select(0, kinds.of[bonds])) - returning
-            own = first.index_select(0, start.of[wider.example])
-            values = functional.relu(own + self.message(incoming))
-            kinds = wider
-        atoms = around.atoms_of_bonds(kinds)
-        bonds, total = around.entering(atoms.example)
-        own = self.own(self.own.sums(batch.atoms[atoms.example]))
-        incoming = total(values.index_select(0, kinds.of[bonds]))
-        values = functional.relu(own + self.readout(incoming))
+            parts = []
+            for chosen in wider.example.split(AT_ONCE):
+                bonds, total = around.entering(batch.source[chosen])
+                returning = values.index_select(0, kinds.of[chosen ^ 1])
+                incoming = total(values.index_select(0, kinds.of[bonds])) - returning
+                own = first.index_select(0, start.of[chosen])
+                parts.append(functional.relu(own + self.message(incoming)))
+            values, kinds = torch.cat([first[:0], *parts]), wider
+        atoms, parts = around.atoms_of_bonds(kinds), []
+        for chosen in atoms.example.split(AT_ONCE):
+            bonds, total = around.entering(chosen)
+            own = self.own(self.own.sums(batch.atoms[chosen]))
+            incoming = total(values.index_select(0, kinds.of[bonds]))
+            parts.append(functional.relu(own + self.readout(incoming)))
+        values = torch.cat([first[:0], *parts])
         return self.norm(self.pool(values, Wiring.pooling(batch, atoms.of, len(values))))
 
 
