@@ -145,6 +145,8 @@ def killed_and_restarted(run: Path, tmp_path: Path, kills: int, workers: int) ->
     for target in [*targets, None]:
         process = context.Process(target=job, args=(run, library, broken, workers))
         process.start()
+        while process.is_alive() and target is not None and os.getpgid(process.pid) != process.pid:
+            time.sleep(0.002)  # until it leads a group, which is then killed as a whole
         while process.is_alive() and (target is None or len(list(broken.glob("part-*"))) < target):
             time.sleep(0.002)
         if target is not None:
