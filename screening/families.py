@@ -4,7 +4,7 @@ import inspect
 import re
 from typing import Any, NamedTuple
 
-from .balancers import balancers
+from .balancers import Balancer, balancers
 from .baselines import baselines
 from .calibration import calibrations
 from .encoders import encoders
@@ -66,9 +66,18 @@ def _member(registry: Registry[Any], name: str) -> Member:
     cost = ""
     if registry is balancers:
         balancer = balancers.build(name, ("one", "two"))
-        cost = "plain + forward" if balancer.second_look else COSTS[balancer.needs]
+        cost = _cost(balancer)
     options = [_option(option) for key, option in registry.options(name).items() if key != "seed"]
     return Member(name, _first_sentence(text), options, cost, link[1].rstrip(".") if link else "")
+
+
+def _cost(balancer: Balancer) -> str:
+    """Of a step at the first place where the balancer can work."""
+    if balancer.second_look:
+        return "plain + forward"
+    if balancer.needs == "rows" and (balancer.takes_outer or "last_norm" in (balancer.places or ())):
+        return "plain + products"
+    return COSTS[balancer.needs]
 
 
 def _first_sentence(text: str) -> str:
