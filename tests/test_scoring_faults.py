@@ -152,10 +152,7 @@ def killed_and_restarted(run: Path, tmp_path: Path, kills: int, workers: int) ->
         if target is not None:
             time.sleep(rng.random() * 0.02)
             assert process.is_alive(), "the job was over before it could be killed"
-            try:
-                os.killpg(process.pid, signal.SIGKILL)
-            except ProcessLookupError:  # so soon that it has no group of its own yet
-                process.kill()
+            os.killpg(process.pid, signal.SIGKILL)
         process.join()
         assert process.exitcode == (0 if target is None else -signal.SIGKILL)
     score_library(run, library, whole, top=5, output="csv", block_size=BLOCK, workers=0)
