@@ -2,18 +2,18 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
-from itertools import chain
-from typing import NamedTuple
+from functools import cache, partial
+from itertools import chain, compress
+from typing import Any, NamedTuple
 
 import numpy as np
 import rdkit
 from rdkit import rdBase
 from rdkit.Chem import Mol
 
-from . import descriptors  # noqa: F401  enters the vector featurizers into the registry
+from . import atom_codes, descriptors  # noqa: F401  enter their featurizers into the registry
 from .errors import ConfigError
 from .featurizers import (
     GraphFeaturizer,
@@ -27,7 +27,8 @@ from .featurizers import (
 from .molecules import check_standardization, read_molecules
 
 Row = np.ndarray | tuple[Sequence[int], Sequence[int]]  # dense reals, or columns and values that are not 0
-BLOCK = 500  # molecules packed together: all of them are in memory as RDKit molecules at once
+RUN = 24  # molecules that are RDKit's at the same time: so many stay in the processor's cache
+BLOCK = 500  # molecules packed together
 MOST_ATOMS = 32_767  # atoms of a molecule are counted in 16 bits
 _ATOM = re.compile(r"\[[^\]]*\]|Br|Cl|[BCNOPSFIbcnops*]")
 
@@ -141,22 +142,28 @@ def pack(texts: Sequence[str], features: FeatureSet) -> Packed:
     large = {place: _too_large(n) for place, n in enumerate(map(_least_atoms, texts)) if n > MOST_ATOMS}
     if large:
         texts = ["" if place in large else text for place, text in enumerate(texts)]
-    found = read_molecules(texts, standardize=features.standardize, stereo=features.reads_stereo)
-    for place, reason in large.items():
-        found[place] = None, reason
-    mols: list[Mol] = []
+    read = partial(read_molecules, standardize=features.standardize, stereo=features.reads_stereo)
+    featurizer = None if features.graph is None else graph_featurizer(features.graph)
+    seen: list[Any] = []
     reasons: list[str] = []
     vectors: list[list[Row]] = [[] for _ in features.vectors]
     with rdBase.BlockLogs():
-        for mol, unread in found:
-            row, reason = ([], unread) if mol is None else _vectors_of(mol, features)
-            reasons.append(reason)
-            if mol is not None and not reason:
-                mols.append(mol)
-                for rows, vector in zip(vectors, row, strict=True):
-                    rows.append(vector)
+        for start in range(0, len(texts), RUN):
+            mols: list[Mol] = []
+            for mol, unread in read(texts[start : start + RUN]):
+                row, reason = ([], unread) if mol is None else _vectors_of(mol, features)
+                reasons.append(reason)
+                if mol is not None and not reason:
+                    mols.append(mol)
+                    for rows, vector in zip(vectors, row, strict=True):
+                        rows.append(vector)
+            if featurizer is not None:
+                seen.append(featurizer.look(mols))
+    for place, reason in large.items():
+        reasons[place] = reason
     usable = np.array([not reason for reason in reasons], bool)
-    graphs = _packed_graphs(mols, usable, features.graph)
+    used = list(compress(texts, usable))
+    graphs = _packed_graphs(seen, lambda number: read([used[number]])[0][0], usable, featurizer)
     packed = [
         _packed_vectors(rows, usable, vector_featurizer(name))
         for name, rows in zip(features.vectors, vectors, strict=True)
@@ -192,11 +199,13 @@ def _vectors_of(mol: Mol, features: FeatureSet) -> tuple[list[Row], str]:
     return row, ""
 
 
-def _packed_graphs(mols: list[Mol], usable: np.ndarray, name: str | None) -> Graphs:
-    if name is None:
+def _packed_graphs(
+    seen: list[Any], mol_of: Callable[[int], Any], usable: np.ndarray, featurizer: GraphFeaturizer | None
+) -> Graphs:
+    """The graphs of all molecules; those that are not usable have no atoms."""
+    if featurizer is None:
         return empty_graphs((), (), len(usable))
-    featurizer = graph_featurizer(name)
-    graphs = featurizer.pack(mols)
+    graphs = featurizer.pack(seen, mol_of)
     if usable.all():
         return graphs
     n_rejected = int((~usable).sum())

@@ -14,11 +14,13 @@ from hypothesis import strategies as st
 from rdkit import Chem, RDConfig
 from rdkit.Chem import Descriptors, rdFingerprintGenerator
 from rdkit.Chem.rdMolDescriptors import GetConnectivityInvariants
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from screening import graphs as graphs_module
+from screening.atom_codes import AtomCodes, in_cycle
 from screening.errors import ConfigError, DataError
 from screening.featurizers import (
-    AtomCodes,
     AtomCodesStereo,
     GraphFeaturizer,
     Graphs,
@@ -75,8 +77,9 @@ def assert_table_equals_loop(texts: Sequence[str]) -> None:
         full = [mol for mol, _ in read_molecules(block) if mol is not None]
         light = [mol for mol, _ in read_molecules(block, stereo=False) if mol is not None]
         loop = joined([featurizer(mol) for mol in [MOLECULE, *full]])
-        assert_same(featurizer.pack([MOLECULE, *full]), loop)
-        assert_same(featurizer.pack([MOLECULE, *light]), loop)
+        for mols in ([MOLECULE, *full], [MOLECULE, *light]):
+            seen = [featurizer.look(mols[first : first + 20]) for first in range(0, len(mols), 20)]
+            assert_same(featurizer.pack(seen, mols.__getitem__), loop)
 
 
 def test_table_equals_loop_on_molecules_of_the_wheel() -> None:
@@ -93,6 +96,41 @@ def test_table_equals_loop_on_odd_molecules_in_any_order(seed: int) -> None:
 @given(st.lists(st.text("CNOSPcns1=()[]:+-H>B", max_size=10), max_size=8))
 def test_table_equals_loop_on_random_texts(texts: list[str]) -> None:
     assert_table_equals_loop(texts)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(2, 12), st.integers(0, 2**32 - 1), st.integers(1, 4))
+def test_edges_on_cycles_equal_those_that_leave_their_ends_connected(
+    n: int, seed: int, n_graphs: int
+) -> None:
+    random = np.random.default_rng(seed)
+    edges = [
+        (graph * n + a, graph * n + b)
+        for graph in range(n_graphs)
+        for a in range(n)
+        for b in range(a + 1, n)
+        if random.random() < 1.5 / n
+    ]
+    begin, end = np.array(edges, np.int64).reshape(-1, 2).T
+    found, unsure = in_cycle(begin, end, np.arange(n * n_graphs) % n)
+    for number, (a, b) in enumerate(edges):
+        if not unsure[begin // n == a // n].any():
+            others = coo_array(
+                (np.ones(len(edges) - 1), np.delete([begin, end], number, 1)), [n * n_graphs] * 2
+            )
+            _, part = connected_components(others, directed=False)
+            assert found[number] == (part[a] == part[b])
+
+
+def test_ring_bonds_of_smiles_are_sure() -> None:
+    mols = [mol for text in wheel_molecules(2000) if (mol := read_molecule(text)[0]) is not None]
+    for mol in mols:
+        edges = [sorted((b.GetBeginAtomIdx(), b.GetEndAtomIdx())) for b in mol.GetBonds()]
+        begin, end = np.array(sorted(edges), np.int64).reshape(-1, 2).T
+        found, unsure = in_cycle(begin, end, np.arange(mol.GetNumAtoms()))
+        expected = [mol.GetBondBetweenAtoms(int(a), int(b)).IsInRing() for a, b in sorted(edges)]
+        assert found.tolist() == expected
+        assert not unsure.any() or "." in Chem.MolToSmiles(mol)
 
 
 def test_table_equals_loop_on_all_of_tox21(real_data: Path) -> None:

@@ -22,8 +22,9 @@ import torch  # noqa: E402
 from rdkit import Chem, RDConfig, RDLogger  # noqa: E402
 from torch_geometric.utils import from_smiles  # noqa: E402
 
+from screening.atom_codes import AtomCodes  # noqa: E402
 from screening.descriptors import DeepChemVector  # noqa: E402
-from screening.featurizers import AtomCodes, GraphFeaturizer  # noqa: E402
+from screening.featurizers import GraphFeaturizer  # noqa: E402
 from screening.graphs import FeatureSet, featurize, featurizers  # noqa: E402
 from screening.molecules import read_molecules  # noqa: E402
 
