@@ -5,6 +5,7 @@ result for a molecule does not depend on its batch, so one process equals many a
 training. Sums over neighbours, atoms and codes are `sums.Sums`, which batched gradients can see through.
 """
 
+from collections.abc import Iterator
 from typing import Annotated, Literal, NamedTuple, cast
 
 import torch
@@ -12,12 +13,12 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .environments import Kinds, Surroundings, is_shared
+from .environments import Kinds, Messages, Surroundings, is_shared
 from .errors import ConfigError
 from .graphs import GraphBatch, GraphStore, VectorBlock
 from .layers import CodeEmbedding, Pooling, PoolingName, VectorScale, Wiring, linear_layer
 from .registry import Registry
-from .sums import AnySums
+from .sums import AnySums, Sums
 
 Size = Annotated[int, Field(gt=0)]
 Dropout = Annotated[float, Field(ge=0, lt=1)]
@@ -125,23 +126,15 @@ class GINE(Encoder):
         return self.norm(self.pool(atoms, wiring))
 
     def _shared(self, batch: GraphBatch) -> Tensor:
-        """`forward`, with each layer at one atom of each kind."""
+        """`forward`, with each layer at one atom and one message of each kind."""
         around = Surroundings(batch)
-        kinds = Kinds.by(around.atom_keys)
+        kinds = around.atoms
         values = self.atoms(self.atoms.sums(batch.atoms[kinds.example]))
         for layer in cast(list[_GINELayer], self.layers):
-            wider = around.wider(kinds)
-            parts = [self._at(atoms, layer, values, kinds, around) for atoms in wider.example.split(AT_ONCE)]
-            values, kinds = torch.cat([values[:0], *parts]), wider
+            messages = around.messages(kinds)
+            wider = around.wider(kinds, messages)
+            values, kinds = layer.at_kinds(values, kinds, messages, wider.example, around), wider
         return self.norm(self.pool(values, Wiring.pooling(batch, kinds.of, len(values))))
-
-    @staticmethod
-    def _at(atoms: Tensor, layer: "_GINELayer", values: Tensor, kinds: Kinds, around: Surroundings) -> Tensor:
-        """What a layer makes of these atoms; `values` are those of the kinds of atoms before it."""
-        bonds, total = around.entering(atoms)
-        codes = layer.bonds.sums(around.batch.bonds[bonds])
-        sources = values.index_select(0, kinds.of[around.batch.source[bonds]])
-        return layer.updated(values.index_select(0, kinds.of[atoms]), sources, codes, total)
 
 
 class _GINELayer(nn.Module):
@@ -149,17 +142,31 @@ class _GINELayer(nn.Module):
         super().__init__()
         self.bonds = CodeEmbedding(bond_sizes, width)
         self.eps = nn.Parameter(torch.zeros(()))
-        self.mlp = nn.Sequential(nn.Linear(width, 2 * width), nn.ReLU(), nn.Linear(2 * width, width))
-        self.after = nn.Sequential(nn.LayerNorm(width), nn.ReLU(), nn.Dropout(dropout))
+        self.mlp = nn.Sequential(nn.Linear(width, 2 * width), nn.ReLU(True), nn.Linear(2 * width, width))
+        self.after = nn.Sequential(nn.LayerNorm(width), nn.ReLU(True), nn.Dropout(dropout))
 
     def forward(self, atoms: Tensor, bonds: AnySums, wiring: Wiring) -> Tensor:
-        return self.updated(atoms, wiring.source_to_bond(atoms), bonds, wiring.bond_to_target)
+        messages = functional.relu_(wiring.source_to_bond(atoms) + self.bonds(bonds))
+        return self.updated(atoms, wiring.bond_to_target(messages))
 
-    def updated(self, atoms: Tensor, sources: Tensor, bonds: AnySums, to_atom: AnySums) -> Tensor:
-        """New `atoms` from them and, per bond that enters one, the atom `sources` where it starts."""
-        messages = functional.relu(sources + self.bonds(bonds))
-        total = (1 + self.eps) * atoms + to_atom(messages)
-        return atoms + self.after(self.mlp(total))
+    def updated(self, atoms: Tensor, received: Tensor) -> Tensor:
+        """New `atoms` from them and the sum of messages that each received."""
+        return atoms + self.after(self.mlp(torch.addcmul(received, atoms, 1 + self.eps)))
+
+    def at_kinds(
+        self, values: Tensor, kinds: Kinds, messages: Messages, atoms: Tensor, around: Surroundings
+    ) -> Tensor:
+        """New values of `atoms`; `values` are those of the kinds of atoms before the layer."""
+        bonds = self.bonds(self.bonds.sums(around.batch.bonds[around.bonds.example]))
+        sent = values.new_empty(len(messages.bonds), values.shape[1])
+        for place in _runs(sent):
+            torch.add(values[messages.sources[place]], bonds[messages.bonds[place]], out=sent[place]).relu_()
+        new = values.new_empty(len(atoms), values.shape[1])
+        for place in _runs(new):
+            entering, starts = around.entering(atoms[place])
+            received = Sums.ordered(messages.of[entering], starts)(sent)
+            new[place] = self.updated(values[kinds.of[atoms[place]]], received)
+        return new
 
 
 class _VirtualNode(nn.Module):
@@ -237,22 +244,22 @@ class DMPNN(Encoder):
         values = functional.relu(first)
         for _ in range(self.depth - 1):
             wider = around.wider_bonds(start, kinds)
-            parts = []
-            for chosen in wider.example.split(AT_ONCE):
-                bonds, total = around.entering(batch.source[chosen])
-                returning = values.index_select(0, kinds.of[chosen ^ 1])
-                incoming = total(values.index_select(0, kinds.of[bonds])) - returning
-                own = first.index_select(0, start.of[chosen])
-                parts.append(functional.relu(own + self.message(incoming)))
-            values, kinds = torch.cat([first[:0], *parts]), wider
-        atoms, parts = around.atoms_of_bonds(kinds), []
-        for chosen in atoms.example.split(AT_ONCE):
-            bonds, total = around.entering(chosen)
+            new = first.new_empty(len(wider.example), first.shape[1])
+            for place in _runs(new):
+                chosen = wider.example[place]
+                bonds, starts = around.entering(batch.source[chosen])
+                incoming = Sums.ordered(kinds.of[bonds], starts)(values) - values[kinds.of[chosen ^ 1]]
+                torch.add(first[start.of[chosen]], self.message(incoming), out=new[place]).relu_()
+            values, kinds = new, wider
+        atoms = around.atoms_of_bonds(kinds)
+        new = first.new_empty(len(atoms.example), first.shape[1])
+        for place in _runs(new):
+            chosen = atoms.example[place]
+            bonds, starts = around.entering(chosen)
             own = self.own(self.own.sums(batch.atoms[chosen]))
-            incoming = total(values.index_select(0, kinds.of[bonds]))
-            parts.append(functional.relu(own + self.readout(incoming)))
-        values = torch.cat([first[:0], *parts])
-        return self.norm(self.pool(values, Wiring.pooling(batch, atoms.of, len(values))))
+            incoming = Sums.ordered(kinds.of[bonds], starts)(values)
+            torch.add(own, self.readout(incoming), out=new[place]).relu_()
+        return self.norm(self.pool(new, Wiring.pooling(batch, atoms.of, len(new))))
 
 
 @encoders.register("fingerprint")
@@ -372,6 +379,11 @@ class Hybrid(Encoder):
 def _reversed(bonds: Tensor) -> Tensor:
     """The row of the reverse bond, e ^ 1, for every bond e."""
     return bonds.unflatten(0, (-1, 2)).flip(1).flatten(0, 1)
+
+
+def _runs(rows: Tensor) -> Iterator[slice]:
+    """`AT_ONCE` rows after the other."""
+    return (slice(first, first + AT_ONCE) for first in range(0, len(rows), AT_ONCE))
 
 
 def _require_graph(inputs: Inputs, name: str) -> None:

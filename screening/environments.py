@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from .graphs import GraphBatch
-from .sums import AnySums, Sums
 
-_ODD = (-7046029254386353131, -4658895280553007687, -7046029288634856825)  # of splitmix64 and xxhash64
+_ODD = (-4658895280553007687, -7723592293110705685, -7046029254386353131)  # of splitmix64
+_OWN = 0x2545F4914F6CDD1D  # of another family of numbers: an atom's own kind beside those that enter it
 
 
 class Kinds(NamedTuple):
@@ -34,12 +34,35 @@ class Kinds(NamedTuple):
         example[kind[::-1]] = np.arange(len(kind) - 1, -1, -1)
         return cls(torch.from_numpy(kind), torch.from_numpy(example))
 
+    def labels(self, family: int = 0) -> Tensor:
+        """A random number for each thing, the same for those of a kind, int64 [n]."""
+        return _labels(self.of, len(self.example), family)
+
+    @classmethod
+    def of_codes(cls, codes: Tensor) -> Self:
+        """Things with the same small integers, [n, K], are of one kind."""
+        key = torch.zeros(len(codes), dtype=torch.int64)
+        for column in codes.unbind(1):
+            key = key * (int(column.max()) + 1 if len(column) else 1) + column
+        return cls.by(key)
+
+
+class Messages(NamedTuple):
+    """Bonds sorted by the kind of the atom where they start and their own."""
+
+    of: Tensor
+    """[E] int64, the message along each bond."""
+    sources: Tensor
+    """[messages] int64, kind of the atom that sends it."""
+    bonds: Tensor
+    """[messages] int64, kind of the bond."""
+
 
 class Surroundings:
     """The atoms and bonds of a batch, and which of them enter which atom.
 
-    Keys are 64-bit hashes: that two different surroundings of a batch of 4,096 molecules get the same one has
-    a probability of about 10^-10.
+    Kinds are told apart by sums of random 64-bit numbers: that two different surroundings of a batch of 4,096
+    molecules have the same one has a probability of about 10^-10.
     """
 
     def __init__(self, batch: GraphBatch) -> None:
@@ -48,40 +71,50 @@ class Surroundings:
         self._entering = batch.target.argsort(stable=True)
         self._n_entering = torch.bincount(batch.target, minlength=self.n_atoms)
         self._starts = self._n_entering.cumsum(0) - self._n_entering
-        self.atom_keys = _key_of_codes(batch.atoms)
-        self.bond_keys = _key_of_codes(batch.bonds)
+        self.atoms = Kinds.of_codes(batch.atoms)
+        """Atoms by their codes."""
+        self.bonds = Kinds.of_codes(batch.bonds)
+        """Bonds by their codes."""
 
-    def entering(self, atoms: Tensor) -> tuple[Tensor, AnySums]:
-        """The bonds that enter the atoms, one atom after the other, and their sums per atom."""
+    def entering(self, atoms: Tensor) -> tuple[Tensor, Tensor]:
+        """The bonds that enter the atoms, one atom after the other, and where those of each begin."""
         lengths = self._n_entering[atoms]
         ends = lengths.cumsum(0)
         n = int(ends[-1]) if len(ends) else 0
         places = torch.arange(n) + torch.repeat_interleave(self._starts[atoms] - ends + lengths, lengths)
-        owners = torch.repeat_interleave(lengths)
-        return self._entering[places], Sums.of(owners, torch.arange(n), len(atoms), n)
+        return self._entering[places], ends - lengths
 
-    def wider(self, kinds: Kinds) -> Kinds:
-        """Atoms by their own kind, and the bonds and kinds of their neighbours."""
-        messages = _mixed(kinds.of[self.batch.source] * _ODD[2] + self.bond_keys)
-        return Kinds.by(_mixed(self.sums(messages) + kinds.of * _ODD[0]))
+    def messages(self, kinds: Kinds) -> Messages:
+        """What is sent along the bonds by atoms of these kinds."""
+        n_bonds = len(self.bonds.example)
+        pairs = kinds.of[self.batch.source] * n_bonds + self.bonds.of
+        occurs = torch.zeros(len(kinds.example) * n_bonds, dtype=torch.bool)
+        occurs[pairs] = True
+        distinct = occurs.nonzero().squeeze(1)
+        return Messages((occurs.cumsum(0) - 1)[pairs], distinct // n_bonds, distinct % n_bonds)
 
-    def sums(self, keys: Tensor) -> Tensor:
-        """Keys of the bonds added up over those that enter each atom, [N]."""
-        return torch.zeros(self.n_atoms, dtype=torch.int64).index_add_(0, self.batch.target, keys)
+    def wider(self, kinds: Kinds, messages: Messages) -> Kinds:
+        """Atoms by their own kind and the messages that enter them."""
+        sums = self._sums(_labels(messages.of, len(messages.bonds)))
+        return Kinds.by(sums + kinds.labels(_OWN))
 
     def bonds_at_start(self) -> Kinds:
-        """Bonds by themselves and the atom where they start."""
-        return Kinds.by(_mixed(self.atom_keys[self.batch.source] * _ODD[2] + self.bond_keys))
-
-    def wider_bonds(self, start: Kinds, kinds: Kinds) -> Kinds:
-        """Bonds by themselves and the kinds of those that enter where they start, without the reverse."""
-        messages = _mixed(kinds.of * _ODD[2] + 1)
-        reverse = messages.unflatten(0, (-1, 2)).flip(1).flatten()
-        return Kinds.by(_mixed(self.sums(messages)[self.batch.source] - reverse + start.of * _ODD[0]))
+        """Bonds by themselves and the codes of the atom where they start."""
+        return Kinds.by(self.messages(self.atoms).of)
 
     def atoms_of_bonds(self, kinds: Kinds) -> Kinds:
-        """Atoms by themselves and the kinds of the bonds that enter them."""
-        return Kinds.by(_mixed(self.sums(_mixed(kinds.of * _ODD[2] + 1)) + self.atom_keys))
+        """Atoms by their codes and the kinds of bonds that enter them."""
+        return Kinds.by(self._sums(kinds.labels()) + self.atoms.labels(_OWN))
+
+    def wider_bonds(self, start: Kinds, kinds: Kinds) -> Kinds:
+        """Bonds by their kind at the start and those that enter where they start, without the reverse."""
+        labels = kinds.labels()
+        reverse = labels.unflatten(0, (-1, 2)).flip(1).flatten()
+        return Kinds.by(self._sums(labels)[self.batch.source] - reverse + start.labels(_OWN))
+
+    def _sums(self, labels: Tensor) -> Tensor:
+        """Labels [E] of the bonds added up over those that enter each atom, [N]."""
+        return torch.zeros(self.n_atoms, dtype=torch.int64).index_add_(0, self.batch.target, labels)
 
 
 def is_shared(batch: GraphBatch) -> bool:
@@ -93,17 +126,9 @@ def is_shared(batch: GraphBatch) -> bool:
     )
 
 
-def _key_of_codes(codes: Tensor) -> Tensor:
-    """[n] int64 from small integers [n, K]."""
-    key = torch.zeros(len(codes), dtype=torch.int64)
-    for column in codes.unbind(1):
-        key = _mixed(key + column)
-    return key
-
-
-def _mixed(keys: Tensor) -> Tensor:
-    """Keys whose bits all depend on all bits; sums of them tell multisets apart (splitmix64)."""
-    keys = keys + _ODD[2]
+def _labels(of: Tensor, n_kinds: int, family: int = 0) -> Tensor:
+    """A random number for each thing, the same for those of a kind, int64 [n] (splitmix64)."""
+    keys = (torch.arange(n_kinds) + 1) * _ODD[2] + family
     keys = (keys ^ (keys >> 30)) * _ODD[0]
     keys = (keys ^ (keys >> 27)) * _ODD[1]
-    return keys ^ (keys >> 31)
+    return (keys ^ (keys >> 31))[of]

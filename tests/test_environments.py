@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from screening.encoders import encoders
-from screening.environments import Kinds, Surroundings
+from screening.environments import Surroundings
 from screening.graphs import FeatureSet, featurize
 from screening.model import inputs_of
 
@@ -60,7 +60,7 @@ def test_atoms_are_of_one_kind_where_morgan_environments_are() -> None:
     store = featurize(texts, FeatureSet("atom_codes"), workers=0)
     batch = store.batch(torch.arange(len(texts)))
     around = Surroundings(batch)
-    kinds = Kinds.by(around.atom_keys)
+    kinds = around.atoms
     codes = {tuple(row) for row in batch.atoms.tolist()}
     assert len(kinds.example) == len(codes)
     names = [tuple(row) for row in batch.atoms.tolist()]
@@ -70,7 +70,7 @@ def test_atoms_are_of_one_kind_where_morgan_environments_are() -> None:
         for source, target, bond in zip(batch.source.tolist(), batch.target.tolist(), bonds, strict=True):
             neighbours[target].append((bond, names[source]))
         names = [(name, tuple(sorted(near))) for name, near in zip(names, neighbours, strict=True)]
-        kinds = around.wider(kinds)
+        kinds = around.wider(kinds, around.messages(kinds))
         pairs = set(zip(names, kinds.of.tolist(), strict=True))
         assert len(pairs) == len(set(names)) == len(kinds.example)
         assert (kinds.of[kinds.example] == torch.arange(len(kinds.example))).all()
@@ -79,10 +79,10 @@ def test_atoms_are_of_one_kind_where_morgan_environments_are() -> None:
 def test_fewer_atoms_are_computed() -> None:
     chain = featurize(["C" * 60, "C" * 50], FeatureSet("atom_codes"), workers=0)
     around = Surroundings(chain.batch(torch.arange(2)))
-    kinds = Kinds.by(around.atom_keys)
+    kinds = around.atoms
     for n_kinds in (2, 3, 4):  # the ends, the next to them, and so on, and the rest
         assert len(kinds.example) == n_kinds
-        kinds = around.wider(kinds)
+        kinds = around.wider(kinds, around.messages(kinds))
 
 
 def test_derivatives_and_virtual_nodes_share_nothing() -> None:
