@@ -121,7 +121,7 @@ class AtomCodes(GraphFeaturizer):
         hashes = np.concatenate([none, *(some.hashes for some in seen)])
         molecule, first_atom = np.repeat(np.arange(len(n_atoms)), n_atoms), firsts(n_atoms)
         begin, end, kinds = _bonded_pairs(seen, n_atoms)
-        counts = np.bincount(begin, 16.0**kinds, len(hashes)).astype(np.int64)  # four bits for each kind
+        counts = np.bincount(begin, _FOUR_BITS[kinds], len(hashes)).astype(np.int64)
         rows = self._rows((hashes << 20) | counts, molecule, first_atom, mol_of)
         n_pairs = np.bincount(molecule[begin], minlength=len(n_atoms))
 
@@ -166,6 +166,7 @@ class AtomCodes(GraphFeaturizer):
 
 
 _HAS_RADICAL = rdqueries.NumRadicalElectronsGreaterQueryAtom(0)
+_FOUR_BITS = 16.0 ** np.arange(OTHER + 1)  # for each kind of bond
 _KIND_OF_TWICE_ORDER = np.array([OTHER, OTHER, 0, AROMATIC, 1, OTHER, 2, *[OTHER] * 9])
 
 
@@ -230,7 +231,9 @@ def in_cycle(begin: np.ndarray, end: np.ndarray, level: np.ndarray) -> tuple[np.
     np.bitwise_xor.at(total, begin[~in_tree], labels)
     np.bitwise_xor.at(total, end[~in_tree], labels)
     nodes = end[in_tree]
-    nodes = nodes[np.argsort(level[nodes], kind="stable")]
-    for some in np.split(nodes, np.flatnonzero(np.diff(level[nodes])) + 1)[::-1]:
-        total[parent[some]] ^= total[some]  # one node of each molecule: no parent twice
+    nodes = nodes[np.argsort(level[nodes].astype(np.int16), kind="stable")]  # few bits: sorted by counting
+    bounds = np.cumsum(np.bincount(level[nodes])).tolist()
+    for first, end_of_level in zip(bounds[-2::-1], bounds[:0:-1], strict=True):
+        some = nodes[first:end_of_level]
+        total[parent[some]] ^= total[some]  # one node of each graph: no parent twice
     return ~in_tree | (total[end] != 0), tree[begin] != tree[end]
