@@ -1,9 +1,6 @@
 """A trained model on disk: a folder of JSON and safetensors with checksums; no code, no pickle.
 
 `bundle.json` says what the model is, `member-0.safetensors` and so on hold the numbers of its members,
-`SHA256SUMS` the sums of all. Loading checks format, sums, featurizer versions and shapes before anything
-is used. An ensemble, a network per group of assays and a network per assay are bundles of several members.
-`bundle.json` says what the model is, `member-0.safetensors` and so on hold the numbers of its networks,
 `calibration`, `conformal` and `domain.safetensors` say how far to trust it, `SHA256SUMS` has the sums of
 all. Loading checks format, sums, featurizer versions and shapes before anything is used. An ensemble, a
 network per group of assays and a network per assay are bundles of several members.
