@@ -1,5 +1,8 @@
 """Distance in the networks' representation: as scikit-learn has it, about 1 for training molecules."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 import small
@@ -7,10 +10,16 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.covariance import LedoitWolf
-from test_bundle import small_model
+from test_bundle import make, small_model, trusted
+from test_trust import trained
 
+from screening import trust
+from screening.baselines import baselines
+from screening.bundle import Bundle, Member
 from screening.errors import BundleError
 from screening.representation import Gaussian, Representation
+from screening.runs import read_table
+from screening.trust import describe_trust
 
 TRAIN, VALID, TEST = torch.arange(80), torch.arange(80, 110), torch.arange(110, 150)
 
@@ -27,6 +36,12 @@ def length(gaussian: Gaussian, features: np.ndarray) -> np.ndarray:
 
 def fitted(*seeds: int) -> Representation:
     return Representation.fit(dict(enumerate(small_model(s, 4) for s in seeds)), small.store(), TRAIN, VALID)
+
+
+def measured() -> Bundle:
+    """`trusted`, two networks, with a representation."""
+    bundle = trusted()
+    return replace(bundle, representation=Representation.fit(bundle.networks, small.store(), TRAIN, VALID))
 
 
 @settings(max_examples=30, deadline=None)
@@ -86,12 +101,65 @@ def test_the_threshold_leaves_its_share_outside() -> None:
         Representation.fit({}, store, TRAIN, VALID)
 
 
+def test_several_networks_are_the_root_mean_square() -> None:
+    bundle, store = measured(), small.store()
+    oracles = []
+    for network in bundle.networks.values():
+        known, others = (network.represent(store, rows).numpy().astype(float) for rows in (TRAIN, TEST))
+        oracles.append(LedoitWolf().fit(known).mahalanobis(others) / known.shape[1])
+    found = bundle.predict(store, TEST, distance=True).distance
+    np.testing.assert_allclose(found, np.sqrt(np.mean(oracles, axis=0)), rtol=2e-3)
+
+
+def test_distances_come_from_the_pass_that_makes_the_scores(monkeypatch: pytest.MonkeyPatch) -> None:
+    bundle, store, passes = measured(), small.store(), []
+    for number, network in bundle.networks.items():
+        network.encoder.register_forward_hook(lambda *_, number=number: passes.append(number))
+    plain, found = (bundle.predict(store, TEST, batch_size=16, distance=way) for way in (False, True))
+    assert passes == [0, 0, 0, 1, 1, 1] * 2
+    assert plain.distance is None
+    np.testing.assert_array_equal(found.probabilities, plain.probabilities)
+    whole = bundle.predict(store, TEST, distance=True).distance
+    np.testing.assert_allclose(found.distance, whole, rtol=1e-4)
+    assert bundle.predict(store, TEST[:0], distance=True).distance.shape == (0,)
+
+
 def test_representations_are_those_of_evaluation() -> None:
     network = small_model(0, 4, {"name": "fingerprint", "widths": [16]})
     expected = network.represent(small.store(), TEST)
     assert torch.equal(network.train().represent(small.store(), TEST), expected)
     assert network.training
     torch.testing.assert_close(network.heads(expected), network.predict(small.store(), TEST))
+
+
+def test_baselines_have_no_distance() -> None:
+    store, labels = small.store(), torch.from_numpy(small.table().labels)
+    baseline = baselines.build("logistic_regression").fit(store, labels, TRAIN, workers=1)
+    alone = replace(make(), members=(Member(baseline, (0, 1, 2, 3)),))
+    assert alone.networks == {}
+    assert alone.predict(store, TEST, distance=True).distance is None
+    mixed = replace(make(), members=(*alone.members, *make().members))
+    assert list(mixed.networks) == [1]
+    mixed = replace(mixed, representation=Representation.fit(mixed.networks, store, TRAIN, VALID))
+    assert (mixed.predict(store, TEST, distance=True).distance > 0).all()
+
+
+def test_a_loaded_bundle_measures_the_same(tmp_path: Path) -> None:
+    bundle, store = measured(), small.store()
+    bundle.save(tmp_path / "bundle")
+    loaded = Bundle.load(tmp_path / "bundle")
+    assert loaded.representation.threshold == bundle.representation.threshold
+    np.testing.assert_array_equal(
+        loaded.predict(store, TEST, distance=True).distance,
+        bundle.predict(store, TEST, distance=True).distance,
+    )
+
+
+def test_a_bundle_without_it_still_loads(tmp_path: Path) -> None:
+    trusted().save(tmp_path / "bundle")
+    loaded = Bundle.load(tmp_path / "bundle")
+    assert loaded.representation is None
+    assert loaded.predict(small.store(), TEST, distance=True).distance is None
 
 
 @pytest.mark.parametrize(
@@ -115,3 +183,35 @@ def test_other_states_are_refused(change: dict[str, np.ndarray | None]) -> None:
     state = {**fitted(1, 2).state(), **change}
     with pytest.raises(BundleError, match="representation"):
         Representation.restore({name: value for name, value in state.items() if value is not None})
+
+
+def test_the_representation_of_other_networks_is_refused(tmp_path: Path) -> None:
+    bundle, networks = trusted(), measured().networks
+    wider = small_model(0, 4, {"name": "gine", "depth": 1, "width": 8})
+    for others in ({0: networks[0]}, {0: networks[0], 2: networks[1]}, {0: wider, 1: wider}):
+        made = Representation.fit(others, small.store(), TRAIN, VALID)
+        replace(bundle, representation=made).save(tmp_path / "bundle")
+        with pytest.raises(BundleError, match="the bundle has the networks"):
+            Bundle.load(tmp_path / "bundle")
+
+
+@pytest.mark.parametrize(("most", "said"), [(20, "distance in the representation of"), (3, "here are 4")])
+def test_a_network_per_assay_has_it_while_they_are_few(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int, said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(trust, "MOST_NETWORKS", most)
+    run = trained(tmp_path, model={"single_task": True, "encoder": {"name": "gine", "width": 8, "depth": 1}})
+    bundle = Bundle.load(run.folder)
+    assert len(bundle.networks) == 4
+    assert (bundle.representation is not None) == (most == 20)
+    assert any(said in line for line in describe_trust(bundle, read_table(run.folder, "calibration.csv")))
+
+
+def test_large_parts_are_sampled_the_same_way_every_time() -> None:
+    rows = np.arange(1000)
+    assert trust._some(rows, 1000) is rows
+    some = trust._some(rows, 100)
+    assert len(set(some)) == 100
+    np.testing.assert_array_equal(some, trust._some(rows, 100))

@@ -54,7 +54,7 @@ def test_numbers_on_fitted_labels_have_a_reason(tmp_path: Path) -> None:
 def test_without_calibration_scores_are_the_models(tmp_path: Path) -> None:
     run = trained(tmp_path, calibration="none", domain={"fit": False})
     bundle = Bundle.load(run.folder)
-    assert bundle.domain is None
+    assert (bundle.domain, bundle.representation) == (None, None)
     assert (bundle.calibration.slope == 1).all()
     assert not len(experiment.calibration_effect(run.folder))
     assert not read_evaluation(run.folder / "evaluation.csv")["reason"].str.contains("optimistic").any()
@@ -82,7 +82,7 @@ def test_without_validation_molecules_nothing_is_fitted(tmp_path: Path) -> None:
     data = {"tasks": list(small.PATTERNS)}
     run = experiment.train(config(tmp_path, source, split={"name": "column", "column": "part"}, data=data))
     bundle = Bundle.load(run.folder)
-    assert (bundle.calibration, bundle.conformal, bundle.domain) == (None, None, None)
+    assert (bundle.calibration, bundle.conformal, bundle.domain, bundle.representation) == (None,) * 4
     assert read_table(run.folder, "calibration.csv")["method"].tolist() == ["none"] * 4
     assert len(read_predictions(run.folder).scores) == len(table[table["part"] == "test"])
 
@@ -112,7 +112,7 @@ def test_the_same_run_fits_the_same(tmp_path: Path) -> None:
             train={"epochs": 2, "batch_size": 32, "device": "cpu", "workers": 0, "ensemble": 1},
         ),
     )
-    for part in ("calibration", "conformal", "domain"):
+    for part in ("calibration", "conformal", "domain", "representation"):
         one, other = (run.folder / "bundle" / f"{part}.safetensors" for run in (first, second))
         assert one.read_bytes() == other.read_bytes()
 
