@@ -1,5 +1,6 @@
 """What is fitted after training: calibration, sets and domain; and that it is said where it counts."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +72,21 @@ def test_the_domain_is_that_of_the_training_part(tmp_path: Path) -> None:
     np.testing.assert_array_equal(kept.known.columns, domain.known.columns)
     texts = (secret.folder / "bundle" / "domain.safetensors").read_bytes()
     assert not any(text.encode() in texts for text in domain.structures.smiles if len(text) > 4)
+
+
+def test_the_representation_is_that_of_the_training_part(tmp_path: Path) -> None:
+    run = trained(tmp_path)
+    bundle, split = Bundle.load(run.folder), pd.read_csv(run.folder / "split.csv")
+    table = small.table().smiles
+    frame = Scorer(bundle, domain=True).score(table)
+    distance = frame["distance"].to_numpy()
+    assert (
+        0.5 < np.sqrt((distance[split["part"] == "train"] ** 2).mean()) < 1.1
+    )  # of few molecules less than 1
+    valid = distance[split["part"] == "valid"]
+    assert bundle.representation.threshold == pytest.approx(np.percentile(valid, 95), rel=1e-4)
+    manifest = json.loads((run.folder / "manifest.json").read_text())
+    assert any("distance in the representation of" in note for note in manifest["notes"])
 
 
 def test_without_validation_molecules_nothing_is_fitted(tmp_path: Path) -> None:
