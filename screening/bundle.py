@@ -1,12 +1,9 @@
 """A trained model on disk: a folder of JSON and safetensors with checksums; no code, no pickle.
 
 `bundle.json` says what the model is, `member-0.safetensors` and so on hold the numbers of its members,
-`SHA256SUMS` the sums of all. Loading checks format, sums, featurizer versions and shapes before anything
-is used. An ensemble, a network per group of assays and a network per assay are bundles of several members.
-`bundle.json` says what the model is, `member-0.safetensors` and so on hold the numbers of its networks,
-`calibration`, `conformal` and `domain.safetensors` say how far to trust it, `SHA256SUMS` has the sums of
-all. Loading checks format, sums, featurizer versions and shapes before anything is used. An ensemble, a
-network per group of assays and a network per assay are bundles of several members.
+`calibration`, `conformal`, `domain` and `representation.safetensors` say how far to trust it, `SHA256SUMS`
+has the sums of all. Loading checks format, sums, featurizer versions and shapes before anything is used. An
+ensemble, a network per group of assays and a network per assay are bundles of several members.
 """
 
 import hashlib
@@ -33,11 +30,17 @@ from .encoders import Inputs
 from .errors import BundleError, ConfigError
 from .graphs import FeatureSet, GraphStore, VectorBlock
 from .model import Predictor, ScreeningModel
+from .representation import Representation
 
 FORMAT = 2
 DESCRIPTION = "bundle.json"
 SUMS = "SHA256SUMS"
-OPTIONAL: dict[str, Any] = {"calibration": Calibration, "conformal": ConformalSets, "domain": Domain}
+OPTIONAL: dict[str, Any] = {
+    "calibration": Calibration,
+    "conformal": ConformalSets,
+    "domain": Domain,
+    "representation": Representation,
+}
 """Optional parts, each in a file of its name."""
 
 
@@ -60,6 +63,8 @@ class Prediction(NamedTuple):
     one member; None if all have one."""
     raw: np.ndarray
     """float32 [n, T], mean over the members, not calibrated: what `ConformalSets` takes."""
+    distance: np.ndarray | None = None
+    """float32 [n], from the training part, as `Representation` measures it; None where it is not wanted."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +89,14 @@ class Bundle:
     """Sets of labels with a guaranteed error; None: there were no validation molecules, or none wanted."""
     domain: Domain | None = None
     """The training molecules, to say how far a molecule is from them; None likewise."""
+    representation: Representation | None = None
+    """Where they lie in the networks' representations; None likewise, and with baselines or many networks."""
+
+    @property
+    def networks(self) -> dict[int, ScreeningModel]:
+        """The members that are networks, by their number."""
+        models = {number: member.model for number, member in enumerate(self.members)}
+        return {number: model for number, model in models.items() if isinstance(model, ScreeningModel)}
 
     def to(self, device: str | torch.device) -> Self:
         """Itself, with all members moved to a device."""
@@ -91,15 +104,28 @@ class Bundle:
             member.model.to(device)
         return self
 
-    def predict(self, store: GraphStore, rows: Tensor, *, batch_size: int = 512) -> Prediction:
-        """Probabilities of the molecules `rows` of a store, for all T assays."""
+    def predict(
+        self, store: GraphStore, rows: Tensor, *, batch_size: int = 512, distance: bool = False
+    ) -> Prediction:
+        """Probabilities of the molecules `rows` of a store, for all T assays.
+
+        With `distance` also their distances from the training part, where there is a `representation`: out
+        of the same pass through the networks.
+        """
         shape = (len(rows), len(self.tasks))
         count = np.bincount([column for member in self.members for column in member.columns])
         has_spread = count.max() > 1
         total, sums, squares = np.zeros(shape), np.zeros(shape), np.zeros(shape)
-        for member in self.members:
-            columns = list(member.columns)
-            values = member.model.predict(store, rows, batch_size=batch_size).double().sigmoid().numpy()
+        measured = self.representation if distance else None
+        off: list[Tensor] = []
+        for number, member in enumerate(self.members):
+            columns, model = list(member.columns), member.model
+            if measured is not None and isinstance(model, ScreeningModel):
+                watcher = measured.watcher(number, off)
+                logits = model.predict(store, rows, batch_size=batch_size, on_features=watcher)
+            else:
+                logits = model.predict(store, rows, batch_size=batch_size)
+            values = logits.double().sigmoid().numpy()
             total[:, columns] += values
             if has_spread:
                 values = self._calibrated(values, columns)
@@ -107,12 +133,13 @@ class Bundle:
                 squares[:, columns] += values**2
         raw = (total / count).astype(np.float32)
         probabilities = self._calibrated(raw, list(range(len(self.tasks))))
+        away = None if measured is None else measured.distance(off)
         if not has_spread:
-            return Prediction(probabilities, None, raw)
+            return Prediction(probabilities, None, raw, away)
         with np.errstate(invalid="ignore", divide="ignore"):
             variance = (squares - sums**2 / count).clip(min=0) / (count - 1)
         spread = np.where(count > 1, np.sqrt(variance), np.nan)
-        return Prediction(probabilities, spread.astype(np.float32), raw)
+        return Prediction(probabilities, spread.astype(np.float32), raw, away)
 
     def _calibrated(self, probabilities: np.ndarray, columns: list[int]) -> np.ndarray:
         return (
@@ -242,7 +269,17 @@ class Bundle:
         if served != set(range(len(tasks))):
             raise BundleError(f"{folder}: some of the {len(tasks)} assays have no network. Train again.")
         parts = {name: _restored_part(name, folder, len(tasks)) for name in description["parts"]}
-        return cls(members, settings, inputs, features, tasks, description["about"], **parts)
+        made = cls(members, settings, inputs, features, tasks, description["about"], **parts)
+        made._check_representation(folder)
+        return made
+
+    def _check_representation(self, folder: Path) -> None:
+        widths = {number: network.encoder.width for number, network in self.networks.items()}
+        if self.representation is not None and self.representation.widths != widths:
+            raise BundleError(
+                f"{folder / _part_file('representation')} is about members and widths "
+                f"{self.representation.widths}, the bundle has the networks {widths}. Train again."
+            )
 
     def featurizer_warning(self) -> str:
         """What differs between the featurisation of training and of this machine; "" if nothing."""

@@ -36,7 +36,10 @@ def score(
     spread: Annotated[bool, typer.Option(help="Add the spread of an ensemble's networks.")] = False,
     domain: Annotated[
         bool,
-        typer.Option(help="Add the nearest training molecule, and whether the molecule is in the domain."),
+        typer.Option(
+            help="Add the nearest training molecule, the distance from the training part in the network's "
+            "representation, and whether the molecule is near enough by both: in the domain."
+        ),
     ] = False,
     conformal: Annotated[
         float | None,

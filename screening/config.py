@@ -195,9 +195,9 @@ class Domain(Section):
     """What the bundle keeps of the training molecules, to say how far others are from them."""
 
     fit: bool = True
-    """Keep their fingerprints."""
+    """Keep their fingerprints, and where they lie in the representation of the network."""
     percentile: Annotated[float, Field(ge=0, le=100)] = 5.0
-    """Share in % of the validation molecules that count as outside."""
+    """Share in % of the validation molecules that count as outside: by similarity, and again by distance."""
     structures: bool = True
     """Keep names, structures and actives too, to show the nearest active; false if nobody may see them."""
 

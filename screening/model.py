@@ -1,5 +1,6 @@
 """The model: a shared encoder and one head per task; the same for training and for scoring."""
 
+from collections.abc import Callable
 from typing import Any, Protocol, Self
 
 import torch
@@ -50,14 +51,34 @@ class ScreeningModel(nn.Module):
         return {}
 
     @torch.inference_mode()
-    def predict(self, store: GraphStore, rows: Tensor, *, batch_size: int = 512) -> Tensor:
-        """Logits [n, T], float32 on the CPU, of the molecules `rows`; dropout off, mode restored."""
+    def predict(
+        self,
+        store: GraphStore,
+        rows: Tensor,
+        *,
+        batch_size: int = 512,
+        on_features: Callable[[Tensor], object] = lambda features: None,
+    ) -> Tensor:
+        """Logits [n, T], float32 on the CPU, of the molecules `rows`; dropout off, mode restored.
+
+        `on_features` is told the representations [b, d] of each batch, in order, where they are computed.
+        """
         device = next(self.parameters()).device
         was_training = self.training
         self.eval()
-        parts = [self(store.batch(part).to(device)).float().cpu() for part in rows.split(batch_size)]
+        parts = [torch.zeros(0, self.heads.n_tasks)]
+        for part in rows.split(batch_size):
+            features = self.encoder(store.batch(part).to(device))
+            on_features(features)
+            parts.append(self.heads(features).float().cpu())
         self.train(was_training)
-        return torch.cat(parts) if parts else torch.zeros(0, self.heads.n_tasks)
+        return torch.cat(parts)
+
+    def represent(self, store: GraphStore, rows: Tensor) -> Tensor:
+        """Representations [n, d], float32 on the CPU, of the molecules `rows`; as in `predict`."""
+        parts = [torch.zeros(0, self.encoder.width)]
+        self.predict(store, rows, on_features=lambda features: parts.append(features.float().cpu()))
+        return torch.cat(parts)
 
 
 def inputs_of(store: GraphStore) -> Inputs:

@@ -27,8 +27,8 @@ from .registry import did_you_mean
 DTYPES = {"float32": np.float32, "float16": np.float16}
 BATCH = 4096
 """Molecules per batch; in large ones, more surroundings of atoms occur twice (see `environments`)."""
-NEIGHBOUR = ("similarity", "in_domain", "nearest")
-"""Columns that `domain` adds; the last where the bundle keeps names."""
+NEIGHBOUR = ("similarity", "distance", "in_domain", "nearest")
+"""Columns that `domain` adds; the second where the bundle has a representation, the last where names."""
 
 
 class Scorer:
@@ -38,8 +38,10 @@ class Scorer:
     ----------
     assays : those wanted, in this order; None = all.
     spread : add `<assay>:spread` for the assays that several networks predict: their standard deviation.
-    domain : add similarity and name of the nearest training molecule, and whether the molecule is inside
-        the applicability domain.
+    domain : add similarity and name of the nearest training molecule, the distance from the training part
+        in the networks' representation (about 1 for a training molecule; not with baselines, more than 20
+        networks or a bundle written before it existed), and whether the molecule is inside the applicability
+        domain: near enough by both, where there are both.
     conformal : add `<assay>:set`, the labels that cannot be ruled out at this error (see `conformal`).
 
     Raises
@@ -93,15 +95,16 @@ class Scorer:
         Numbers are float32, NaN where the molecule is not usable; sets and names are then None.
         """
         rows = torch.from_numpy(np.flatnonzero(store.usable))
-        found = self.bundle.predict(self._of_model(store), rows, batch_size=BATCH)
+        model_store, domain = self._of_model(store), self._domain
+        found = self.bundle.predict(model_store, rows, batch_size=BATCH, distance=domain is not None)
         columns = dict(zip(self.tasks, found.probabilities[:, self._columns].T, strict=True))
         if found.spread is not None:
             columns |= {f"{self.bundle.tasks[t]}:spread": found.spread[:, t] for t in self._spread}
         if self._sets is not None:
             sets = np.array(SETS, object)[self._sets.sets(found.raw, self._alpha)]
             columns |= {f"{self.bundle.tasks[t]}:set": sets[:, t] for t in self._columns}
-        if self._domain is not None:
-            columns |= self._neighbours(fingerprints_of(store).take(rows.numpy()), self._domain)
+        if domain is not None:
+            columns |= self._neighbours(fingerprints_of(store).take(rows.numpy()), domain, found.distance)
         return {name: _spaced(column, rows.numpy(), len(store)) for name, column in columns.items()}
 
     def probabilities(self, store: GraphStore) -> np.ndarray:
@@ -118,13 +121,18 @@ class Scorer:
         features = self.bundle.features
         return replace(store, features=features, vectors=store.vectors[: len(features.vectors)])
 
-    @staticmethod
-    def _neighbours(molecules: Fingerprints, domain: Domain) -> dict[str, np.ndarray]:
-        found = domain.nearest(molecules)
-        columns = [found.similarity, domain.is_inside(found.similarity)]
+    def _neighbours(
+        self, molecules: Fingerprints, domain: Domain, distance: np.ndarray | None
+    ) -> dict[str, np.ndarray]:
+        """The columns `NEIGHBOUR`, as far as the bundle has them."""
+        found, representation = domain.nearest(molecules), self.bundle.representation
+        columns, inside = {"similarity": found.similarity}, domain.is_inside(found.similarity)
+        if distance is not None and representation is not None:
+            columns["distance"], inside = distance, inside & representation.is_inside(distance)
+        columns["in_domain"] = inside
         if domain.structures is not None:
-            columns.append(np.array(domain.structures.ids, object)[found.row])
-        return dict(zip(NEIGHBOUR, columns, strict=False))
+            columns["nearest"] = np.array(domain.structures.ids, object)[found.row]
+        return columns
 
 
 def _spaced(column: np.ndarray, rows: np.ndarray, n: int) -> np.ndarray:
@@ -155,7 +163,7 @@ def _conformal(bundle: Bundle, alpha: float) -> ConformalSets:
 
 
 def _domain(bundle: Bundle, tasks: Sequence[str]) -> Domain:
-    for name in set(NEIGHBOUR) & set(tasks):
+    for name in (name for name in NEIGHBOUR if name in tasks):
         raise ConfigError(
             f"--domain makes a column '{name}', which an assay has: choose others with --assays."
         )

@@ -1,6 +1,7 @@
 """After training: what the validation part says about how far to trust the scores of a bundle.
 
-Calibrated probabilities, conformal sets and the applicability domain become parts of the bundle.
+Calibrated probabilities, conformal sets and the applicability domain (nearest structures, and distance in
+the networks' representation) become parts of the bundle.
 """
 
 from dataclasses import replace
@@ -17,9 +18,12 @@ from .config import Domain as DomainSettings
 from .conformal import ConformalSets
 from .domain import SOURCES, Domain, Fingerprints, fingerprints, fingerprints_of
 from .preparation import Prepared
+from .representation import MOST_NETWORKS, Representation
 
 SAMPLE = 2000
-"""Validation molecules that the threshold of the domain is taken from, at most."""
+"""Validation molecules that the thresholds of the domain are taken from, at most."""
+TRAINING_SAMPLE = 20_000
+"""Training molecules whose representations are looked at, at most: 30 for each of 600 dimensions."""
 
 OPTIMISTIC = "Calibrated on these very labels: log-loss, Brier score and calibration error are optimistic."
 """Reason beside the numbers of the validation part."""
@@ -32,7 +36,7 @@ def check_trust(config: Config) -> None:
 
 
 def with_trust(config: Config, prepared: Prepared, bundle: Bundle) -> Bundle:
-    """The bundle with calibration, conformal sets and domain, fitted on the validation part.
+    """The bundle with calibration, conformal sets, domain and representation, fitted on the validation part.
 
     Without a validation molecule nothing is fitted and the bundle stays as it is.
     """
@@ -46,6 +50,7 @@ def with_trust(config: Config, prepared: Prepared, bundle: Bundle) -> Bundle:
         calibration=calibration,
         conformal=ConformalSets.fit(scores, labels),
         domain=_domain(config.domain, prepared) if config.domain.fit else None,
+        representation=_representation(config.domain, prepared, bundle) if config.domain.fit else None,
     )
 
 
@@ -86,21 +91,31 @@ def describe_trust(bundle: Bundle, table: pd.DataFrame) -> list[str]:
             f"better in {losses['better']:.0f} of {losses['assays']:.0f} assays"
         )
     if bundle.domain is not None:
-        lines.append(
-            f"domain: Tanimoto similarity to the training part of {bundle.domain.threshold:.2f} or more"
-        )
+        lines.append(_describe_domain(bundle, bundle.domain))
     return lines
+
+
+def _describe_domain(bundle: Bundle, domain: Domain) -> str:
+    similar = f"domain: Tanimoto similarity to the training part of {domain.threshold:.2f} or more"
+    if bundle.representation is not None:
+        return (
+            f"{similar}, and distance in the representation of {bundle.representation.threshold:.2f} or less"
+        )
+    if bundle.networks:
+        return (
+            f"{similar}; no distance in the representation: it is kept for at most {MOST_NETWORKS} networks, "
+            f"here are {len(bundle.networks)}"
+        )
+    return similar
 
 
 def _domain(settings: DomainSettings, prepared: Prepared) -> Domain:
     """The domain of the training part; the threshold is that of some validation molecules."""
     everything, table = _fingerprints(prepared), prepared.table
     train, valid = (prepared.split.rows(part) for part in ("train", "valid"))
-    if len(valid) > SAMPLE:
-        valid = np.random.default_rng(0).choice(valid, SAMPLE, replace=False)
     fitted = Domain.fit(
         everything.take(train),
-        everything.take(valid),
+        everything.take(_some(valid, SAMPLE)),
         standardize=prepared.store.features.standardize,
         percentile=settings.percentile,
     )
@@ -108,6 +123,25 @@ def _domain(settings: DomainSettings, prepared: Prepared) -> Domain:
         return fitted
     ids, smiles = ([texts[row] for row in train] for texts in (table.ids, table.smiles))
     return fitted.keeping(ids, smiles, table.labels[train])
+
+
+def _representation(settings: DomainSettings, prepared: Prepared, bundle: Bundle) -> Representation | None:
+    """The representation of some training molecules; None without a network, and with too many."""
+    if not 0 < len(bundle.networks) <= MOST_NETWORKS:
+        return None
+    train, valid = (prepared.split.rows(part) for part in ("train", "valid"))
+    return Representation.fit(
+        bundle.networks,
+        prepared.store,
+        torch.from_numpy(_some(train, TRAINING_SAMPLE)),
+        torch.from_numpy(_some(valid, SAMPLE)),
+        percentile=settings.percentile,
+    )
+
+
+def _some(rows: np.ndarray, most: int) -> np.ndarray:
+    """At most so many of the rows, always the same."""
+    return np.random.default_rng(0).choice(rows, most, replace=False) if len(rows) > most else rows
 
 
 def _fingerprints(prepared: Prepared) -> Fingerprints:

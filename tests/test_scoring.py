@@ -14,6 +14,7 @@ import small
 import torch
 from rdkit import Chem
 from test_bundle import make, trusted
+from test_representation import measured
 
 from screening.bundle import Member
 from screening.errors import BundleError, ConfigError, DataError
@@ -342,6 +343,58 @@ def test_columns_about_trust_are_in_the_files(
         score_library(doubtful, library, out, block_size=20, dtype="float16", **{**options, "domain": False})
 
 
+@pytest.fixture(scope="module")
+def measured_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two networks with domain and representation."""
+    folder = tmp_path_factory.mktemp("measured")
+    measured().save(folder / "bundle")
+    return folder
+
+
+def test_the_distance_is_a_column_and_counts_for_the_domain(measured_run: Path) -> None:
+    texts = [*small.smiles(150), *BAD]
+    scorer = Scorer.load(measured_run, domain=True)
+    frame, plain = scorer.score(texts), Scorer.load(measured_run).score(texts)
+    assert list(frame.columns) == [*plain.columns, "similarity", "distance", "in_domain", "nearest"]
+    pd.testing.assert_frame_equal(frame[list(plain.columns)], plain)
+    representation = scorer.bundle.representation
+    good, bad = frame[:150], frame[150:]
+    expected = scorer.bundle.predict(small.store(), torch.arange(150), distance=True).distance
+    np.testing.assert_allclose(good["distance"], expected, rtol=1e-4)
+    near, similar = good["distance"] <= representation.threshold, good["similarity"] == 1
+    assert similar.all()
+    assert good["in_domain"].tolist() == near.tolist()
+    assert 0 < near.sum() < 150
+    assert bad["distance"].isna().all()
+    strict = replace(scorer.bundle, domain=replace(scorer.bundle.domain, threshold=1.1))
+    assert not Scorer(strict, domain=True).score(texts)["in_domain"].any()
+    assert Scorer.load(measured_run, domain=True).score([]).shape == (0, len(frame.columns))
+
+
+def test_distances_are_the_same_bytes_after_a_restart_and_with_workers(
+    measured_run: Path, library: Path, tmp_path: Path
+) -> None:
+    options = {"domain": True, "block_size": 16}
+    for name, workers in (("whole", 0), ("pool", 2), ("broken", 0)):
+        score_library(measured_run, library, tmp_path / name, workers=workers, **options)
+    for name in ("part-000002.parquet", "part-000005.parquet", "manifest.json"):
+        (tmp_path / "broken" / name).unlink()
+    assert score_library(measured_run, library, tmp_path / "broken", workers=0, **options).skipped == 5
+    for path in (tmp_path / "whole").iterdir():
+        for name in ("pool", "broken"):
+            assert path.read_bytes() == (tmp_path / name / path.name).read_bytes(), (name, path.name)
+    assert read(tmp_path / "whole")["distance"].notna().sum() == 100
+
+
+def test_an_input_column_called_distance_is_kept_apart(measured_run: Path, tmp_path: Path) -> None:
+    path = tmp_path / "clash.csv"
+    path.write_text("smiles,distance\nCCO,far\n")
+    score_library(measured_run, path, tmp_path / "out", domain=True, workers=0)
+    frame = read(tmp_path / "out")
+    assert frame["input:distance"].tolist() == ["far"]
+    assert frame["distance"].dtype == np.float32
+
+
 def test_a_model_without_these_parts_says_so(run: Path, doubtful: Path) -> None:
     with pytest.raises(ConfigError, match=r"train\.ensemble=5"):
         Scorer.load(run, spread=True)
@@ -354,6 +407,8 @@ def test_a_model_without_these_parts_says_so(run: Path, doubtful: Path) -> None:
     bundle = replace(trusted(), tasks=("similarity", "b", "c", "d"))
     with pytest.raises(ConfigError, match="column 'similarity'"):
         Scorer(bundle, domain=True)
+    with pytest.raises(ConfigError, match="column 'distance'"):
+        Scorer(replace(measured(), tasks=("distance", "b", "c", "d")), domain=True)
     assert Scorer(bundle, domain=True, assays=["b"]).score(["CCO"])["in_domain"].dtype == bool
 
 

@@ -1,5 +1,6 @@
 """What is fitted after training: calibration, sets and domain; and that it is said where it counts."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -54,7 +55,7 @@ def test_numbers_on_fitted_labels_have_a_reason(tmp_path: Path) -> None:
 def test_without_calibration_scores_are_the_models(tmp_path: Path) -> None:
     run = trained(tmp_path, calibration="none", domain={"fit": False})
     bundle = Bundle.load(run.folder)
-    assert bundle.domain is None
+    assert (bundle.domain, bundle.representation) == (None, None)
     assert (bundle.calibration.slope == 1).all()
     assert not len(experiment.calibration_effect(run.folder))
     assert not read_evaluation(run.folder / "evaluation.csv")["reason"].str.contains("optimistic").any()
@@ -73,6 +74,21 @@ def test_the_domain_is_that_of_the_training_part(tmp_path: Path) -> None:
     assert not any(text.encode() in texts for text in domain.structures.smiles if len(text) > 4)
 
 
+def test_the_representation_is_that_of_the_training_part(tmp_path: Path) -> None:
+    run = trained(tmp_path)
+    bundle, split = Bundle.load(run.folder), pd.read_csv(run.folder / "split.csv")
+    table = small.table().smiles
+    frame = Scorer(bundle, domain=True).score(table)
+    distance = frame["distance"].to_numpy()
+    assert (
+        0.5 < np.sqrt((distance[split["part"] == "train"] ** 2).mean()) < 1.1
+    )  # of few molecules less than 1
+    valid = distance[split["part"] == "valid"]
+    assert bundle.representation.threshold == pytest.approx(np.percentile(valid, 95), rel=1e-4)
+    manifest = json.loads((run.folder / "manifest.json").read_text())
+    assert any("distance in the representation of" in note for note in manifest["notes"])
+
+
 def test_without_validation_molecules_nothing_is_fitted(tmp_path: Path) -> None:
     """All molecules but the test part for training."""
     source = small.write(tmp_path / "small.csv")
@@ -82,7 +98,7 @@ def test_without_validation_molecules_nothing_is_fitted(tmp_path: Path) -> None:
     data = {"tasks": list(small.PATTERNS)}
     run = experiment.train(config(tmp_path, source, split={"name": "column", "column": "part"}, data=data))
     bundle = Bundle.load(run.folder)
-    assert (bundle.calibration, bundle.conformal, bundle.domain) == (None, None, None)
+    assert (bundle.calibration, bundle.conformal, bundle.domain, bundle.representation) == (None,) * 4
     assert read_table(run.folder, "calibration.csv")["method"].tolist() == ["none"] * 4
     assert len(read_predictions(run.folder).scores) == len(table[table["part"] == "test"])
 
@@ -112,7 +128,7 @@ def test_the_same_run_fits_the_same(tmp_path: Path) -> None:
             train={"epochs": 2, "batch_size": 32, "device": "cpu", "workers": 0, "ensemble": 1},
         ),
     )
-    for part in ("calibration", "conformal", "domain"):
+    for part in ("calibration", "conformal", "domain", "representation"):
         one, other = (run.folder / "bundle" / f"{part}.safetensors" for run in (first, second))
         assert one.read_bytes() == other.read_bytes()
 
