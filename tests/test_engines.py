@@ -67,7 +67,7 @@ def test_ray_gives_the_same_bytes_and_goes_on_where_it_stopped(
     assert same(tmp_path / "pool", tmp_path / "ray")
     assert (report.read, report.rejected) == (whole.read, whole.rejected)
     for number in (0, 3, 9):
-        (tmp_path / "ray" / f"part-{number:06d}.parquet").unlink()
+        (tmp_path / "ray" / f"part-000000-{number:06d}.parquet").unlink()
     again = score_library(run, library, tmp_path / "ray", ray_address=cluster, **RAY, **options)
     assert again.skipped == whole.parts - 3
     assert same(tmp_path / "pool", tmp_path / "ray")
