@@ -28,6 +28,7 @@ OURS = ("row", "file", "id", "smiles", "status", "reason")
 
 _META = b"screening"
 _PART = re.compile(r"part-(\d{6})-(\d{6})\.parquet")
+_HALF = re.compile(r"\.(part|job|manifest|top|scores)\b.*\.\d+")
 _WRITTEN = (
     *("part-*.parquet", "job.json", "manifest.json", "manifest-*-of-*.json", "top.csv", "top-*-of-*.csv"),
     *("scores.csv", "scores.sdf", "scores-*-of-*.csv", "scores-*-of-*.sdf"),
@@ -120,7 +121,15 @@ class PartFolder:
                 for name, how in self._locks(shard):
                     file = stack.enter_context((self.path / name).open("a"))
                     fcntl.flock(file, how | fcntl.LOCK_NB)
+            if shard is None:
+                self._sweep()
             yield
+
+    def _sweep(self) -> None:
+        """Remove what killed processes had under a temporary name."""
+        for path in self.path.glob(".*"):
+            if _HALF.fullmatch(path.name):
+                path.unlink(missing_ok=True)
 
     @staticmethod
     def _locks(shard: Shard | None) -> list[tuple[str, int]]:

@@ -77,6 +77,18 @@ def test_a_killed_process_leaves_no_lock(folder: PartFolder) -> None:
         pass
 
 
+def test_what_a_killed_process_left_half_written_goes(folder: PartFolder) -> None:
+    folder.path.mkdir()
+    names = [".part-000000-000002.parquet.host.12", ".top-1-of-3.csv.my.host.3", ".scores.csv.host.1"]
+    for name in (*names, ".notes.12"):
+        (folder.path / name).touch()
+    with folder.claimed(Shard(1, 2)):
+        assert all((folder.path / name).exists() for name in names)  # perhaps another shard is at it
+    with folder.claimed():
+        assert not any((folder.path / name).exists() for name in names)
+    assert (folder.path / ".notes.12").exists()
+
+
 def test_a_part_is_whole_or_not_there(folder: PartFolder) -> None:
     with folder.claimed():
         folder.write(part(), Tally(0, "d", {"": 3, "bad": 1}, 0))
