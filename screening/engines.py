@@ -152,10 +152,11 @@ def _started(address: str | None, workers: int | None) -> tuple[Any, bool]:
     try:
         _knock(address or "")
         ray.init(address or "local", ignore_reinit_error=True, **options)
-    except (OSError, ValueError, RuntimeError) as problem:
+    except (OSError, ValueError, RuntimeError, ray.exceptions.RayError) as problem:
         raise ConfigError(
-            f"Ray cannot be reached at '{address or 'local'}': {problem}. Check --ray-address (for "
-            "example auto, or ray://host:10001)."
+            f"Ray cannot be reached at '{address or 'local'}': {str(problem).strip().rstrip('.')}. Check "
+            "--ray-address (for example auto, or host:6379), and that Ray and Python have the same versions "
+            "in both places; a cluster with a token wants RAY_AUTH_MODE=token and RAY_AUTH_TOKEN here too."
         ) from problem
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     context = data.DataContext.get_current()
@@ -179,8 +180,12 @@ def _read(rows: dict[str, Any]) -> Iterator[dict[str, list[Any]]]:
     try:
         for piece in make_pieces():
             yield {"number": number, "piece": [pickle.dumps(piece)], "fault": [""]}
-    except ScreeningError as fault:
-        yield {"number": number, "piece": [b""], "fault": [str(fault)]}
+    except ScreeningError as problem:
+        yield {"number": number, "piece": [b""], "fault": [_fault(problem)]}
+
+
+def _fault(problem: ScreeningError) -> str:
+    return json.dumps([socket.gethostname(), str(problem)])
 
 
 def _actor(make_work: Callable[[], Work]) -> type:
@@ -188,22 +193,22 @@ def _actor(make_work: Callable[[], Work]) -> type:
 
     class Actor:
         def __init__(self) -> None:
-            self.work = make_work()
+            self.fault = ""
+            try:
+                self.work = make_work()
+            except ScreeningError as problem:
+                self.fault = _fault(problem)
 
         def __call__(self, rows: dict[str, Any]) -> dict[str, list[Any]]:
-            number, fault = [int(rows["number"][0])], str(rows["fault"][0])
-            if fault:
-                return {"number": number, "tally": [""], "fault": [fault]}
-            piece: Piece = pickle.loads(rows["piece"][0])  # noqa: S301  from `_read`, in this job
-            try:
-                tally = self.work.finish(piece, self.work.prepare(piece.structures))
-            except ScreeningError as problem:
-                return {"number": number, "tally": [""], "fault": [str(problem)]}
-            return {
-                "number": number,
-                "tally": [json.dumps([tally._asdict(), piece.share])],
-                "fault": [""],
-            }
+            tally, fault = "", str(rows["fault"][0]) or self.fault
+            if not fault:
+                piece: Piece = pickle.loads(rows["piece"][0])  # noqa: S301  from `_read`, in this job
+                try:
+                    made = self.work.finish(piece, self.work.prepare(piece.structures))
+                    tally = json.dumps([made._asdict(), piece.share])
+                except ScreeningError as problem:
+                    fault = _fault(problem)
+            return {"number": [int(rows["number"][0])], "tally": [tally], "fault": [fault]}
 
     return Actor
 
@@ -214,7 +219,7 @@ def _results(rows: Any, weights: Sequence[float]) -> Iterator[tuple[Tally, float
     shares = [0.0] * len(weights)
     for row in rows.iter_rows():
         if row["fault"]:
-            faults.append((row["number"], str(row["fault"])))
+            faults.append((row["number"], *json.loads(row["fault"])))
         else:
             tally, share = json.loads(row["tally"])
             more = max((share or 0.0) - shares[row["number"]], 0.0)
@@ -222,4 +227,6 @@ def _results(rows: Any, weights: Sequence[float]) -> Iterator[tuple[Tally, float
             done += weights[row["number"]] * more
             yield Tally(**tally), done
     if faults:
-        raise DataError(min(faults)[1])
+        _, host, text = min(faults)
+        elsewhere = f" (on the machine {host}, which must see the same files under the same paths)"
+        raise DataError(text + elsewhere * (host != socket.gethostname()))
