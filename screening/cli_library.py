@@ -47,7 +47,9 @@ def score(
     ] = None,
     dtype: Annotated[str, typer.Option(help="Of the scores in the parts: float32 or float16.")] = "float32",
     limit: Annotated[int | None, typer.Option(help="Read only the first N records.")] = None,
-    shard: Annotated[str | None, typer.Option(help="I/N: every N-th block from the I-th on.")] = None,
+    shard: Annotated[
+        str | None, typer.Option(help="I/N: of N jobs, the I-th; it takes whole files where there are N.")
+    ] = None,
     engine: Annotated[str, typer.Option(help="pool (processes of this machine) or ray.")] = "pool",
     ray_address: Annotated[
         str | None, typer.Option(help="Ray cluster that runs already; one is started if not given.")

@@ -11,9 +11,9 @@ import os
 import pickle
 import socket
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, islice
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from .errors import ConfigError, DataError, ScreeningError
 from .libraries import Piece
@@ -22,6 +22,23 @@ from .processes import default_workers, map_in_processes
 
 ENGINES = ("pool", "ray")
 OBJECT_STORE = 256 * 2**20  # bytes that pieces on their way through Ray may take on this machine
+
+
+ROOM = 0.48
+"""Processors that an actor asks of Ray, which fills machines to one half before it turns to others: so each
+gets as many as it has processors. Where they asked for whole ones, nothing could be read beside them, and
+those of a lost machine would find no other: in both cases Ray waits for ever, without a word."""
+READER = 0.04
+"""Processors that a reading asks for. It takes a fiftieth of what scoring takes for the same SMILES."""
+
+
+class Reading(NamedTuple):
+    """What one process reads of a library, while others read other parts of it."""
+
+    pieces: Callable[[], Iterator[Piece]]
+    """Can be pickled. The shares of its pieces grow to 1."""
+    weight: float
+    """Share of the work that it is; all together 1."""
 
 
 class Work(Protocol):
@@ -62,16 +79,16 @@ def run_pool(
 
 def run_ray(
     make_work: Callable[[], Work],
-    make_pieces: Callable[[], Iterator[Piece]],
+    readings: Sequence[Reading],
     *,
     address: str | None = None,
     workers: int | None = None,
 ) -> Iterator[tuple[Tally, float | None]]:
-    """Read in one Ray task, prepare and finish in actors that each load the model; in any order.
+    """Read in Ray tasks, prepare and finish in actors that each load the model; in any order.
 
     Parameters
     ----------
-    make_work, make_pieces : called in Ray's processes, so they can be pickled; on several machines, all
+    make_work, readings : called in Ray's processes, so they can be pickled; on several machines, all
         of them see the library and the output folder under the same paths.
     address : of a running cluster; None = one on this machine, started and stopped here.
     workers : actors; None = one per processor of the cluster.
@@ -81,26 +98,32 @@ def run_ray(
     ConfigError : Ray is not installed, or there is no cluster at the address.
     ScreeningError : what went wrong in a process of Ray; parts that were finished stay.
     """
+    if not readings:
+        return
     data, is_ours = _started(address, workers)
     import ray
 
-    cpus = int(ray.cluster_resources().get("CPU", 1))
-    n_actors = workers or cpus
-    # Two kinds of tasks share the processors; on few of them, actors that ask for whole ones leave none
-    # to the reader, and Ray waits for ever without a word.
-    share = 0.4 if cpus <= 4 else 0.9
-    gpus = ray.cluster_resources().get("GPU", 0) / n_actors
+    n_actors = workers or int(ray.cluster_resources().get("CPU", 1))
+    gpus = ROOM * ray.cluster_resources().get("GPU", 0) / n_actors
+    rows = [{"reading": pickle.dumps(reading.pieces), "number": n} for n, reading in enumerate(readings)]
     try:
-        rows = data.range(1, override_num_blocks=1)
-        rows = rows.map_batches(_Reader(make_pieces), batch_size=None, num_cpus=0.5)
-        rows = rows.map_batches(
+        found = data.from_items(rows, override_num_blocks=len(rows))
+        found = found.map_batches(
+            _read, batch_size=1, num_cpus=READER, compute=data.TaskPoolStrategy(size=max(n_actors // 2, 1))
+        )
+        found = found.map_batches(
             _actor(make_work),
             batch_size=1,
-            num_cpus=share,
+            num_cpus=ROOM,
             num_gpus=gpus or None,
             compute=data.ActorPoolStrategy(size=n_actors),
         )
-        yield from _results(rows)
+        yield from _results(found, [reading.weight for reading in readings])
+    except ray.exceptions.RayError as problem:
+        raise ScreeningError(
+            f"A process of Ray ended before its work was done: {str(problem).strip().splitlines()[-1]}. "
+            "Parts that are there are complete: start the same command again."
+        ) from problem
     finally:
         if is_ours:
             ray.shutdown()
@@ -129,10 +152,11 @@ def _started(address: str | None, workers: int | None) -> tuple[Any, bool]:
     try:
         _knock(address or "")
         ray.init(address or "local", ignore_reinit_error=True, **options)
-    except (OSError, ValueError, RuntimeError) as problem:
+    except (OSError, ValueError, RuntimeError, ray.exceptions.RayError) as problem:
         raise ConfigError(
-            f"Ray cannot be reached at '{address or 'local'}': {problem}. Check --ray-address (for "
-            "example auto, or ray://host:10001)."
+            f"Ray cannot be reached at '{address or 'local'}': {str(problem).strip().rstrip('.')}. Check "
+            "--ray-address (for example auto, or host:6379), and that Ray and Python have the same versions "
+            "in both places; a cluster with a token wants RAY_AUTH_MODE=token and RAY_AUTH_TOKEN here too."
         ) from problem
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     context = data.DataContext.get_current()
@@ -149,18 +173,19 @@ def _knock(address: str) -> None:
         socket.create_connection((host, int(port)), timeout=10).close()
 
 
-class _Reader:
-    """The pieces of a library as rows, and what went wrong as a last row."""
+def _read(rows: dict[str, Any]) -> Iterator[dict[str, list[Any]]]:
+    """The pieces of a reading as rows, and what went wrong as a last row."""
+    number = [int(rows["number"][0])]
+    make_pieces: Callable[[], Iterator[Piece]] = pickle.loads(rows["reading"][0])  # noqa: S301  from `run_ray`
+    try:
+        for piece in make_pieces():
+            yield {"number": number, "piece": [pickle.dumps(piece)], "fault": [""]}
+    except ScreeningError as problem:
+        yield {"number": number, "piece": [b""], "fault": [_fault(problem)]}
 
-    def __init__(self, make_pieces: Callable[[], Iterator[Piece]]) -> None:
-        self.make_pieces = make_pieces
 
-    def __call__(self, _: dict[str, Any]) -> Iterator[dict[str, list[Any]]]:
-        try:
-            for piece in self.make_pieces():
-                yield {"piece": [pickle.dumps(piece)], "fault": [""]}
-        except ScreeningError as fault:
-            yield {"piece": [b""], "fault": [str(fault)]}
+def _fault(problem: ScreeningError) -> str:
+    return json.dumps([socket.gethostname(), str(problem)])
 
 
 def _actor(make_work: Callable[[], Work]) -> type:
@@ -168,29 +193,40 @@ def _actor(make_work: Callable[[], Work]) -> type:
 
     class Actor:
         def __init__(self) -> None:
-            self.work = make_work()
-
-        def __call__(self, rows: dict[str, Any]) -> dict[str, list[str]]:
-            fault = str(rows["fault"][0])
-            if fault:
-                return {"tally": [""], "fault": [fault]}
-            piece: Piece = pickle.loads(rows["piece"][0])  # noqa: S301  from `_Reader`, in this job
+            self.fault = ""
             try:
-                tally = self.work.finish(piece, self.work.prepare(piece.structures))
+                self.work = make_work()
             except ScreeningError as problem:
-                return {"tally": [""], "fault": [str(problem)]}
-            return {"tally": [json.dumps([tally._asdict(), piece.share])], "fault": [""]}
+                self.fault = _fault(problem)
+
+        def __call__(self, rows: dict[str, Any]) -> dict[str, list[Any]]:
+            tally, fault = "", str(rows["fault"][0]) or self.fault
+            if not fault:
+                piece: Piece = pickle.loads(rows["piece"][0])  # noqa: S301  from `_read`, in this job
+                try:
+                    made = self.work.finish(piece, self.work.prepare(piece.structures))
+                    tally = json.dumps([made._asdict(), piece.share])
+                except ScreeningError as problem:
+                    fault = _fault(problem)
+            return {"number": [int(rows["number"][0])], "tally": [tally], "fault": [fault]}
 
     return Actor
 
 
-def _results(rows: Any) -> Iterator[tuple[Tally, float | None]]:
-    faults = []
+def _results(rows: Any, weights: Sequence[float]) -> Iterator[tuple[Tally, float | None]]:
+    """Tallies with the share of all that is done, and the first fault behind them."""
+    faults, done = [], 0.0
+    shares = [0.0] * len(weights)
     for row in rows.iter_rows():
         if row["fault"]:
-            faults.append(str(row["fault"]))
+            faults.append((row["number"], *json.loads(row["fault"])))
         else:
             tally, share = json.loads(row["tally"])
-            yield Tally(**tally), share
+            more = max((share or 0.0) - shares[row["number"]], 0.0)
+            shares[row["number"]] += more
+            done += weights[row["number"]] * more
+            yield Tally(**tally), done
     if faults:
-        raise DataError(faults[0])
+        _, host, text = min(faults)
+        elsewhere = f" (on the machine {host}, which must see the same files under the same paths)"
+        raise DataError(text + elsewhere * (host != socket.gethostname()))

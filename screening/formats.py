@@ -13,7 +13,7 @@ import sys
 import tempfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from itertools import chain, islice
+from itertools import chain, count, islice
 from typing import Any
 
 from .errors import DataError
@@ -38,6 +38,8 @@ BROKEN = (EOFError, zlib.error, gzip.BadGzipFile, UnicodeError)
 
 NUL_REPLACED = "NUL bytes were replaced by the character U+FFFD"
 
+Wanted = Callable[[int], bool]
+"""Whether the part of this number, from 0, is to be parsed."""
 Note = Callable[[str, int], None]
 """`note(what, row)`: something about a record (0 = the header) that the user should know."""
 
@@ -60,30 +62,49 @@ class Format:
     """Place of the identifier column, None where the format does not fix it."""
     share: Callable[[], float | None] = staticmethod(lambda: None)
     """How much of the file has been read, 0 to 1; None = unknown (standard input)."""
+    row: int = 0
+    """Records so far, those that were skipped as well."""
 
-    def parts(self, size: int, note: Note) -> Iterator[tuple[list[list[str]], list[str]]]:
+    def parts(self, size: int, note: Note, wanted: Wanted) -> Iterator[tuple[list[list[str]], list[str]]]:
         """For every `size` records: the texts of each column, and the problems ("" = none).
 
-        Where the file turns out to be damaged, the records before the damage come first.
+        A part that is not wanted has no columns, and "" for each record. Where the file turns out to be
+        damaged, the records before the damage come first.
         """
+        records = self.records(note)
+        for number in count():
+            if number and not wanted(number):  # the first one is parsed: lines were read ahead for the header
+                n_skipped = self.skip(records, size)
+                if not n_skipped:
+                    return
+                yield [], [""] * n_skipped
+            else:
+                texts, problems, damage = self._parsed(records, size)
+                if problems:
+                    yield texts if wanted(number) else [], problems
+                if damage is not None:
+                    raise damage
+                if not problems:
+                    return
+
+    def _parsed(
+        self, records: Iterator[tuple[list[str], str]], size: int
+    ) -> tuple[list[list[str]], list[str], Exception | None]:
         n = len(self.names)
         flat: list[str] = []  # all fields, one after the other: lists of records would keep Python's garbage
         problems: list[str] = []  # collector busy for longer than reading takes
         damage: Exception | None = None
-        records = self.records(note)
-        while damage is None:
-            try:
-                for fields, problem in islice(records, size):
-                    flat += fields
-                    problems.append(problem)
-            except BROKEN as found:
-                damage = found
-            if not problems:
-                break
-            yield [flat[place::n] for place in range(n)], problems
-            flat, problems = [], []
-        if damage is not None:
-            raise damage
+        try:
+            for fields, problem in islice(records, size):
+                flat += fields
+                problems.append(problem)
+        except BROKEN as found:
+            damage = found
+        return [flat[place::n] for place in range(n)], problems, damage
+
+    def skip(self, records: Iterator[tuple[list[str], str]], size: int) -> int:
+        """Pass over the next `size` records as cheaply as the format allows; fewer at the end."""
+        return sum(1 for _ in islice(records, size))
 
     def records(self, note: Note) -> Iterator[tuple[list[str], str]]:
         """Per record one field per column, and "" or why the record cannot be used."""
@@ -234,6 +255,15 @@ class _Lines:
         self.number += 1
         if self.number > self.limit:
             raise csv.Error("unexpected end of data")  # as at the end of a file
+        return line if line.isascii() and "\0" not in line else self._mended(line)
+
+    def quickly(self) -> Iterator[str]:
+        """The same lines, for those who only count; nothing is reported of them."""
+        for line in self.text:
+            self.number += 1
+            yield line if line.isascii() else self._mended(line)
+
+    def _mended(self, line: str) -> str:
         if not line.isascii() and _NOT_UTF8.search(line):
             line = _NOT_UTF8.sub(lambda byte: chr(ord(byte[0]) - 0xDC00), line)
             self.odd.append("bytes that are not UTF-8 were read as Latin-1")
@@ -273,11 +303,11 @@ class _Delimited(Format):
         )
 
     def records(self, note: Note) -> Iterator[tuple[list[str], str]]:
-        lines, n, row = self.lines, len(self.names), 1
+        lines, n = self.lines, len(self.names)
         reader = csv.reader(lines, delimiter=self.separator, strict=True)
         lines.report(0, note)
         while True:
-            start, problem = lines.number, ""
+            start, problem, row = lines.number, "", self.row + 1
             lines.limit = start + LONGEST_FIELD
             try:
                 fields = next(reader)
@@ -295,8 +325,8 @@ class _Delimited(Format):
                 note(f"fewer fields than the header's {n}; those at the end were taken as empty", row)
             if lines.odd:
                 lines.report(row, note)
+            self.row = row
             yield (fields if len(fields) == n else (fields + [""] * n)[:n]), problem
-            row += 1
 
 
 class _Smi(Format):
@@ -313,16 +343,27 @@ class _Smi(Format):
         self.names = ["smiles", "name", *more]
 
     def records(self, note: Note) -> Iterator[tuple[list[str], str]]:
-        n, row = len(self.names), 1
+        n = len(self.names)
         for line in chain(self.first, self.lines):
             if not line.strip() or _is_comment(line):
                 continue
+            self.row += 1
             fields = _smi_fields(line)
             if len(fields) > n:
-                note(f"fields behind the first {n} were left out", row)
-            self.lines.report(row, note)
+                note(f"fields behind the first {n} were left out", self.row)
+            self.lines.report(self.row, note)
             yield (fields + [""] * n)[:n], ""
-            row += 1
+
+    def skip(self, records: Iterator[tuple[list[str], str]], size: int) -> int:
+        done = 0
+        for line in self.lines.quickly():
+            if "#" < line[0] < "\x7f" or (line.strip() and not _is_comment(line)):
+                done += 1
+                if done == size:
+                    break
+        self.row += done
+        self.lines.odd.clear()
+        return done
 
 
 def _smi_fields(line: str) -> list[str]:
@@ -343,15 +384,23 @@ class _Sdf(Format):
         self.tags = list(dict.fromkeys(tag[1] for tag in tags if tag))
         self.names = ["smiles", "name", *self.tags]
         text.seek(0)
+        self.lines = _Lines(text)
+        self.raw = _sdf_records(self.lines)
 
     def records(self, note: Note) -> Iterator[tuple[list[str], str]]:
-        lines = _Lines(self.stream)
-        for row, record in enumerate(_sdf_records(lines), start=1):
+        for record in self.raw:
+            self.row += 1
             molblock, properties = _sdf_parts(record)
             smiles, problem = _smiles_of("\n".join(molblock))
             name = molblock[0].strip() if molblock else ""
-            lines.report(row, note)
+            self.lines.report(self.row, note)
             yield [smiles, name, *(properties.get(tag, "") for tag in self.tags)], problem
+
+    def skip(self, records: Iterator[tuple[list[str], str]], size: int) -> int:
+        done = sum(1 for _ in islice(self.raw, size))
+        self.row += done
+        self.lines.odd.clear()
+        return done
 
 
 def _sdf_records(lines: Iterable[str]) -> Iterator[list[str]]:
@@ -422,14 +471,15 @@ class _Parquet(Format):
         self.done = 0
         self.share = lambda: self.done / max(self.file.metadata.num_rows, 1)
 
-    def parts(self, size: int, note: Note) -> Iterator[tuple[list[list[str]], list[str]]]:
+    def parts(self, size: int, note: Note, wanted: Wanted) -> Iterator[tuple[list[list[str]], list[str]]]:
         import pyarrow
 
+        batches = (batch for batch in self.file.iter_batches(batch_size=size) if batch.num_rows)
         try:
-            for batch in self.file.iter_batches(batch_size=size):
+            for number, batch in enumerate(batches):
                 self.done += batch.num_rows
-                if batch.num_rows:
-                    yield [_texts(column) for column in batch.columns], [""] * batch.num_rows
+                columns = batch.columns if wanted(number) else []
+                yield [_texts(column) for column in columns], [""] * batch.num_rows
         except (pyarrow.ArrowException, OSError) as problem:
             raise self._broken(problem) from problem
 

@@ -1,15 +1,20 @@
 """A compound library: one or many files as one stream of numbered blocks, in an order that never changes.
 
+A block is known by its file and its place in it, so each file can be read without those before it.
 Reading a file is the business of `tables`; scoring the blocks that of `scoring`.
 """
 
 import glob
 import hashlib
 import os
+import sys
+from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import count
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from heapq import heapreplace
+from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,13 +28,21 @@ SUFFIXES = (*CSV_SUFFIXES, *SMI_SUFFIXES, *SDF_SUFFIXES, ".parquet", ".pq")
 """Files of a folder that are read, also with `.gz` behind."""
 
 
+BLOCKS = 10**6
+"""Most blocks of a file, and most files: block b of file f has the number f * BLOCKS + b, both from 0."""
+
+
 class Piece(NamedTuple):
     """A block of n records with its place in the library."""
 
     number: int
-    """From 0, over all files and all shards."""
+    """Of file and block in the file, see `BLOCKS`."""
     file: str
     """Name of its file."""
+    source: str | None
+    """SHA-256 of the file, None for standard input."""
+    is_last: bool
+    """Whether no records of the file follow, or none that the library's limit leaves."""
     rows: np.ndarray
     """int64 [n], record numbers in the file, from 1."""
     ids: list[str]
@@ -61,7 +74,7 @@ class Piece(NamedTuple):
 
 @dataclass(frozen=True)
 class Shard:
-    """The blocks `index - 1`, `index - 1 + of`, ... of a library."""
+    """One of `of` jobs that share a library."""
 
     index: int
     """From 1 to `of`."""
@@ -82,8 +95,25 @@ class Shard:
 
 
 @dataclass(frozen=True)
+class Portion:
+    """The blocks of a library that one job makes: all blocks of some files, or every n-th of all files."""
+
+    files: tuple[int, ...]
+    """Ascending."""
+    every: int = 1
+    """Those blocks for which file + block, divided by this, leave `rest`."""
+    rest: int = 0
+
+    def has(self, number: int) -> bool:
+        """Whether the block of this number is one of them."""
+        file, block = divmod(number, BLOCKS)
+        place = bisect_left(self.files, file)
+        return self.files[place : place + 1] == (file,) and (file + block) % self.every == self.rest
+
+
+@dataclass(frozen=True)
 class Library:
-    """What `open_library` found."""
+    """What `open_library` found, or some of its files."""
 
     names: tuple[str, ...]
     """Name of each file as it appears beside its rows."""
@@ -94,6 +124,8 @@ class Library:
     """Most records to read, None = all."""
     remarks: tuple[str, ...]
     """Files of the folders that were left out."""
+    numbers: tuple[int, ...]
+    """Place of each file in the whole library, from 0, ascending."""
 
     def pieces(self, wanted: Callable[[int], bool] = lambda number: True) -> Iterator[Piece]:
         """All blocks whose number is wanted, in order; they do not run over the end of a file.
@@ -102,48 +134,117 @@ class Library:
         ------
         DataError : a file is damaged; the pieces before the damage come first.
         """
-        numbers, left = count(), self.limit
-        for name, reader, before, weight in zip(self.names, self.readers, *self._weights(), strict=True):
-            for block in reader:
-                if left is not None:
-                    block = block.head(left)
-                    left -= len(block)
-                number = next(numbers)
-                if wanted(number):
-                    share = reader.share
+        left = sys.maxsize if self.limit is None else self.limit
+        for place, (before, weight) in enumerate(zip(*self._weights(), strict=True)):
+            if left <= 0:
+                return
+            source, read = self._sum(place), 0
+            for number, block, share, is_last in self._blocks(place, wanted, left):
+                read += len(block)
+                if block.columns:
                     done = None if share is None else before + weight * share
-                    yield self._piece(number, name, reader, block, done)
-                if left == 0:
-                    return
+                    yield self._piece(number, place, block, source, is_last, done)
+            left -= read
 
-    def _piece(self, number: int, name: str, reader: TableReader, block: Block, share: float | None) -> Piece:
-        columns = dict(block.columns)
+    def _blocks(
+        self, place: int, wanted: Callable[[int], bool], left: int
+    ) -> Iterator[tuple[int, Block, float | None, bool]]:
+        """Blocks of a file up to `left` records: number, block, share read, and whether it is the last."""
+        reader, first = self.readers[place], self.numbers[place] * BLOCKS
+        before: tuple[int, Block, float | None] | None = None
+        try:
+            for number, block in enumerate(reader.blocks(lambda block: wanted(first + block)), first):
+                if number == first + BLOCKS:
+                    raise DataError(f"{self.names[place]} has more than {BLOCKS:,} blocks. Cut it in files.")
+                if before is not None:
+                    yield *before, False
+                before = number, block.head(left), reader.share
+                left -= len(block)
+                if left <= 0:
+                    break
+        except DataError:
+            if before is not None:
+                yield *before, False
+            raise
+        if before is not None:
+            yield *before, True
+
+    def _piece(
+        self, number: int, place: int, block: Block, source: str | None, is_last: bool, share: float | None
+    ) -> Piece:
+        columns, reader, name = dict(block.columns), self.readers[place], self.names[place]
         smiles = columns.pop(reader.smiles)
         ids = columns.pop(reader.id) if reader.id else [str(row) for row in block.rows]
-        return Piece(number, name, block.rows, ids, smiles, columns, block.problems, share)
+        return Piece(number, name, source, is_last, block.rows, ids, smiles, columns, block.problems, share)
+
+    def some(self, numbers: Iterable[int]) -> "Library":
+        """The files of these numbers; a limit then counts the records of these alone."""
+        places = [bisect_left(self.numbers, number) for number in sorted(numbers)]
+        return replace(
+            self,
+            names=tuple(self.names[place] for place in places),
+            readers=tuple(self.readers[place] for place in places),
+            numbers=tuple(self.numbers[place] for place in places),
+        )
+
+    def portion(self, shard: Shard | None) -> Portion:
+        """What a shard makes; a function of the shard and of the files' sizes on disk alone.
+
+        Whole files where there is one for each shard, the largest first to whoever has least. Else, and
+        where records are counted from the beginning, every n-th block: then all shards read all files.
+        """
+        if shard is None:
+            return Portion(self.numbers)
+        if len(self.numbers) < shard.of or self.is_in_order:
+            return Portion(self.numbers, shard.of, shard.index - 1)
+        loads, mine = [(0, index) for index in range(1, shard.of + 1)], []
+        files = zip(self.numbers, self._sizes(), strict=True)
+        for number, size in sorted(files, key=lambda file: (-file[1], file[0])):
+            load, index = loads[0]
+            heapreplace(loads, (load + size, index))
+            if index == shard.index:
+                mine.append(number)
+        return Portion(tuple(sorted(mine)))
 
     @property
     def is_stream(self) -> bool:
         """Whether standard input is part of it."""
         return any(reader.path == "-" for reader in self.readers)
 
-    def sums(self) -> dict[str, str | None]:
-        """SHA-256 of each file, None for standard input."""
+    @property
+    def is_in_order(self) -> bool:
+        """Whether it can only be read from the beginning: standard input, or a limit."""
+        return self.is_stream or self.limit is not None
+
+    def sizes(self) -> dict[str, int | None]:
+        """Bytes of each file on disk, None for standard input."""
         return {
-            name: None if reader.path == "-" else file_sha256(reader.path)
-            for name, reader in zip(self.names, self.readers, strict=True)
+            name: None if reader.path == "-" else size
+            for name, reader, size in zip(self.names, self.readers, self._sizes(), strict=True)
         }
+
+    def sums(self) -> dict[int, str | None]:
+        """SHA-256 of each file by its number, None for standard input; four files at a time."""
+        with ThreadPoolExecutor(4) as threads:
+            return dict(zip(self.numbers, threads.map(self._sum, range(len(self.names))), strict=True))
 
     def notes(self) -> list[str]:
         """What was odd in what was read, a sentence each."""
         return [*self.remarks, *(note for reader in self.readers for note in reader.notes)]
 
+    def _sum(self, place: int) -> str | None:
+        path = self.readers[place].path
+        return None if path == "-" else file_sha256(path)
+
+    def _sizes(self) -> list[int]:
+        return [0 if reader.path == "-" else os.path.getsize(reader.path) for reader in self.readers]
+
     def _weights(self) -> tuple[list[float], list[float]]:
-        """Share of the library before each file, and of the file, by size on disk."""
-        sizes = [0 if reader.path == "-" else os.path.getsize(reader.path) for reader in self.readers]
+        """Share of these files before each file, and of the file, by size on disk."""
+        sizes = self._sizes()
         total = max(sum(sizes), 1)
-        before = [sum(sizes[:place]) / total for place in range(len(sizes))]
-        return before, [size / total for size in sizes]
+        before = list(accumulate(sizes, initial=0))[:-1]
+        return [size / total for size in before], [size / total for size in sizes]
 
 
 def open_library(
@@ -174,6 +275,8 @@ def open_library(
         raise DataError(
             f"{printable(twice)} is given twice: its molecules would be scored twice. Give it once."
         )
+    if len(paths) > BLOCKS:
+        raise DataError(f"The library has {len(paths):,} files: expected at most {BLOCKS:,}. Join some.")
     readers = []
     for path in paths:
         readers.append(open_table(path, smiles=smiles, id=id, block_size=block_size))
@@ -181,7 +284,8 @@ def open_library(
     extra = dict.fromkeys(
         name for reader in readers for name in reader.columns if name not in (reader.smiles, reader.id)
     )
-    return Library(tuple(_names(paths)), tuple(readers), tuple(extra), limit, tuple(remarks))
+    numbers = tuple(range(len(paths)))
+    return Library(tuple(_names(paths)), tuple(readers), tuple(extra), limit, tuple(remarks), numbers)
 
 
 def printable(name: str) -> str:

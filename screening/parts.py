@@ -8,6 +8,8 @@ import errno
 import fcntl
 import json
 import os
+import re
+import socket
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
@@ -19,12 +21,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from .errors import DataError
-from .libraries import Shard
+from .libraries import BLOCKS, Shard
 
 OURS = ("row", "file", "id", "smiles", "status", "reason")
 """Columns in front of the extra columns and the assays."""
 
 _META = b"screening"
+_PART = re.compile(r"part-(\d{6})-(\d{6})\.parquet")
+_HALF = re.compile(r"\.(part|job|manifest|top|scores)\b.*\.\d+")
 _WRITTEN = (
     *("part-*.parquet", "job.json", "manifest.json", "manifest-*-of-*.json", "top.csv", "top-*-of-*.csv"),
     *("scores.csv", "scores.sdf", "scores-*-of-*.csv", "scores-*-of-*.sdf"),
@@ -42,6 +46,10 @@ class Tally(NamedTuple):
     """Records per reason for which they were rejected; "" = scored."""
     below: int
     """Scored records that were left out because every score was below the threshold."""
+    source: str | None = None
+    """SHA-256 of the file it comes from, None for standard input."""
+    is_last: bool = False
+    """Whether it is the last block of its file."""
 
     @property
     def read(self) -> int:
@@ -55,17 +63,19 @@ class PartFolder:
     path: Path
 
     def part(self, number: int) -> Path:
-        """The file of a block."""
-        return self.path / f"part-{number:06d}.parquet"
+        """The file of a block, named after its place among the library's files and in its file."""
+        file, block = divmod(number, BLOCKS)
+        return self.path / f"part-{file:06d}-{block:06d}.parquet"
 
     def numbers(self) -> list[int]:
         """Blocks that have a file, ascending."""
-        return sorted(int(path.stem.removeprefix("part-")) for path in self.path.glob("part-*.parquet"))
+        names = filter(None, (_PART.fullmatch(path.name) for path in self.path.glob("part-*.parquet")))
+        return sorted(int(name[1]) * BLOCKS + int(name[2]) for name in names)
 
-    def finished(self) -> dict[int, Tally]:
-        """The tallies of all parts that can be read; one that is damaged will be made again."""
+    def finished(self, wanted: Callable[[int], bool] = lambda number: True) -> dict[int, Tally]:
+        """The tallies of all (or the wanted) parts that can be read; a damaged one will be made again."""
         found = {}
-        for number in self.numbers():
+        for number in filter(wanted, self.numbers()):
             with suppress(pa.ArrowException, OSError, KeyError, ValueError, TypeError):
                 metadata = pq.read_schema(self.part(number)).metadata
                 found[number] = Tally(number, **json.loads(metadata[_META]))
@@ -111,7 +121,15 @@ class PartFolder:
                 for name, how in self._locks(shard):
                     file = stack.enter_context((self.path / name).open("a"))
                     fcntl.flock(file, how | fcntl.LOCK_NB)
+            if shard is None:
+                self._sweep()
             yield
+
+    def _sweep(self) -> None:
+        """Remove what killed processes had under a temporary name."""
+        for path in self.path.glob(".*"):
+            if _HALF.fullmatch(path.name):
+                path.unlink(missing_ok=True)
 
     @staticmethod
     def _locks(shard: Shard | None) -> list[tuple[str, int]]:
@@ -127,6 +145,14 @@ class PartFolder:
         DataError : the folder holds another job.
         """
         path = self.path / "job.json"
+        old = next(
+            (path for path in self.path.glob("part-*.parquet") if not _PART.fullmatch(path.name)), None
+        )
+        if old is not None:
+            raise DataError(
+                f"{self.path} holds parts of another job, named as by an earlier version ({old.name}). "
+                "Give another folder with --out, or replace the old scores with --overwrite."
+            )
         if path.exists():
             before = json.loads(path.read_text())
             changed = [key for key in job if before.get(key) != job[key]]
@@ -162,7 +188,7 @@ def merged(tallies: Mapping[int, Tally]) -> Counter[str]:
 
 def replace(path: Path, write: Callable[[Path], Any]) -> None:
     """Write under a temporary name, then rename: a file with the final name is complete."""
-    work = path.with_name(f".{path.name}.{os.getpid()}")
+    work = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}")
     try:
         write(work)
         work.replace(path)

@@ -232,7 +232,8 @@ class PartMaker:
         if below.any():
             table = table.filter(pa.array(~below))
         counts = pd.Series(reasons).value_counts(sort=False).to_dict()
-        tally = Tally(piece.number, piece.digest(), counts, int(below.sum()))
+        n_below, digest = int(below.sum()), piece.digest()
+        tally = Tally(piece.number, digest, counts, n_below, piece.source, piece.is_last)
         self.folder.write(table, tally)
         if self.on_scores is not None:
             stored = np.stack([results[task][~below] for task in self.scorer.tasks])

@@ -5,21 +5,22 @@
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from .bundle import SUMS
-from .engines import ENGINES, run_pool, run_ray
+from .engines import ENGINES, Reading, run_pool, run_ray
 from .errors import ConfigError, DataError
-from .libraries import Library, Piece, Shard, open_library
+from .libraries import BLOCKS, Library, Piece, Portion, Shard, open_library
 from .parts import OURS, PartFolder, Tally, merged
 from .progress import progress
 from .registry import did_you_mean
 from .scorer import DTYPES, PartMaker, Recipe, Scorer
-from .top import Leaders, write_top
+from .top import LARGEST_BLOCK, Leaders, write_top
 from .writing import FORMATS, write_whole
 
 __all__ = ["OURS", "ScoreReport", "Scorer", "score_library"]
@@ -79,7 +80,7 @@ def score_library(
     ----------
     run : run folder or bundle folder.
     library : SMILES, CSV, TSV, SDF or Parquet files, also gzipped; patterns, folders, "-" = standard input.
-    out : folder for `part-*.parquet`, `manifest.json`, `top.csv` and `scores.csv` or `scores.sdf`.
+    out : folder for `part-FILE-BLOCK.parquet`, `manifest.json`, `top.csv` and `scores.csv` or `scores.sdf`.
     output : `parquet`, or `csv` or `sdf` for one such file as well.
     smiles, id : columns of structures and identifiers; None = found by name.
     assays : those wanted; None = all.
@@ -88,8 +89,9 @@ def score_library(
         threshold leaves of them and in the precision of `dtype`; ties by place in the library.
     threshold : keep only molecules that reach this probability in one of the assays, and those rejected.
     limit : most records to read.
-    shard : "I/N" = every N-th block from the I-th on. All shards together make the parts of the whole job;
-        they may share a folder, and the same call without `shard` then finishes it.
+    shard : "I/N" = the I-th of N portions: whole files where there are at least N of them (and no limit),
+        else every N-th block. All shards together make the parts of the whole job; they may share a
+        folder, and the same call without `shard` then finishes it.
     engine, ray_address : `pool` or `ray`, and a cluster that runs already.
     workers : processes; None = one per processor, 0 = this process alone.
     overwrite : remove the scores of an earlier job from `out` first.
@@ -105,12 +107,12 @@ def score_library(
     DataError : the library cannot be read, or `out` holds another job or cannot be written. The records
         before a damage in a file are scored before it is raised.
     """
-    _check_choices(output, engine, dtype, threshold, top, limit)
+    _check_choices(output, engine, dtype, threshold, top, limit, block_size)
     sources = [library] if isinstance(library, str | Path) else list(library)
     if engine == "ray" and "-" in map(str, sources):
         raise ConfigError("--engine ray reads files, not standard input: use --engine pool.")
-    open_again = partial(open_library, sources, smiles=smiles, id=id, block_size=block_size, limit=limit)
-    files, part = open_again(), None if shard is None else Shard.parse(shard)
+    part = None if shard is None else Shard.parse(shard)
+    files = open_library(sources, smiles=smiles, id=id, block_size=block_size, limit=limit)
     folder = PartFolder(Path(out))
     wanted_assays = None if assays is None else tuple(assays)
     recipe = Recipe(Path(run), wanted_assays, threshold, dtype, device, spread, domain, conformal)
@@ -120,48 +122,81 @@ def score_library(
             folder.clear()
         job = _job(maker, files, block_size, smiles, id)
         folder.check_job(job)
-        finished = {n: tally for n, tally in folder.finished().items() if _is_mine(n, part)}
-        wanted = partial(
-            _is_wanted, finished=frozenset() if files.is_stream else frozenset(finished), part=part
-        )
+        portion = files.portion(part)
+        finished = folder.finished(portion.has)
+        _check_sources(folder, files, finished)
         leaders = Leaders(folder, maker.scorer.tasks, top, finished) if top else None
         if engine == "ray":
             make = partial(PartMaker, recipe, files.extra, folder)
-            results = run_ray(
-                make, partial(_pieces_of, open_again, wanted), address=ray_address, workers=workers
-            )
+            readings = _readings(files, portion, finished)
+            results = run_ray(make, readings, address=ray_address, workers=workers)
         else:
             maker.on_scores = None if leaders is None else leaders.add
-            results = run_pool(maker, _unfinished(files.pieces(wanted), finished), workers=workers)
+            results = run_pool(maker, _unfinished(files, portion, finished), workers=workers)
         tallies = dict(finished)
         for tally in _watched(results, sum(tally.read for tally in finished.values())):
             tallies[tally.number] = tally
         return _finish(folder, tallies, len(finished), maker, files, job, part, output, leaders, workers)
 
 
-def _pieces_of(open_again: Callable[[], Library], wanted: Callable[[int], bool]) -> Iterator[Piece]:
-    return open_again().pieces(wanted)
+def _check_sources(folder: PartFolder, files: Library, finished: Mapping[int, Tally]) -> None:
+    """DataError where a file is not what its finished parts were made of."""
+    sources = {(number // BLOCKS, tally.source) for number, tally in finished.items()}
+    begun = files.some({file for file, _ in sources})
+    sums = begun.sums()
+    changed = {file for file, source in sources if source != sums[file]}
+    if changed:
+        raise DataError(
+            f"{folder.path} holds the scores of another job: the library changed since then "
+            f"({', '.join(files.some(changed).names)}). Give another folder with --out, or replace the old "
+            "scores with --overwrite."
+        )
 
 
-def _is_mine(number: int, part: Shard | None) -> bool:
-    return part is None or number % part.of == part.index - 1
+def _left(files: Library, portion: Portion, finished: Mapping[int, Tally]) -> Library:
+    """The files of the portion of which parts are missing; all of them where they are read in order."""
+    if files.is_in_order:
+        return files
+    n_parts = Counter(number // BLOCKS for number in finished)
+    n_blocks = {number // BLOCKS: number % BLOCKS + 1 for number, tally in finished.items() if tally.is_last}
+    return files.some(file for file in portion.files if n_parts[file] < n_blocks.get(file, BLOCKS + 1))
 
 
-def _is_wanted(number: int, finished: frozenset[int], part: Shard | None) -> bool:
-    return number not in finished and _is_mine(number, part)
-
-
-def _unfinished(pieces: Iterator[Piece], finished: Mapping[int, Tally]) -> Iterator[Piece]:
+def _unfinished(files: Library, portion: Portion, finished: Mapping[int, Tally]) -> Iterator[Piece]:
     """Pieces without a part; what a part was made of must be what is read now (standard input has no sum)."""
-    for piece in pieces:
+    left = _left(files, portion, finished)
+    if not files.is_stream:
+        yield from _pieces(left, portion, finished)
+        return
+    for piece in left.pieces(portion.has):
         if piece.number not in finished:
             yield piece
         elif piece.digest() != finished[piece.number].digest:
             raise DataError(
-                f"The library changed since the first start: its block {piece.number} (from record "
+                f"The library changed since the first start: a block of {piece.file} (from record "
                 f"{piece.rows[0]}) is not what its part was made of. Give another folder with --out, or "
                 "replace the old scores with --overwrite."
             )
+
+
+def _readings(files: Library, portion: Portion, finished: Mapping[int, Tally]) -> list[Reading]:
+    """What can be read at the same time: each file, or all of them where they are read in order."""
+    left = _left(files, portion, finished)
+    done: dict[int, set[int]] = defaultdict(set)
+    for number in finished:
+        done[number // BLOCKS].add(number)
+    if files.is_in_order:
+        return [Reading(partial(_pieces, left, portion, frozenset(finished)), 1.0)]
+    sizes = dict(zip(left.numbers, left.sizes().values(), strict=True))
+    total = max(sum(size or 0 for size in sizes.values()), 1)
+    return [
+        Reading(partial(_pieces, left.some([file]), portion, frozenset(done[file])), (size or 0) / total)
+        for file, size in sizes.items()
+    ]
+
+
+def _pieces(files: Library, portion: Portion, finished: Container[int]) -> Iterator[Piece]:
+    return files.pieces(lambda number: portion.has(number) and number not in finished)
 
 
 def _watched(results: Iterator[tuple[Tally, float | None]], before: int) -> Iterator[Tally]:
@@ -233,12 +268,20 @@ def _finish(
         ],
     )
     counts = {key: asdict(report)[key] for key in ("read", "scored", "rejected", "below", "reasons", "parts")}
-    folder.write_json(f"manifest{suffix}.json", {**job, **counts})
+    sources = {number // BLOCKS: tally.source for number, tally in tallies.items()}
+    library = {name: sources.get(file) for file, name in zip(files.numbers, files.names, strict=True)}
+    folder.write_json(f"manifest{suffix}.json", {**job, "library": library, **counts})
     return report
 
 
 def _check_choices(
-    output: str, engine: str, dtype: str, threshold: float | None, top: int, limit: int | None
+    output: str,
+    engine: str,
+    dtype: str,
+    threshold: float | None,
+    top: int,
+    limit: int | None,
+    block_size: int,
 ) -> None:
     for option, value, known in (
         ("--format", output, FORMATS),
@@ -253,6 +296,8 @@ def _check_choices(
         raise ConfigError(f"--threshold is {threshold}: expected a probability from 0 to 1.")
     if top < 0 or (limit is not None and limit < 0):
         raise ConfigError(f"--top is {top}, --limit {limit}: expected counts, 0 or more.")
+    if not 1 <= block_size <= LARGEST_BLOCK:
+        raise ConfigError(f"block_size is {block_size}: expected 1 to {LARGEST_BLOCK:,} molecules.")
 
 
 def _job(
@@ -264,7 +309,7 @@ def _job(
         "model": _sum_of_bundle(recipe.run),
         "assays": list(scorer.tasks),
         "features": scorer.bundle.features.key(),
-        "library": files.sums(),
+        "library": files.sizes(),
         "smiles": smiles,
         "id": id,
         "limit": files.limit,

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .errors import DataError
-from .formats import BROKEN, Format, column_key, is_structure_name, open_format
+from .formats import BROKEN, Format, Wanted, column_key, is_structure_name, open_format
 from .registry import did_you_mean
 
 ID_NAMES = (  # in order of preference
@@ -43,7 +43,7 @@ class Block:
     rows: np.ndarray
     """int64 [n], record numbers from 1; header, blank and comment lines do not count."""
     columns: dict[str, list[str]]
-    """Column name to n texts, "" where empty."""
+    """Column name to n texts, "" where empty; no columns where the block was not wanted."""
     problems: list[str]
     """n texts: "" or why the record cannot be used; its fields are then a guess."""
 
@@ -107,8 +107,9 @@ class TableReader:
         self.path = path
         self._smiles_given, self._block_size = smiles, block_size
         self._oddities: dict[str, tuple[int, int]] = {}
-        source = self._reading = self._open()
+        source = self._open()
         self._format: Format | None = source
+        self._reading: Format | None = source
         names = [name.strip() for name in source.names]
         self.columns = _unique(name or f"unnamed_{i + 1}" for i, name in enumerate(names))
         counts = Counter(filter(None, names))
@@ -119,6 +120,10 @@ class TableReader:
         self.id = self._id_column(id, source.id)
 
     def __iter__(self) -> Iterator[Block]:
+        return self.blocks()
+
+    def blocks(self, wanted: Wanted = lambda number: True) -> Iterator[Block]:
+        """All blocks; those whose number (from 0) is not wanted are not parsed, they have rows alone."""
         source, self._format = self._format, None
         if source is None and self.path == "-":
             raise ValueError("standard input can be read only once")
@@ -126,7 +131,7 @@ class TableReader:
         self._oddities.clear()
         done = 0
         try:
-            for texts, problems in source.parts(self._block_size, self._note):
+            for texts, problems in source.parts(self._block_size, self._note, wanted):
                 yield self._block(done, texts, problems)
                 done += len(problems)
         except BROKEN as problem:
@@ -135,15 +140,15 @@ class TableReader:
             source.stream.close()
 
     def close(self) -> None:
-        """Close the file until it is read; standard input stays open."""
+        """Close the file until it is read, so that this can be pickled; standard input stays open."""
         if self._format is not None and self.path != "-":
             self._format.stream.close()
-            self._format = None
+            self._format = self._reading = None
 
     @property
     def share(self) -> float | None:
         """How much of the file has been read, 0 to 1; None = unknown."""
-        return self._reading.share()
+        return None if self._reading is None else self._reading.share()
 
     @property
     def notes(self) -> list[str]:
@@ -159,11 +164,14 @@ class TableReader:
         self._oddities[what] = n + 1, first
 
     def _block(self, done: int, texts: list[list[str]], problems: list[str]) -> Block:
+        rows = np.arange(done + 1, done + 1 + len(problems))
+        if not texts:
+            return Block(rows, {}, problems)
         columns = dict(zip(self.columns, texts, strict=True))
         for i, structure in enumerate(columns[self.smiles]):
             if not problems[i] and ("\n" in structure or "\r" in structure):
                 problems[i] = "line break in the structure: is a quotation mark missing?"
-        return Block(np.arange(done + 1, done + 1 + len(problems)), columns, problems)
+        return Block(rows, columns, problems)
 
     def _open(self) -> Format:
         try:

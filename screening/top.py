@@ -16,6 +16,9 @@ from .parts import PartFolder, replace
 from .progress import progress
 
 _TEXTS = ["id", "smiles", "row", "file"]
+COLUMNS = 23
+"""Bits of a place that tell the row in a part; those above tell the part's number, up to 10**12."""
+LARGEST_BLOCK = 2**COLUMNS
 _NOWHERE = np.iinfo(np.int64).max
 HEADER = ("assay", "rank", "id", "smiles", "probability", "row", "file")
 
@@ -49,7 +52,7 @@ class Best:
             task, column = np.nonzero(scores > self._floor[:, None])
         if not len(task):
             return
-        self._waiting.append((task, (np.int64(number) << 32) + column, scores[task, column]))
+        self._waiting.append((task, (np.int64(number) << COLUMNS) + column, scores[task, column]))
         self._n_waiting += np.bincount(task, minlength=len(self._n_waiting))
         if self._n_waiting.max() >= self.k:
             self.merge()
@@ -145,10 +148,10 @@ def write_top(best: Best, tasks: tuple[str, ...], parts: PartFolder, path: Path)
 
 def _texts(parts: PartFolder, places: np.ndarray) -> pa.Table:
     """Id, structure, row and file of each place; places ascend."""
-    numbers, starts = np.unique(places >> 32, return_index=True)
+    numbers, starts = np.unique(places >> COLUMNS, return_index=True)
     if not len(numbers):
         return pa.table({name: pa.array([], pa.string()) for name in _TEXTS})
-    groups = zip(numbers.tolist(), np.split(places & 0xFFFFFFFF, starts[1:]), strict=True)
+    groups = zip(numbers.tolist(), np.split(places & ((1 << COLUMNS) - 1), starts[1:]), strict=True)
     return pa.concat_tables(
         parts.read(number, _TEXTS).take(group) for number, group in groups
     ).combine_chunks()

@@ -1,13 +1,17 @@
 """Engines: whoever does the work, the bytes are the same; Ray is started once for all of its tests."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 import small
 from test_bundle import make
 
-from screening.errors import ConfigError, DataError
+from screening.engines import Reading, Work, run_ray
+from screening.errors import BundleError, ConfigError, DataError
+from screening.libraries import Piece
 from screening.scoring import score_library
 
 RAY = {"engine": "ray", "workers": 2, "block_size": 32}
@@ -57,6 +61,33 @@ def test_an_address_without_a_cluster(run: Path, library: Path, tmp_path: Path) 
         score_library(run, library, tmp_path / "out", ray_address="127.0.0.1:1", **RAY)
 
 
+@pytest.mark.parametrize("problem", ["Version mismatch: Ray 1.0", "InvalidAuthToken"])
+def test_a_cluster_that_refuses(
+    run: Path, library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, problem: str
+) -> None:
+    ray = pytest.importorskip("ray")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise (ray.exceptions.AuthenticationError if "Auth" in problem else RuntimeError)(problem)
+
+    monkeypatch.setattr(ray, "init", refuse)
+    with pytest.raises(ConfigError, match=f"{problem}.*same versions.*RAY_AUTH_TOKEN"):
+        score_library(run, library, tmp_path / "out", **RAY)
+
+
+@pytest.mark.slow
+def test_a_machine_that_sees_no_model_says_which(cluster: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = np.arange(1, 3)
+    piece = Piece(0, "x.smi", None, True, rows, ["a", "b"], ["C", "CC"], {}, ["", ""], 1.0)
+
+    def blind() -> Work:
+        raise BundleError("There is no trained model.")
+
+    monkeypatch.setattr("socket.gethostname", lambda: "elsewhere")
+    with pytest.raises(DataError, match=r"no trained model. \(on the machine .*same paths"):
+        list(run_ray(blind, [Reading(partial(iter, [piece]), 1.0)], address=cluster, workers=1))
+
+
 @pytest.mark.slow
 def test_ray_gives_the_same_bytes_and_goes_on_where_it_stopped(
     run: Path, library: Path, tmp_path: Path, cluster: str
@@ -67,7 +98,7 @@ def test_ray_gives_the_same_bytes_and_goes_on_where_it_stopped(
     assert same(tmp_path / "pool", tmp_path / "ray")
     assert (report.read, report.rejected) == (whole.read, whole.rejected)
     for number in (0, 3, 9):
-        (tmp_path / "ray" / f"part-{number:06d}.parquet").unlink()
+        (tmp_path / "ray" / f"part-000000-{number:06d}.parquet").unlink()
     again = score_library(run, library, tmp_path / "ray", ray_address=cluster, **RAY, **options)
     assert again.skipped == whole.parts - 3
     assert same(tmp_path / "pool", tmp_path / "ray")

@@ -3,12 +3,15 @@
 import gzip
 import io
 import os
+import pickle
 from pathlib import Path
 
+import pandas as pd
 import pytest
+from rdkit import Chem
 
 from screening.errors import DataError
-from screening.libraries import Library, open_library
+from screening.libraries import BLOCKS, Library, Shard, open_library
 
 
 @pytest.fixture
@@ -31,7 +34,10 @@ def test_a_folder_is_read_in_the_order_of_its_paths(folder: Path) -> None:
     library = open_library([folder], block_size=2)
     assert [Path(name).name for name in library.names] == ["a.csv", "b.smi", "a.smi", "z.smi.gz"]
     pieces = list(library.pieces())
-    assert [piece.number for piece in pieces] == list(range(8))
+    assert [divmod(piece.number, BLOCKS) for piece in pieces] == [
+        *((file, block) for file, n in enumerate((2, 3, 2, 1)) for block in range(n))
+    ]
+    assert [piece.is_last for piece in pieces] == [False, True, False, False, True, False, True, True]
     assert [len(piece) for piece in pieces] == [2, 1, 2, 2, 1, 2, 2, 2]
     assert pieces[1].ids == ["a.csv2"]
     assert library.extra == ("weight",)
@@ -65,6 +71,69 @@ def test_wanted_blocks_alone_are_given(folder: Path, n: int) -> None:
     assert found == every
 
 
+def test_a_file_of_a_library_is_read_without_those_before_it(folder: Path) -> None:
+    library, again = (open_library([folder], block_size=2) for _ in range(2))
+    whole = [piece for piece in library.pieces() if piece.file in ("a.smi", "z.smi.gz")]
+    (folder / "b.smi").unlink()
+    some = list(pickle.loads(pickle.dumps(again.some([3, 2]))).pieces())  # noqa: S301
+    assert [(piece.number, piece.digest()) for piece in some] == [(p.number, p.digest()) for p in whole]
+    assert [piece.source for piece in some] == [again.some([2, 3]).sums()[file] for file in (2, 2, 3)]
+    assert some[-1].share == 1
+
+
+SKIPPED = {
+    "plain.smi": b"".join(b"%s n%d\n" % (b"C" * (n + 1), n) for n in range(11)),
+    "odd.smi": b"# comment\nsmiles name\n" + b"CC a\n\n#\nCCC caf\xe9\n\x85\n\xa0\n#N b\nC\0 c\n \t\n" * 3,
+    "no_end.smi": b"C a\r\nCC b\r\n\r\nCCC c\r\nCCCC d",
+    "utf16.smi": "".join(f"C \xe9{n}\n" for n in range(7)).encode("utf-16"),
+    "quoted.csv": b'smiles,name\nC,"a\nb"\n\nCC,c,d\nCCC\n"CO"x,e\nCN,f\n',
+}
+
+
+@pytest.mark.parametrize("name", [*SKIPPED, "made.sdf", "made.parquet"])
+@pytest.mark.parametrize("n", [2, 3])
+def test_skipping_blocks_changes_no_other_block(tmp_path: Path, name: str, n: int) -> None:
+    path = tmp_path / name
+    if name == "made.parquet":
+        pd.DataFrame({"smiles": ["C" * n for n in range(1, 9)]}).to_parquet(path, row_group_size=3)
+    elif name == "made.sdf":
+        records = [Chem.MolToMolBlock(Chem.MolFromSmiles("C" * size)) for size in (1, 2, 3)]
+        path.write_text("$$$$\n".join([*records, "broken\n", *records, ""]))
+    else:
+        path.write_bytes(SKIPPED[name])
+    library = open_library([path], block_size=2)
+    every = {piece.number: (piece.rows.tolist(), piece.is_last, piece.digest()) for piece in library.pieces()}
+    found: dict[int, tuple] = {}
+    for rest in range(n):
+        pieces = library.pieces(lambda number, rest=rest: number % n == rest)
+        found |= {piece.number: (piece.rows.tolist(), piece.is_last, piece.digest()) for piece in pieces}
+    assert found == every
+    assert len(every) > 1
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 4])
+def test_shards_take_whole_files_of_about_the_same_size(folder: Path, n: int) -> None:
+    (folder / "sub" / "large.smi").write_text("C x\n" * 500)
+    (folder / "sub" / "larger.smi").write_text("C x\n" * 700)
+    library = open_library([folder])
+    files = [library.portion(Shard(index, n)).files for index in range(1, n + 1)]
+    assert sorted(file for mine in files for file in mine) == list(range(6))
+    assert min(len(mine) for mine in files) >= 1
+    if n > 1:
+        large, larger = (library.names.index(name) for name in ("large.smi", "larger.smi"))
+        assert not any({large, larger} <= set(mine) for mine in files)
+
+
+@pytest.mark.parametrize(("n", "limit"), [(5, None), (2, 8)])
+def test_shards_of_few_files_or_of_counted_records_take_blocks(
+    folder: Path, n: int, limit: int | None
+) -> None:
+    library = open_library([folder], block_size=1, limit=limit)
+    portions = [library.portion(Shard(index, n)) for index in range(1, n + 1)]
+    for piece in library.pieces():
+        assert sum(portion.has(piece.number) for portion in portions) == 1
+
+
 def test_the_share_read_grows_to_one(folder: Path) -> None:
     shares = [piece.share for piece in open_library([folder], block_size=2).pieces()]
     assert shares == sorted(shares)
@@ -76,7 +145,8 @@ def test_standard_input_among_files(folder: Path, monkeypatch: pytest.MonkeyPatc
     library = open_library(["-", folder / "b.smi"])
     assert library.is_stream
     assert ids(library)[:3] == ["first", "second", "b.smi0"]
-    assert library.sums()["-"] is None
+    assert library.sums()[0] is None
+    assert library.sizes()["-"] is None
 
 
 @pytest.mark.parametrize(
@@ -105,7 +175,8 @@ def test_a_file_name_that_is_not_utf8(tmp_path: Path) -> None:
     library = open_library([tmp_path])
     assert library.names == ("caf\ufffd.smi",)
     assert next(library.pieces()).file.encode()
-    assert library.sums().keys() == {"caf\ufffd.smi"}
+    assert library.sizes().keys() == {"caf\ufffd.smi"}
+    assert len(library.sums()[0] or "") == 64
 
 
 def test_many_more_files_than_may_be_open(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 
 from screening.errors import DataError
-from screening.libraries import Shard
+from screening.libraries import BLOCKS, Shard
 from screening.parts import PartFolder, Tally
 
 JOB = {"model": "a", "library": {"x.smi": "1", "y.smi": "2"}, "limit": None}
@@ -77,13 +77,25 @@ def test_a_killed_process_leaves_no_lock(folder: PartFolder) -> None:
         pass
 
 
+def test_what_a_killed_process_left_half_written_goes(folder: PartFolder) -> None:
+    folder.path.mkdir()
+    names = [".part-000000-000002.parquet.host.12", ".top-1-of-3.csv.my.host.3", ".scores.csv.host.1"]
+    for name in (*names, ".notes.12"):
+        (folder.path / name).touch()
+    with folder.claimed(Shard(1, 2)):
+        assert all((folder.path / name).exists() for name in names)  # perhaps another shard is at it
+    with folder.claimed():
+        assert not any((folder.path / name).exists() for name in names)
+    assert (folder.path / ".notes.12").exists()
+
+
 def test_a_part_is_whole_or_not_there(folder: PartFolder) -> None:
     with folder.claimed():
         folder.write(part(), Tally(0, "d", {"": 3, "bad": 1}, 0))
         with largest_file(200), pytest.raises(DataError, match=r"no room left.*start the same command again"):
             folder.write(part(), Tally(1, "d", {"": 4}, 0))
     assert folder.finished() == {0: Tally(0, "d", {"": 3, "bad": 1}, 0)}
-    assert sorted(path.name for path in folder.path.iterdir()) == [".lock", "part-000000.parquet"]
+    assert sorted(path.name for path in folder.path.iterdir()) == [".lock", "part-000000-000000.parquet"]
 
 
 def test_a_full_disk_is_explained(folder: PartFolder, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,6 +141,24 @@ def test_another_job_is_refused(folder: PartFolder, job: dict, message: str) -> 
         folder.check_job(JOB)
         with pytest.raises(DataError, match=message):
             folder.check_job(job)
+
+
+def test_parts_with_names_of_an_earlier_version_are_refused_and_cleared(folder: PartFolder) -> None:
+    with folder.claimed():
+        folder.check_job(JOB)
+        (folder.path / "part-000003.parquet").touch()
+        with pytest.raises(DataError, match=r"earlier version \(part-000003.parquet\).*--overwrite"):
+            folder.check_job(JOB)
+        assert folder.numbers() == []
+        folder.clear()
+        folder.check_job(JOB)
+    assert [path.name for path in folder.path.glob("part-*")] == []
+
+
+def test_parts_are_named_after_file_and_block(folder: PartFolder) -> None:
+    names = [folder.part(file * BLOCKS + block).name for file, block in ((0, 0), (0, 999_999), (12, 3))]
+    assert names == sorted(names)
+    assert names[-1] == "part-000012-000003.parquet"
 
 
 def test_parts_of_nobody_are_refused(folder: PartFolder) -> None:

@@ -4,8 +4,10 @@ import csv
 import gzip
 import io
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,6 +22,7 @@ from screening.bundle import Member
 from screening.errors import BundleError, ConfigError, DataError
 from screening.model import ScreeningModel, inputs_of
 from screening.scoring import OURS, Scorer, score_library
+from screening.tables import Block, TableReader
 
 TASKS = list(small.PATTERNS)
 BAD = ["", "C1CC", "not a molecule", "[Zz]", "c1cccc1"]
@@ -93,7 +96,7 @@ def test_scores_do_not_depend_on_blocks_or_processes(run: Path, library: Path, t
 def test_a_stopped_job_goes_on_and_ends_with_the_same_bytes(run: Path, library: Path, tmp_path: Path) -> None:
     score_library(run, library, tmp_path / "whole", block_size=16, workers=0)
     score_library(run, library, tmp_path / "broken", block_size=16, workers=0)
-    for name in ("part-000002.parquet", "part-000005.parquet", "manifest.json"):
+    for name in ("part-000000-000002.parquet", "part-000000-000005.parquet", "manifest.json"):
         (tmp_path / "broken" / name).unlink()
     report = score_library(run, library, tmp_path / "broken", block_size=16, workers=0)
     assert (report.parts, report.skipped) == (7, 5)
@@ -221,6 +224,93 @@ def test_many_files_are_one_library(run: Path, library: Path, tmp_path: Path) ->
         run, [folder / "a.smi.gz", f"{folder}/**/[bc]*"], tmp_path / "again", block_size=64, workers=0
     )
     assert read(tmp_path / "again").equals(frame)
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    """Five files of different lengths, one of them with a header alone."""
+    texts, folder = small.smiles(120), tmp_path / "files"
+    folder.mkdir()
+    for name, first, last in (("a", 0, 16), ("b", 16, 17), ("d", 17, 60), ("e", 60, 120)):
+        lines = "".join(f"{text} {name}{n}\n" for n, text in enumerate(texts[first:last]))
+        (folder / f"{name}.smi").write_text(lines)
+    (folder / "c.csv").write_text("smiles,name\n")
+    return folder
+
+
+@pytest.mark.parametrize("n", [2, 5, 7])
+def test_shards_by_file_or_by_block_are_the_whole(run: Path, files: Path, tmp_path: Path, n: int) -> None:
+    options = {"block_size": 8, "workers": 0, "top": 5, "output": "csv"}
+    whole = score_library(run, files, tmp_path / "whole", **options)
+    for index in range(1, n + 1):
+        score_library(run, files, tmp_path / "shared", shard=f"{index}/{n}", **options)
+    together = score_library(run, files, tmp_path / "shared", **options)
+    assert together.skipped == together.parts == whole.parts == 17
+    for path in (tmp_path / "whole").iterdir():
+        assert path.read_bytes() == (tmp_path / "shared" / path.name).read_bytes(), path.name
+
+
+def test_finished_files_are_not_parsed_again(
+    run: Path, files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = {"block_size": 8, "workers": 0}
+    score_library(run, files, tmp_path / "out", **options)
+    (tmp_path / "out" / "part-000003-000002.parquet").unlink()
+    parsed, read = [], TableReader.blocks
+
+    def note(self: TableReader, *wanted: Any) -> Iterator[Block]:
+        parsed.append(Path(self.path).name)
+        return read(self, *wanted)
+
+    monkeypatch.setattr(TableReader, "blocks", note)
+    assert score_library(run, files, tmp_path / "out", **options).skipped == 16
+    assert parsed == ["c.csv", "d.smi"]
+
+
+def test_a_last_part_that_is_missing_is_made(run: Path, files: Path, tmp_path: Path) -> None:
+    """A file of whole blocks, which does not show by its last block that it is the last."""
+    options = {"block_size": 8, "workers": 0}
+    score_library(run, files, tmp_path / "out", **options)
+    (tmp_path / "out" / "part-000000-000001.parquet").unlink()
+    report = score_library(run, files, tmp_path / "out", **options)
+    assert (report.read, report.parts, report.skipped) == (120, 17, 16)
+
+
+@pytest.mark.parametrize("shard", [None, "1/2"])
+def test_a_file_that_changed_and_kept_its_size_is_refused(
+    run: Path, files: Path, tmp_path: Path, shard: str | None
+) -> None:
+    score_library(run, files, tmp_path / "out", shard=shard, block_size=8, workers=0)
+    text = (files / "e.smi").read_text()
+    (files / "e.smi").write_text(text.replace("e59", "f59"))
+    with pytest.raises(DataError, match=r"library changed since then \(e.smi\)"):
+        score_library(run, files, tmp_path / "out", shard=shard, block_size=8, workers=0)
+
+
+@pytest.mark.parametrize("limit", [0, 16, 20, 61, 500])
+def test_a_limit_over_files_and_shards(run: Path, files: Path, tmp_path: Path, limit: int) -> None:
+    options = {"block_size": 8, "workers": 0, "limit": limit, "top": 3}
+    whole = score_library(run, files, tmp_path / "whole", **options)
+    assert whole.read == min(limit, 120)
+    for shard in ("1/2", "2/2"):
+        score_library(run, files, tmp_path / "shared", shard=shard, **options)
+    assert score_library(run, files, tmp_path / "shared", **options).skipped == whole.parts
+    for path in (tmp_path / "whole").iterdir():
+        assert path.read_bytes() == (tmp_path / "shared" / path.name).read_bytes(), path.name
+
+
+def test_ties_of_the_best_go_to_the_first_file(run: Path, tmp_path: Path) -> None:
+    paths = [tmp_path / name for name in ("z.smi", "a.smi")]
+    for path in paths:
+        path.write_text("CCO x\nCCN y\n")
+    report = score_library(run, paths, tmp_path / "out", top=2, block_size=1, workers=0)
+    assert report.top is not None
+    assert pd.read_csv(report.top)["file"].tolist() == ["z.smi", "a.smi"] * len(TASKS)
+
+
+def test_a_block_that_is_too_large(run: Path, library: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="1 to 8,388,608"):
+        score_library(run, library, tmp_path / "out", block_size=2**23 + 1, workers=0)
 
 
 def test_sdf_for_other_programs(run: Path, tmp_path: Path) -> None:

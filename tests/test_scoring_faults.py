@@ -100,7 +100,7 @@ def test_standard_input_that_changed_is_refused(
 
     text = "".join(f"{smiles} {n}\n" for n, smiles in enumerate(small.smiles(9)))
     assert start(text) == 0
-    (tmp_path / "out" / "part-000002.parquet").unlink()
+    (tmp_path / "out" / "part-000000-000002.parquet").unlink()
     assert start(text) == 4
     with pytest.raises(DataError, match="library changed"):
         start(text.replace("3\n", "4\n"))

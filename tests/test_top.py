@@ -9,12 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from screening.parts import PartFolder, Tally
-from screening.top import Best, write_top
+from screening.top import COLUMNS, Best, write_top
 
 
 def sorted_best(parts: list[np.ndarray], k: int) -> tuple[list[list[float]], list[list[int]]]:
     """Values and places by sorting all scores of an assay: by value, then by place."""
-    places = np.concatenate([(number << 32) + np.arange(part.shape[1]) for number, part in enumerate(parts)])
+    places = np.concatenate(
+        [(number << COLUMNS) + np.arange(part.shape[1]) for number, part in enumerate(parts)]
+    )
     scores = np.concatenate(parts, axis=1)
     values, where = [], []
     for row in scores:
