@@ -17,11 +17,11 @@ def say(text: str) -> None:
 
 
 def open_console(stderr: bool = False) -> "Console":
-    """The terminal, or 140 columns where output goes to a file."""
+    """The terminal, or 140 columns where output goes to a file; "[nH]" of a SMILES is text, not a style."""
     from rich.console import Console
 
-    console = Console(stderr=stderr)
-    return console if console.is_terminal else Console(stderr=stderr, width=140)
+    console = Console(stderr=stderr, markup=False)
+    return console if console.is_terminal else Console(stderr=stderr, width=140, markup=False)
 
 
 @contextmanager

@@ -6,10 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import small
 
 from screening import cli
+from screening.console import print_frame
 
 
 def run(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -205,3 +207,12 @@ def test_an_assay_name_cannot_change_the_terminal(folder: Path, capsys: pytest.C
     code, output, _ = called(capsys, "train", "small.yaml")
     assert code == 0
     assert "[red]halogen[/red]" in output
+
+
+def test_tables_print_brackets_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    smiles = "c1ccc2[nH]ccc2c1"
+    print_frame(pd.DataFrame({"smiles": [smiles], "[red]": [0.5]}), title="Best for [bold]")
+    printed = capsys.readouterr().out
+    assert smiles in printed
+    assert "[red]" in printed
+    assert "Best for [bold]" in printed
