@@ -71,6 +71,17 @@ class Scorer:
         self.features = with_fingerprints(bundle.features) if domain else bundle.features
         """What is computed of a molecule: what the model sees, and the fingerprint where it is wanted."""
 
+    @property
+    def notes(self) -> list[str]:
+        """What the user should know of these scores: other versions than in training, a missing column."""
+        notes = [self.bundle.featurizer_warning()]
+        if self._domain is not None and self.bundle.representation is None:
+            notes.append(
+                "No column 'distance', and in_domain goes by similarity alone: the model has no "
+                "representation (a baseline, more than 20 networks, or trained before version 0.3.0)."
+            )
+        return [note for note in notes if note]
+
     @classmethod
     def load(cls, path: str | Path, **options: Any) -> "Scorer":
         """From a run folder or a bundle folder; BundleError if there is none or it is damaged."""

@@ -264,7 +264,7 @@ def _finish(
         notes=[
             *([] if tallies else [f"There are no records in {', '.join(files.names)}."]),
             *files.notes(),
-            *filter(None, [maker.scorer.bundle.featurizer_warning()]),
+            *maker.scorer.notes,
         ],
     )
     counts = {key: asdict(report)[key] for key in ("read", "scored", "rejected", "below", "reasons", "parts")}

@@ -459,6 +459,9 @@ def test_the_distance_is_a_column_and_counts_for_the_domain(measured_run: Path) 
     strict = replace(scorer.bundle, domain=replace(scorer.bundle.domain, threshold=1.1))
     assert not Scorer(strict, domain=True).score(texts)["in_domain"].any()
     assert Scorer.load(measured_run, domain=True).score([]).shape == (0, len(frame.columns))
+    assert not scorer.notes
+    (note,) = Scorer(replace(scorer.bundle, representation=None), domain=True).notes
+    assert "No column 'distance'" in note
 
 
 def test_distances_are_the_same_bytes_after_a_restart_and_with_workers(
@@ -467,7 +470,7 @@ def test_distances_are_the_same_bytes_after_a_restart_and_with_workers(
     options = {"domain": True, "block_size": 16}
     for name, workers in (("whole", 0), ("pool", 2), ("broken", 0)):
         score_library(measured_run, library, tmp_path / name, workers=workers, **options)
-    for name in ("part-000002.parquet", "part-000005.parquet", "manifest.json"):
+    for name in ("part-000000-000002.parquet", "part-000000-000005.parquet", "manifest.json"):
         (tmp_path / "broken" / name).unlink()
     assert score_library(measured_run, library, tmp_path / "broken", workers=0, **options).skipped == 5
     for path in (tmp_path / "whole").iterdir():
