@@ -66,7 +66,7 @@ class AtomCodes(GraphFeaturizer):
 
     name = "atom_codes"
     version = 1
-    rate = 35_000
+    rate = 25_000
     reads_stereo = False
     atom_sizes = ATOM_SIZES
     bond_sizes = BOND_SIZES
