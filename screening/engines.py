@@ -10,6 +10,7 @@ import math
 import os
 import pickle
 import socket
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, islice
@@ -159,6 +160,7 @@ def _started(address: str | None, workers: int | None) -> tuple[Any, bool]:
             "in both places; a cluster with a token wants RAY_AUTH_MODE=token and RAY_AUTH_TOKEN here too."
         ) from problem
     logging.getLogger("ray.data").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module=r"ray\.data\.")  # a library of one file has one reader
     context = data.DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False
