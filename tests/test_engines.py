@@ -17,11 +17,15 @@ from screening.scoring import score_library
 RAY = {"engine": "ray", "workers": 2, "block_size": 32}
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("run")
+def saved_network(folder: Path) -> Path:
+    """The folder with a small network in it."""
     make({"name": "gine", "width": 16, "depth": 1}).save(folder / "bundle")
     return folder
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return saved_network(tmp_path_factory.mktemp("run"))
 
 
 @pytest.fixture(scope="module")

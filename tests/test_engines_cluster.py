@@ -17,8 +17,7 @@ from typing import Any
 
 import pytest
 import small
-from test_bundle import make
-from test_engines import same
+from test_engines import same, saved_network
 
 from screening import scoring
 from screening.errors import ScreeningError
@@ -34,9 +33,7 @@ RAY: dict[str, Any] = {"engine": "ray", "workers": 4, **OPTIONS}
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("run")
-    make({"name": "gine", "width": 16, "depth": 1}).save(folder / "bundle")
-    return folder
+    return saved_network(tmp_path_factory.mktemp("run"))
 
 
 @pytest.fixture(scope="module")
