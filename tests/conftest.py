@@ -1,4 +1,4 @@
-"""What several test files need: where the real data is, and small tables."""
+"""What several test files need: where the real data is, and runs that the real code trained."""
 
 import os
 import re
@@ -11,6 +11,8 @@ import pytest
 from browser import Browser, started
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch starts its threads
+
+import small
 
 
 @pytest.fixture(scope="session")
@@ -37,3 +39,30 @@ def open_page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Call
         yield lambda path, **options: stack.enter_context(
             browser.page(path, **{"shot": f"{name}-{options.get('width', 1280)}", **options})
         )
+
+
+@pytest.fixture(scope="session")
+def real_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run folder as `screening train` leaves it: all that a bundle of a user has. Read only."""
+    return _trained(tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def grouped_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same of a network per group of assays, calibrated by curves where the labels suffice. Read only."""
+    curves = {"name": "isotonic", "least": 4}
+    return _trained(tmp_path_factory, groups=True, calibration=curves)
+
+
+@pytest.fixture(scope="session", params=["real_run", "grouped_run"])
+def any_run(request: pytest.FixtureRequest) -> Path:
+    """Each of the trained runs, for checks that must hold for all."""
+    return request.getfixturevalue(request.param)
+
+
+def _trained(tmp_path_factory: pytest.TempPathFactory, **more: object) -> Path:
+    folder = tmp_path_factory.mktemp("trained")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+        patch.chdir(folder)
+        return small.trained_run(folder, **more).folder
