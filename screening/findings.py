@@ -18,14 +18,16 @@ GOOD = 0.7
 Regression, 3rd edition (2013), section 5.2.4: 0.7 to 0.8 is acceptable discrimination)."""
 
 VERDICTS = {
-    "good": f"well predicted: the whole 95 % interval of ROC-AUC is above {GOOD}",
-    "useful": "better than chance: the whole interval is above 0.5",
-    "uncertain": "not shown to be better than chance: the interval holds 0.5, or fewer than 10 actives or "
-    "inactives",
-    "inverted": "worse than chance: the whole interval is below 0.5",
-    "no number": "cannot be judged: the test part lacks actives or inactives",
+    "good": f"the whole 95 % interval of ROC-AUC is above {GOOD}",
+    "fair": f"better than chance, but not shown to be above {GOOD}: the whole interval is above 0.5",
+    "no better than chance": "not shown to be better than chance: the interval holds 0.5",
+    "worse than chance": "the whole interval is below 0.5",
+    "too few to judge": "fewer than 10 actives or fewer than 10 inactives in the evaluated part",
 }
-"""Verdict on an assay and what it means."""
+"""The verdicts on an assay and what they mean: the only words for them, on the terminal and on every page."""
+
+SHADES = dict(zip(VERDICTS, ("good", "fair", "chance", "worse", "few"), strict=True))
+"""The colour of each verdict: a field of `svg.Colours` and a class and variable of the pages."""
 
 FEW_TO_TEST, FEW_TO_LEARN, RARE, FEW_SHARED = 10, 30, 0.01, 30
 
@@ -36,10 +38,25 @@ def judge(evaluation: pd.DataFrame) -> np.ndarray:
     An interval from a handful of actives is itself uncertain (`metrics.delong_interval`): it decides nothing.
     """
     low, high = evaluation["roc_auc_low"].to_numpy(), evaluation["roc_auc_high"].to_numpy()
-    unknown = evaluation["roc_auc"].isna().to_numpy() | np.isnan(low)
-    few = evaluation["status"].to_numpy() != "ok"
-    cases = [unknown, few, low > GOOD, low > 0.5, high < 0.5]
-    return np.select(cases, ["no number", "uncertain", "good", "useful", "inverted"], "uncertain")
+    too_few = (evaluation["status"].to_numpy() != "ok") | np.isnan(low)
+    good, fair, chance, worse, few = VERDICTS
+    return np.select([too_few, low > GOOD, low > 0.5, high < 0.5], [few, good, fair, worse], chance)
+
+
+def count_verdicts(verdicts: np.ndarray) -> dict[str, int]:
+    """How many assays have each of `VERDICTS`, in their order, zeros too."""
+    return {name: int((verdicts == name).sum()) for name in VERDICTS}
+
+
+def in_words(counts: dict[str, int]) -> str:
+    """The verdicts that occur, as a sentence has them.
+
+    Examples
+    --------
+    >>> in_words({"good": 3, "fair": 0, "too few to judge": 1})
+    '3 good, 1 too few to judge'
+    """
+    return ", ".join(f"{n:,} {verdict}" for verdict, n in counts.items() if n)
 
 
 class Macro(NamedTuple):

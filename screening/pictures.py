@@ -3,7 +3,7 @@
 matplotlib is imported when one is drawn (`svg`). What is drawn is decided in `report` and `cli`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from .curves import Curves
-from .findings import Likeness
+from .findings import SHADES, Likeness
 from .svg import PAGE, PAPER, Colours, Picture, drawing, inline, plain
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def ranked_assays(evaluation: pd.DataFrame, verdicts: np.ndarray) -> Picture:
     with drawing((9.0, 3.1)) as figure:
         axes = figure.subplots()
         places = np.arange(1, len(rows) + 1)
-        colours = [getattr(PAGE, verdict, PAGE.soft) for verdict in rows["verdict"]]
+        colours = _shades_of(rows["verdict"], PAGE)
         axes.vlines(places, rows["roc_auc_low"], rows["roc_auc_high"], colors=colours, alpha=0.35, lw=0.9)
         axes.plot(places, rows["roc_auc"], color=PAGE.ink, lw=1.6)
         _chance(axes, PAGE)
@@ -79,8 +79,7 @@ def ranked_assays(evaluation: pd.DataFrame, verdicts: np.ndarray) -> Picture:
 def _forest(axes: "Axes", rows: pd.DataFrame, colours: Colours, *, mean: float) -> None:
     """A point and a line per assay; colours by verdict where `rows` has a column of that name."""
     places = np.arange(len(rows))
-    verdicts = rows["verdict"] if "verdict" in rows else ["accent"] * len(rows)
-    shades = [getattr(colours, verdict, colours.soft) for verdict in verdicts]
+    shades = _shades_of(rows["verdict"], colours) if "verdict" in rows else [colours.accent] * len(rows)
     axes.hlines(places, rows["roc_auc_low"], rows["roc_auc_high"], colors=shades, alpha=0.5, lw=2)
     axes.scatter(rows["roc_auc"], places, c=shades, s=22, zorder=3)
     counts = zip(rows["assay"], rows["actives"], rows["actives"] + rows["inactives"], strict=True)
@@ -91,6 +90,10 @@ def _forest(axes: "Axes", rows: pd.DataFrame, colours: Colours, *, mean: float) 
     axes.axvline(mean, color=colours.warm, lw=1, ls="--", label=f"mean {mean:.3f}")
     axes.set_ylim(-0.7, len(rows) - 0.3)
     axes.spines["left"].set_visible(False)
+
+
+def _shades_of(verdicts: Iterable[str], colours: Colours) -> list[str]:
+    return [getattr(colours, SHADES[verdict]) for verdict in verdicts]
 
 
 def amount_and_quality(
@@ -104,7 +107,7 @@ def amount_and_quality(
     """
     with drawing((4.7, 3.3)) as figure:
         axes = figure.subplots()
-        colours = np.array([getattr(PAGE, verdict, PAGE.soft) for verdict in verdicts])
+        colours = np.array(_shades_of(verdicts, PAGE))
         known = np.isfinite(evaluation["roc_auc"].to_numpy()) & (training_actives > 0)
         table, size = evaluation[known], 26 if known.sum() <= SHOWN else 9
         x = training_actives[known]
@@ -122,7 +125,7 @@ def label_counts(measured: np.ndarray, actives: np.ndarray, verdicts: np.ndarray
     with drawing((4.7, 3.3)) as figure:
         axes = figure.subplots()
         shown = (measured > 0) & (actives > 0)
-        colours = np.array([getattr(PAGE, verdict, PAGE.soft) for verdict in verdicts])
+        colours = np.array(_shades_of(verdicts, PAGE))
         axes.set(
             xlabel="molecules measured (log scale)", ylabel="actives (log scale)", xscale="log", yscale="log"
         )
@@ -154,9 +157,7 @@ def differences(assays: pd.DataFrame) -> Picture:
     """
     known = assays.dropna(subset="difference").sort_values("difference")
     rows = known if len(known) <= SHOWN else pd.concat([known.head(SHOWN // 2), known.tail(SHOWN // 2)])
-    shades = [
-        {"win": PAGE.good, "loss": PAGE.inverted}.get(result, PAGE.uncertain) for result in rows["result"]
-    ]
+    shades = [{"win": PAGE.good, "loss": PAGE.worse}.get(result, PAGE.few) for result in rows["result"]]
     with drawing((9.0, 0.8 + 0.25 * len(rows))) as figure:
         axes, places = figure.subplots(), np.arange(len(rows))
         axes.axvline(0, color=PAGE.soft, lw=1, ls=":")

@@ -23,7 +23,7 @@ from .curves import make_curves
 from .drawing import draw_structure
 from .errors import DataError
 from .evaluation import summarize
-from .findings import GOOD, VERDICTS, Likeness, likeness, macro_interval
+from .findings import GOOD, SHADES, VERDICTS, Likeness, count_verdicts, in_words, likeness, macro_interval
 from .material import Material, read_material
 from .metrics import pooled_average_precision
 from .molecules import read_molecule
@@ -150,6 +150,7 @@ def _context(material: Material, hits: dict[str, list[Hit]]) -> dict[str, Any]:
     alike = likeness(material.labels, material.scores)
     sure = evaluation.assign(sure=evaluation["status"] == "ok")
     ranked = sure.sort_values(["sure", "roc_auc_low"], ascending=False, kind="stable", na_position="last")
+    n_verdicts = count_verdicts(evaluation["verdict"].to_numpy())
     weak = evaluation[evaluation["verdict"] != "good"].sort_values("roc_auc_high", kind="stable")
     return {
         "name": material.config.name,
@@ -168,7 +169,9 @@ def _context(material: Material, hits: dict[str, list[Hit]]) -> dict[str, Any]:
         "summary": summary,
         "base_rate": evaluation["base_rate"].mean(),
         "verdicts": VERDICTS,
-        "n_verdicts": {name: int((evaluation["verdict"] == name).sum()) for name in VERDICTS},
+        "shades": SHADES,
+        "n_verdicts": n_verdicts,
+        "verdict_words": in_words(n_verdicts),
         "statuses": evaluation.loc[evaluation["status"] != "ok", "status"].value_counts(sort=False).to_dict(),
         "good": GOOD,
         "assays": list(ranked.itertuples(index=False)),

@@ -29,15 +29,17 @@ def print_evaluation(
     from rich.markup import escape
     from rich.text import Text
 
+    from .findings import count_verdicts, in_words, judge
+
     shown, kind = table, ""
     if not all_assays and len(table) > SHOWN:
         shown = (table if by else table.sort_values("roc_auc")).head(SHOWN)
         kind = f" ({SHOWN} of {len(table)}, by {by or 'roc_auc'}; --all prints every one)"
     grid = new_table(
         escape(f"{part}, per assay{kind}"),
-        ["assay", "actives", "inactives", "ROC-AUC", "95 % interval", "AP", "base rate", "EF 1 %", "status"],
+        ["assay", "actives", "inactives", "ROC-AUC", "95 % interval", "AP", "base rate", "EF 1 %", "verdict"],
     )
-    for row in shown.itertuples(index=False):
+    for row, verdict in zip(shown.itertuples(index=False), judge(shown), strict=True):
         grid.add_row(
             Text(row.assay),
             f"{row.actives:,}",
@@ -47,7 +49,7 @@ def print_evaluation(
             in_digits(row.average_precision),
             in_digits(row.base_rate),
             in_digits(row.ef_1pct, 1),
-            Text(row.status),
+            verdict,
         )
     console = open_console()
     console.print(grid)
@@ -63,6 +65,7 @@ def print_evaluation(
             f"{row.assays} of {row.total}",
         )
     console.print(means)
+    console.print(f"verdicts: {in_words(count_verdicts(judge(table)))}")
 
 
 def print_groups(found: "Grouped", *, all_assays: bool) -> None:

@@ -26,9 +26,10 @@ class Colours(NamedTuple):
     pale: str = "#9db8d2"
     warm: str = "#b4470f"
     good: str = "#1f5a94"
-    useful: str = "#5b8fbf"
-    uncertain: str = "#8a8f98"
-    inverted: str = "#b4470f"
+    fair: str = "#5b8fbf"
+    chance: str = "#a3801f"
+    worse: str = "#b4470f"
+    few: str = "#8a919b"
     card: str = "#ffffff"
 
 

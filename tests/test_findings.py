@@ -6,7 +6,17 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from screening.evaluation import evaluate
-from screening.findings import VERDICTS, judge, likely_reasons, likeness, macro_interval
+from screening.findings import (
+    SHADES,
+    VERDICTS,
+    count_verdicts,
+    judge,
+    likely_reasons,
+    likeness,
+    macro_interval,
+)
+from screening.pages import TEMPLATES
+from screening.svg import Colours
 
 
 def drawn(n: int, strengths: list[float], seed: int, missing: float = 0.2) -> tuple[np.ndarray, np.ndarray]:
@@ -25,9 +35,20 @@ def test_verdicts_follow_the_interval() -> None:
     labels = np.concatenate([labels, one_class, none, few], axis=1)
     scores = np.concatenate([scores, scores[:, :2], np.clip(few, 0.1, 0.9)], axis=1)
     table = evaluate(labels, scores, list("abcdefg"), part="test")
-    expected = ["good", "useful", "uncertain", "inverted", "no number", "no number", "uncertain"]
+    expected = ["good", "fair", "no better than chance", "worse than chance", *["too few to judge"] * 3]
     assert judge(table).tolist() == expected
     assert set(expected) == set(VERDICTS)
+    counts = count_verdicts(judge(table))
+    assert list(counts) == list(VERDICTS)
+    assert sum(counts.values()) == len(table)
+
+
+def test_every_verdict_has_a_colour_in_pictures_and_on_the_page() -> None:
+    style = (TEMPLATES / "report.css").read_text(encoding="utf-8")
+    assert set(SHADES) == set(VERDICTS)
+    for shade in SHADES.values():
+        assert shade in Colours._fields
+        assert f".{shade} {{ background: var(--{shade}); }}" in style
 
 
 def test_macro_mean_is_that_of_scikit_learn() -> None:

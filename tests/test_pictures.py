@@ -33,7 +33,7 @@ def elements(picture: Markup) -> ElementTree.Element:
 
 @pytest.mark.parametrize("n", [1, 8, 60])
 def test_assays(n: int) -> None:
-    verdicts = np.array(["good", "uncertain", "no number"])[np.arange(n) % 3]
+    verdicts = np.array(["good", "no better than chance", "too few to judge"])[np.arange(n) % 3]
     picture = pictures.ranked_assays(table(n), verdicts)
     root = elements(picture)
     assert root[0].tag == "title"

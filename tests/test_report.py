@@ -16,6 +16,7 @@ import small
 from screening import experiment
 from screening.config import check_config
 from screening.errors import DataError
+from screening.findings import SHADES
 from screening.material import read_material
 from screening.report import best_hits, write_report
 
@@ -151,7 +152,7 @@ def test_colours_have_contrast(text: str, scheme: str) -> None:
     for back in ("back", "card", "head"):
         for name in ("ink", "soft", "accent"):
             assert contrast(colours[name], colours[back]) >= 4.5, (name, back)
-    for name in ("good", "useful", "uncertain", "inverted", "choice"):
+    for name in (*SHADES.values(), "choice"):
         assert contrast(colours[name], colours["card"]) >= 3, name
 
 
@@ -172,7 +173,7 @@ def test_every_assay_is_a_row_with_its_counts(nasty: Path, page: Page) -> None:
     table = read_material(nasty).evaluation
     verdicts = Counter(row["data-verdict"] for row in page.all("tr") if "data-verdict" in row)
     assert verdicts == Counter(table["verdict"])
-    assert verdicts["no number"] == 2
+    assert verdicts["too few to judge"] >= 2
     heads = [shown for tag, shown in page.texts if tag == "th"]
     for name in table["assay"]:
         assert " ".join(name.split()) in [" ".join(head.split()) for head in heads]
