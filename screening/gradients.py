@@ -55,7 +55,8 @@ class Gradients:
 
     Parameters
     ----------
-    heads : the heads of the model.
+    heads : the heads of the model; a linear layer with one output per task will do. Models whose tasks have
+        other heads, or other losses, are for `loss_gradients`.
     balancer : says what it needs.
     at : where the gradients of the tasks are taken, one of `places`.
     encoder : makes the features; places at its parameters need it, and to be made before the features.
@@ -68,7 +69,7 @@ class Gradients:
 
     def __init__(
         self,
-        heads: TaskHeads,
+        heads: TaskHeads | nn.Linear,
         balancer: Balancer,
         *,
         at: str = "features",
@@ -87,7 +88,8 @@ class Gradients:
                 f"{type(balancer).__name__} needs the gradients of single tasks, and gradients.at: {at} has "
                 f"none. It can work with {' or '.join(known)}."
             )
-        self.heads, self.balancer = heads, balancer
+        self.heads = TaskHeads.of(heads) if isinstance(heads, nn.Linear) else heads
+        self.balancer = balancer
         if balancer.needs == "losses":
             place, encoder = places.get("features"), None
         self.place: Place = place(encoder, settings or Settings())

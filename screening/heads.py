@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -40,6 +41,17 @@ class TaskHeads(nn.Module):
             self.private_weight = nn.Parameter(torch.empty(n_tasks, width, hidden))
             self.private_bias = nn.Parameter(torch.zeros(n_tasks, hidden))
         self.reset_parameters()
+
+    @classmethod
+    def of(cls, linear: nn.Linear) -> "TaskHeads":
+        """Linear heads that share the parameters of a layer with one output per task."""
+        heads = cls(linear.in_features, linear.out_features)
+        heads.weight = cast(nn.Parameter, linear.weight)  # the same parameters, not copies
+        if linear.bias is None:
+            heads.bias.requires_grad_(False)
+        else:
+            heads.bias = linear.bias
+        return heads
 
     @property
     def is_linear(self) -> bool:

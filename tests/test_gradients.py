@@ -236,3 +236,46 @@ def test_balancer_that_cannot_work_there_says_where_it_can() -> None:
     balancer.places = ("encoder", "last_layer")
     with pytest.raises(ConfigError, match="it can with encoder or last_layer"):
         Gradients(TaskHeads(D, T), balancer)
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_linear_layer_of_any_model_is_a_set_of_heads(bias: bool) -> None:
+    """The layer's own parameters get what the same numbers get as `TaskHeads`."""
+    encoder, heads, inputs, labels = make()
+    layer = nn.Linear(D, T, bias=bias)
+    with torch.no_grad():
+        heads.weight.copy_(layer.weight)
+        heads.bias.copy_(layer.bias if bias else torch.zeros(T))
+    balancer = build_balancer("pcgrad", TASKS)
+    results = []
+    for either in (heads, layer):
+        encoder.zero_grad()
+        look = Gradients(either, balancer).look(encoder(inputs), labels)
+        balancer.draws.zero_()
+        look.backward(balancer.decide(look.step))
+        results.append([*gradients_of(encoder), either.weight.grad])
+    torch.testing.assert_close(*results)
+    assert bias == (layer.bias is not None and bool(layer.bias.grad.any()))
+
+
+def test_a_graph_network_of_torch_geometric_learns_with_pcgrad() -> None:
+    """A plain loop around somebody else's network: two opposed tasks and one that is seldom measured."""
+    models = pytest.importorskip("torch_geometric.nn")
+    torch.manual_seed(0)
+    network, layer = models.GCN(3, 8, num_layers=2, out_channels=8), nn.Linear(8, 3)
+    nodes, edges = torch.randn(40, 3), torch.stack([torch.arange(40), torch.arange(40).roll(1)])
+    molecule = torch.arange(40) // 4
+    labels = torch.stack([torch.arange(10) % 2, 1 - torch.arange(10) % 2, torch.arange(10) % 2], 1).float()
+    labels[3:, 2] = NAN
+    balancer = build_balancer("pcgrad", ["this", "its opposite", "seldom"])
+    gradients = Gradients(layer, balancer)
+    optimizer = torch.optim.Adam([*network.parameters(), *layer.parameters()], lr=0.05)
+    losses = []
+    for step in range(60):
+        optimizer.zero_grad()
+        features = models.global_mean_pool(network(nodes, edges), molecule)
+        look = gradients.look(features, labels, step=step)
+        look.backward(balancer.decide(look.step))
+        optimizer.step()
+        losses.append(look.step.losses.sum().item())
+    assert losses[-1] < 0.3 * losses[0]

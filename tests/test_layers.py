@@ -31,7 +31,7 @@ FLOORS = [
     ["layers", "environments", "tape"],
     ["datasets", "balancers", "heads", "losses", "encoders"],
     ["model", "places", "baselines", "paired"],
-    ["calibration", "conformal", "contributions", "domain", "evaluation", "gradients"],
+    ["calibration", "conformal", "contributions", "domain", "evaluation", "gradients", "loss_gradients"],
     ["representation", "affinity", "families"],
     ["bundle"],
     ["training", "scorer", "explain", "preparation", "runs", "export", "findings"],
