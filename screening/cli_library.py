@@ -146,9 +146,15 @@ def hits(
 def export(
     run: Annotated[Path, typer.Argument(help="Run folder or bundle folder.")],
     out: Annotated[Path, typer.Option(help="File to write: .onnx, or .pt2 for torch.export.")],
+    calibrate: Annotated[
+        bool, typer.Option(help="With the calibration: the probabilities of `screening score`.")
+    ] = True,
 ) -> None:
-    """Write the network for other programs, checked against ours."""
+    """Write the networks for other programs, checked against ours."""
     from .export import export as export_network
 
-    made = export_network(run, out)
-    print(f"{made.path}: differs from ours by at most {made.difference:.0e}; inputs: {made.description}")
+    made = export_network(run, out, calibrate=calibrate)
+    print(
+        f"{made.path}: differs from our probabilities by at most {made.difference:.0e} on "
+        f"{made.molecules:,} molecules; inputs: {made.description}"
+    )

@@ -90,7 +90,7 @@ def trained_run(folder: Path, **more: Any) -> experiment.Run:
         "data": {"source": str(folder / "table.csv")},
         "split": {"name": "stratified", "fractions": [0.5, 0.3, 0.2]},
         "features": {"graph": "atom_codes", "vectors": ["ecfp_counts"]},
-        "model": {"encoder": {"name": "hybrid", "width": 16, "hidden": 16, "depth": 2}},
+        "model": {"encoder": {"name": "hybrid", "width": 16, "hidden": 16, "depth": 1}},
         "train": {
             "epochs": 4,
             "batch_size": 32,
