@@ -4,15 +4,11 @@ A part is one block of the library as a Parquet file that is complete as soon as
 says in its metadata how many records it stands for. How scores are made is not known here.
 """
 
-import errno
-import fcntl
 import json
-import os
 import re
-import socket
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,12 +17,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from .errors import DataError
+from .folders import claimed, explained, replace, sweep
 from .libraries import BLOCKS, Shard
 
 OURS = ("row", "file", "id", "smiles", "status", "reason")
 """Columns in front of the extra columns and the assays."""
 
 _META = b"screening"
+_INSTEAD = "give another folder with --out (the shards of one job, --shard I/N, may share one)"
+_ROOM = "Parts that are there are complete: make room and start the same command again."
 _PART = re.compile(r"part-(\d{6})-(\d{6})\.parquet")
 _HALF = re.compile(r"\.(part|job|manifest|top|scores)\b.*\.\d+")
 _WRITTEN = (
@@ -109,33 +108,19 @@ class PartFolder:
     def claimed(self, shard: Shard | None = None) -> Iterator[None]:
         """The folder, made if need be, for this process alone; shards of one job may share it.
 
-        The operating system lets go of the lock when the process ends, however it ends.
-
         Raises
         ------
         DataError : the folder cannot be written, or another process works in it.
         """
         with ExitStack() as stack:
-            with _explained(self.path):
-                self.path.mkdir(parents=True, exist_ok=True)
-                for name, how in self._locks(shard):
-                    file = stack.enter_context((self.path / name).open("a"))
-                    fcntl.flock(file, how | fcntl.LOCK_NB)
+            shared = shard is not None
+            stack.enter_context(claimed(self.path, _INSTEAD, shared=shared, stays=True))
             if shard is None:
-                self._sweep()
+                sweep(self.path, _HALF)
+            else:
+                name = f".lock-{shard.index}-of-{shard.of}"
+                stack.enter_context(claimed(self.path, _INSTEAD, name=name, stays=True))
             yield
-
-    def _sweep(self) -> None:
-        """Remove what killed processes had under a temporary name."""
-        for path in self.path.glob(".*"):
-            if _HALF.fullmatch(path.name):
-                path.unlink(missing_ok=True)
-
-    @staticmethod
-    def _locks(shard: Shard | None) -> list[tuple[str, int]]:
-        if shard is None:
-            return [(".lock", fcntl.LOCK_EX)]
-        return [(".lock", fcntl.LOCK_SH), (f".lock-{shard.index}-of-{shard.of}", fcntl.LOCK_EX)]
 
     def check_job(self, job: Mapping[str, Any]) -> None:
         """Write down which job this is, or check that the folder holds parts of the same one.
@@ -186,32 +171,5 @@ def merged(tallies: Mapping[int, Tally]) -> Counter[str]:
     return total
 
 
-def replace(path: Path, write: Callable[[Path], Any]) -> None:
-    """Write under a temporary name, then rename: a file with the final name is complete."""
-    work = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}")
-    try:
-        write(work)
-        work.replace(path)
-    finally:
-        work.unlink(missing_ok=True)
-
-
-@contextmanager
-def _explained(folder: Path) -> Iterator[None]:
-    """Faults of the disk as errors that say what to do."""
-    try:
-        yield
-    except BlockingIOError as problem:
-        raise DataError(
-            f"{folder} is in use by another process that scores into it. Wait for it, or give another "
-            "folder with --out; the shards of one job (--shard I/N) may share a folder."
-        ) from problem
-    except OSError as problem:
-        if problem.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise DataError(
-                f"{folder}: there is no room left to write ({problem.strerror}). Parts that are there are "
-                "complete: make room and start the same command again."
-            ) from problem
-        raise DataError(
-            f"{folder} cannot be written: {problem}. Give another folder with --out."
-        ) from problem
+def _explained(folder: Path) -> AbstractContextManager[None]:
+    return explained(folder, room=_ROOM, instead=_INSTEAD)

@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from .parts import PartFolder, replace
+from .folders import replace
+from .parts import PartFolder
 from .progress import progress
 
 _TEXTS = ["id", "smiles", "row", "file"]

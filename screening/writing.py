@@ -9,7 +9,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from .parts import PartFolder, replace
+from .folders import replace
+from .parts import PartFolder
 from .processes import map_in_processes
 
 FORMATS = ("parquet", "csv", "sdf")
