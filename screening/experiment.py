@@ -8,6 +8,7 @@ import os
 import platform
 import shutil
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -17,6 +18,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import torch
+from safetensors import SafetensorError
 
 from . import distributed
 from .bundle import Bundle, Prediction
@@ -26,10 +28,14 @@ from .errors import ConfigError
 from .evaluation import evaluate as evaluate_scores
 from .evaluation import summarize, write_evaluation
 from .fitting import Fitted, describe, fit
+from .folders import LOCK, check_still_ours, sweep
 from .metrics import pooled_average_precision
 from .model import inputs_of
+from .origins import Origin, check_origin, check_settings, origin_of
 from .preparation import PARTS, Note, Prepared, prepare_data
 from .runs import (
+    HALF_WRITTEN,
+    claimed_run,
     read_config,
     read_predictions,
     read_table,
@@ -39,6 +45,7 @@ from .runs import (
     write_predictions,
     write_split,
     write_text,
+    writing,
 )
 from .tables import Rejected, file_sha256
 from .training import Epoch
@@ -94,17 +101,33 @@ def train(
     """
     check_trust(config)
     distributed.join_processes()
+    with claimed_run(config.folder) if distributed.is_main() else nullcontext():
+        return _train(config, data, resume, overwrite, on_note, on_epoch)
+
+
+def _train(
+    config: Config,
+    data: Path | None,
+    resume: bool,
+    overwrite: bool,
+    on_note: Note,
+    on_epoch: Callable[[Epoch], None],
+) -> Run:
+    """`train` in a folder that is ours."""
     is_main = distributed.is_main()
     if is_main:
-        _open_folder(config, resume=resume, overwrite=overwrite)
+        _check_folder(config, resume=resume, overwrite=overwrite)
         prepared = prepare_data(config, data, on_note)
-        _write_inputs(config, prepared)
+        origin = origin_of(config, prepared)
+        _open_folder(config, prepared, origin, overwrite=overwrite)
     distributed.wait_for_all()
     if not is_main:
         prepared = prepare_data(config, data)
+        origin = origin_of(config, prepared)
     fitted = fit(
         config,
         prepared,
+        origin=origin,
         resume=resume,
         on_note=on_note if is_main else lambda note: None,
         on_epoch=on_epoch if is_main else lambda epoch: None,
@@ -113,7 +136,7 @@ def train(
     predictions = {part: predicted(bundle, prepared, part) for part in PARTS[1:]}
     table = _evaluate_parts(config, predictions, prepared)
     if is_main:
-        _write_results(config, prepared, fitted, bundle, predictions, table, on_note)
+        _write_results(config, prepared, origin, fitted, bundle, predictions, table, on_note)
     test = table[table["part"] == "test"].reset_index(drop=True)
     labels = prepared.table.labels[prepared.split.rows("test")]
     pooled = pooled_average_precision(labels, predictions["test"].probabilities)
@@ -145,6 +168,7 @@ def _write_inputs(config: Config, prepared: Prepared) -> None:
 def _write_results(
     config: Config,
     prepared: Prepared,
+    origin: Origin,
     fitted: Fitted,
     bundle: Bundle,
     predictions: dict[str, Prediction],
@@ -161,7 +185,7 @@ def _write_results(
     write_frame(folder / "epochs.csv", fitted.epochs)
     if fitted.affinity is not None:
         write_parquet(folder / "affinity.parquet", pa.Table.from_pandas(fitted.affinity.frame(bundle.tasks)))
-    bundle.save(folder / "bundle")
+    _save_bundle(bundle, folder / "bundle")
     scores = {part: found.probabilities for part, found in predictions.items()}
     write_predictions(folder / "predictions.parquet", scores, prepared.table, prepared.split)
     write_evaluation(table, folder / "evaluation.csv")
@@ -169,7 +193,17 @@ def _write_results(
     notes = [*prepared.notes, *trust]
     manifest = {**bundle.about, "environment": _environment(), "notes": notes}
     manifest |= {"best_epochs": fitted.best_epochs, "epochs": len(fitted.epochs), "finished": True}
+    manifest |= {"origin": origin}
     write_text(folder / "manifest.json", json.dumps(manifest, indent=1) + "\n")
+
+
+def _save_bundle(bundle: Bundle, folder: Path) -> None:
+    check_still_ours(folder.parent)
+    with writing(folder.parent):
+        try:
+            bundle.save(folder)
+        except SafetensorError as problem:
+            raise OSError(str(problem)) from problem
 
 
 def evaluate(run: Path, *, part: str = "test") -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -193,36 +227,62 @@ def calibration_effect(run: Path) -> pd.DataFrame:
     return effect(table)
 
 
-def _open_folder(config: Config, *, resume: bool, overwrite: bool) -> None:
-    """Make the run folder, or say why this run cannot have it."""
+def _check_folder(config: Config, *, resume: bool, overwrite: bool) -> None:
+    """Say why this run cannot have its folder, before the table is read; nothing is changed yet."""
     folder = config.folder
-    groups = None if config.grouping.file is None else _groups_text(config.grouping.file)
-    if folder.exists() and any(folder.iterdir()):
+    sweep(folder, HALF_WRITTEN)
+    if not _contents(folder):
+        return
+    if overwrite:
+        if not (folder / "config.yaml").exists():
+            raise ConfigError(f"{folder} is not a run folder: it is not removed. Choose another name=...")
+    elif resume:
+        check_settings(config)
+        _check_groups(config)
+    else:
         finished = (folder / "manifest.json").exists()
-        if overwrite:
-            if not (folder / "config.yaml").exists():
-                raise ConfigError(f"{folder} is not a run folder: it is not removed. Choose another name=...")
-            shutil.rmtree(folder)
-        elif resume:
-            before = folder / "config.yaml"
-            if before.exists() and before.read_text() != to_yaml(config):
-                raise ConfigError(
-                    f"{before} differs from the settings given now: a run resumes with the settings it "
-                    "started with. Give the same config and overrides, or another name=..."
-                )
-            before = folder / "groups.yaml"
-            if groups is not None and before.exists() and before.read_text(encoding="utf-8") != groups:
-                raise ConfigError(
-                    f"{config.grouping.file} is not the file that this run started with ({before}). "
-                    f"Give back the old file, or choose another name=..."
-                )
-        else:
-            state = "holds a finished run" if finished else "holds a run that was stopped"
-            raise ConfigError(
-                f"{folder} {state}. Go on with --resume, replace it with --overwrite, or choose another "
-                "name=..."
-            )
-    folder.mkdir(parents=True, exist_ok=True)
+        state = "holds a finished run" if finished else "holds a run that was stopped"
+        raise ConfigError(
+            f"{folder} {state}. Go on with --resume, replace it with --overwrite, or choose another name=..."
+        )
+
+
+def _check_groups(config: Config) -> None:
+    before = config.folder / "groups.yaml"
+    if config.grouping.file is None or not before.exists():
+        return
+    if before.read_bytes() != _groups_text(config.grouping.file).encode():
+        raise ConfigError(
+            f"{config.grouping.file} is not the file that this run started with ({before}). "
+            f"Give back the old file, or choose another name=..."
+        )
+
+
+def _open_folder(config: Config, prepared: Prepared, origin: Origin, *, overwrite: bool) -> None:
+    """Make way for the run and write what is known before training; an earlier run goes when all is well."""
+    if overwrite and _contents(config.folder):
+        describe(config, prepared)
+        _clear(config.folder)
+    else:
+        check_origin(config, origin)
+    with writing(config.folder):
+        _write_inputs(config, prepared)
+
+
+def _contents(folder: Path) -> list[Path]:
+    return [path for path in folder.iterdir() if path.name != LOCK]
+
+
+def _clear(folder: Path) -> None:
+    """Remove an earlier run; what says that it is one last, so that nobody resumes half of it."""
+    first = [*folder.glob("manifest.json"), *folder.glob("checkpoint*.pt")]
+    others = [path for path in _contents(folder) if path not in first and path.name != "config.yaml"]
+    with writing(folder):
+        for path in (*first, *others, folder / "config.yaml"):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
 
 
 def _groups_text(path: str) -> str:

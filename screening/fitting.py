@@ -1,8 +1,8 @@
 """From a prepared table to the members of a bundle: networks for all assays, groups or each; baselines."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -73,6 +73,7 @@ def fit(
     config: Config,
     prepared: Prepared,
     *,
+    origin: Mapping[str, Any] | None = None,
     resume: bool = False,
     on_note: Note = lambda note: None,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
@@ -80,6 +81,10 @@ def fit(
     """Train every part, one after the other, each with a checkpoint of its own in the run folder.
 
     A baseline has no epochs and no checkpoint: its histories are empty.
+
+    Parameters
+    ----------
+    origin : what the training rests on, kept in the checkpoints.
     """
     if config.model.baseline is not None:
         return _fit_baselines(config, prepared, on_note)
@@ -100,6 +105,7 @@ def fit(
                 examples(prepared, "train", part.columns),
                 examples(prepared, "valid", part.columns),
                 checkpoint=config.folder / name,
+                origin=origin,
                 resume=resume,
                 on_epoch=on_epoch,
             )

@@ -18,9 +18,10 @@ from .console import in_digits
 from .covers import EXACT_LIMIT
 from .errors import ConfigError, DataError
 from .groups import write_groups
+from .origins import check_finished, is_finished
 from .preparation import Note, prepare_data
 from .registry import did_you_mean
-from .runs import is_finished, write_frame
+from .runs import AGAIN, claimed_run, write_file, write_frame
 from .selection import Grouping, explain_groups, label_cost, select_groups, select_within_budget
 from .training import Epoch
 
@@ -125,6 +126,7 @@ def group(
         )
         distributed.wait_for_all()
     else:
+        check_finished(config, data, on_note)
         on_note(f"affinities of the finished run {config.folder}")
     affinity, tasks = read_affinity(config.folder)
     scale = choice.scale
@@ -142,10 +144,10 @@ def group(
     folder = config.folder if out is None else Path(out)
     table = explain_groups(found, affinity, tasks)
     if distributed.is_main():
-        folder.mkdir(parents=True, exist_ok=True)
-        write_groups(folder / "groups.yaml", found.groups, found.serves.tolist(), tasks)
-        write_frame(folder / "groups.csv", table)
-        plot_affinity(affinity, found, tasks, folder / "affinity.svg", title=f"{config.name}: affinity")
+        with claimed_run(folder):
+            write_groups(folder / "groups.yaml", found.groups, found.serves.tolist(), tasks)
+            write_frame(folder / "groups.csv", table)
+            plot_affinity(affinity, found, tasks, folder / "affinity.svg", title=f"{config.name}: affinity")
     return Grouped(folder / "groups.yaml", found, _group_table(found, tasks), table, scale)
 
 
@@ -163,10 +165,10 @@ def read_affinity(run: Path) -> tuple[np.ndarray, tuple[str, ...]]:
         frame = pq.read_table(path, columns=["source", "target", "affinity"]).to_pandas()
         tasks = tuple(str(name) for name in frame["source"].unique())
         values = frame["affinity"].to_numpy(np.float64).reshape(len(tasks), len(tasks))
-    except (pa.ArrowException, KeyError, ValueError) as problem:
-        raise DataError(f"{path} is not a table of affinities: {problem}. Train the run again.") from problem
+    except (pa.ArrowException, OSError, KeyError, ValueError, TypeError) as problem:
+        raise DataError(f"{path} is not a table of affinities: {problem}. {AGAIN}") from problem
     if list(frame["target"][: len(tasks)]) != list(tasks):
-        raise DataError(f"{path}: the pairs are not in the order of the assays. Train the run again.")
+        raise DataError(f"{path}: the pairs are not in the order of the assays. {AGAIN}")
     return values, tasks
 
 
@@ -223,10 +225,10 @@ def plot_affinity(
     axes.set_ylabel("who steps")
     axes.set_title(title, loc="left", fontsize=11)
     figure.colorbar(image, shrink=0.7, label="effect / mean size of effects in its column")
-    work = path.with_name(f".{path.name}")
-    figure.savefig(work, format="svg", metadata={"Date": None})
-    pyplot.close(figure)
-    work.replace(path)
+    try:
+        write_file(path, lambda work: figure.savefig(work, format="svg", metadata={"Date": None}))
+    finally:
+        pyplot.close(figure)
 
 
 def _check(choice: Choice) -> None:

@@ -1,6 +1,13 @@
-"""Files of a run folder: written under a temporary name and renamed, read back by every later command."""
+"""Files of a run folder: written under a temporary name and renamed, read back by every later command.
 
-from collections.abc import Mapping
+What was cut off, overwritten or removed since is found out here, where it is read.
+"""
+
+import io
+import json
+import re
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,13 +18,34 @@ import pyarrow.parquet as pq
 
 from .assays import AssayTable
 from .calibration import EFFECT
-from .config import Config, load_config, to_yaml
+from .config import Config, load_config
 from .errors import DataError
+from .folders import claimed, explained, owner, replace
 from .registry import did_you_mean
 from .splits import PARTS, Split
 
 LABEL, SCORE = "label:", "score:"
 """Beginnings of the column names of predictions.parquet that hold labels and probabilities."""
+
+HALF_WRITTEN = re.compile(
+    r"\.(?!lock)[\w-]+\.(csv|json|yaml|parquet|pt|svg|html|md)(\..*\.\d+)?|\.bundle-\w+(-old)?"
+)
+"""What a killed process may leave in a run folder, also one of an earlier version."""
+
+AGAIN = "Train the run again with --overwrite."
+_ROOM = "Make room and start again; a training goes on with --resume."
+_INSTEAD = "choose another folder (runs=..., name=... or --out)"
+
+_COLUMNS = {
+    "calibration.csv": ("assay", "method", "slope", "intercept"),
+    "epochs.csv": ("epoch", "loss", "valid_macro_roc_auc", "lr", "is_best"),
+    "history.csv": ("epoch", "assay", "loss", "weight", "valid_roc_auc"),
+    "labels.csv": ("assay", "part", "measured", "actives"),
+    "rejected.csv": ("row", "id", "smiles", "reason"),
+    "split.csv": ("row", "id", "part"),
+    "times.csv": ("epoch", "seconds", "cpu_seconds"),
+}
+"""Columns that a table of a run must have."""
 
 _TEXTS = ("assay", "part", "id", "smiles", "structure", "reason", "method")
 _EMPTY = {name: [""] for name in ("loss", "weight", "valid_roc_auc", "valid_macro_roc_auc", "lr")}
@@ -39,11 +67,30 @@ class Predictions(NamedTuple):
     tasks: tuple[str, ...]
 
 
+def claimed_run(folder: Path) -> AbstractContextManager[None]:
+    """A run folder for this process alone, as `folders.claimed`."""
+    return claimed(folder, "choose another name=...")
+
+
+def writing(folder: Path) -> AbstractContextManager[None]:
+    """Faults of the disk while writing into a run folder, as `folders.explained`."""
+    return explained(folder, room=_ROOM, instead=_INSTEAD)
+
+
+def write_file(path: Path, write: Callable[[Path], Any]) -> None:
+    """Let `write` make a file; a reader sees the old one or the whole new one.
+
+    Raises
+    ------
+    DataError : it cannot be written; says why and what to do.
+    """
+    with writing(path.parent):
+        replace(path, write)
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a file; a reader sees the old one or the whole new one."""
-    work = path.with_name(f".{path.name}")
-    work.write_text(text, encoding="utf-8")
-    work.replace(path)
+    write_file(path, lambda work: work.write_text(text, encoding="utf-8"))
 
 
 def write_frame(path: Path, frame: pd.DataFrame) -> None:
@@ -53,9 +100,7 @@ def write_frame(path: Path, frame: pd.DataFrame) -> None:
 
 def write_parquet(path: Path, table: pa.Table) -> None:
     """Write a table as Parquet."""
-    work = path.with_name(f".{path.name}")
-    pq.write_table(table, work)
-    work.replace(path)
+    write_file(path, lambda work: pq.write_table(table, work))
 
 
 def write_split(path: Path, table: AssayTable, split: Split) -> None:
@@ -110,7 +155,7 @@ def read_predictions(run: Path | str, *, part: str = "test") -> Predictions:
     """
     path = Path(run) / "predictions.parquet"
     if not path.is_file():
-        raise DataError(f"{run} is not a finished run: it has no predictions.parquet. Train it first.")
+        raise DataError(not_finished(run, path.name))
     try:
         table = pq.read_table(path)
         parts = np.array(table.column("part").to_pylist())
@@ -126,8 +171,42 @@ def read_predictions(run: Path | str, *, part: str = "test") -> Predictions:
             _matrix(kept, [SCORE + task for task in tasks]),
             tasks,
         )
-    except (pa.ArrowException, KeyError) as problem:
-        raise DataError(f"{path} is not a table of predictions: {problem}. Train the run again.") from problem
+    except (pa.ArrowException, OSError, KeyError, ValueError, TypeError) as problem:
+        raise DataError(f"{path} is not a table of predictions: {problem}. {AGAIN}") from problem
+
+
+def damaged_checkpoint(path: Path, problem: Exception) -> str:
+    """What to say of a checkpoint that cannot be read."""
+    what = f"it has no {problem}" if isinstance(problem, KeyError) else str(problem)
+    first = (what.splitlines() or [type(problem).__name__])[0]
+    return f"{path} cannot be resumed from: it is damaged or not complete ({first}). {AGAIN}"
+
+
+def not_finished(run: Path | str, missing: str) -> str:
+    """What to say of a run without a file that every finished one has."""
+    at_work = owner(run)
+    if at_work:
+        return f"{run} is not a finished run: it is {at_work}. Wait for it."
+    return f"{run} is not a finished run: it has no {missing}. Train it first."
+
+
+def read_manifest(run: Path | str) -> dict[str, Any]:
+    """What the manifest of a finished run says.
+
+    Raises
+    ------
+    DataError : there is none, or it is damaged.
+    """
+    path = Path(run) / "manifest.json"
+    if not path.exists():
+        raise DataError(not_finished(run, path.name))
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as problem:
+        raise DataError(f"{path} is damaged ({problem}). {AGAIN}") from problem
+    if not isinstance(values, dict):
+        raise DataError(f"{path} is not the manifest of a run. {AGAIN}")
+    return values
 
 
 def read_table(run: Path | str, name: str) -> pd.DataFrame:
@@ -137,26 +216,33 @@ def read_table(run: Path | str, name: str) -> pd.DataFrame:
 
     Raises
     ------
-    DataError : the file is there and is no table.
+    DataError : the file is there and is no such table, or it was cut off.
     """
     path = Path(run) / name
-    if not path.is_file():
+    if not path.exists():
         return pd.DataFrame()
     try:
-        table = pd.read_csv(path, dtype=dict.fromkeys(_TEXTS, str), keep_default_na=False, na_values=_EMPTY)
-    except pd.errors.EmptyDataError:
-        return pd.DataFrame()
-    except (ValueError, pd.errors.ParserError) as problem:
-        raise DataError(f"{path} is not a table: {problem}. Train the run again.") from problem
+        text = path.read_bytes().decode("utf-8")
+        if not text.strip():
+            return pd.DataFrame()
+        if not text.endswith("\n"):
+            raise ValueError("it ends in the middle of a line")
+        table = pd.read_csv(
+            io.StringIO(text), dtype=dict.fromkeys(_TEXTS, str), keep_default_na=False, na_values=_EMPTY
+        )
+        _check_columns(table, _COLUMNS.get(name, ()))
+    except (OSError, ValueError, pd.errors.ParserError) as problem:
+        raise DataError(f"{path} is damaged or no table of a run: {problem}. {AGAIN}") from problem
     return table
 
 
-def is_finished(config: Config) -> bool:
-    """Whether the run folder of a config holds a finished run of exactly this config."""
-    folder = config.folder
-    if not all((folder / name).is_file() for name in ("manifest.json", "config.yaml")):
-        return False
-    return (folder / "config.yaml").read_text(encoding="utf-8") == to_yaml(config)
+def _check_columns(table: pd.DataFrame, columns: tuple[str, ...]) -> None:
+    missing = [column for column in columns if column not in table]
+    if missing:
+        raise ValueError(f"it has no column '{missing[0]}'")
+    for column in columns:
+        if column not in _TEXTS and not pd.api.types.is_numeric_dtype(table[column]) and len(table):
+            raise ValueError(f"its column '{column}' has other things than numbers")
 
 
 def read_config(run: Path | str) -> Config:

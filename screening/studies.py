@@ -3,7 +3,6 @@
 A set is trained again without what is finished, so a stopped one goes on when it is started again.
 """
 
-import json
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -14,11 +13,12 @@ from typing import Any
 import pandas as pd
 
 from . import distributed, experiment
-from .config import Component, Config, to_yaml
-from .errors import ConfigError
+from .config import Component, Config
+from .errors import ConfigError, DataError
 from .evaluation import read_evaluation
+from .origins import check_finished, check_settings
 from .preparation import Note
-from .runs import read_config, read_table, write_frame
+from .runs import AGAIN, read_config, read_manifest, read_table, write_frame
 from .training import Epoch
 
 METRICS = ("roc_auc", "average_precision")
@@ -89,7 +89,9 @@ def train_set(
     """
     distributed.join_processes()
     for number, config in enumerate(configs, start=1):
-        if not overwrite and _is_finished(config):
+        if not overwrite and (config.folder / "manifest.json").is_file():
+            check_settings(config)
+            check_finished(config, data, on_note)
             on_note(f"run {number} of {len(configs)}: {config.folder} is finished and stays")
             continue
         on_note(f"run {number} of {len(configs)}: {config.folder}")
@@ -134,9 +136,8 @@ def seconds_per_step(folders: Sequence[Path]) -> tuple[float, float]:
     for folder in folders:
         times = read_table(folder, TIMES)
         if len(times):
-            about = json.loads((folder / "manifest.json").read_text())
             batch_size = read_config(folder).train.batch_size
-            steps = math.ceil(about["molecules"]["train"] / batch_size)
+            steps = math.ceil(_n_trained_on(folder) / batch_size)
             frames.append(times[["seconds", "cpu_seconds"]].astype(float) / steps)
     if not frames:
         return math.nan, math.nan
@@ -144,14 +145,16 @@ def seconds_per_step(folders: Sequence[Path]) -> tuple[float, float]:
     return float(wall), float(cpu)
 
 
+def _n_trained_on(folder: Path) -> int:
+    manifest = read_manifest(folder)
+    try:
+        return int(manifest["molecules"]["train"])
+    except (KeyError, TypeError, ValueError) as problem:
+        raise DataError(f"{folder / 'manifest.json'} has no count of molecules. {AGAIN}") from problem
+
+
 def _variant(config: Config, suffix: str, **changes: Any) -> Config:
     return config.model_copy(update={"name": f"{config.name}-{suffix}", "benchmark": None, **changes})
-
-
-def _is_finished(config: Config) -> bool:
-    """Whether the run is there with these very settings; with others, training it will say so."""
-    manifest, settings = config.folder / "manifest.json", config.folder / "config.yaml"
-    return manifest.is_file() and settings.is_file() and settings.read_text() == to_yaml(config)
 
 
 class _Clock:

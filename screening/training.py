@@ -4,10 +4,11 @@ Every epoch seeds its own order and dropout from (seed, epoch), so a run that go
 checkpoint of an epoch takes the same steps as one that was never stopped.
 """
 
+import io
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -30,6 +31,7 @@ from .model import ScreeningModel
 from .places import Settings
 from .progress import progress
 from .ranking import rank
+from .runs import damaged_checkpoint, write_file
 
 
 class Examples(NamedTuple):
@@ -183,6 +185,7 @@ class Trainer:
         valid: Examples,
         *,
         checkpoint: Path | None = None,
+        origin: Mapping[str, Any] | None = None,
         resume: bool = False,
         on_epoch: Callable[[Epoch], None] = lambda epoch: None,
     ) -> History:
@@ -191,10 +194,13 @@ class Trainer:
         Parameters
         ----------
         checkpoint : written after every epoch under a temporary name, then renamed.
+        origin : kept in the checkpoint, to say later what it was trained on.
         resume : go on from `checkpoint` where it exists.
 
         Raises
         ------
+        ConfigError : the checkpoint is damaged, or of another network.
+        DataError : it cannot be written.
         ScreeningError : a loss is not finite; says epoch, step and assays.
         """
         if resume and checkpoint is not None and checkpoint.exists():
@@ -203,7 +209,7 @@ class Trainer:
             epoch = self._epoch(train, valid)
             self.history.append(epoch)
             if checkpoint is not None and distributed.is_main():
-                self._save(checkpoint)
+                self._save(checkpoint, origin or {})
             on_epoch(epoch)
         self.model.load_state_dict(self._best)
         return self.history
@@ -324,7 +330,7 @@ class Trainer:
                 "Lower train.lr, or set train.clip, then train again."
             )
 
-    def _save(self, path: Path) -> None:
+    def _save(self, path: Path, origin: Mapping[str, Any]) -> None:
         state: dict[str, Any] = {
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -333,10 +339,11 @@ class Trainer:
             "affinity": self.affinity.state_dict() if self.affinity is not None else {},
             "best": self._best,
             "history": [tuple(epoch) for epoch in self.history],
+            "origin": dict(origin),
         }
-        work = path.with_name(f".{path.name}")
-        torch.save(state, work)
-        work.replace(path)
+        content = io.BytesIO()  # in memory, for errors of the disk to be ours to explain
+        torch.save(state, content)
+        write_file(path, lambda work: work.write_bytes(content.getbuffer()))
 
     def _restore(self, path: Path) -> None:
         try:
@@ -348,12 +355,18 @@ class Trainer:
                 self.average.load_state_dict(state["average"])
             if self.affinity is not None:
                 self.affinity.load_state_dict(state["affinity"])
+            history = History(Epoch(*(_on_cpu(value) for value in epoch)) for epoch in state["history"])
+            self._check_restored(state["best"], history)
         except Exception as problem:
-            raise ConfigError(
-                f"{path} cannot be resumed from: {problem}. Train again with --overwrite."
-            ) from problem
-        self._best = state["best"]
-        self.history = History(Epoch(*(_on_cpu(value) for value in epoch)) for epoch in state["history"])
+            raise ConfigError(damaged_checkpoint(path, problem)) from problem
+        self._best, self.history = state["best"], history
+
+    def _check_restored(self, best: Mapping[str, Tensor], history: History) -> None:
+        shapes = {name: value.shape for name, value in self.judged.state_dict().items()}
+        if {name: value.shape for name, value in best.items()} != shapes:
+            raise ValueError("its best weights are not those of this network")
+        if not history or [epoch.number for epoch in history] != list(range(len(history))):
+            raise ValueError("its epochs are not those from the first on")
 
 
 class _Tally:

@@ -18,8 +18,9 @@ from .errors import ConfigError
 from .fitting import parts_of
 from .grouping import Choice, Grouped, group, with_affinity
 from .groups import read_groups, write_groups
+from .origins import check_finished, is_finished
 from .preparation import Note, Prepared, prepare_data
-from .runs import is_finished, write_frame
+from .runs import read_table, write_frame
 from .training import Epoch
 
 FEASIBLE = 20
@@ -74,7 +75,9 @@ def try_groups(
 
     def trained(name: str, seed: int, prepared: Prepared, **changes: Any) -> None:
         settings = _changed(config, name, seed, **changes)
-        if not is_finished(settings):
+        if is_finished(settings):
+            check_finished(settings, data, on_note)
+        else:
             on_note(f"== {settings.folder}")
             experiment.train(settings, data=data, resume=True, on_note=on_note, on_epoch=on_epoch)
             distributed.wait_for_all()
@@ -148,7 +151,7 @@ def _cost(config: Config, prepared: Prepared) -> tuple[int, float]:
     """Networks of a finished run, and molecules that they saw in training, over all epochs."""
     parts = parts_of(config, prepared.table.tasks)
     measured = np.isfinite(prepared.table.labels[prepared.split.rows("train")])
-    epochs = pd.read_csv(config.folder / "epochs.csv")
+    epochs = read_table(config.folder, "epochs.csv")
     counts = epochs.groupby("member").size().tolist() if "member" in epochs else [len(epochs)]
     seen = [measured[:, list(part.columns)].any(axis=1).sum() for part in parts]
     return len(parts), float(np.dot(seen, counts))
