@@ -2,6 +2,11 @@
 
 import json
 import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +15,14 @@ import pytest
 import small
 import torch
 
-from screening import experiment, families
-from screening.config import Config, check_config, load_config
+from screening import experiment, families, grouping
+from screening.config import Config, check_config, load_config, to_yaml
 from screening.errors import ConfigError, DataError, ScreeningError
 from screening.evaluation import evaluate as evaluate_scores
-from screening.runs import read_table
+from screening.report import write_report
+from screening.runs import read_table, write_text
 from screening.scoring import Scorer, score_library
+from screening.studies import train_set
 from screening.tables import open_table
 
 FILES = {
@@ -303,3 +310,79 @@ def test_mapped_labels_train_the_dirty_table(tmp_path: Path, real_data: Path) ->
     status = run.evaluation.set_index("assay")["status"]
     assert status["ASSAY-5"] == "no labels"
     assert status["ASSAY-4"] in ("one class", "no labels")
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], Config]]:
+    """A process that trains for long, at its third epoch."""
+    settings = config(tmp_path, small.write(tmp_path / "small.csv"), train=LONG)
+    write_text(tmp_path / "long.yaml", to_yaml(settings))
+    command = [sys.executable, "-m", "screening", "train", "long.yaml"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        try:
+            assert any(line.startswith("epoch   3") for line in process.stderr)
+            yield process, settings
+        finally:
+            process.kill()
+
+
+LONG = {"epochs": 5000, "patience": None, "batch_size": 64, "device": "cpu", "workers": 0}
+
+
+def test_a_running_run_is_left_alone(running: tuple[subprocess.Popen[str], Config]) -> None:
+    """Whoever comes second hears who is at it, and the run is never called stopped; killed, it goes on."""
+    process, settings = running
+    at_it = rf"being written by process {process.pid} on \S+ since \d{{4}}-"
+    for options in ({}, {"resume": True}, {"overwrite": True}):
+        with pytest.raises(DataError, match=rf"in use by another process: it is {at_it}"):
+            experiment.train(settings, **options)
+    with pytest.raises(DataError, match=at_it):
+        grouping.group(settings, grouping.Choice(n_groups=2), resume=True)
+    with pytest.raises(DataError, match=at_it):
+        train_set([settings], Path("set.csv"))
+    for read in (experiment.evaluate, write_report):
+        with pytest.raises(DataError, match=rf"not a finished run: it is {at_it}"):
+            read(settings.folder)
+    assert process.poll() is None
+    n_epochs = len(torch.load(settings.folder / "checkpoint.pt", weights_only=True)["history"])
+    assert n_epochs >= 3
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    with pytest.raises(ConfigError, match=r"holds a run that was stopped.*--resume"):
+        experiment.train(settings)
+
+
+def test_a_run_whose_folder_was_removed_stops_and_does_not_write_into_another(tmp_path: Path) -> None:
+    settings = config(tmp_path, small.write(tmp_path / "small.csv"), train=LONG)
+    seen: list[object] = []
+
+    def remove(epoch: object) -> None:
+        seen.append(epoch)
+        shutil.rmtree(settings.folder)
+        if len(seen) == 1:
+            settings.folder.mkdir()
+
+    with pytest.raises(DataError, match="was removed or replaced while this process was writing"):
+        experiment.train(settings, on_epoch=remove)
+    assert len(seen) == 1
+    assert list(settings.folder.iterdir()) == []
+
+
+def test_a_folder_removed_under_a_run_is_explained(tmp_path: Path) -> None:
+    settings = config(tmp_path, small.write(tmp_path / "small.csv"), train=LONG)
+    with pytest.raises(DataError, match="was removed or replaced"):
+        experiment.train(settings, on_epoch=lambda epoch: shutil.rmtree(settings.folder))
+
+
+def test_what_killed_processes_left_in_a_run_folder_goes(run: experiment.Run, tmp_path: Path) -> None:
+    """Bundles and files under a temporary name, of this and of earlier versions, and nothing else."""
+    folder = tmp_path / "runs" / "small"
+    shutil.copytree(run.folder, folder)
+    (folder / ".bundle-a1b2c3d4").mkdir()
+    (folder / ".bundle-a1b2c3d4" / "member-0.safetensors").write_bytes(b"half")
+    (folder / ".bundle-a1b2c3d4-old").mkdir()
+    for name in (".checkpoint.pt", ".history.csv.host.example.12", ".predictions.parquet", ".notes"):
+        (folder / name).write_text("half")
+    experiment.train(run.config.model_copy(update={"runs": str(tmp_path / "runs")}), resume=True)
+    assert {path.name for path in folder.iterdir()} == FILES | {".notes"}
