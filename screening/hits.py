@@ -4,7 +4,6 @@ Reads the part files of `scoring`; writes hits.csv, hits.sdf and hits.html. Call
 """
 
 import os
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,16 +19,16 @@ from rdkit.Chem.rdFingerprintGenerator import GetMorganGenerator
 from rdkit.SimDivFilters.rdSimDivPickers import LeaderPicker, MaxMinPicker
 
 from .bundle import Bundle
+from .columns import NEIGHBOUR, OURS, SET, SPREAD, assay_column, property_names
 from .domain import fingerprints
 from .drawing import draw_structure
 from .errors import ConfigError, DataError
 from .filters import filters as known_filters
 from .molecules import read_molecule, read_molecules
 from .pages import render
-from .parts import OURS, PartFolder
+from .parts import PartFolder
 from .progress import progress
 from .registry import did_you_mean
-from .scorer import NEIGHBOUR
 
 Diversity = Literal["spheres", "maxmin", "none"]
 DIVERSITIES = ("spheres", "maxmin", "none")
@@ -154,22 +153,23 @@ def _best(folder: Path, assay: str, tasks: Sequence[str], k: int) -> pd.DataFram
     if not numbers:
         raise DataError(f"{folder} has no scores. Make some: screening score RUN LIBRARY --out {folder}")
     names = pq.read_schema(parts.part(numbers[0])).names
-    scored = [name for name in names if name in tasks]
+    scored = [task for task in tasks if assay_column(task) in names]
     if assay not in scored:
         raise ConfigError(f"{folder} has no scores for '{assay}'. {did_you_mean(assay, scored)}")
-    ours = {*OURS, *tasks, *NEIGHBOUR, *(f"{task}:{what}" for task in tasks for what in ("spread", "set"))}
-    columns = ["id", "smiles", assay, *(name for name in names if name not in ours)]
+    results = [assay_column(task) + ending for task in tasks for ending in ("", SPREAD, SET)]
+    ours, probability = {*OURS, *NEIGHBOUR, *results}, assay_column(assay)
+    columns = ["id", "smiles", probability, *(name for name in names if name not in ours)]
     best = pd.DataFrame()
     with progress("reading scores", len(numbers)) as advance:
         for number in numbers:
             part = parts.read(number, columns)
-            part = part.filter(pc.is_valid(part.column(assay))).to_pandas()
-            best = pd.concat([best, part]).sort_values(assay, ascending=False, kind="stable").head(k)
+            part = part.filter(pc.is_valid(part.column(probability))).to_pandas()
+            best = pd.concat([best, part]).sort_values(probability, ascending=False, kind="stable").head(k)
             advance(1)
     if not len(best):
         raise DataError(f"{folder}: no molecule has a score for '{assay}'.")
     others = {name: f"library:{name}" for name in columns[3:]}
-    best = best.rename(columns={assay: "probability", **others}).reset_index(drop=True)
+    best = best.rename(columns={probability: "probability", **others}).reset_index(drop=True)
     best.insert(0, "rank", np.arange(1, len(best) + 1))
     return best
 
@@ -255,14 +255,14 @@ def _write(hits: Hits, mols: list[Mol]) -> None:
 
 def _write_sdf(path: Path, table: pd.DataFrame, mols: list[Mol]) -> None:
     """With 2D coordinates and every column as a property, on one line each."""
-    writer = SDWriter(str(path))
+    writer, names = SDWriter(str(path)), property_names(map(str, table.columns), "_")
     for row, mol in zip(table.to_dict("records"), mols, strict=True):
         drawn = Mol(mol)
         rdDepictor.Compute2DCoords(drawn)
         drawn.SetProp("_Name", " ".join(str(row["id"]).split()))
-        for name, value in row.items():
+        for name, value in zip(names, row.values(), strict=True):
             text = f"{value:.6g}" if isinstance(value, float) else str(value)
-            drawn.SetProp(re.sub(r"[<>\s]+", "_", str(name)), " ".join(text.split()))
+            drawn.SetProp(name, " ".join(text.split()))
         writer.write(drawn)
     writer.close()
 

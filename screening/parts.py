@@ -20,9 +20,6 @@ from .errors import DataError
 from .folders import claimed, explained, replace, sweep
 from .libraries import BLOCKS, Shard
 
-OURS = ("row", "file", "id", "smiles", "status", "reason")
-"""Columns in front of the extra columns and the assays."""
-
 _META = b"screening"
 _INSTEAD = "give another folder with --out (the shards of one job, --shard I/N, may share one)"
 _ROOM = "Parts that are there are complete: make room and start the same command again."

@@ -18,6 +18,7 @@ from markupsafe import Markup
 
 from . import pictures
 from .calibration import effect
+from .columns import assay_column
 from .config import Config, to_yaml
 from .curves import make_curves
 from .drawing import draw_structure
@@ -127,9 +128,11 @@ def _top_molecules(folder: Path, assays: list[str]) -> pd.DataFrame:
         return table.sort_values("assay", key=lambda names: names.map(assays.index), kind="stable")[columns]
     tables = []
     for path in sorted(folder.glob("part-*.parquet")):
-        known = [name for name in assays if name in pq.read_schema(path).names]
+        columns_here = {assay_column(name): name for name in assays}
+        known = [name for name in columns_here if name in pq.read_schema(path).names]
         part = pq.read_table(path, columns=["id", "smiles", *known]).to_pandas()
         tall = part.melt(["id", "smiles"], known, "assay", "probability").dropna(subset="probability")
+        tall["assay"] = tall["assay"].map(columns_here)
         best = tall.sort_values("probability", ascending=False, kind="stable")
         tables.append(best.groupby("assay", sort=False).head(HITS))
     best = pd.concat(tables).sort_values("probability", ascending=False, kind="stable")

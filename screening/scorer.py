@@ -15,20 +15,19 @@ import pyarrow as pa
 import torch
 
 from .bundle import Bundle
+from .columns import OURS, SET, SPREAD, assay_column, input_columns
 from .conformal import SETS, ConformalSets
 from .domain import Domain, Fingerprints, fingerprints_of, with_fingerprints
 from .errors import ConfigError
 from .graphs import GraphStore, featurize
 from .libraries import Piece
 from .packing import pack_all
-from .parts import OURS, PartFolder, Tally
+from .parts import PartFolder, Tally
 from .registry import did_you_mean
 
 DTYPES = {"float32": np.float32, "float16": np.float16}
 BATCH = 4096
 """Molecules per batch; in large ones, more surroundings of atoms occur twice (see `environments`)."""
-NEIGHBOUR = ("similarity", "distance", "in_domain", "nearest")
-"""Columns that `domain` adds; the second where the bundle has a representation, the last where names."""
 
 
 class Scorer:
@@ -63,9 +62,11 @@ class Scorer:
             device = "cuda" if torch.cuda.is_available() else "cpu"
         self.bundle = bundle.to(device)
         self.tasks = bundle.tasks if assays is None else _chosen(assays, bundle.tasks)
+        self.columns = tuple(map(assay_column, self.tasks))
+        """The names of their probabilities in written tables, see `columns`."""
         self._columns = [bundle.tasks.index(task) for task in self.tasks]
         self._sets = None if conformal is None else _conformal(bundle, conformal)
-        self._domain = _domain(bundle, self.tasks) if domain else None
+        self._domain = _domain(bundle) if domain else None
         self._alpha = conformal if conformal is not None else 1.0
         self._spread = _ensembled(bundle, self._columns) if spread else []
         self.features = with_fingerprints(bundle.features) if domain else bundle.features
@@ -88,8 +89,8 @@ class Scorer:
         return cls(Bundle.load(Path(path)), **options)
 
     def score(self, smiles: Sequence[str]) -> pd.DataFrame:
-        """One row per SMILES, in order: smiles, status (`ok` or `rejected`), reason, probability per assay,
-        then what else was asked for.
+        """One row per SMILES, in order: smiles, status (`ok` or `rejected`), reason, probability per assay
+        (under the name that `columns.assay_column` gives), then what else was asked for.
 
         A molecule that cannot be used has no probabilities (NaN) and a reason.
         """
@@ -101,19 +102,19 @@ class Scorer:
         return frame
 
     def columns_of(self, store: GraphStore) -> dict[str, np.ndarray]:
-        """All result columns of n molecules whose features are `features`, [n] each.
+        """All result columns of n molecules whose features are `features`, [n] each, by name (see `columns`).
 
         Numbers are float32, NaN where the molecule is not usable; sets and names are then None.
         """
         rows = torch.from_numpy(np.flatnonzero(store.usable))
         model_store, domain = self._of_model(store), self._domain
         found = self.bundle.predict(model_store, rows, batch_size=BATCH, distance=domain is not None)
-        columns = dict(zip(self.tasks, found.probabilities[:, self._columns].T, strict=True))
+        columns = dict(zip(self.columns, found.probabilities[:, self._columns].T, strict=True))
         if found.spread is not None:
-            columns |= {f"{self.bundle.tasks[t]}:spread": found.spread[:, t] for t in self._spread}
+            columns |= {assay_column(self.bundle.tasks[t]) + SPREAD: found.spread[:, t] for t in self._spread}
         if self._sets is not None:
             sets = np.array(SETS, object)[self._sets.sets(found.raw, self._alpha)]
-            columns |= {f"{self.bundle.tasks[t]}:set": sets[:, t] for t in self._columns}
+            columns |= {assay_column(self.bundle.tasks[t]) + SET: sets[:, t] for t in self._columns}
         if domain is not None:
             columns |= self._neighbours(fingerprints_of(store).take(rows.numpy()), domain, found.distance)
         return {name: _spaced(column, rows.numpy(), len(store)) for name, column in columns.items()}
@@ -135,7 +136,7 @@ class Scorer:
     def _neighbours(
         self, molecules: Fingerprints, domain: Domain, distance: np.ndarray | None
     ) -> dict[str, np.ndarray]:
-        """The columns `NEIGHBOUR`, as far as the bundle has them."""
+        """The columns `columns.NEIGHBOUR`, as far as the bundle has them."""
         found, representation = domain.nearest(molecules), self.bundle.representation
         columns, inside = {"similarity": found.similarity}, domain.is_inside(found.similarity)
         if distance is not None and representation is not None:
@@ -173,11 +174,7 @@ def _conformal(bundle: Bundle, alpha: float) -> ConformalSets:
     return bundle.conformal
 
 
-def _domain(bundle: Bundle, tasks: Sequence[str]) -> Domain:
-    for name in (name for name in NEIGHBOUR if name in tasks):
-        raise ConfigError(
-            f"--domain makes a column '{name}', which an assay has: choose others with --assays."
-        )
+def _domain(bundle: Bundle) -> Domain:
     if bundle.domain is None:
         raise ConfigError(
             "--domain: this model does not know its training molecules. Train it with domain.fit=true "
@@ -229,8 +226,8 @@ class PartMaker:
             conformal=recipe.conformal,
         )
         self.prepare: Callable[[list[str]], Any] = partial(pack_all, features=self.scorer.features)
-        taken = {*OURS, *self.scorer.columns_of(GraphStore.of(self.scorer.features, []))}
-        self._titles = {name: f"input:{name}" if name in taken else name for name in extra}
+        results = self.scorer.columns_of(GraphStore.of(self.scorer.features, []))
+        self._titles = input_columns(extra, results)
 
     def finish(self, piece: Piece, prepared: Any) -> Tally:
         """The counts of the part, which is then in the folder."""
@@ -247,7 +244,7 @@ class PartMaker:
         tally = Tally(piece.number, digest, counts, n_below, piece.source, piece.is_last)
         self.folder.write(table, tally)
         if self.on_scores is not None:
-            stored = np.stack([results[task][~below] for task in self.scorer.tasks])
+            stored = np.stack([results[column][~below] for column in self.scorer.columns])
             self.on_scores(piece.number, stored.astype(np.float32))
         return tally
 
@@ -258,20 +255,18 @@ class PartMaker:
         """[n] bool: scored, but left out."""
         if self.recipe.threshold is None:
             return np.zeros(len(usable), bool)
-        reached = [results[task] >= self.recipe.threshold for task in self.scorer.tasks]
+        reached = [results[column] >= self.recipe.threshold for column in self.scorer.columns]
         return usable & ~np.any(reached, axis=0)
 
     def _table(
         self, piece: Piece, reasons: list[str], usable: np.ndarray, results: Mapping[str, np.ndarray]
     ) -> pa.Table:
         n = len(piece)
+        status = np.where(usable, "ok", "rejected")
+        ours = piece.rows, [piece.file] * n, piece.ids, piece.smiles, status, reasons
         columns = {
-            "row": pa.array(piece.rows, pa.int64()),
-            "file": pa.array([piece.file] * n, pa.string()),
-            "id": pa.array(piece.ids, pa.string()),
-            "smiles": pa.array(piece.smiles, pa.string()),
-            "status": pa.array(np.where(usable, "ok", "rejected"), pa.string()),
-            "reason": pa.array(reasons, pa.string()),
+            name: pa.array(values, pa.int64() if name == "row" else pa.string())
+            for name, values in zip(OURS, ours, strict=True)
         }
         for name in self.extra:
             texts = piece.extra.get(name)

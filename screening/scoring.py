@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from .bundle import SUMS
+from .columns import OURS
 from .engines import ENGINES, Reading, run_pool, run_ray
 from .errors import ConfigError, DataError
 from .libraries import BLOCKS, Library, Piece, Portion, Shard, open_library
-from .parts import OURS, PartFolder, Tally, merged
+from .parts import PartFolder, Tally, merged
 from .progress import progress
 from .registry import did_you_mean
 from .scorer import DTYPES, PartMaker, Recipe, Scorer

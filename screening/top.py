@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from .columns import assay_column
 from .folders import replace
 from .parts import PartFolder
 from .progress import progress
@@ -110,7 +111,7 @@ class Leaders:
         return self.best
 
     def _read(self, number: int) -> None:
-        table = self.parts.read(number, list(self.tasks))
+        table = self.parts.read(number, [assay_column(task) for task in self.tasks])
         scores = np.stack([column.to_numpy() for column in table.columns]).astype(np.float32)
         self.best.add(number, scores)
         self._last = number

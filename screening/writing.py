@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from .columns import property_names
 from .folders import replace
 from .parts import PartFolder
 from .processes import map_in_processes
@@ -75,7 +76,7 @@ def _sdf_of_part(parts: PartFolder, number: int) -> str:
     names = [name for name in table.column_names if name not in ("id", "smiles", "status", "reason")]
     columns = [_as_texts(table.column(name)) for name in names]
     heads = zip(*(table.column(name).to_pylist() for name in ("id", "smiles", "status")), strict=True)
-    names = [re.sub(r"[<>\s]+", " ", name) for name in names]
+    names = property_names(names)
     return "".join(
         _molblock(smiles, id)
         + "".join(f">  <{n}>\n{_one_line(v)}\n\n" for n, v in zip(names, row, strict=True))

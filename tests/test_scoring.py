@@ -497,12 +497,6 @@ def test_a_model_without_these_parts_says_so(run: Path, doubtful: Path) -> None:
         Scorer.load(run, conformal=0.1)
     with pytest.raises(ConfigError, match="between 0 and 1"):
         Scorer.load(doubtful, conformal=1.5)
-    bundle = replace(trusted(), tasks=("similarity", "b", "c", "d"))
-    with pytest.raises(ConfigError, match="column 'similarity'"):
-        Scorer(bundle, domain=True)
-    with pytest.raises(ConfigError, match="column 'distance'"):
-        Scorer(replace(measured(), tasks=("distance", "b", "c", "d")), domain=True)
-    assert Scorer(bundle, domain=True, assays=["b"]).score(["CCO"])["in_domain"].dtype == bool
 
 
 @pytest.mark.parametrize("name", ["dirty.csv", "dirty.smi", "dirty.sdf"])
