@@ -7,7 +7,8 @@ says in its metadata how many records it stands for. How scores are made is not 
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,16 +20,24 @@ import pyarrow.parquet as pq
 from .errors import DataError
 from .folders import claimed, explained, replace, sweep
 from .libraries import BLOCKS, Shard
+from .sealed import check_seal, sealed
+
+JOB, MANIFEST = "_job.json", "_manifest{}.json"
+"""What is no part begins with "_", so that other programs read the folder as one table; "{}" is the shard."""
 
 _META = b"screening"
 _INSTEAD = "give another folder with --out (the shards of one job, --shard I/N, may share one)"
+_OTHERWISE = "Give another folder with --out, or replace the old scores with --overwrite."
+_AGAIN = "Start the same scoring again: what is missing or damaged is made again."
 _ROOM = "Parts that are there are complete: make room and start the same command again."
 _PART = re.compile(r"part-(\d{6})-(\d{6})\.parquet")
-_HALF = re.compile(r"\.(part|job|manifest|top|scores)\b.*\.\d+")
+_HALF = re.compile(r"\.(part|_?job|_?manifest|top|scores)\b.*\.\d+")
 _WRITTEN = (
-    *("part-*.parquet", "job.json", "manifest.json", "manifest-*-of-*.json", "top.csv", "top-*-of-*.csv"),
+    *("part-*.parquet", JOB, MANIFEST.format(""), MANIFEST.format("-*-of-*"), "top.csv", "top-*-of-*.csv"),
     *("scores.csv", "scores.sdf", "scores-*-of-*.csv", "scores-*-of-*.sdf"),
 )
+_WRITTEN_BEFORE = ("job.json", "manifest.json", "manifest-*-of-*.json")
+"""Before version 0.4."""
 
 
 class Tally(NamedTuple):
@@ -69,37 +78,100 @@ class PartFolder:
         return sorted(int(name[1]) * BLOCKS + int(name[2]) for name in names)
 
     def finished(self, wanted: Callable[[int], bool] = lambda number: True) -> dict[int, Tally]:
-        """The tallies of all (or the wanted) parts that can be read; a damaged one will be made again."""
-        found = {}
-        for number in filter(wanted, self.numbers()):
-            with suppress(pa.ArrowException, OSError, KeyError, ValueError, TypeError):
-                metadata = pq.read_schema(self.part(number)).metadata
-                found[number] = Tally(number, **json.loads(metadata[_META]))
-        return found
+        """The tallies of all (or the wanted) parts that are as they were written; others are made again."""
+        numbers = list(filter(wanted, self.numbers()))
+        with ThreadPoolExecutor(4) as threads:
+            tallies = threads.map(self._sound, numbers)
+        return {number: tally for number, tally in zip(numbers, tallies, strict=True) if tally is not None}
+
+    def _sound(self, number: int) -> Tally | None:
+        """The tally of a part; None where its bytes changed."""
+        try:
+            return self.checked(number)
+        except DataError:
+            return None
+
+    def checked(self, number: int) -> Tally:
+        """The tally of a part, every byte of which was checked.
+
+        Raises
+        ------
+        DataError : it cannot be read, or is not as it was written; the message says only what is wrong.
+        """
+        try:
+            content = self.part(number).read_bytes()
+            check_seal(content)
+            metadata = pq.read_schema(pa.BufferReader(content)).metadata
+            return Tally(number, **json.loads(metadata[_META]))
+        except (pa.ArrowException, OSError, KeyError, ValueError, TypeError) as problem:
+            raise DataError(f"it cannot be read ({problem})") from problem
 
     def write(self, table: pa.Table, tally: Tally) -> None:
         """Write a part as a whole or not at all."""
         described = {key: value for key, value in tally._asdict().items() if key != "number"}
         table = table.replace_schema_metadata({_META: json.dumps(described)})
         texts = [field.name for field in table.schema if field.type == pa.string()]
-        with _explained(self.path):
-            buffer = pa.BufferOutputStream()  # in memory, for errors of the disk to be ours to explain
-            pq.write_table(table, buffer, use_dictionary=texts)
-            replace(self.part(tally.number), lambda work: work.write_bytes(buffer.getvalue()))
+        content = sealed(table, texts)  # in memory, for errors of the disk to be ours to explain
+        with self.explained():
+            replace(self.part(tally.number), lambda work: work.write_bytes(content))
 
     def read(self, number: int, columns: list[str] | None = None) -> pa.Table:
-        """A part, or some columns of it."""
-        return pq.read_table(self.part(number), columns=columns)
+        """A part, or some columns of it.
+
+        Raises
+        ------
+        DataError : it is not there any more, or damaged.
+        """
+        path = self.part(number)
+        try:
+            return pq.read_table(path, columns=columns)
+        except FileNotFoundError as problem:
+            raise DataError(f"{path} was removed meanwhile. {_AGAIN}") from problem
+        except (pa.ArrowException, OSError, KeyError) as problem:
+            raise DataError(f"{path} is damaged: {problem}. {_AGAIN}") from problem
+
+    def check_all_there(self, numbers: Iterable[int]) -> None:
+        """Raise DataError if one of the parts that were made is not there any more."""
+        there = set(self.numbers())
+        for number in (number for number in numbers if number not in there):
+            raise DataError(f"{self.part(number)} was removed meanwhile. {_AGAIN}")
 
     def write_json(self, name: str, values: Mapping[str, Any]) -> None:
-        with _explained(self.path):
+        with self.explained():
             replace(self.path / name, lambda work: work.write_text(json.dumps(values, indent=1) + "\n"))
+
+    def read_json(self, name: str) -> dict[str, Any]:
+        """What `write_json` wrote.
+
+        Raises
+        ------
+        DataError : the file cannot be read, or holds something else.
+        """
+        path = self.path / name
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+            if not isinstance(values, dict):
+                raise ValueError("no object of JSON")
+        except (OSError, ValueError, RecursionError) as problem:
+            raise DataError(f"{path} cannot be read: {problem}. {_OTHERWISE}") from problem
+        return values
 
     def clear(self) -> None:
         """Remove what an earlier job wrote, and nothing else."""
-        for pattern in _WRITTEN:
-            for path in self.path.glob(pattern):
-                path.unlink()
+        patterns = _WRITTEN + (_WRITTEN_BEFORE if self._is_of_an_earlier_version() else ())
+        with self.explained():
+            for path in [path for pattern in patterns for path in self.path.glob(pattern)]:
+                path.unlink(missing_ok=True)
+
+    def explained(self) -> AbstractContextManager[None]:
+        """Faults of the disk as errors that say what to do."""
+        return explained(self.path, room=_ROOM, instead=_INSTEAD)
+
+    def _is_of_an_earlier_version(self) -> bool:
+        """Whether there is a job of a version before 0.4; a run folder has a manifest.json too."""
+        with suppress(DataError):
+            return "block_size" in self.read_json("job.json")
+        return False
 
     @contextmanager
     def claimed(self, shard: Shard | None = None) -> Iterator[None]:
@@ -126,35 +198,33 @@ class PartFolder:
         ------
         DataError : the folder holds another job.
         """
-        path = self.path / "job.json"
         old = next(
             (path for path in self.path.glob("part-*.parquet") if not _PART.fullmatch(path.name)), None
         )
-        if old is not None:
+        if old is not None or self._is_of_an_earlier_version():
+            name = "job.json" if old is None else old.name
             raise DataError(
-                f"{self.path} holds parts of another job, named as by an earlier version ({old.name}). "
-                "Give another folder with --out, or replace the old scores with --overwrite."
+                f"{self.path} holds the scores of an earlier version ({name}), whose parts have no "
+                f"checksums: finish that job with it. {_OTHERWISE}"
             )
-        if path.exists():
-            before = json.loads(path.read_text())
+        if (self.path / JOB).exists():
+            before = self.read_json(JOB)
             changed = [key for key in job if before.get(key) != job[key]]
             if changed:
                 what = self._differences(before, job, changed)
-                raise DataError(
-                    f"{self.path} holds the scores of another job: {what}. "
-                    "Give another folder with --out, or replace the old scores with --overwrite."
-                )
+                raise DataError(f"{self.path} holds the scores of another job: {what}. {_OTHERWISE}")
         elif self.numbers():
             raise DataError(
-                f"{self.path} holds part files of an unknown job. Give another folder with --out."
+                f"{self.path} holds part files of an unknown job: {JOB}, which says what they are, is not "
+                f"there. {_OTHERWISE}"
             )
         else:
-            self.write_json("job.json", job)
+            self.write_json(JOB, job)
 
     @staticmethod
     def _differences(before: Mapping[str, Any], job: Mapping[str, Any], changed: list[str]) -> str:
-        files, now = before.get("library") or {}, job["library"]
-        if changed == ["library"] and list(files) == list(now):
+        files, now = before.get("library"), job["library"]
+        if changed == ["library"] and isinstance(files, dict) and list(files) == list(now):
             names = [name for name in now if files[name] != now[name]]
             return f"the library changed since then ({', '.join(names)})"
         return f"different are {', '.join(changed)}"
@@ -166,7 +236,3 @@ def merged(tallies: Mapping[int, Tally]) -> Counter[str]:
     for tally in tallies.values():
         total.update(tally.reasons)
     return total
-
-
-def _explained(folder: Path) -> AbstractContextManager[None]:
-    return explained(folder, room=_ROOM, instead=_INSTEAD)

@@ -17,10 +17,11 @@ from .columns import OURS
 from .engines import ENGINES, Reading, run_pool, run_ray
 from .errors import ConfigError, DataError
 from .libraries import BLOCKS, Library, Piece, Portion, Shard, open_library
-from .parts import PartFolder, Tally, merged
+from .parts import MANIFEST, PartFolder, Tally, merged
 from .progress import progress
 from .registry import did_you_mean
 from .scorer import DTYPES, PartMaker, Recipe, Scorer
+from .tables import file_sha256, some
 from .top import LARGEST_BLOCK, Leaders, write_top
 from .writing import FORMATS, write_whole
 
@@ -81,7 +82,7 @@ def score_library(
     ----------
     run : run folder or bundle folder.
     library : SMILES, CSV, TSV, SDF or Parquet files, also gzipped; patterns, folders, "-" = standard input.
-    out : folder for `part-FILE-BLOCK.parquet`, `manifest.json`, `top.csv` and `scores.csv` or `scores.sdf`.
+    out : folder for `part-FILE-BLOCK.parquet`, `_manifest.json`, `top.csv` and `scores.csv` or `scores.sdf`.
     output : `parquet`, or `csv` or `sdf` for one such file as well.
     smiles, id : columns of structures and identifiers; None = found by name.
     assays : those wanted; None = all.
@@ -110,9 +111,9 @@ def score_library(
     """
     _check_choices(output, engine, dtype, threshold, top, limit, block_size)
     sources = [library] if isinstance(library, str | Path) else list(library)
+    part = None if shard is None else Shard.parse(shard)
     if engine == "ray" and "-" in map(str, sources):
         raise ConfigError("--engine ray reads files, not standard input: use --engine pool.")
-    part = None if shard is None else Shard.parse(shard)
     files = open_library(sources, smiles=smiles, id=id, block_size=block_size, limit=limit)
     folder = PartFolder(Path(out))
     wanted_assays = None if assays is None else tuple(assays)
@@ -125,6 +126,7 @@ def score_library(
         folder.check_job(job)
         portion = files.portion(part)
         finished = folder.finished(portion.has)
+        damaged = [number for number in folder.numbers() if portion.has(number) and number not in finished]
         _check_sources(folder, files, finished)
         leaders = Leaders(folder, maker.scorer.tasks, top, finished) if top else None
         if engine == "ray":
@@ -137,7 +139,7 @@ def score_library(
         tallies = dict(finished)
         for tally in _watched(results, sum(tally.read for tally in finished.values())):
             tallies[tally.number] = tally
-        return _finish(folder, tallies, len(finished), maker, files, job, part, output, leaders, workers)
+        return _finish(folder, tallies, finished, damaged, maker, files, job, part, output, leaders, workers)
 
 
 def _check_sources(folder: PartFolder, files: Library, finished: Mapping[int, Tally]) -> None:
@@ -232,7 +234,8 @@ def _duration(seconds: float) -> str:
 def _finish(
     folder: PartFolder,
     tallies: dict[int, Tally],
-    skipped: int,
+    finished: Mapping[int, Tally],
+    damaged: list[int],
     maker: PartMaker,
     files: Library,
     job: dict[str, Any],
@@ -247,11 +250,13 @@ def _finish(
     scored = reasons.pop("", 0)
     rejected = reasons.total()
     numbers = sorted(tallies)
-    path = None
-    if leaders is not None:
-        path = folder.path / f"top{suffix}.csv"
-        write_top(leaders.complete(numbers), leaders.tasks, folder, path)
-    write_whole(folder, numbers, output, suffix, workers=workers)
+    folder.check_all_there(numbers)
+    path = folder.path / f"top{suffix}.csv" if leaders is not None else None
+    with folder.explained():
+        if leaders is not None and path is not None:
+            write_top(leaders.complete(numbers), leaders.tasks, folder, path)
+        whole = write_whole(folder, numbers, output, suffix, workers=workers)
+    sums = {path.name: file_sha256(path) for path in (path, whole) if path is not None}
     report = ScoreReport(
         read=scored + rejected,
         scored=scored,
@@ -259,11 +264,12 @@ def _finish(
         below=sum(tally.below for tally in tallies.values()),
         reasons=dict(sorted(reasons.items(), key=lambda item: (-item[1], item[0]))),
         parts=len(tallies),
-        skipped=skipped,
+        skipped=len(finished),
         folder=folder.path,
         top=path,
         notes=[
             *([] if tallies else [f"There are no records in {', '.join(files.names)}."]),
+            *_about_damaged(folder, damaged),
             *files.notes(),
             *maker.scorer.notes,
         ],
@@ -271,8 +277,16 @@ def _finish(
     counts = {key: asdict(report)[key] for key in ("read", "scored", "rejected", "below", "reasons", "parts")}
     sources = {number // BLOCKS: tally.source for number, tally in tallies.items()}
     library = {name: sources.get(file) for file, name in zip(files.numbers, files.names, strict=True)}
-    folder.write_json(f"manifest{suffix}.json", {**job, "library": library, **counts})
+    folder.write_json(MANIFEST.format(suffix), {**job, "library": library, **counts, "files": sums})
     return report
+
+
+def _about_damaged(folder: PartFolder, numbers: list[int]) -> list[str]:
+    """A sentence about parts that were there and had to be made again."""
+    if not numbers:
+        return []
+    parts = some((folder.part(number).name for number in numbers), 3)
+    return [f"{len(numbers):,} parts were damaged since they were written and were made again: {parts}."]
 
 
 def _check_choices(

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pyarrow as pa
@@ -118,6 +118,70 @@ def test_a_damaged_part_is_not_finished(folder: PartFolder, n_bytes: int) -> Non
     assert folder.finished() == {}
 
 
+def test_a_part_of_which_a_bit_changed_is_not_finished(folder: PartFolder) -> None:
+    """Some of such parts Parquet itself reads without a word, with other scores in them."""
+    with folder.claimed():
+        folder.write(part(), Tally(0, "d", {"": 4}, 0))
+    content, path = folder.part(0).read_bytes(), folder.part(0)
+    read_otherwise = 0
+    for place in range(0, len(content), 7):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+        assert folder.finished() == {}
+        with suppress(DataError):
+            read_otherwise += folder.read(0).column("x").to_pylist() != [0.5] * 4
+    assert read_otherwise
+    with pytest.raises(DataError, match="its bytes changed"):
+        folder.checked(0)
+
+
+@pytest.mark.parametrize("damage", ["gone", "cut", "not there"])
+def test_reading_a_part_that_is_gone_or_damaged_is_explained(folder: PartFolder, damage: str) -> None:
+    with folder.claimed():
+        folder.write(part(), Tally(0, "d", {"": 4}, 0))
+    path = folder.part(0)
+    if damage == "cut":
+        path.write_bytes(path.read_bytes()[:100])
+    elif damage == "gone":
+        path.unlink()
+    else:
+        path.unlink()
+        path.parent.joinpath(".lock").unlink()
+        path.parent.rmdir()
+    with pytest.raises(DataError, match="Start the same scoring again"):
+        folder.read(0)
+    with pytest.raises(DataError, match=r"cannot be read|no checksum"):
+        folder.checked(0)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"null", b"\xff\xfe", b"[" * 100_000])
+def test_a_damaged_job_file_is_explained(folder: PartFolder, content: bytes) -> None:
+    with folder.claimed():
+        folder.check_job(JOB)
+        (folder.path / "_job.json").write_bytes(content)
+        with pytest.raises(DataError, match=r"_job\.json cannot be read.*--overwrite"):
+            folder.check_job(JOB)
+        folder.clear()
+        folder.check_job(JOB)
+
+
+def test_a_job_of_version_0_3_is_refused_and_cleared(folder: PartFolder) -> None:
+    with folder.claimed():
+        (folder.path / "job.json").write_text('{"model": "a", "block_size": 4096}')
+        (folder.path / "manifest.json").write_text("{}")
+        with pytest.raises(DataError, match=r"earlier version \(job.json\).*--overwrite"):
+            folder.check_job(JOB)
+        folder.clear()
+        folder.check_job(JOB)
+    assert sorted(path.name for path in folder.path.glob("*.json")) == ["_job.json"]
+
+
+def test_clearing_leaves_the_manifest_of_a_run(folder: PartFolder) -> None:
+    with folder.claimed():
+        (folder.path / "manifest.json").write_text('{"name": "a run"}')
+        folder.clear()
+    assert (folder.path / "manifest.json").exists()
+
+
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with (
@@ -171,7 +235,7 @@ def test_parts_of_nobody_are_refused(folder: PartFolder) -> None:
 def test_clearing_leaves_what_is_not_ours(folder: PartFolder) -> None:
     with folder.claimed():
         folder.write(part(), Tally(0, "d", {"": 4}, 0))
-        folder.write_json("manifest.json", JOB)
+        folder.write_json("_manifest.json", JOB)
         (folder.path / "notes.txt").write_text("mine")
         folder.clear()
     assert sorted(path.name for path in folder.path.iterdir()) == [".lock", "notes.txt"]

@@ -96,7 +96,7 @@ def test_scores_do_not_depend_on_blocks_or_processes(run: Path, library: Path, t
 def test_a_stopped_job_goes_on_and_ends_with_the_same_bytes(run: Path, library: Path, tmp_path: Path) -> None:
     score_library(run, library, tmp_path / "whole", block_size=16, workers=0)
     score_library(run, library, tmp_path / "broken", block_size=16, workers=0)
-    for name in ("part-000000-000002.parquet", "part-000000-000005.parquet", "manifest.json"):
+    for name in ("part-000000-000002.parquet", "part-000000-000005.parquet", "_manifest.json"):
         (tmp_path / "broken" / name).unlink()
     report = score_library(run, library, tmp_path / "broken", block_size=16, workers=0)
     assert (report.parts, report.skipped) == (7, 5)
@@ -120,9 +120,17 @@ def test_one_csv_file_on_request(run: Path, library: Path, tmp_path: Path) -> No
     assert frame["note"].tolist() == pd.read_csv(library, keep_default_na=False)["note"].tolist()
 
 
+def test_other_programs_read_the_folder_as_one_table(run: Path, library: Path, tmp_path: Path) -> None:
+    score_library(run, library, tmp_path / "out", block_size=16, workers=0)
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "out"), read(tmp_path / "out"))
+    score_library(run, library, tmp_path / "out", block_size=16, workers=0, top=3, output="csv")
+    parts = pd.read_parquet(sorted((tmp_path / "out").glob("part-*.parquet")))  # csv files lie beside them
+    pd.testing.assert_frame_equal(parts, read(tmp_path / "out"))
+
+
 def test_manifest_counts_add_up(run: Path, library: Path, tmp_path: Path) -> None:
     score_library(run, library, tmp_path / "out", block_size=16, workers=0)
-    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    manifest = json.loads((tmp_path / "out" / "_manifest.json").read_text())
     assert manifest["read"] == manifest["scored"] + manifest["rejected"] == 105
     assert sum(manifest["reasons"].values()) == manifest["rejected"]
 
@@ -217,7 +225,7 @@ def test_many_files_are_one_library(run: Path, library: Path, tmp_path: Path) ->
     assert frame["row"].tolist() == [1, 2, *range(1, 106), 1]
     assert frame["note"].isna().tolist() == [True] * 2 + [False] * 105 + [True]
     assert any("read.me" in note for note in report.notes)
-    assert set(json.loads((tmp_path / "out" / "manifest.json").read_text())["library"]) == {
+    assert set(json.loads((tmp_path / "out" / "_manifest.json").read_text())["library"]) == {
         "a.smi.gz", "b.csv", "c.smi"
     }  # fmt: skip
     score_library(
@@ -470,7 +478,7 @@ def test_distances_are_the_same_bytes_after_a_restart_and_with_workers(
     options = {"domain": True, "block_size": 16}
     for name, workers in (("whole", 0), ("pool", 2), ("broken", 0)):
         score_library(measured_run, library, tmp_path / name, workers=workers, **options)
-    for name in ("part-000000-000002.parquet", "part-000000-000005.parquet", "manifest.json"):
+    for name in ("part-000000-000002.parquet", "part-000000-000005.parquet", "_manifest.json"):
         (tmp_path / "broken" / name).unlink()
     assert score_library(measured_run, library, tmp_path / "broken", workers=0, **options).skipped == 5
     for path in (tmp_path / "whole").iterdir():

@@ -1,10 +1,12 @@
 """What can go wrong in a scoring job: bad libraries, kills, and what is left behind."""
 
+import errno
 import gzip
 import io
 import multiprocessing
 import os
 import random
+import shutil
 import signal
 import threading
 import time
@@ -17,6 +19,9 @@ from test_bundle import make
 from test_tables import BAD_VARIANTS, GOOD_VARIANTS
 
 from screening.errors import DataError
+from screening.libraries import Piece
+from screening.parts import Tally
+from screening.scorer import PartMaker
 from screening.scoring import score_library
 
 TASKS = list(small.PATTERNS)
@@ -73,7 +78,7 @@ def test_a_header_alone_gives_no_parts_and_says_so(run: Path, tmp_path: Path) ->
     report = score_library(run, tmp_path / "library.csv", tmp_path / "out", top=3, output="csv", workers=0)
     assert (report.read, report.parts) == (0, 0)
     assert any("no records" in note for note in report.notes)
-    assert (tmp_path / "out" / "manifest.json").exists()
+    assert (tmp_path / "out" / "_manifest.json").exists()
     assert len((tmp_path / "out" / "top.csv").read_text().splitlines()) == 1
 
 
@@ -88,7 +93,7 @@ def test_rows_before_the_damage_of_a_gzip_are_scored(run: Path, tmp_path: Path, 
     frame = read(tmp_path / "out")
     assert 1000 < len(frame) < 2000
     assert frame["id"].tolist() == [line.split()[1] for line in lines[: len(frame)]]
-    assert not (tmp_path / "out" / "manifest.json").exists()
+    assert not (tmp_path / "out" / "_manifest.json").exists()
 
 
 def test_standard_input_that_changed_is_refused(
@@ -104,6 +109,75 @@ def test_standard_input_that_changed_is_refused(
     assert start(text) == 4
     with pytest.raises(DataError, match="library changed"):
         start(text.replace("3\n", "4\n"))
+
+
+def test_a_damaged_part_is_made_again_and_said(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "library.smi").write_text("".join(f"{text} x\n" for text in small.smiles(40)))
+    options = {"block_size": 8, "workers": 0, "top": 3, "output": "csv"}
+    score_library(run, tmp_path / "library.smi", tmp_path / "out", **options)
+    whole = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    path = tmp_path / "out" / "part-000000-000003.parquet"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 3] ^= 4
+    path.write_bytes(content)
+    report = score_library(run, tmp_path / "library.smi", tmp_path / "out", **options)
+    assert report.skipped == 4
+    assert any("1 parts were damaged" in note and path.name in note for note in report.notes)
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == whole
+
+
+def test_a_part_that_is_removed_meanwhile_is_explained(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "library.smi").write_text("".join(f"{text} x\n" for text in small.smiles(40)))
+    make = PartMaker.finish
+
+    def removing(self: PartMaker, piece: Piece, prepared: object) -> Tally:
+        self.folder.part(0).unlink(missing_ok=True)
+        return make(self, piece, prepared)
+
+    monkeypatch.setattr(PartMaker, "finish", removing)
+    with pytest.raises(DataError, match=r"part-000000-000000.parquet was removed meanwhile.*again"):
+        score_library(run, tmp_path / "library.smi", tmp_path / "out", block_size=8, workers=0)
+    assert not (tmp_path / "out" / "_manifest.json").exists()
+
+
+def test_a_folder_that_is_removed_meanwhile_is_explained(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "library.smi").write_text("".join(f"{text} x\n" for text in small.smiles(40)))
+    make = PartMaker.finish
+
+    def removing(self: PartMaker, piece: Piece, prepared: object) -> Tally:
+        if piece.number == 2:
+            shutil.rmtree(tmp_path / "out")
+        return make(self, piece, prepared)
+
+    monkeypatch.setattr(PartMaker, "finish", removing)
+    with pytest.raises(DataError, match=r"out was removed or replaced"):
+        score_library(run, tmp_path / "library.smi", tmp_path / "out", block_size=8, workers=0)
+
+
+@pytest.mark.parametrize("name", ["top.csv", "scores.csv", "_manifest.json", "_job.json", "part-000000"])
+def test_a_full_disk_is_explained_whatever_is_written(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """The file fails when it gets its name, as on a disk that is full or was made read-only."""
+    (tmp_path / "library.smi").write_text("CCO a\n")
+    rename = Path.replace
+
+    def full(work: Path, path: Path) -> Path:
+        if name in path.name:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return rename(work, path)
+
+    monkeypatch.setattr(Path, "replace", full)
+    options = {"workers": 0, "top": 1, "output": "csv"}
+    with pytest.raises(DataError, match=r"no room left.*start the same command again"):
+        score_library(run, tmp_path / "library.smi", tmp_path / "out", **options)
+    monkeypatch.undo()
+    assert not list((tmp_path / "out").glob(f"*{name}*"))
+    assert score_library(run, tmp_path / "library.smi", tmp_path / "out", **options).read == 1
 
 
 @pytest.mark.parametrize("name", [*GOOD_VARIANTS, *BAD_VARIANTS])
@@ -157,7 +231,7 @@ def killed_and_restarted(run: Path, tmp_path: Path, kills: int, workers: int) ->
         assert process.exitcode == (0 if target is None else -signal.SIGKILL)
     score_library(run, library, whole, top=5, output="csv", block_size=BLOCK, workers=0)
     names = {path.name for path in whole.iterdir()}
-    assert names > {"top.csv", "scores.csv", "manifest.json"}
+    assert names > {"top.csv", "scores.csv", "_manifest.json"}
     for name in names:
         assert (broken / name).read_bytes() == (whole / name).read_bytes(), name
 
