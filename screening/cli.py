@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .cli_library import export, hits, score
+from .cli_library import export, hits, score, verify
 from .cli_results import compare, evaluate, explain, report
 from .console import new_table, open_console, progress_shown, say
 from .errors import ConfigError, ScreeningError
@@ -274,7 +274,7 @@ def group(
     leave_processes()
 
 
-for _command in (evaluate, compare, report, explain, score, hits, export):
+for _command in (evaluate, compare, report, explain, score, hits, export, verify):
     app.command()(_command)
 
 

@@ -143,6 +143,29 @@ def hits(
         print(line)
 
 
+def verify(
+    folder: Annotated[Path, typer.Argument(help="Run folder, bundle folder or folder of scores.")],
+) -> None:
+    """Check that a run's model, or the scores of a library, are byte by byte as they were written."""
+    from .errors import DataError
+    from .verify import verify as look_at
+
+    with progress_shown():
+        findings = look_at(folder)
+    for finding in findings:
+        if finding.is_sound:
+            print(finding.text)
+    faults = [finding.text for finding in findings if not finding.is_sound]
+    if faults:
+        raise DataError(f"{folder} is damaged. {' '.join(faults)} {_REPAIR}")
+
+
+_REPAIR = (
+    "Parts are made again by the same 'screening score'; a model has to be copied from where it is whole, "
+    "or trained again."
+)
+
+
 def export(
     run: Annotated[Path, typer.Argument(help="Run folder or bundle folder.")],
     out: Annotated[Path, typer.Option(help="File to write: .onnx, or .pt2 for torch.export.")],

@@ -286,7 +286,7 @@ def _about_damaged(folder: PartFolder, numbers: list[int]) -> list[str]:
     if not numbers:
         return []
     parts = some((folder.part(number).name for number in numbers), 3)
-    return [f"{len(numbers):,} parts were damaged since they were written and were made again: {parts}."]
+    return [f"Damaged since they were written, made again: {len(numbers):,} of the parts ({parts})."]
 
 
 def _check_choices(

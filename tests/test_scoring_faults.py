@@ -122,7 +122,7 @@ def test_a_damaged_part_is_made_again_and_said(run: Path, tmp_path: Path) -> Non
     path.write_bytes(content)
     report = score_library(run, tmp_path / "library.smi", tmp_path / "out", **options)
     assert report.skipped == 4
-    assert any("1 parts were damaged" in note and path.name in note for note in report.notes)
+    assert any("made again: 1 of the parts" in note and path.name in note for note in report.notes)
     assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == whole
 
 
