@@ -10,26 +10,29 @@ import os
 import sys
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from heapq import heapreplace
 from itertools import accumulate
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 from .errors import ConfigError, DataError
 from .formats import CSV_SUFFIXES, SDF_SUFFIXES, SMI_SUFFIXES
-from .tables import Block, TableReader, file_sha256, open_table
+from .sources import Source
+from .tables import Block, TableReader, open_table
 
 SUFFIXES = (*CSV_SUFFIXES, *SMI_SUFFIXES, *SDF_SUFFIXES, ".parquet", ".pq")
 """Files of a folder that are read, also with `.gz` behind."""
 
-
 BLOCKS = 10**6
 """Most blocks of a file, and most files: block b of file f has the number f * BLOCKS + b, both from 0."""
+
+
+T = TypeVar("T")
 
 
 class Piece(NamedTuple):
@@ -118,6 +121,8 @@ class Library:
     names: tuple[str, ...]
     """Name of each file as it appears beside its rows."""
     readers: tuple[TableReader, ...]
+    sources: tuple[Source, ...]
+    """What the files were before their headers were read."""
     extra: tuple[str, ...]
     """Columns besides structure and identifier, of all files together, in order of appearance."""
     limit: int | None
@@ -132,19 +137,31 @@ class Library:
 
         Raises
         ------
-        DataError : a file is damaged; the pieces before the damage come first.
+        DataError : a file is damaged, or changed since the library was opened; the pieces before come first.
         """
         left = sys.maxsize if self.limit is None else self.limit
         for place, (before, weight) in enumerate(zip(*self._weights(), strict=True)):
             if left <= 0:
                 return
-            source, read = self._sum(place), 0
-            for number, block, share, is_last in self._blocks(place, wanted, left):
+            source, read = self.sources[place].sum(), 0
+            for number, block, share, is_last in self._unchanged(place, self._blocks(place, wanted, left)):
                 read += len(block)
                 if block.columns:
                     done = None if share is None else before + weight * share
                     yield self._piece(number, place, block, source, is_last, done)
             left -= read
+
+    def _unchanged(self, place: int, blocks: Iterator[T]) -> Iterator[T]:
+        """The blocks of a file as long as it is the file whose sum they carry; then why it is not."""
+        check = self.sources[place].check
+        try:
+            for block in blocks:
+                check()
+                yield block
+        except DataError:
+            check()
+            raise
+        check()
 
     def _blocks(
         self, place: int, wanted: Callable[[int], bool], left: int
@@ -184,6 +201,7 @@ class Library:
             self,
             names=tuple(self.names[place] for place in places),
             readers=tuple(self.readers[place] for place in places),
+            sources=tuple(self.sources[place] for place in places),
             numbers=tuple(self.numbers[place] for place in places),
         )
 
@@ -198,7 +216,7 @@ class Library:
         if len(self.numbers) < shard.of or self.is_in_order:
             return Portion(self.numbers, shard.of, shard.index - 1)
         loads, mine = [(0, index) for index in range(1, shard.of + 1)], []
-        files = zip(self.numbers, self._sizes(), strict=True)
+        files = zip(self.numbers, (source.size for source in self.sources), strict=True)
         for number, size in sorted(files, key=lambda file: (-file[1], file[0])):
             load, index = loads[0]
             heapreplace(loads, (load + size, index))
@@ -219,29 +237,33 @@ class Library:
     def sizes(self) -> dict[str, int | None]:
         """Bytes of each file on disk, None for standard input."""
         return {
-            name: None if reader.path == "-" else size
-            for name, reader, size in zip(self.names, self.readers, self._sizes(), strict=True)
+            name: None if reader.path == "-" else source.size
+            for name, reader, source in zip(self.names, self.readers, self.sources, strict=True)
         }
 
     def sums(self) -> dict[int, str | None]:
-        """SHA-256 of each file by its number, None for standard input; four files at a time."""
+        """SHA-256 of each file by its number, None for standard input; four files at a time.
+
+        Raises
+        ------
+        DataError : a file changed since the library was opened.
+        """
         with ThreadPoolExecutor(4) as threads:
-            return dict(zip(self.numbers, threads.map(self._sum, range(len(self.names))), strict=True))
+            return dict(zip(self.numbers, threads.map(Source.sum, self.sources), strict=True))
+
+    def changed(self, sums: Mapping[int, str | None]) -> "Library":
+        """The files whose SHA-256 is not that in `sums` any more; four files at a time."""
+        with ThreadPoolExecutor(4) as threads:
+            now = dict(zip(self.numbers, threads.map(Source.sum_now, self.sources), strict=True))
+        return self.some(number for number in sums if now[number] != sums[number])
 
     def notes(self) -> list[str]:
         """What was odd in what was read, a sentence each."""
         return [*self.remarks, *(note for reader in self.readers for note in reader.notes)]
 
-    def _sum(self, place: int) -> str | None:
-        path = self.readers[place].path
-        return None if path == "-" else file_sha256(path)
-
-    def _sizes(self) -> list[int]:
-        return [0 if reader.path == "-" else os.path.getsize(reader.path) for reader in self.readers]
-
     def _weights(self) -> tuple[list[float], list[float]]:
         """Share of these files before each file, and of the file, by size on disk."""
-        sizes = self._sizes()
+        sizes = [source.size for source in self.sources]
         total = max(sum(sizes), 1)
         before = list(accumulate(sizes, initial=0))[:-1]
         return [size / total for size in before], [size / total for size in sizes]
@@ -277,15 +299,17 @@ def open_library(
         )
     if len(paths) > BLOCKS:
         raise DataError(f"The library has {len(paths):,} files: expected at most {BLOCKS:,}. Join some.")
-    readers = []
+    readers, origins = [], []
     for path in paths:
+        origins.append(Source(path))
         readers.append(open_table(path, smiles=smiles, id=id, block_size=block_size))
         readers[-1].close()
     extra = dict.fromkeys(
         name for reader in readers for name in reader.columns if name not in (reader.smiles, reader.id)
     )
     numbers = tuple(range(len(paths)))
-    return Library(tuple(_names(paths)), tuple(readers), tuple(extra), limit, tuple(remarks), numbers)
+    names, files = tuple(_names(paths)), (tuple(readers), tuple(origins))
+    return Library(names, *files, tuple(extra), limit, tuple(remarks), numbers)
 
 
 def printable(name: str) -> str:

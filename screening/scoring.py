@@ -136,9 +136,14 @@ def score_library(
         else:
             maker.on_scores = None if leaders is None else leaders.add
             results = run_pool(maker, _unfinished(files, portion, finished), workers=workers)
-        tallies = dict(finished)
-        for tally in _watched(results, sum(tally.read for tally in finished.values())):
-            tallies[tally.number] = tally
+        made: dict[int, Tally] = {}
+        try:
+            for tally in _watched(results, sum(tally.read for tally in finished.values())):
+                made[tally.number] = tally
+        finally:
+            changed = _discard_changed(folder, files, made)
+        _check_unchanged(files, changed)
+        tallies = {**finished, **made}
         return _finish(folder, tallies, finished, damaged, maker, files, job, part, output, leaders, workers)
 
 
@@ -153,6 +158,27 @@ def _check_sources(folder: PartFolder, files: Library, finished: Mapping[int, Ta
             f"{folder.path} holds the scores of another job: the library changed since then "
             f"({', '.join(files.some(changed).names)}). Give another folder with --out, or replace the old "
             "scores with --overwrite."
+        )
+
+
+def _discard_changed(folder: PartFolder, files: Library, made: Mapping[int, Tally]) -> Library:
+    """The files that are not what the new parts say they were made of; those parts are removed."""
+    sums = {number // BLOCKS: tally.source for number, tally in made.items()}
+    changed = files.some(sums).changed(sums)
+    for number in made:
+        if number // BLOCKS in changed.numbers:
+            folder.part(number).unlink(missing_ok=True)
+    return changed
+
+
+def _check_unchanged(files: Library, changed: Library) -> None:
+    """DataError where a file of the library is not what it was when the job began."""
+    for source in (*changed.sources, *files.sources):
+        source.check()
+    if changed.names:
+        raise DataError(
+            f"The library changed while it was scored ({some(changed.names, 5)}). Wait until it is complete, "
+            "and start again with --overwrite."
         )
 
 

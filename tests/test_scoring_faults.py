@@ -2,7 +2,9 @@
 
 import errno
 import gzip
+import hashlib
 import io
+import json
 import multiprocessing
 import os
 import random
@@ -10,6 +12,7 @@ import shutil
 import signal
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -19,7 +22,7 @@ from test_bundle import make
 from test_tables import BAD_VARIANTS, GOOD_VARIANTS
 
 from screening.errors import DataError
-from screening.libraries import Piece
+from screening.libraries import BLOCKS, Piece
 from screening.parts import Tally
 from screening.scorer import PartMaker
 from screening.scoring import score_library
@@ -178,6 +181,85 @@ def test_a_full_disk_is_explained_whatever_is_written(
     monkeypatch.undo()
     assert not list((tmp_path / "out").glob(f"*{name}*"))
     assert score_library(run, tmp_path / "library.smi", tmp_path / "out", **options).read == 1
+
+
+CHANGES: dict[str, Callable[[Path], object]] = {
+    "cut": lambda path: os.truncate(path, path.stat().st_size // 2),
+    "appended": lambda path: path.write_bytes(path.read_bytes() + b"CCO more\n"),
+    "written anew": lambda path: path.write_bytes(path.read_bytes().replace(b"C", b"N")),
+    "replaced": lambda path: (shutil.copy(path, path.with_name("new")), path.with_name("new").replace(path)),
+    "removed": Path.unlink,
+}
+
+
+def with_a_change(monkeypatch: pytest.MonkeyPatch, number: int, change: Callable[[], object]) -> None:
+    """The change happens when the part of this number is made."""
+    make = PartMaker.finish
+
+    def finish(self: PartMaker, piece: Piece, prepared: object) -> Tally:
+        if piece.number == number:
+            change()
+        return make(self, piece, prepared)
+
+    monkeypatch.setattr(PartMaker, "finish", finish)
+
+
+@pytest.mark.parametrize("number", [1, 8])
+@pytest.mark.parametrize("kind", CHANGES)
+@pytest.mark.parametrize("name", ["library.smi", "library.smi.gz"])
+def test_a_library_that_changes_while_it_is_scored_is_noticed(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, kind: str, number: int
+) -> None:
+    """Long before its end, and when all of it was read already."""
+    texts = [*small.smiles(150)] * 4
+    content = "".join(f"{text} {n}\n" for n, text in enumerate(texts)).encode()
+    path, out = tmp_path / name, tmp_path / "out"
+    path.write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    options = {"block_size": 64, "workers": 0, "top": 2, "output": "csv"}
+    if kind == "replaced":  # by the same content: no change
+        with_a_change(monkeypatch, number, lambda: CHANGES[kind](path))
+        assert score_library(run, path, out, **options).read == len(texts)
+        return
+    with_a_change(monkeypatch, number, lambda: CHANGES[kind](path))
+    with pytest.raises(DataError, match=rf"{name} changed while it was read: it (was|grew).*start again"):
+        score_library(run, path, out, **options)
+    assert not (out / "_manifest.json").exists()
+    assert not list(out.glob("part-*"))
+    monkeypatch.undo()
+    if kind == "removed":
+        path.write_bytes(gzip.compress(content[::-1]) if name.endswith(".gz") else content[::-1])
+    try:
+        score_library(run, path, out, overwrite=True, **options)
+    except DataError:  # a gzip file that was cut or has text behind it
+        assert name.endswith(".gz")
+        return
+    manifest = json.loads((out / "_manifest.json").read_text())
+    assert manifest["library"] == {name: hashlib.sha256(path.read_bytes()).hexdigest()}
+
+
+def test_the_parts_of_other_files_stay_when_one_changes(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [tmp_path / "a.smi", tmp_path / "b.smi"]
+    for path in paths:
+        path.write_text("".join(f"{text} x\n" for text in small.smiles(40)))
+    with_a_change(monkeypatch, BLOCKS + 1, lambda: CHANGES["appended"](paths[1]))
+    with pytest.raises(DataError, match=r"b\.smi changed while it was read: it grew"):
+        score_library(run, paths, tmp_path / "out", block_size=8, workers=0)
+    assert {path.name[:11] for path in (tmp_path / "out").glob("part-*")} == {"part-000000"}
+
+
+def test_a_change_that_the_system_does_not_tell_is_found_in_the_end(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of a file that is mapped into memory, or on a disk of another machine: only its sum tells."""
+    path = tmp_path / "a.smi"
+    path.write_text("".join(f"{text} x\n" for text in small.smiles(40)))
+    monkeypatch.setattr("screening.sources.Source.check", lambda self: None)
+    with_a_change(monkeypatch, 1, lambda: CHANGES["written anew"](path))
+    with pytest.raises(DataError, match=r"changed while it was scored \('a.smi'\)"):
+        score_library(run, path, tmp_path / "out", block_size=8, workers=0)
+    assert not list((tmp_path / "out").glob("part-*"))
 
 
 @pytest.mark.parametrize("name", [*GOOD_VARIANTS, *BAD_VARIANTS])
