@@ -19,7 +19,7 @@ from torch import Tensor
 
 from .bundle import Bundle
 from .contributions import METHODS, Contributions, Molecules
-from .drawing import draw_contributions, gradient
+from .drawing import draw_contributions, gradient, on_page
 from .errors import ConfigError, DataError
 from .graphs import GraphStore, featurize
 from .model import ScreeningModel
@@ -319,9 +319,9 @@ def _page(result: Explanation, pictures: list[str]) -> str:
         "explain.html",
         result=result,
         cards=[
-            (rows[i], Markup(pictures[i])) for i in order.tolist()
+            (rows[i], Markup(on_page(pictures[i]))) for i in order.tolist()
         ],  # pictures are ours, their texts escaped
-        colours=Markup(", ".join(gradient())),
+        colours=Markup(", ".join(f"var(--scale-{step},{colour})" for step, colour in enumerate(gradient()))),
         is_complete=result.method == "integrated_gradients",
         checked=bool(molecules["agreement"].notna().any()),
         agreement=molecules["agreement"].mean(),

@@ -1,11 +1,13 @@
 """Pictures of molecules: valid SVG, coloured by sign and size, safe against any text."""
 
+import re
 from xml.etree import ElementTree
 
 import pytest
 from rdkit import Chem
 
-from screening.drawing import colour_of, draw_contributions, draw_structure, gradient
+from screening.drawing import ATOMS, STEPS, colour_of, draw_contributions, draw_structure, gradient, on_page
+from screening.pages import TEMPLATES
 
 PHENOL = Chem.MolFromSmiles("Oc1ccccc1")
 
@@ -51,3 +53,34 @@ def test_a_structure_has_its_name_as_text_and_nothing_else() -> None:
         }
         assert root[0].text == "<b>name</b>"
         assert "id" not in {name for each in root.iter() for name in each.attrib}
+
+
+ELEMENTS = Chem.MolFromSmiles("N#CC(F)(Cl)C(Br)(I)OP(=O)(S)C[B][Si]C.[Na+].[13CH4].[*]CC.[2H]C")
+
+
+def test_a_picture_on_a_page_has_the_colours_of_the_page() -> None:
+    """No colour of paper is left: in the dark nothing is a white box or black on black."""
+    values = [share / 10 for share in range(-10, -10 + ELEMENTS.GetNumAtoms())]
+    pictures = [
+        draw_structure(ELEMENTS, title="#000000"),
+        on_page(draw_contributions(ELEMENTS, values, scale=1.0, title="#FFFFFF")),
+    ]
+    in_the_dark = re.findall(r"(--[\w-]+):", (TEMPLATES / "structures.css").read_text())
+    assert sorted(in_the_dark) == sorted(
+        [f"--scale-{step}" for step in range(STEPS + 1)] + [f"--atom-{name}" for name in ATOMS.values()]
+    )
+    for picture in pictures:
+        ElementTree.fromstring(picture)
+        styles = " ".join(re.findall(r"<[^>]*>", picture))
+        assert set(re.findall(r"var\((--[\w-]+),", styles)) <= set(in_the_dark)
+        assert not re.findall(r"#[0-9A-Fa-f]{6}", re.sub(r"var\([^)]*\)", "", styles))
+    assert "<title>#000000</title>" in pictures[0]
+    assert all(f"--atom-{name}," in pictures[0] for name in ATOMS.values())
+
+
+def test_a_picture_on_a_page_has_every_line_of_the_file() -> None:
+    picture = draw_contributions(ELEMENTS, [1.0] * ELEMENTS.GetNumAtoms(), scale=1.0, title="")
+    inside = on_page(picture)
+    drawn = [re.findall(r"[ML] ?[\d.]+,[\d.]+", text) for text in (picture, inside)]
+    assert drawn[0] == drawn[1]
+    assert len(inside) < 0.8 * len(picture)
