@@ -1,7 +1,7 @@
 """Molecules as SVG, plain or with atoms coloured by what they contribute; all text in them is escaped.
 
-A picture for a page (`on_page`) names its colours as CSS variables: `templates/structures.css` has them for the
-dark. A file of its own has the colours of paper.
+A picture for a page (`on_page`) names its colours as CSS variables, which `templates/structures.css` has for
+the dark. A file of its own has the colours of paper.
 """
 
 import re
