@@ -1,10 +1,13 @@
 """Texts from the templates: pages that open offline, and Markdown; every text put into them stays text."""
 
+import base64
+import hashlib
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -12,6 +15,12 @@ TEMPLATES = Path(__file__).parent / "templates"
 def render(template: str, **values: Any) -> str:
     """The page; values are escaped unless they are `Markup`."""
     return _environment(autoescape=True).get_template(template).render(values)
+
+
+def script(name: str) -> tuple[Markup, str]:
+    """A script of ours for a page, and its SHA-256 for the page's policy: it may then run, and no other."""
+    text = (TEMPLATES / name).read_text(encoding="utf-8")
+    return Markup(text), base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
 def render_markdown(template: str, **values: Any) -> str:

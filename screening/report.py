@@ -4,8 +4,6 @@ Everything comes from the run folder; the page is one file that opens offline. W
 in `findings`, pictures in `pictures`, the page itself is `templates/report.html`.
 """
 
-import base64
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +26,7 @@ from .findings import GOOD, SHADES, VERDICTS, Likeness, count_verdicts, in_words
 from .material import Material, read_material
 from .metrics import pooled_average_precision
 from .molecules import read_molecule
-from .pages import TEMPLATES, render, render_markdown
+from .pages import render, render_markdown, script
 from .runs import read_table, write_text
 
 WEAKEST, HIT_ASSAYS, HITS, REJECTS, PAIRS = 15, 4, 6, 50, 12
@@ -361,8 +359,7 @@ def _shared(alike: Likeness) -> Shared | None:
 
 def render_page(context: Mapping[str, Any]) -> str:
     """The HTML page; the only script it may run is its own, and it forbids itself every connection."""
-    script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    style = (TEMPLATES / "report.css").read_text(encoding="utf-8")
-    page = render("report.html", **context, script=Markup(script), script_hash=digest, style=Markup(style))
+    text, digest = script("report.js")
+    style = Markup(render("report.css"))
+    page = render("report.html", **context, script=text, script_hash=digest, style=style)
     return page + "\n"

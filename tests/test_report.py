@@ -4,9 +4,11 @@ import re
 import shutil
 import subprocess
 from collections import Counter
+from collections.abc import Callable
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -302,3 +304,15 @@ def test_in_a_browser_the_script_runs_and_sorts(nasty: Path, tmp_path: Path) -> 
     answer = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert "12 of 12 assays shown" in answer.stdout
     assert answer.stdout.count("<button") > 10
+
+
+def test_in_the_dark_the_page_and_its_molecules_are_dark(
+    nasty: Path, tmp_path: Path, open_page: Callable[..., Any]
+) -> None:
+    written = write_report(nasty, tmp_path / "report.html").page
+    look = """name => [getComputedStyle(document.body).backgroundColor,
+      getComputedStyle(document.documentElement).getPropertyValue("--atom-n")]"""
+    light, dark = (open_page(written, dark=dark).evaluate(look) for dark in (False, True))
+    assert light == ["rgb(246, 248, 250)", ""]
+    assert dark == ["rgb(16, 21, 26)", "#8ab4ff"]
+    assert "{%" not in written.read_text()
