@@ -156,6 +156,10 @@ def test_colours_have_contrast(text: str, scheme: str) -> None:
             assert contrast(colours[name], colours[back]) >= 4.5, (name, back)
     for name in (*SHADES.values(), "choice"):
         assert contrast(colours[name], colours["card"]) >= 3, name
+    if scheme == "dark":
+        atoms = re.findall(r"--(atom-\w+): (#[0-9a-f]+)", text)
+        assert {name for name, colour in atoms if contrast(colour, colours["card"]) < 4.5} == set()
+        assert atoms
 
 
 def contrast(one: str, other: str) -> float:
