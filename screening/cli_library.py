@@ -122,6 +122,9 @@ def hits(
     keep_flagged: Annotated[bool, typer.Option(help="Only mark what a filter speaks against.")] = False,
     diverse: Annotated[str, typer.Option(help="spheres, maxmin or none.")] = "spheres",
     distance: Annotated[float, typer.Option(help="Tanimoto distance between hits (spheres).")] = 0.4,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Also explain the hits; the page links to the pictures.")
+    ] = False,
 ) -> None:
     """Choose compounds to order from the scores of a library: filtered, diverse, beside known actives."""
     from .hits import choose_hits
@@ -138,6 +141,7 @@ def hits(
             keep_flagged=keep_flagged,
             diversity=diverse,
             distance=distance,
+            explain=explain,
         )
     for line in found.lines():
         print(line)

@@ -42,6 +42,7 @@ NO_ATOMS = (
     "Most of the score comes from descriptors, which belong to no atom: colours show the smaller part. "
     "A model without them (features.vectors=[ecfp_counts]) is explained by its atoms alone."
 )
+SAME = 1e-3  # difference of probabilities of one model, float16 in the parts included
 AT_ONCE = 100  # molecules explained together
 NAMED = 44  # letters of a name that fit on a picture
 
@@ -70,9 +71,9 @@ class Explanation:
     assay: str
     method: str
     molecules: pd.DataFrame
-    """One row per molecule: molecule (from 1), id, smiles, probability, logit, baseline, atoms (the sum of
-    their contributions), of that `graph` and `fingerprint`, elsewhere (descriptors: no atom's), error (of
-    completeness), agreement (rank correlation with the other method, NaN unless asked for)."""
+    """One row per molecule: molecule (from 1), id, smiles, assay, probability, logit, baseline, atoms (the
+    sum of their contributions), of that `graph` and `fingerprint`, elsewhere (descriptors: no atom's), error
+    (of completeness), agreement (rank correlation with the other method, NaN unless asked for)."""
     rejected: list[Rejected]
     notes: list[str]
 
@@ -127,7 +128,7 @@ def explain(
     if method not in METHODS:
         raise ConfigError(f"There is no method '{method}'. {did_you_mean(method, METHODS)}")
     bundle = Bundle.load(Path(run))
-    networks = _networks(bundle, assay)
+    networks = networks_of(bundle, assay)
     chosen = _chosen(open_table(source, smiles=smiles, id=id, block_size=min(limit, 8192)), bundle, limit)
     found = _contributions(networks, chosen, method)
     other = next(name for name in METHODS if name != method)
@@ -141,8 +142,13 @@ def explain(
     return result
 
 
-def _networks(bundle: Bundle, assay: str) -> list[tuple[ScreeningModel, int]]:
-    """The networks that serve an assay, each with the column that does."""
+def networks_of(bundle: Bundle, assay: str) -> list[tuple[ScreeningModel, int]]:
+    """The networks that serve an assay, each with the column that does.
+
+    Raises
+    ------
+    ConfigError : no such assay, or it is served by a baseline.
+    """
     if assay not in bundle.tasks:
         raise ConfigError(f"The run has no assay '{assay}'. {did_you_mean(assay, bundle.tasks)}")
     column = bundle.tasks.index(assay)
@@ -233,6 +239,7 @@ def _tables(
             "molecule": number,
             "id": chosen.ids,
             "smiles": chosen.smiles,
+            "assay": assay,
             "probability": prediction.probabilities[:, bundle.tasks.index(assay)],
             "logit": found.logits,
             "baseline": found.baseline,
@@ -309,6 +316,26 @@ def _replace(path: Path, content: bytes) -> None:
     work = path.with_name(f".{path.name}.{os.getpid()}")
     work.write_bytes(content)
     work.replace(path)
+
+
+def links_to(folder: Path, name: str, assay: str, table: pd.DataFrame) -> list[str]:
+    """For the molecules of a table (smiles, probability) where the page `folder`/`name` explains them.
+
+    Relative to `folder`; "" for a molecule that is not there with the assay and the same probability (it is
+    then another model's).
+    """
+    path = folder / name / "molecules.csv"
+    if not path.is_file():
+        return [""] * len(table)
+    texts = dict.fromkeys(("id", "smiles", "assay"), str)
+    told = pd.read_csv(path, dtype=texts, keep_default_na=False)
+    told = told[told["assay"] == assay] if "assay" in told else told.head(0)
+    places = {row.smiles: (row.probability, row.molecule) for row in told.itertuples()}
+    found = [places.get(smiles, (np.nan, 0)) for smiles in table["smiles"]]
+    return [
+        f"{name}/index.html#molecule-{number:04d}" if abs(there - here) < SAME else ""
+        for (there, number), here in zip(found, table["probability"].tolist(), strict=True)
+    ]
 
 
 def _page(result: Explanation, pictures: list[str]) -> str:

@@ -1,19 +1,20 @@
 """From the scores of a library to compounds one would order: filtered, diverse, and beside known actives.
 
-Reads the part files of `scoring`; writes hits.csv, hits.sdf and hits.html. Called by `screening hits`.
+Reads the part files of `scoring`; writes hits.csv, hits.sdf and hits.html (`hits_page`). Called by
+`screening hits`.
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from markupsafe import Markup
 from rdkit.Chem import Mol, MolToSmiles, SDWriter, rdDepictor, rdMolDescriptors
 from rdkit.Chem.rdFingerprintGenerator import GetMorganGenerator
 from rdkit.SimDivFilters.rdSimDivPickers import LeaderPicker, MaxMinPicker
@@ -21,11 +22,12 @@ from rdkit.SimDivFilters.rdSimDivPickers import LeaderPicker, MaxMinPicker
 from .bundle import Bundle
 from .columns import NEIGHBOUR, OURS, SET, SPREAD, assay_column, property_names
 from .domain import fingerprints
-from .drawing import draw_structure
 from .errors import ConfigError, DataError
+from .explain import explain as explain_molecules
+from .explain import links_to, networks_of
 from .filters import filters as known_filters
-from .molecules import read_molecule, read_molecules
-from .pages import render
+from .hits_page import Quality, Records, hits_page
+from .molecules import read_molecules
 from .parts import PartFolder
 from .progress import progress
 from .registry import did_you_mean
@@ -44,8 +46,8 @@ class Hits:
     table: pd.DataFrame
     """One row per hit, best first: rank (among the candidates), id, smiles, probability, further columns of
     the library, flags, weight, logp, donors, acceptors, polar_surface; where the bundle knows the training
-    part, training_similarity (Tanimoto of ECFP4 to the nearest molecule), nearest_active,
-    nearest_active_smiles and similarity (to it)."""
+    part, training_similarity (Tanimoto of ECFP4 to the nearest molecule), in_domain (as scored with
+    `domain`, else by that similarity), nearest_active, nearest_active_smiles and similarity (to it)."""
     candidates: int
     """The best of the library that were looked at."""
     repeated: int
@@ -61,11 +63,13 @@ class Hits:
     def lines(self) -> list[str]:
         """What a user should read, in a few lines."""
         flags = ", ".join(f"{name} {count:,}" for name, count in self.flagged.items())
+        expected = self.table["probability"].sum()
         lines = [
             f"{self.candidates:,} candidates: {self.repeated:,} repeat a structure, "
             f"{self.left_out:,} left out by filters, {self.alike:,} passed over, {len(self.table):,} hits"
         ]
         lines += [f"filters speak against: {flags}"] if flags else []
+        lines.append(f"expected actives among the hits (sum of their probabilities): {expected:.1f}")
         return [*lines, *self.notes, f"Page: {self.folder / 'hits.html'}"]
 
 
@@ -81,6 +85,7 @@ def choose_hits(
     keep_flagged: bool = False,
     diversity: str = "spheres",
     distance: float = 0.4,
+    explain: bool = False,
 ) -> Hits:
     """Choose among the best molecules of a scored library for one assay.
 
@@ -95,10 +100,13 @@ def choose_hits(
     diversity : `spheres` goes down the ranking and passes over what is nearer than `distance` to a hit;
         `maxmin` starts from the best and takes the candidate farthest from all hits; `none` = the best.
     distance : Tanimoto distance of ECFP4, 0 to 1.
+    explain : also explain the hits (`explain.explain`), in the folder `explained` of `out`; the page links
+        there, as it does to what an earlier call explained.
 
     Raises
     ------
-    ConfigError : no such assay, filter or way to be diverse, or a number out of range.
+    ConfigError : no such assay, filter or way to be diverse, a number out of range, or an assay that cannot
+        be explained.
     DataError : no scores there, or the folder cannot be written.
 
     References
@@ -106,6 +114,36 @@ def choose_hits(
     R. Taylor, J. Chem. Inf. Comput. Sci. 35, 59, 1995 (spheres); M. Ashton et al., Quant. Struct.-Act. Relat.
     21, 598, 2002 (MaxMin); as RDKit has them.
     """
+    _check(n, candidates, filters, diversity, distance)
+    bundle = Bundle.load(Path(run))
+    if explain:
+        networks_of(bundle, assay)
+    best, mols = _readable(_best(Path(scores), assay, bundle.tasks, candidates), bundle)
+    single = _first_of_each([MolToSmiles(mol) for mol in mols])
+    flags = _flags([mols[row] for row in single], filters)
+    passed = [
+        row for row, against in zip(single, flags, strict=True) if keep_flagged or not any(against.values())
+    ]
+    picked = [passed[place] for place in _diverse([mols[row] for row in passed], n, diversity, distance)]
+    against = dict(zip(single, flags, strict=True))
+    table = _described(best.iloc[picked], [mols[row] for row in picked], [against[row] for row in picked])
+    table, notes = _beside_actives(table, bundle, bundle.tasks.index(assay))
+    hits = Hits(
+        Path(out),
+        assay,
+        table,
+        candidates=len(mols),
+        repeated=len(mols) - len(single),
+        flagged={name: sum(bool(each[name]) for each in flags) for name in filters},
+        left_out=len(single) - len(passed),
+        alike=len(passed) - len(picked),
+        notes=notes,
+    )
+    _write(hits, [mols[row] for row in picked], bundle, Path(run), explain=explain)
+    return hits
+
+
+def _check(n: int, candidates: int, filters: Sequence[str], diversity: str, distance: float) -> None:
     for name in filters:
         known_filters.get(name)
     if diversity not in DIVERSITIES:
@@ -114,36 +152,14 @@ def choose_hits(
         raise ConfigError(
             f"{n} hits of {candidates} at distance {distance}: expected at least 1, at least 1 and 0 to 1."
         )
-    bundle = Bundle.load(Path(run))
-    best = _best(Path(scores), assay, bundle.tasks, candidates)
+
+
+def _readable(best: pd.DataFrame, bundle: Bundle) -> tuple[pd.DataFrame, list[Mol]]:
+    """The candidates that can be read, and their structures as the model sees them."""
     structures = [(text.split() or [""])[0] for text in best["smiles"]]  # without names and notes
     read = read_molecules(structures, standardize=bundle.features.standardize)
-    readable = [mol is not None for mol, _ in read]
-    best, mols = best[readable].reset_index(drop=True), [mol for mol, _ in read if mol is not None]
-    single = _first_of_each([MolToSmiles(mol) for mol in mols])
-    flags = _flags([mols[row] for row in single], filters)
-    passed = [
-        row for row, found in zip(single, flags, strict=True) if keep_flagged or not any(found.values())
-    ]
-    picked = [passed[place] for place in _diverse([mols[row] for row in passed], n, diversity, distance)]
-    said = dict(zip(single, flags, strict=True))
-    table = _described(best.iloc[picked], [mols[row] for row in picked], [said[row] for row in picked])
-    table, notes = _beside_actives(table, bundle, bundle.tasks.index(assay))
-    flagged = {name: sum(bool(found[name]) for found in flags) for name in filters}
-    left_out = len(single) - len(passed)
-    hits = Hits(
-        Path(out),
-        assay,
-        table,
-        len(best),
-        len(best) - len(single),
-        flagged,
-        left_out,
-        len(passed) - len(picked),
-        notes,
-    )
-    _write(hits, [mols[row] for row in picked])
-    return hits
+    mols = [mol for mol, _ in read]
+    return best[[mol is not None for mol in mols]].reset_index(drop=True), [mol for mol in mols if mol]
 
 
 def _best(folder: Path, assay: str, tasks: Sequence[str], k: int) -> pd.DataFrame:
@@ -152,13 +168,16 @@ def _best(folder: Path, assay: str, tasks: Sequence[str], k: int) -> pd.DataFram
     numbers = parts.numbers()
     if not numbers:
         raise DataError(f"{folder} has no scores. Make some: screening score RUN LIBRARY --out {folder}")
-    names = pq.read_schema(parts.part(numbers[0])).names
+    schema = pq.read_schema(parts.part(numbers[0]))
+    names = schema.names
     scored = [task for task in tasks if assay_column(task) in names]
     if assay not in scored:
         raise ConfigError(f"{folder} has no scores for '{assay}'. {did_you_mean(assay, scored)}")
     results = [assay_column(task) + ending for task in tasks for ending in ("", SPREAD, SET)]
     ours, probability = {*OURS, *NEIGHBOUR, *results}, assay_column(assay)
-    columns = ["id", "smiles", probability, *(name for name in names if name not in ours)]
+    others = [name for name in names if name not in ours]
+    domain = [field.name for field in schema if field.name == "in_domain" and pa.types.is_boolean(field.type)]
+    columns = ["id", "smiles", probability, *others, *domain]
     best = pd.DataFrame()
     with progress("reading scores", len(numbers)) as advance:
         for number in numbers:
@@ -168,8 +187,8 @@ def _best(folder: Path, assay: str, tasks: Sequence[str], k: int) -> pd.DataFram
             advance(1)
     if not len(best):
         raise DataError(f"{folder}: no molecule has a score for '{assay}'.")
-    others = {name: f"library:{name}" for name in columns[3:]}
-    best = best.rename(columns={probability: "probability", **others}).reset_index(drop=True)
+    titles = {probability: "probability", **{name: f"library:{name}" for name in others}}
+    best = best.rename(columns=titles).reset_index(drop=True)
     best.insert(0, "rank", np.arange(1, len(best) + 1))
     return best
 
@@ -222,7 +241,9 @@ def _beside_actives(table: pd.DataFrame, bundle: Bundle, task: int) -> tuple[pd.
     if domain is None or not len(table):
         return table, [] if len(table) else ["No hit is left."]
     prints = fingerprints(table["smiles"].tolist(), standardize=domain.standardize, workers=0)
-    table = table.assign(training_similarity=domain.nearest(prints).similarity)
+    similarity = domain.nearest(prints).similarity
+    inside = table.pop("in_domain").astype(bool) if "in_domain" in table else domain.is_inside(similarity)
+    table = table.assign(training_similarity=similarity, in_domain=inside)
     if domain.structures is None:
         return table, [
             "The run keeps no training structures (domain.structures): nearest actives are not shown."
@@ -240,47 +261,55 @@ def _beside_actives(table: pd.DataFrame, bundle: Bundle, task: int) -> tuple[pd.
     ), []
 
 
-def _write(hits: Hits, mols: list[Mol]) -> None:
-    folder = hits.folder
+def _write(hits: Hits, mols: list[Mol], bundle: Bundle, run: Path, *, explain: bool) -> None:
+    folder, table = hits.folder, hits.table
+    lines = _lines(table)
+    records = Records(lines[0], lines[1:], _records(table, mols))
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _replace(folder / "hits.csv", lambda work: hits.table.to_csv(work, index=False))
-        _replace(folder / "hits.sdf", lambda work: _write_sdf(work, hits.table, mols))
-        _replace(folder / "hits.html", lambda work: work.write_text(_page(hits, mols), encoding="utf-8"))
+        _replace(folder / "hits.csv", "".join(lines))
+        _replace(folder / "hits.sdf", "".join(records.molecules))
+        if explain and len(table):
+            source, out = folder / "hits.csv", folder / "explained"
+            explain_molecules(run, source, out, assay=hits.assay, limit=len(table), smiles="smiles", id="id")
+        page = hits_page(
+            table,
+            mols,
+            records,
+            quality=Quality.of(run, hits.assay),
+            links=links_to(folder, "explained", hits.assay, table),
+            hits=hits,
+            model=f"Model {bundle.about.get('name', run.name)}",
+            is_calibrated=bundle.calibration is not None and bundle.calibration.method != "none",
+        )
+        _replace(folder / "hits.html", page)
     except OSError as problem:
         raise DataError(
             f"{folder} cannot be written: {problem}. Give another folder with --out."
         ) from problem
 
 
-def _write_sdf(path: Path, table: pd.DataFrame, mols: list[Mol]) -> None:
-    """With 2D coordinates and every column as a property, on one line each."""
-    writer, names = SDWriter(str(path)), property_names(map(str, table.columns), "_")
-    for row, mol in zip(table.to_dict("records"), mols, strict=True):
+def _lines(table: pd.DataFrame) -> list[str]:
+    """The lines of hits.csv; a cell may have line breaks."""
+    rows = [table.head(0), *(table.iloc[[row]] for row in range(len(table)))]
+    return [part.to_csv(index=False, header=not number) for number, part in enumerate(rows)]
+
+
+def _records(table: pd.DataFrame, mols: list[Mol]) -> list[str]:
+    """The records of hits.sdf, with 2D coordinates and every column as a property, on one line each."""
+    records, names = [], property_names(map(str, table.columns), "_")
+    for number, (row, mol) in enumerate(zip(table.to_dict("records"), mols, strict=True), start=1):
         drawn = Mol(mol)
         rdDepictor.Compute2DCoords(drawn)
         drawn.SetProp("_Name", " ".join(str(row["id"]).split()))
         for name, value in zip(names, row.values(), strict=True):
             text = f"{value:.6g}" if isinstance(value, float) else str(value)
             drawn.SetProp(name, " ".join(text.split()))
-        writer.write(drawn)
-    writer.close()
+        records.append(SDWriter.GetText(drawn, molid=number))
+    return records
 
 
-def _page(hits: Hits, mols: list[Mol]) -> str:
-    rows: list[dict[str, Any]] = hits.table.to_dict("records")
-    for row, mol in zip(rows, mols, strict=True):
-        row["picture"] = _drawn(mol, f"Structure of {row['id']}", 200)
-        active, _ = read_molecule(row.get("nearest_active_smiles", ""))
-        row["active_picture"] = None if active is None else _drawn(active, "Nearest active", 130)
-    return render("hits.html", hits=hits, rows=rows)
-
-
-def _drawn(mol: Mol, title: str, height: int) -> Markup:
-    return Markup(draw_structure(mol, title=title, width=300, height=height))
-
-
-def _replace(path: Path, write: Callable[[Path], Any]) -> None:
+def _replace(path: Path, text: str) -> None:
     work = path.with_name(f".{path.name}.{os.getpid()}")
-    write(work)
+    work.write_text(text, encoding="utf-8")
     work.replace(path)
