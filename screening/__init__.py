@@ -6,8 +6,6 @@ The names below are the Python interface; they are loaded on first use so that
 
 from importlib import import_module
 
-__version__ = "0.1.0"
-
 _HOMES = {
     "AssayTable": "assays",
     "Rejected": "tables",
@@ -23,6 +21,8 @@ __all__ = ["__version__", *sorted(_HOMES)]
 
 
 def __getattr__(name: str) -> object:
+    if name == "__version__":
+        return import_module("importlib.metadata").version("screening")
     if name in _HOMES:
         return getattr(import_module(f"screening.{_HOMES[name]}"), name)
     raise AttributeError(f"module 'screening' has no attribute {name!r}")

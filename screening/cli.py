@@ -13,8 +13,11 @@ import typer
 
 from .cli_library import export, hits, score, verify
 from .cli_results import compare, evaluate, explain, report
-from .console import new_table, open_console, progress_shown, say
-from .errors import ConfigError, ScreeningError
+from .cli_settings import config_file, kept_in, option_hint, with_options
+from .console import notes_to, progress_shown, tell
+from .endings import ended, goes_on, prepare_streams
+from .errors import ConfigError
+from .grid import NAME, Column, print_table
 from .shown import (
     print_benchmark,
     print_evaluation,
@@ -24,22 +27,24 @@ from .shown import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from rich.console import Console
-
     from .config import Config
 
 app = typer.Typer(
     name="screening",
     help="Virtual screening with one model for all assays.",
-    no_args_is_help=True,
-    add_completion=False,
+    invoke_without_command=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-data_app = typer.Typer(help="Assay tables: the catalogue, and what is in a file.", no_args_is_help=True)
+data_app = typer.Typer(
+    help="Assay tables: the catalogue, and what is in a file.", invoke_without_command=True
+)
 app.add_typer(data_app, name="data")
+
+FIRST_STEP = """
+First step: screening train alerts     (a table that comes along; five minutes, no network)
+Your table: screening data describe assays.csv, then
+            screening train tox21 name=mine data.source=assays.csv"""
 
 Overrides = Annotated[
     list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings that win over the file.")
@@ -54,31 +59,64 @@ def main() -> None:
     """Entry point of the `screening` command."""
     # Threads of torch that wait without turning: on a busy machine an epoch took half the time or less.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    prepare_streams()
+    sys.exit(ended(_call))
+
+
+def _call() -> int:
+    """What was typed, as a call; typer's own `main` would swallow interruptions."""
+    command = typer.main.get_command(app)
+    if "_SCREENING_COMPLETE" in os.environ:
+        command(prog_name="screening")
     try:
-        code = app(standalone_mode=False)
-    except ScreeningError as problem:
-        say(f"Error: {problem}")
-        code = 2
-    except typer.Abort:
-        code = 1
-    except KeyboardInterrupt:
-        say("Stopped. A run that was training goes on with: screening train CONFIG --resume")
-        code = 1
-    except BrokenPipeError:
-        code = 1
+        with command.make_context("screening", sys.argv[1:]) as context:
+            command.invoke(context)
+    except typer.Exit as end:
+        return end.exit_code
     except Exception as problem:
-        if not hasattr(problem, "format_message"):
+        hint = option_hint(getattr(problem, "option_name", None), sys.argv[1:])
+        if hint is None:
             raise
-        say(f"Error: {problem.format_message()}")
-        code = 2
-    sys.exit(code or 0)
+        raise ConfigError(hint) from problem
+    return 0
+
+
+@app.callback()
+def start(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+) -> None:
+    """Virtual screening with one model for all assays."""
+    if version:
+        from . import __version__
+
+        tell(f"screening {__version__}")
+        raise typer.Exit
+    _help_alone(context, f"\n{FIRST_STEP}")
+
+
+@data_app.callback()
+def start_data(context: typer.Context) -> None:
+    """Assay tables: the catalogue, and what is in a file."""
+    _help_alone(context, "")
+
+
+def _help_alone(context: typer.Context, more: str) -> None:
+    if context.invoked_subcommand is None:
+        tell(context.get_help() + more)
+        raise typer.Exit
 
 
 @app.command()
 def train(
-    config: Annotated[Path, typer.Argument(help="YAML file, such as configs/tox21.yaml.")],
+    config: Annotated[str, typer.Argument(help="YAML file, or the name of a recipe, such as tox21.")],
     overrides: Overrides = None,
     data: DataPath = None,
+    name: Annotated[
+        str | None, typer.Option(help="Name of the run: the setting name.", show_default=False)
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(help="The setting train.epochs.", show_default=False)] = None,
+    seed: Annotated[int | None, typer.Option(help="The setting seed.", show_default=False)] = None,
     resume: Annotated[bool, typer.Option(help="Go on with a run that was stopped.")] = False,
     overwrite: Annotated[bool, typer.Option(help="Replace the run folder of an earlier run.")] = False,
     print_config: Annotated[bool, typer.Option(help="Print all settings and stop.")] = False,
@@ -95,17 +133,18 @@ def train(
     """Train one model for all assays and evaluate it; with --seeds or --folds a set of them."""
     from .config import load_config, to_yaml
 
-    settings = load_config(config, overrides or [])
+    aliases = {"name": name, "train.epochs": epochs, "seed": seed}
+    settings = load_config(config_file(config), with_options(overrides, aliases))
     if print_config:
-        print(to_yaml(settings), end="")
+        tell(to_yaml(settings).rstrip("\n"))
         return
     if seeds is not None or folds is not None:
         _train_set(settings, seeds, folds, data=data, overwrite=overwrite, dry_run=dry_run)
         return
     from . import experiment
 
-    with progress_shown() as console:
-        note = _notes_to(console)
+    with progress_shown() as console, goes_on(lambda: kept_in(settings), "--resume"):
+        note = notes_to(console)
         if dry_run:
             experiment.plan(settings, data=data, on_note=note)
             return
@@ -115,13 +154,13 @@ def train(
             resume=resume,
             overwrite=overwrite,
             on_note=note,
-            on_epoch=lambda epoch: note(str(epoch)),
+            on_epoch=note,
         )
     from .distributed import is_main, leave_processes
 
     if is_main():
         print_evaluation(run.evaluation, run.summary, "test part", all_assays=False)
-        print(f"Run folder: {run.folder}")
+        tell(f"Run folder: {run.folder}")
     leave_processes()
 
 
@@ -146,24 +185,25 @@ def _train_set(
         else studies.fold_configs(settings, folds or 0)
     )
     path = Path(settings.runs) / f"{settings.name}-{kind}.csv"
-    with progress_shown() as console:
-        note = _notes_to(console)
+    with (
+        progress_shown() as console,
+        goes_on(lambda: f"Every finished run and epoch is kept in {settings.runs}."),
+    ):
+        note = notes_to(console)
         if dry_run:
             experiment.plan(configs[0], data=data, on_note=note)
             return
-        found = studies.train_set(
-            configs, path, data=data, overwrite=overwrite, on_note=note, on_epoch=lambda e: note(str(e))
-        )
+        found = studies.train_set(configs, path, data=data, overwrite=overwrite, on_note=note, on_epoch=note)
     if is_main():
         print_set(found.table, f"{settings.name}, test part, over {len(configs)} {kind}")
-        print(f"Runs: {', '.join(map(str, found.folders))}")
-        print(f"Written: {found.path}")
+        tell(f"Runs: {', '.join(map(str, found.folders))}")
+        tell(f"Written: {found.path}")
     leave_processes()
 
 
 @app.command()
 def benchmark(
-    config: Annotated[Path, typer.Argument(help="YAML file with a section 'benchmark'.")],
+    config: Annotated[str, typer.Argument(help="YAML file with a section 'benchmark'.")],
     overrides: Overrides = None,
     data: DataPath = None,
     overwrite: Annotated[bool, typer.Option(help="Train finished runs again too.")] = False,
@@ -173,28 +213,20 @@ def benchmark(
     from .config import load_config
     from .distributed import is_main, leave_processes
 
-    settings = load_config(config, overrides or [])
-    with progress_shown() as console:
-        note = _notes_to(console)
-        found = run_benchmark(
-            settings, data=data, overwrite=overwrite, on_note=note, on_epoch=lambda e: note(str(e))
-        )
+    settings = load_config(config_file(config), overrides or [])
+    kept = f"Every finished run and epoch is kept in {settings.runs}."
+    with progress_shown() as console, goes_on(lambda: kept):
+        note = notes_to(console)
+        found = run_benchmark(settings, data=data, overwrite=overwrite, on_note=note, on_epoch=note)
     if is_main():
         print_benchmark(found)
-        print(f"Written: {found.path}")
+        tell(f"Written: {found.path}")
     leave_processes()
-
-
-def _notes_to(console: "Console") -> "Callable[[str], None]":
-    def note(text: str) -> None:
-        console.print(text, markup=False, highlight=False, soft_wrap=True)
-
-    return note
 
 
 @app.command()
 def group(
-    config: Annotated[Path, typer.Argument(help="YAML file, such as configs/toxcast.yaml.")],
+    config: Annotated[str, typer.Argument(help="YAML file, or the name of a recipe, such as toxcast.")],
     overrides: Overrides = None,
     groups: Annotated[
         int | None, typer.Option(min=1, help="At most so many networks.", show_default=False)
@@ -242,13 +274,11 @@ def group(
 
     if try_them and (out is not None or overwrite):
         raise ConfigError("--evaluate has run folders of its own: leave --out and --overwrite out.")
-    settings = grouping.with_affinity(load_config(config, overrides or []), affinity)
+    settings = grouping.with_affinity(load_config(config_file(config), overrides or []), affinity)
     choice = grouping.Choice(groups, budget, scale, singletons)
-    with progress_shown() as console:
-
-        def note(text: object) -> None:
-            console.print(str(text), markup=False, highlight=False, soft_wrap=True)
-
+    kept = f"Every finished run and epoch is kept in {settings.runs}."
+    with progress_shown() as console, goes_on(lambda: kept, "" if try_them else "--resume"):
+        note = notes_to(console)
         if try_them:
             trial = trials.try_groups(
                 settings, choice, seeds=seeds, draws=draws, data=data, on_note=note, on_epoch=note
@@ -269,8 +299,8 @@ def group(
         print_groups(found, all_assays=all_assays)
         if try_them:
             print_trial(trial, all_assays=all_assays)
-        print(f"Groups: {found.file}")
-        print(f"Train them: screening train {config} name={settings.name}-groups grouping.file={found.file}")
+        tell(f"Groups: {found.file}")
+        tell(f"Train them: screening train {config} name={settings.name}-groups grouping.file={found.file}")
     leave_processes()
 
 
@@ -281,24 +311,32 @@ for _command in (evaluate, compare, report, explain, score, hits, export, verify
 @app.command(name="list")
 def list_family(
     family: Annotated[
-        str,
+        str | None,
         typer.Argument(
-            help="balancers, baselines, calibrations, encoders, featurizers, filters, splits or metrics."
+            help="balancers, baselines, calibrations, encoders, featurizers, filters, splits or metrics; all "
+            "families if not given.",
+            show_default=False,
         ),
-    ],
+    ] = None,
 ) -> None:
     """What can be named in a config, with the options of each."""
-    from rich.text import Text
-
     from . import families
 
-    rows = families.family(family)
-    extra = ["cost of a step", "paper"] if any(row.cost for row in rows) else []
-    table = new_table(family, ["name", "what it is", "options", *extra])
-    for row in rows:
-        more = [row.cost, row.paper] if extra else []
-        table.add_row(row.name, Text(row.summary), Text(", ".join(row.options)), *more)
-    open_console().print(table)
+    if family is None:
+        columns = [Column("family"), Column("members"), Column("what they are", folds=NAME)]
+        print_table("families", columns, families.overview())
+        tell("The members of one: screening list balancers")
+        return
+    members = families.family(family)
+    columns = [Column("name"), Column("what it is", folds=NAME), Column("options", folds=NAME)]
+    has_costs = any(member.cost for member in members)
+    if has_costs:
+        columns += [Column("cost of a step", folds=NAME), Column("paper", folds=NAME)]
+    rows = [
+        [member.name, member.summary, ", ".join(member.options), *[member.cost, member.paper] * has_costs]
+        for member in members
+    ]
+    print_table(family, columns, rows)
 
 
 @data_app.command("list")
@@ -306,9 +344,17 @@ def data_list() -> None:
     """Public tables the toolkit knows."""
     from . import datasets
 
-    table = new_table("catalogue", ["name", "assays", "molecules", "split", "metric", "here", "what it is"])
-    for row in datasets.catalogue.values():
-        table.add_row(
+    columns = [
+        Column("name"),
+        Column("assays"),
+        Column("molecules"),
+        Column("split", 2),
+        Column("metric", 3),
+        Column("here", 1),
+        Column("what it is", folds=NAME),
+    ]
+    rows = [
+        [
             row.name,
             f"{row.n_tasks:,}",
             f"{row.rows:,}",
@@ -316,8 +362,10 @@ def data_list() -> None:
             row.metric,
             "yes" if datasets.is_here(row.name) else "no",
             row.summary,
-        )
-    open_console().print(table)
+        ]
+        for row in datasets.catalogue.values()
+    ]
+    print_table("catalogue", columns, rows)
 
 
 @data_app.command("describe")
@@ -330,7 +378,7 @@ def data_describe(
 
     with progress_shown():
         description = datasets.describe(source, data=data)
-    print(description)
+    tell(str(description))
 
 
 @data_app.command("fetch")
@@ -340,4 +388,4 @@ def data_fetch(name: Annotated[str, typer.Argument(help="Catalogue name.")]) -> 
 
     with progress_shown():
         path = datasets.find(name) if name in datasets.catalogue else datasets.fetch(name)
-    print(path)
+    tell(str(path))

@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .console import print_frame, progress_shown, say
+from .console import progress_shown, say, tell
+from .endings import goes_on
+from .grid import print_frame
 
 if TYPE_CHECKING:
     from .scoring import ScoreReport
@@ -67,7 +69,7 @@ def score(
     from . import scoring
     from .alerts import alerts_library
 
-    with progress_shown():
+    with progress_shown(), goes_on(lambda: f"Every finished part is kept in {out}."):
         report = scoring.score_library(
             run,
             [alerts_library() if name == "alerts-library" else name for name in library],
@@ -93,11 +95,11 @@ def score(
 
 
 def _print_scores(report: "ScoreReport") -> None:
-    print(f"{report.read:,} molecules read, {report.scored:,} scored, {report.rejected:,} rejected")
+    tell(f"{report.read:,} molecules read, {report.scored:,} scored, {report.rejected:,} rejected")
     for reason, count in list(report.reasons.items())[:10]:
-        print(f"  {count:>8,}  {reason}")
+        tell(f"  {count:>8,}  {reason}")
     if report.below:
-        print(f"  {report.below:>8,}  scored, below the threshold in every assay, left out")
+        tell(f"  {report.below:>8,}  scored, below the threshold in every assay, left out")
     for note in report.notes:
         say(note)
     if report.top is not None:
@@ -106,7 +108,7 @@ def _print_scores(report: "ScoreReport") -> None:
         table = pd.read_csv(report.top, dtype={"id": str, "smiles": str}, keep_default_na=False)
         for assay, rows in list(table.groupby("assay", sort=False))[:3]:
             print_frame(rows[["rank", "id", "smiles", "probability"]].head(10), title=f"Best for {assay}")
-    print(f"Scores: {report.folder}")
+    tell(f"Scores: {report.folder}")
 
 
 def hits(
@@ -144,7 +146,7 @@ def hits(
             explain=explain,
         )
     for line in found.lines():
-        print(line)
+        tell(line)
 
 
 def verify(
@@ -181,7 +183,7 @@ def export(
     from .export import export as export_network
 
     made = export_network(run, out, calibrate=calibrate)
-    print(
+    tell(
         f"{made.path}: differs from our probabilities by at most {made.difference:.0e} on "
         f"{made.molecules:,} molecules; inputs: {made.description}"
     )

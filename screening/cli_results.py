@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
-from .console import print_frame, progress_shown
+from .console import progress_shown, tell
 from .errors import ConfigError
+from .grid import print_frame
 from .shown import print_comparison, print_evaluation, print_learning, say_account
 
 
@@ -91,7 +92,7 @@ def compare(
     print_comparison(found, all_assays=all_assays)
     if out is not None:
         found.write_csv(out)
-        print(f"Written: {out}")
+        tell(f"Written: {out}")
 
 
 def report(
@@ -108,8 +109,8 @@ def report(
     from .report import write_report
 
     written = write_report(run, out, scores=scores)
-    print(f"Report: {written.page} ({written.size / 1e6:.1f} MB)")
-    print(f"Model card: {written.card}")
+    tell(f"Report: {written.page} ({written.size / 1e6:.1f} MB)")
+    tell(f"Model card: {written.card}")
 
 
 def explain(
@@ -143,7 +144,7 @@ def explain(
             id=id_column,
         )
     for line in found.lines():
-        print(line)
+        tell(line)
 
 
 def _check_suffix(option: str, path: Path | None, *suffixes: str) -> None:

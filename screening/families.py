@@ -29,6 +29,27 @@ class Member(NamedTuple):
     """Link of the first reference; "" if there is none."""
 
 
+FAMILIES: dict[str, tuple[Registry[Any], str]] = {
+    "balancers": (balancers, "how the losses of the assays are weighed against each other: balancer=..."),
+    "baselines": (baselines, "models per assay to compare the network with: model=baseline:..."),
+    "encoders": (encoders, "networks from a molecule to its representation: model.encoder.name=..."),
+    "featurizers": (
+        featurizers,
+        "what the encoder sees of a molecule: features.graph=..., features.vectors=[...]",
+    ),
+    "filters": (filters, "alerts and rules for screening hits: --filters ..."),
+    "splits": (splits, "which molecules train, validate and test: split=..."),
+    "metrics": (metrics, "how good the ranking and the probabilities of an assay are"),
+    "calibrations": (calibrations, "from scores to probabilities: calibration=..."),
+}
+"""Registry of each family, and what its members are for."""
+
+
+def overview() -> list[tuple[str, str, str]]:
+    """Name, number of members and purpose of each family."""
+    return [(name, str(len(found.names())), purpose) for name, (found, purpose) in FAMILIES.items()]
+
+
 def family(name: str) -> list[Member]:
     """The members of a registered family.
 
@@ -36,19 +57,9 @@ def family(name: str) -> list[Member]:
     ------
     ConfigError : there is no such family.
     """
-    families: dict[str, Registry[Any]] = {
-        "balancers": balancers,
-        "baselines": baselines,
-        "encoders": encoders,
-        "featurizers": featurizers,
-        "filters": filters,
-        "splits": splits,
-        "metrics": metrics,
-        "calibrations": calibrations,
-    }
-    if name not in families:
-        raise ConfigError(f"There is no family '{name}'. {did_you_mean(name, families)}")
-    registry = families[name]
+    if name not in FAMILIES:
+        raise ConfigError(f"There is no family '{name}'. {did_you_mean(name, FAMILIES)}")
+    registry, _ = FAMILIES[name]
     return [_member(registry, member) for member in registry.names()]
 
 

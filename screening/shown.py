@@ -1,8 +1,9 @@
 """Results as tables on the terminal; the command line alone calls it."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from .console import in_digits, new_table, open_console, print_frame, say
+from .console import in_digits, p_value, say, tell
+from .grid import LEAST, NAME, Column, print_frame, print_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,6 +17,47 @@ if TYPE_CHECKING:
 SHOWN = 30
 """Assays printed unless --all is given."""
 
+EVALUATION = (
+    Column("assay", folds=NAME),
+    Column("actives", 2),
+    Column("inactives", 4),
+    Column("ROC-AUC"),
+    Column("95 % interval"),
+    Column("AP", 3),
+    Column("base rate", 5),
+    Column("EF 1 %", 6),
+    Column("verdict", folds=LEAST),
+)
+LEARNING = (
+    Column("assay", folds=NAME),
+    Column("loss, first", 4),
+    Column("last", 4),
+    Column("weight, least", 5),
+    Column("most", 5),
+    Column("best epoch", 1),
+    Column("best valid", 3),
+    Column("kept", 2),
+    Column("lost"),
+    Column("trend", folds=NAME),
+)
+COMPARED = (
+    Column("assay", folds=NAME),
+    Column("actives", 4),
+    Column("inactives", 5),
+    Column("against", 2),
+    Column("run", 2),
+    Column("difference"),
+    Column("95 % interval"),
+    Column("p", 3),
+)
+COMPARED_MEANS = (
+    Column("run", folds=NAME),
+    Column("mean", 1),
+    Column("difference"),
+    Column("95 % interval"),
+)
+"""Columns of the tables; of COMPARED the first ones, as others are named after the adjustment."""
+
 
 def print_evaluation(
     table: "pd.DataFrame", summary: "pd.DataFrame", part: str, *, by: str | None = None, all_assays: bool
@@ -26,46 +68,45 @@ def print_evaluation(
     ----------
     by : the column that the table is sorted by; None = it is not sorted.
     """
-    from rich.markup import escape
-    from rich.text import Text
-
     from .findings import count_verdicts, in_words, judge
 
     shown, kind = table, ""
     if not all_assays and len(table) > SHOWN:
         shown = (table if by else table.sort_values("roc_auc")).head(SHOWN)
         kind = f" ({SHOWN} of {len(table)}, by {by or 'roc_auc'}; --all prints every one)"
-    grid = new_table(
-        escape(f"{part}, per assay{kind}"),
-        ["assay", "actives", "inactives", "ROC-AUC", "95 % interval", "AP", "base rate", "EF 1 %", "verdict"],
+    rows = [_evaluated(*pair) for pair in zip(shown.itertuples(), judge(shown), strict=True)]
+    print_table(f"{part}, per assay{kind}", EVALUATION, rows)
+    tell("")
+    print_table(
+        f"{part}, over assays",
+        [Column("metric"), Column("mean"), Column("median"), Column("10th percentile", 1), Column("assays")],
+        [
+            [
+                row.metric,
+                in_digits(row.mean),
+                in_digits(row.median),
+                in_digits(row.percentile_10),
+                f"{row.assays} of {row.total}",
+            ]
+            for row in summary.itertuples()
+        ],
     )
-    for row, verdict in zip(shown.itertuples(index=False), judge(shown), strict=True):
-        grid.add_row(
-            Text(row.assay),
-            f"{row.actives:,}",
-            f"{row.inactives:,}",
-            in_digits(row.roc_auc),
-            _interval(row.roc_auc_low, row.roc_auc_high),
-            in_digits(row.average_precision),
-            in_digits(row.base_rate),
-            in_digits(row.ef_1pct, 1),
-            verdict,
-        )
-    console = open_console()
-    console.print(grid)
-    means = new_table(
-        escape(f"{part}, over assays"), ["metric", "mean", "median", "10th percentile", "assays"]
-    )
-    for row in summary.itertuples(index=False):
-        means.add_row(
-            row.metric,
-            in_digits(row.mean),
-            in_digits(row.median),
-            in_digits(row.percentile_10),
-            f"{row.assays} of {row.total}",
-        )
-    console.print(means)
-    console.print(f"verdicts: {in_words(count_verdicts(judge(table)))}")
+    tell(f"verdicts: {in_words(count_verdicts(judge(table)))}")
+
+
+def _evaluated(row: Any, verdict: str) -> list[str]:
+    """A row of EVALUATION."""
+    return [
+        row.assay,
+        f"{row.actives:,}",
+        f"{row.inactives:,}",
+        in_digits(row.roc_auc),
+        _interval(row.roc_auc_low, row.roc_auc_high),
+        in_digits(row.average_precision),
+        in_digits(row.base_rate),
+        in_digits(row.ef_1pct, 1),
+        verdict,
+    ]
 
 
 def print_groups(found: "Grouped", *, all_assays: bool) -> None:
@@ -86,67 +127,74 @@ def print_trial(found: "Trial", *, all_assays: bool) -> None:
 
 def print_learning(table: "pd.DataFrame", *, all_assays: bool) -> None:
     """How each assay learned; of many those that lose most by stopping where the mean is best."""
-    from rich.text import Text
-
     shown, kind = table, ""
     if not all_assays and len(table) > SHOWN:
         shown = table.sort_values("lost", ascending=False).head(SHOWN)
         kind = f" (the {SHOWN} of {len(table)} that lose most; --all prints every one)"
-    members = ["member"] if "member" in table else []
-    columns = ["loss, first", "last", "weight, least", "most", "best epoch", "best valid", "kept", "lost"]
-    grid = new_table(f"learning{kind}", [*members, "assay", *columns, "trend"])
-    for row in shown.itertuples(index=False):
-        numbers = (row.loss_first, row.loss_last, row.weight_min, row.weight_max)
-        grid.add_row(
-            *(str(row.member) for _ in members),
-            Text(row.assay),
-            *(in_digits(number) for number in numbers),
-            "-" if row.trend == "unknown" else str(row.best_epoch + 1),
-            *(in_digits(number) for number in (row.best_valid, row.kept_valid, row.lost)),
-            row.trend,
-        )
-    open_console().print(grid)
+    members = [Column("member")] if "member" in table else []
+    rows = [[*(str(row.member) for _ in members), *_learned(row)] for row in shown.itertuples()]
+    print_table(f"learning{kind}", [*members, *LEARNING], rows)
+
+
+def _learned(row: Any) -> list[str]:
+    """A row of LEARNING."""
+    return [
+        row.assay,
+        *map(in_digits, (row.loss_first, row.loss_last, row.weight_min, row.weight_max)),
+        "-" if row.trend == "unknown" else str(row.best_epoch + 1),
+        *map(in_digits, (row.best_valid, row.kept_valid, row.lost)),
+        row.trend,
+    ]
 
 
 def print_set(table: "pd.DataFrame", title: str) -> None:
     """Mean and standard deviation over the runs of a set: the macro means, then the least sure assays."""
-    from rich.markup import escape
-    from rich.text import Text
-
     values = table.set_index(["assay", "metric"])
     macro, *assays = table["assay"].unique()
     roc_auc = values.xs("roc_auc", level="metric")["mean"]
     shown = sorted(assays, key=lambda assay: (roc_auc[assay] != roc_auc[assay], roc_auc[assay]))[:SHOWN]
     kind = "" if len(shown) == len(assays) else f" (the {SHOWN} lowest of {len(assays)} assays)"
-    grid = new_table(escape(title + kind), ["assay", "ROC-AUC", "AP", "runs"])
+    lines = []
     for assay in (macro, *shown):
-        rows = [values.loc[(assay, metric)] for metric in ("roc_auc", "average_precision")]
-        name = Text(assay or "mean over assays", style="" if assay else "bold")
-        grid.add_row(name, *(_mean(row["mean"], row["sd"]) for row in rows), str(int(rows[0]["runs"])))
-    open_console().print(grid)
+        of_assay = [values.loc[(assay, metric)] for metric in ("roc_auc", "average_precision")]
+        means = [_mean(row["mean"], row["sd"]) for row in of_assay]
+        lines.append([assay or "mean over assays", *means, str(int(of_assay[0]["runs"]))])
+    columns = [Column("assay", folds=NAME), Column("ROC-AUC"), Column("AP"), Column("runs", 1)]
+    print_table(title + kind, columns, lines)
 
 
 def print_benchmark(found: "Benchmark") -> None:
     """Balancers side by side, a table for each metric."""
-    from rich.text import Text
-
     first = found.table["balancer"].iloc[0]
     for name, short in (("roc_auc", "ROC-AUC"), ("average_precision", "AP")):
-        columns = ["balancer", short, "difference", "95 % interval", "p", "won / lost", "cost of a step"]
-        grid = new_table(f"balancers against {first}, {short}, mean over assays of the test part", columns)
-        for _, row in found.table.iterrows():
-            grid.add_row(
-                Text(row["balancer"]),
-                _mean(row[name], row[f"{name}_sd"]),
-                in_digits(row[f"{name}_difference"]),
-                _interval(row[f"{name}_low"], row[f"{name}_high"]),
-                in_digits(row[f"{name}_p"]),
-                "-" if row.isna()[f"{name}_won"] else f"{row[f'{name}_won']} / {row[f'{name}_lost']}",
-                in_digits(row["cost"], 2),
-            )
-        open_console().print(grid)
+        print_table(
+            f"balancers against {first}, {short}, mean over assays of the test part",
+            [
+                Column("balancer", folds=NAME),
+                Column(short),
+                Column("difference"),
+                Column("95 % interval"),
+                Column("p", 1),
+                Column("won / lost", 2),
+                Column("cost of a step", 3),
+            ],
+            [_side_by_side(row, name) for _, row in found.table.iterrows()],
+        )
     for note in found.comparisons[0].notes:
         say(note)
+
+
+def _side_by_side(row: "pd.Series", name: str) -> list[str]:
+    """A balancer's row about one metric."""
+    return [
+        row["balancer"],
+        _mean(row[name], row[f"{name}_sd"]),
+        in_digits(row[f"{name}_difference"]),
+        _interval(row[f"{name}_low"], row[f"{name}_high"]),
+        p_value(row[f"{name}_p"]),
+        "-" if row.isna()[f"{name}_won"] else f"{row[f'{name}_won']} / {row[f'{name}_lost']}",
+        in_digits(row["cost"], 2),
+    ]
 
 
 def _mean(mean: float, sd: float) -> str:
@@ -168,58 +216,58 @@ def say_account(found: "Assessment") -> None:
 
 def print_comparison(found: "Comparison", *, all_assays: bool) -> None:
     """Assays of each run against the first, worst hurt first, then the means over assays and the notes."""
-    from rich.markup import escape
-    from rich.text import Text
-
-    console = open_console()
+    p_name = f"p ({found.adjustment})"
     for run, rows in found.assays.groupby("run", sort=False):
-        some = rows if all_assays or len(rows) <= SHOWN else rows.head(SHOWN)
-        kind = (
-            "" if len(some) == len(rows) else f" (the {SHOWN} worst of {len(rows)}; --all prints every one)"
+        shown = rows if all_assays else rows.head(SHOWN)
+        n_left = len(rows) - len(shown)
+        kind = f" (the {SHOWN} worst of {len(rows)}; --all prints every one)" if n_left else ""
+        print_table(
+            f"{run} against {found.sets[0].name}, {found.metric}, {found.part} part{kind}",
+            [*COMPARED, Column(p_name), Column("result", folds=NAME)],
+            [_compared(row) for row in shown.itertuples()],
         )
-        grid = new_table(
-            escape(f"{run} against {found.sets[0].name}, {found.metric}, {found.part} part{kind}"),
-            [
-                *("assay", "actives", "inactives", "against", "run", "difference", "95 % interval"),
-                *("p", f"p ({found.adjustment})", "result"),
-            ],
-        )
-        for row in some.itertuples(index=False):
-            grid.add_row(
-                Text(row.assay),
-                f"{row.actives:,}",
-                f"{row.inactives:,}",
-                in_digits(row.baseline),
-                in_digits(row.value),
-                in_digits(row.difference),
-                _interval(row.low, row.high),
-                in_digits(row.p),
-                in_digits(row.p_adjusted),
-                row.result or row.status,
-            )
-        console.print(grid)
-    grid = new_table(
+    tell("")
+    print_table(
         "mean over assays",
         [
-            *("run", "mean", "difference", "95 % interval", f"p ({found.adjustment})", "win / loss / tie"),
-            *("higher / lower", "worst tenth", "Delta-m %"),
+            *COMPARED_MEANS,
+            Column(p_name),
+            Column("win / loss / tie"),
+            Column("higher / lower", 2),
+            Column("worst tenth", 3),
+            Column("Delta-m %", 4),
         ],
+        [_compared_mean(row) for row in found.summary.itertuples()],
     )
-    for row in found.summary.itertuples(index=False):
-        grid.add_row(
-            Text(row.run),
-            in_digits(row.value),
-            in_digits(row.difference),
-            _interval(row.low, row.high),
-            in_digits(row.p_adjusted),
-            f"{row.wins} / {row.losses} / {row.ties}",
-            f"{row.higher} / {row.lower}",
-            in_digits(row.worst_tenth),
-            in_digits(row.delta_m, 1),
-        )
-    console.print(grid)
     for note in found.notes:
         say(note)
+
+
+def _compared(row: Any) -> list[str]:
+    """An assay of one run against the first."""
+    return [
+        row.assay,
+        f"{row.actives:,}",
+        f"{row.inactives:,}",
+        *map(in_digits, (row.baseline, row.value, row.difference)),
+        _interval(row.low, row.high),
+        *map(p_value, (row.p, row.p_adjusted)),
+        row.result or row.status,
+    ]
+
+
+def _compared_mean(row: Any) -> list[str]:
+    """The mean over assays of one run against the first."""
+    return [
+        row.run,
+        *map(in_digits, (row.value, row.difference)),
+        _interval(row.low, row.high),
+        p_value(row.p_adjusted),
+        f"{row.wins} / {row.losses} / {row.ties}",
+        f"{row.higher} / {row.lower}",
+        in_digits(row.worst_tenth),
+        in_digits(row.delta_m, 1),
+    ]
 
 
 def _interval(low: float, high: float) -> str:

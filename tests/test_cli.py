@@ -11,7 +11,7 @@ import pytest
 import small
 
 from screening import cli
-from screening.console import print_frame
+from screening.grid import print_frame
 
 
 def run(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:

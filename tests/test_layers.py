@@ -7,7 +7,7 @@ import pytest
 
 HOUSE = Path(__file__).parent.parent / "screening"
 FLOORS = [
-    ["errors", "progress"],
+    ["errors", "progress", "printable"],
     [
         "console",
         "registry",
@@ -26,6 +26,7 @@ FLOORS = [
         "columns",
         "sealed",
     ],
+    ["grid", "endings"],
     ["config", "metrics", "tables", "labels", "molecules", "catalogue", "solvers", "selection", "groups"],
     ["assays", "featurizers", "filters", "alerts", "sources"],
     ["libraries"],
@@ -44,7 +45,7 @@ FLOORS = [
     ["grouping", "studies"],
     ["benchmark", "trials"],
     ["shown", "report"],
-    ["cli_results", "cli_library"],
+    ["cli_results", "cli_library", "cli_settings"],
     ["cli"],
     ["__main__"],
 ]
@@ -53,7 +54,10 @@ NO_TORCH = [
     "errors",
     "registry",
     "progress",
+    "printable",
     "console",
+    "grid",
+    "endings",
     "processes",
     "folders",
     "config",
@@ -91,6 +95,7 @@ NO_TORCH = [
     "cli",
     "cli_results",
     "cli_library",
+    "cli_settings",
 ]
 FILES = sorted(p for p in HOUSE.rglob("*.py") if p.name != "__init__.py" or p.parent != HOUSE)
 
