@@ -28,7 +28,7 @@ class Column(NamedTuple):
     rank: int = 0
     """0 = always there; of the others the highest is left out first where the terminal is narrow."""
     folds: int = 0
-    """Room that names and sentences, which go on in the next line, keep at least; 0 = numbers: they do not."""
+    """Least room of names and sentences, which go on in the next line; 0 = a number, which does not."""
 
 
 class _Shape(NamedTuple):
