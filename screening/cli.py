@@ -74,7 +74,7 @@ def _call() -> int:
     except typer.Exit as end:
         return end.exit_code
     except Exception as problem:
-        hint = option_hint(getattr(problem, "option_name", None), sys.argv[1:])
+        hint = option_hint(problem, sys.argv[1:])
         if hint is None:
             raise
         raise ConfigError(hint) from problem

@@ -89,12 +89,13 @@ def with_options(overrides: Sequence[str] | None, options: Mapping[str, object])
     return given
 
 
-def option_hint(option: str | None, words: Sequence[str]) -> str | None:
-    """What to type in place of an option that does not exist but is a setting; None if it is none.
+def option_hint(problem: Exception, words: Sequence[str]) -> str | None:
+    """What to type in place of an option that does not exist but is a setting, such as --batch-size.
 
-    `option` as typed, such as --lr or --batch-size; commands without settings have no hint.
+    None if it is no setting, the command `words` has none, or the problem is another one.
     """
-    if option is None or not {"train", "group", "benchmark"} & set(words[:1]):
+    option = getattr(problem, "option_name", "")
+    if type(problem).__name__ != "NoSuchOption" or words[0] not in ("train", "group", "benchmark"):
         return None
     from .config import Config
 

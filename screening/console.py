@@ -7,7 +7,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, TextIO
 
 from .printable import printable
@@ -19,14 +19,30 @@ WIDE = 140
 """Columns of a table that goes to a file, unless the variable COLUMNS says otherwise."""
 
 
+class OutputError(OSError):
+    """Standard output cannot be written."""
+
+
+@contextmanager
+def output() -> Iterator[None]:
+    """Where results are written: an error of standard output is known as one."""
+    try:
+        yield
+        sys.stdout.flush()
+    except OSError as problem:
+        raise OutputError(problem.errno, problem.strerror) from problem
+
+
 def say(text: str) -> None:
     """A message for people, on standard error: results alone go to standard output."""
-    _write(text, sys.stderr)
+    with suppress(OSError):
+        _write(text, sys.stderr)
 
 
 def tell(text: str) -> None:
     """A result, on standard output."""
-    _write(text, sys.stdout)
+    with output():
+        _write(text, sys.stdout)
 
 
 def _write(text: str, stream: TextIO) -> None:
@@ -93,7 +109,8 @@ def notes_to(console: "Console") -> Callable[[object], None]:
 
     def note(text: object) -> None:
         plain = printable(str(text), lines=True)
-        console.print(wrapped(plain, console.width) if console.is_terminal else plain, soft_wrap=True)
+        with suppress(OSError):
+            console.print(wrapped(plain, console.width) if console.is_terminal else plain, soft_wrap=True)
 
     return note
 

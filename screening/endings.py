@@ -18,7 +18,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TextIO
 
-from .console import say
+from .console import OutputError, output, say
 from .errors import ScreeningError
 
 FAULT, MISTAKE = 1, 2
@@ -87,8 +87,8 @@ def ended(command: Callable[[], int | None]) -> int:
     with _stoppable() as code_of_stop:
         try:
             code = command() or 0
-            sys.stdout.flush()
-            return code
+            with output():
+                return code
         except KeyboardInterrupt as stop:
             if os.environ.get("RANK", "0") == "0":  # of several processes the first one speaks
                 say(_farewell(stop))
@@ -117,6 +117,11 @@ def prepare_streams() -> None:
     warnings.showwarning = _show_warning
 
 
+def _help_of(problem: BaseException) -> str:
+    context = getattr(problem, "ctx", None)
+    return "" if context is None else f" All options: {context.command_path} --help"
+
+
 def _show_warning(
     message: Warning | str,
     category: type[Warning],
@@ -131,12 +136,12 @@ def _show_warning(
 def _failed(problem: BaseException) -> int:
     if isinstance(problem, SystemExit):
         return problem.code if isinstance(problem.code, int) else 0
-    if isinstance(problem, OSError) and _is_of_output():
+    if isinstance(problem, OSError) and _is_of_output(problem):
         return _output_failed(problem)
     if isinstance(problem, ScreeningError):
         text: str | None = str(problem)
     elif hasattr(problem, "format_message"):
-        text = problem.format_message()
+        text = re.sub(r"(?<![.?])$", ".", problem.format_message()) + _help_of(problem)
     else:
         text = _about_machine(problem)
     if text is not None:
@@ -175,13 +180,10 @@ def _number_of(problem: BaseException) -> int | None:
     return next((number for number in DISK if os.strerror(number) in text and number != errno.ENOENT), None)
 
 
-def _is_of_output() -> bool:
-    """Whether standard output is what failed: it has something left that it cannot get rid of."""
-    try:
-        sys.stdout.flush()
-    except (OSError, ValueError):
-        return True
-    return False
+def _is_of_output(problem: OSError) -> bool:
+    """Whether standard output failed, under us or where typer prints its help."""
+    frames = traceback.extract_tb(problem.__traceback__)
+    return isinstance(problem, OutputError) or (bool(frames) and frames[-1].name == "echo")
 
 
 def _output_failed(problem: OSError) -> int:

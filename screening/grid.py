@@ -10,7 +10,7 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
-from .console import cells, open_console, wrapped
+from .console import cells, open_console, output, wrapped
 from .printable import printable
 
 if TYPE_CHECKING:
@@ -46,8 +46,9 @@ def print_table(title: str, columns: Sequence[Column], rows: Iterable[Sequence[s
     console = open_console()
     texts = [[printable(text) for text in row] for row in rows]
     named = [column._replace(title=printable(column.title)) for column in columns]
-    for line, is_head in table_lines(printable(title), named, texts, console.width):
-        console.print(Text(line, "bold" if is_head else ""), soft_wrap=True)
+    with output():
+        for line, is_head in table_lines(printable(title), named, texts, console.width):
+            console.print(Text(line, "bold" if is_head else ""), soft_wrap=True)
 
 
 def print_frame(
