@@ -160,7 +160,7 @@ def verify(
         findings = look_at(folder)
     for finding in findings:
         if finding.is_sound:
-            print(finding.text)
+            tell(finding.text)
     faults = [finding.text for finding in findings if not finding.is_sound]
     if faults:
         raise DataError(f"{folder} is damaged. {' '.join(faults)} {_REPAIR}")
