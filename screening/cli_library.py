@@ -30,7 +30,8 @@ def score(
         int, typer.Option(help="Write the best N molecules of every assay to top.csv; 3 assays are printed.")
     ] = 0,
     assays: Annotated[
-        str | None, typer.Option(help="Assays wanted, with commas between; all if not given.")
+        list[str] | None,
+        typer.Option(help="An assay wanted, or several with commas between; may be given again. Else all."),
     ] = None,
     threshold: Annotated[
         float | None, typer.Option(help="Keep only molecules that reach this probability in an assay.")
@@ -77,7 +78,7 @@ def score(
             output=output,
             smiles=smiles,
             id=id_column,
-            assays=None if assays is None else [name.strip() for name in assays.split(",")],
+            assays=assays or None,
             spread=spread,
             domain=domain,
             conformal=conformal,

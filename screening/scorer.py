@@ -3,7 +3,7 @@
 Streams, folders and restarts are in `scoring`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from .bundle import Bundle
 from .columns import OURS, SET, SPREAD, assay_column, input_columns
 from .conformal import SETS, ConformalSets
 from .domain import Domain, Fingerprints, fingerprints_of, with_fingerprints
+from .entries import read_entries
 from .errors import ConfigError
 from .graphs import GraphStore, featurize
 from .libraries import Piece
@@ -35,7 +36,8 @@ class Scorer:
 
     Parameters
     ----------
-    assays : those wanted, in this order; None = all.
+    assays : name of the one wanted, or several, in this order; None = all. A text that is no assay's name is
+        taken as names with commas between.
     spread : add `<assay>:spread` for the assays that several networks predict: their standard deviation.
     domain : add similarity and name of the nearest training molecule, the distance from the training part
         in the networks' representation (about 1 for a training molecule; not with baselines, more than 20
@@ -53,7 +55,7 @@ class Scorer:
         bundle: Bundle,
         *,
         device: str = "auto",
-        assays: Sequence[str] | None = None,
+        assays: str | Iterable[str] | None = None,
         spread: bool = False,
         domain: bool = False,
         conformal: float | None = None,
@@ -88,17 +90,29 @@ class Scorer:
         """From a run folder or a bundle folder; BundleError if there is none or it is damaged."""
         return cls(Bundle.load(Path(path)), **options)
 
-    def score(self, smiles: Sequence[str]) -> pd.DataFrame:
-        """One row per SMILES, in order: smiles, status (`ok` or `rejected`), reason, probability per assay
+    def score(self, smiles: Any, *, column: str | None = None) -> pd.DataFrame:
+        """One row per molecule, in order: smiles, status (`ok` or `rejected`), reason, probability per assay
         (under the name that `columns.assay_column` gives), then what else was asked for.
 
-        A molecule that cannot be used has no probabilities (NaN) and a reason.
+        A molecule that cannot be used, or is missing (None, NaN), has no probabilities (NaN) and a reason.
+
+        Parameters
+        ----------
+        smiles : what `entries.read_entries` takes: a SMILES, an RDKit molecule, or an iterable of them: a
+            list, a generator, an array, a pandas column, whose index the result then has; or a DataFrame.
+        column : of a DataFrame, that of the structures; None = found by its name.
+
+        Raises
+        ------
+        DataError, TypeError : see `entries.read_entries`.
         """
-        store = featurize(list(smiles), self.features, workers=0)
-        frame = pd.DataFrame(self.columns_of(store))
-        frame.insert(0, "smiles", list(smiles))
-        frame.insert(1, "status", ["rejected" if reason else "ok" for reason in store.reasons])
-        frame.insert(2, "reason", store.reasons)
+        entries = read_entries(smiles, column)
+        store = featurize(entries.structures, self.features, workers=0)
+        reasons = [problem or reason for problem, reason in zip(entries.problems, store.reasons, strict=True)]
+        frame = pd.DataFrame(self.columns_of(store), index=entries.rows)
+        frame.insert(0, "smiles", entries.shown)
+        frame.insert(1, "status", ["rejected" if reason else "ok" for reason in reasons])
+        frame.insert(2, "reason", reasons)
         return frame
 
     def columns_of(self, store: GraphStore) -> dict[str, np.ndarray]:
@@ -183,11 +197,31 @@ def _domain(bundle: Bundle) -> Domain:
     return bundle.domain
 
 
-def _chosen(assays: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
-    for name in assays:
-        if name not in known:
-            raise ConfigError(f"The model has no assay '{name}'. {did_you_mean(name, known)}")
-    return tuple(dict.fromkeys(assays))
+def _chosen(assays: str | Iterable[str], known: Sequence[str]) -> tuple[str, ...]:
+    """Each once, in their order."""
+    wanted = [assays] if isinstance(assays, str) else [str(name) for name in assays]
+    if not wanted:
+        raise ConfigError("assays is empty: name at least one, or leave it out for all.")
+    return tuple(dict.fromkeys(name for text in wanted for name in _named(text, known)))
+
+
+def _named(text: str, known: Sequence[str]) -> list[str]:
+    """The assay of this name; else those between its commas, of which a name may have some itself.
+
+    >>> _named("a, Inhibition, 10 uM,b", ["a", "b", "Inhibition, 10 uM"])
+    ['a', 'Inhibition, 10 uM', 'b']
+    """
+    if text in known:
+        return [text]
+    words, longest, names = text.split(","), max(name.count(",") for name in known) + 1, []
+    while words:
+        joined = {n: ",".join(words[:n]).strip() for n in range(min(longest, len(words)), 0, -1)}
+        n = next((n for n, name in joined.items() if name in known), 0)
+        if not n:
+            raise ConfigError(f"The model has no assay '{joined[1]}'. {did_you_mean(joined[1], known)}")
+        names.append(joined[n])
+        words = words[n:]
+    return names
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,7 @@ def score_library(
     output: str = "parquet",
     smiles: str | None = None,
     id: str | None = None,
-    assays: Sequence[str] | None = None,
+    assays: str | Sequence[str] | None = None,
     spread: bool = False,
     domain: bool = False,
     conformal: float | None = None,
@@ -85,7 +85,7 @@ def score_library(
     out : folder for `part-FILE-BLOCK.parquet`, `_manifest.json`, `top.csv` and `scores.csv` or `scores.sdf`.
     output : `parquet`, or `csv` or `sdf` for one such file as well.
     smiles, id : columns of structures and identifiers; None = found by name.
-    assays : those wanted; None = all.
+    assays : those wanted, as `Scorer` takes them; None = all.
     spread, domain, conformal : more columns, as `Scorer` describes them.
     top : best molecules per assay to list in `top.csv`; they are taken from the parts, with what a
         threshold leaves of them and in the precision of `dtype`; ties by place in the library.
@@ -116,7 +116,7 @@ def score_library(
         raise ConfigError("--engine ray reads files, not standard input: use --engine pool.")
     files = open_library(sources, smiles=smiles, id=id, block_size=block_size, limit=limit)
     folder = PartFolder(Path(out))
-    wanted_assays = None if assays is None else tuple(assays)
+    wanted_assays = (assays,) if isinstance(assays, str) else None if assays is None else tuple(assays)
     recipe = Recipe(Path(run), wanted_assays, threshold, dtype, device, spread, domain, conformal)
     maker = PartMaker(recipe, files.extra, folder)
     with folder.claimed(part):

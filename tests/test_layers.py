@@ -28,7 +28,7 @@ FLOORS = [
     ],
     ["grid", "endings"],
     ["config", "metrics", "tables", "labels", "molecules", "catalogue", "solvers", "selection", "groups"],
-    ["assays", "featurizers", "filters", "alerts", "sources"],
+    ["assays", "featurizers", "filters", "alerts", "sources", "entries"],
     ["libraries"],
     ["atom_codes", "descriptors", "parts"],
     ["packing", "engines", "writing", "top"],

@@ -159,6 +159,29 @@ def test_chosen_assays(run: Path, library: Path, tmp_path: Path) -> None:
         score_library(run, library, tmp_path / "none", assays=["sulfer"], workers=0)
 
 
+def test_assays_are_named_alone_in_a_list_or_with_commas() -> None:
+    names = ("a", "Inhibition, 10 uM", "b,c", "b", "1851")
+    bundle = make({"name": "gine", "width": 16, "depth": 1})
+    bundle = replace(bundle, tasks=names, members=(replace(bundle.members[0], columns=(0, 1, 2, 3)),))
+    for given, expected in (
+        ("a", ["a"]),
+        ("Inhibition, 10 uM", ["Inhibition, 10 uM"]),
+        (["b", "a", "b"], ["b", "a"]),
+        (["a,b", "Inhibition, 10 uM"], ["a", "b", "Inhibition, 10 uM"]),
+        ("b, a,Inhibition, 10 uM ,b,c", ["b", "a", "Inhibition, 10 uM", "b,c"]),
+        ((name for name in ("a", "b")), ["a", "b"]),
+        (pd.Series(["a"]), ["a"]),
+        ([1851], ["1851"]),
+    ):
+        assert list(Scorer(bundle, assays=given).tasks) == expected
+    with pytest.raises(ConfigError, match=r"no assay 'Inhibition, 100 uM'|no assay 'Inhibition'"):
+        Scorer(bundle, assays="Inhibition, 100 uM")
+    with pytest.raises(ConfigError, match="no assay 'd'"):
+        Scorer(bundle, assays="a,d")
+    with pytest.raises(ConfigError, match="assays is empty"):
+        Scorer(bundle, assays=[])
+
+
 def test_a_threshold_keeps_hits_and_rejected_rows_and_counts_the_rest(
     run: Path, library: Path, tmp_path: Path
 ) -> None:
