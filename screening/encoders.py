@@ -13,6 +13,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
+from .dropout import Dropout, chances
 from .environments import Kinds, Messages, Surroundings, is_shared
 from .errors import ConfigError
 from .graphs import GraphBatch, GraphStore, VectorBlock
@@ -21,7 +22,7 @@ from .registry import Registry
 from .sums import AnySums, Sums
 
 Size = Annotated[int, Field(gt=0)]
-Dropout = Annotated[float, Field(ge=0, lt=1)]
+Rate = Annotated[float, Field(ge=0, lt=1)]
 Noise = Annotated[float, Field(ge=0)]
 
 
@@ -91,7 +92,7 @@ class GINE(Encoder):
         *,
         depth: Size = 5,
         width: Size = 300,
-        dropout: Dropout = 0.1,
+        dropout: Rate = 0.1,
         virtual_node: bool = False,
         pooling: PoolingName = "mean_sum",
     ) -> None:
@@ -143,7 +144,7 @@ class _GINELayer(nn.Module):
         self.bonds = CodeEmbedding(bond_sizes, width)
         self.eps = nn.Parameter(torch.zeros(()))
         self.mlp = nn.Sequential(nn.Linear(width, 2 * width), nn.ReLU(True), nn.Linear(2 * width, width))
-        self.after = nn.Sequential(nn.LayerNorm(width), nn.ReLU(True), nn.Dropout(dropout))
+        self.after = nn.Sequential(nn.LayerNorm(width), nn.ReLU(True), Dropout(dropout, "atoms"))
 
     def forward(self, atoms: Tensor, bonds: AnySums, wiring: Wiring) -> Tensor:
         messages = functional.relu_(wiring.source_to_bond(atoms) + self.bonds(bonds))
@@ -198,7 +199,7 @@ class DMPNN(Encoder):
         *,
         depth: Size = 3,
         width: Size = 300,
-        dropout: Dropout = 0.0,
+        dropout: Rate = 0.0,
         pooling: PoolingName = "mean",
     ) -> None:
         super().__init__()
@@ -209,7 +210,7 @@ class DMPNN(Encoder):
         self.message = nn.Linear(width, width, bias=False)
         self.own = CodeEmbedding(inputs.atom_sizes, width)
         self.readout = nn.Linear(width, width)
-        self.dropout = nn.Dropout(dropout)
+        self.drop_bonds, self.drop_atoms = Dropout(dropout, "bonds"), Dropout(dropout, "atoms")
         self.pool = Pooling(pooling)
         self.width = width * self.pool.copies
         self.norm = nn.LayerNorm(self.width)
@@ -230,9 +231,9 @@ class DMPNN(Encoder):
         bonds = functional.relu(first)
         for _ in range(self.depth - 1):
             incoming = wiring.source_to_bond(wiring.bond_to_target(bonds))
-            bonds = self.dropout(functional.relu(first + self.message(incoming - _reversed(bonds))))
+            bonds = self.drop_bonds(functional.relu(first + self.message(incoming - _reversed(bonds))))
         incoming = wiring.bond_to_target(bonds)
-        atoms = self.dropout(functional.relu(self.own(codes) + self.readout(incoming)))
+        atoms = self.drop_atoms(functional.relu(self.own(codes) + self.readout(incoming)))
         return self.norm(self.pool(atoms, wiring))
 
     def _shared(self, batch: GraphBatch) -> Tensor:
@@ -274,9 +275,9 @@ class Fingerprint(Encoder):
         inputs: Inputs,
         *,
         widths: tuple[Size, ...] = (512, 512),
-        dropout: Dropout = 0.5,
-        count_dropout: Dropout = 0.3,
-        real_dropout: Dropout = 0.2,
+        dropout: Rate = 0.5,
+        count_dropout: Rate = 0.3,
+        real_dropout: Rate = 0.2,
         real_noise: Noise = 0.2,
     ) -> None:
         super().__init__()
@@ -331,11 +332,11 @@ class Hybrid(Encoder):
         width: Size = 64,
         projection: Size = 128,
         hidden: Size = 512,
-        dropout: Dropout = 0.5,
-        graph_dropout: Dropout = 0.1,
-        branch_dropout: Dropout = 0.3,
-        count_dropout: Dropout = 0.3,
-        real_dropout: Dropout = 0.2,
+        dropout: Rate = 0.5,
+        graph_dropout: Rate = 0.1,
+        branch_dropout: Rate = 0.3,
+        count_dropout: Rate = 0.3,
+        real_dropout: Rate = 0.2,
         real_noise: Noise = 0.2,
     ) -> None:
         super().__init__()
@@ -370,7 +371,7 @@ class Hybrid(Encoder):
     def forward(self, batch: GraphBatch) -> Tensor:
         vectors, graph = self.vectors(batch), self.projection(self.graph(batch))
         if self.training and self.branch_dropout:
-            keep = torch.rand(2, batch.n_molecules, 1, device=vectors.device) >= self.branch_dropout
+            keep = chances(2, batch.n_molecules, vectors.device) >= self.branch_dropout
             keep |= ~keep.any(0, keepdim=True)
             vectors, graph = vectors * keep[0], graph * keep[1]
         return self.joint(torch.cat([vectors, graph], dim=1))

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from .dropout import dropout
+
 
 class TaskHeads(nn.Module):
     """One linear head per task, or one private hidden layer and an output per task.
@@ -109,7 +111,7 @@ class TaskHeads(nn.Module):
         """Logits [B, T] of the result of `private`."""
         if self.is_linear:
             return functional.linear(private, self.weight, self.bias)
-        units = functional.dropout(functional.silu(private), self.dropout, self.training)
+        units = dropout(functional.silu(private), self.dropout, self.training)
         return torch.einsum("btk,tk->bt", units, self.weight) + self.bias
 
     @torch.no_grad()

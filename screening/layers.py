@@ -4,8 +4,8 @@ from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
+from .dropout import Dropout, dropout, noise_like
 from .graphs import GraphBatch, GraphStore, VectorBlock
 from .sums import AnySums, Sums
 
@@ -141,17 +141,17 @@ class VectorScale(nn.Module):
         parts = []
         if len(self.counts):
             counts = torch.log1p(vectors if not len(self.reals) else vectors[:, self.counts])
-            parts.append(functional.dropout(counts, self.count_dropout, self.training))
+            parts.append(dropout(counts, self.count_dropout, self.training))
         if len(self.reals):
             squashed = torch.arcsinh((vectors[:, self.reals] - self.median) / self.range)
             reals = ((squashed - self.mean) / self.deviation).clamp(-self.limit, self.limit)
             reals = torch.where(reals.isnan(), -self.mean / self.deviation, reals)
             if self.training and self.real_noise:
-                reals = reals + self.real_noise * torch.randn_like(reals)
-            parts.append(functional.dropout(reals, self.real_dropout, self.training))
+                reals = reals + self.real_noise * noise_like(reals)
+            parts.append(dropout(reals, self.real_dropout, self.training))
         return torch.cat(parts, dim=1)
 
 
-def linear_layer(inputs: int, width: int, dropout: float) -> nn.Sequential:
-    """A linear layer with LayerNorm, ReLU and dropout after it."""
-    return nn.Sequential(nn.Linear(inputs, width), nn.LayerNorm(width), nn.ReLU(), nn.Dropout(dropout))
+def linear_layer(inputs: int, width: int, rate: float) -> nn.Sequential:
+    """A linear layer with LayerNorm, ReLU and dropout after it, for rows that are molecules."""
+    return nn.Sequential(nn.Linear(inputs, width), nn.LayerNorm(width), nn.ReLU(), Dropout(rate))

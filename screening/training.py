@@ -1,7 +1,8 @@
 """The training loop: plain steps, early stopping on the macro mean over assays, exact resume.
 
 Every epoch seeds its own order and dropout from (seed, epoch), so a run that goes on from the
-checkpoint of an epoch takes the same steps as one that was never stopped.
+checkpoint of an epoch takes the same steps as one that was never stopped. Several processes draw the same
+numbers as one (dropout.py), and so do what one does but for rounding.
 """
 
 import io
@@ -22,6 +23,7 @@ from . import distributed
 from .affinity import Affinity, Batch, collector
 from .balancers import Balancer, balancers, build_balancer
 from .config import Config
+from .dropout import Share, drawing_for
 from .errors import ConfigError, ScreeningError
 from .gradients import Gradients, Look
 from .graphs import GraphBatch, GraphStore
@@ -219,8 +221,6 @@ class Trainer:
         number = len(self.history)
         torch.manual_seed(_mixed(self.seed, number))
         order = train.rows[torch.randperm(len(train.rows))]
-        if distributed.rank():
-            torch.manual_seed(_mixed(self.seed, number) + distributed.rank())
         batches = order.split(self.settings.batch_size)
         tally = _Tally(len(self.tasks), self.device)
         self.model.train()
@@ -229,7 +229,8 @@ class Trainer:
             for index, rows in enumerate(batches):
                 step = number * len(batches) + index
                 lr = self._set_lr(step, self.settings.epochs * len(batches))
-                self._step(train, valid, rows, number, step, tally)
+                with drawing_for(self._share(train.store, rows)):
+                    self._step(train, valid, rows, number, step, tally)
                 advance()
         losses = tally.loss()
         self.balancer.end_epoch(losses.nan_to_num(0.0), losses.isfinite())
@@ -275,6 +276,14 @@ class Trainer:
         """The molecules among `rows` that this process works on, and their labels."""
         mine = rows[distributed.rank() :: distributed.world_size()]
         return Batch(examples.store.batch(mine).to(self.device), examples.labels[mine].to(self.device))
+
+    def _share(self, store: GraphStore, rows: Tensor) -> Share | None:
+        """What of the molecules `rows` this process works on; None if it works alone."""
+        if distributed.world_size() == 1:
+            return None
+        mine = torch.arange(len(rows))[distributed.rank() :: distributed.world_size()]
+        n_atoms, n_bonds = (first[rows + 1] - first[rows] for first in (store.first_atom, store.first_bond))
+        return Share.of(mine, n_atoms, n_bonds).to(self.device)
 
     def _collect(self, affinity: Affinity, look: Look, batch: Batch, valid: Examples, step: int) -> None:
         """Count what this step says about the pairs of assays; one that does not move says nothing."""

@@ -14,6 +14,7 @@ FLOORS = [
         "processes",
         "folders",
         "distributed",
+        "dropout",
         "sums",
         "ranking",
         "formats",
