@@ -13,11 +13,11 @@ from . import distributed
 from .compare import Comparison, compare
 from .config import Component, Config
 from .errors import ConfigError
+from .history import Epoch
 from .preparation import Note
 from .runs import write_frame
 from .runsets import RunSet
 from .studies import METRICS, seconds_per_step, seed_configs, tabulate, train_set
-from .training import Epoch
 
 
 @dataclass(frozen=True)

@@ -118,7 +118,7 @@ def notes_to(console: "Console") -> Callable[[object], None]:
 @contextmanager
 def progress_shown() -> Iterator["Console"]:
     """Bars on a terminal; where output goes to a file or log, one line per piece of work."""
-    from .progress import Advance, show_progress_with
+    from .progress import Advance, duration, show_progress_with, time_left
 
     console = open_console(stderr=True)
 
@@ -136,13 +136,20 @@ def progress_shown() -> Iterator["Console"]:
         finally:
             bars.remove_task(number)
 
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn
+
+    class Left(ProgressColumn):
+        """Time left at the mean rate; the rate of the last seconds, as rich has it, jumps."""
+
+        def render(self, task: Task) -> str:
+            left = time_left(task.completed, task.total, task.elapsed or 0.0)
+            return "" if left is None else f"{duration(left)} left"
 
     with Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
-        TimeRemainingColumn(),
+        Left(),
         TextColumn("{task.fields[note]}", markup=False),
         console=console,
         transient=True,

@@ -29,6 +29,7 @@ from .evaluation import evaluate as evaluate_scores
 from .evaluation import summarize, write_evaluation
 from .fitting import Fitted, describe, fit
 from .folders import LOCK, check_still_ours, sweep
+from .history import Epoch
 from .metrics import pooled_average_precision
 from .model import inputs_of
 from .origins import Origin, check_origin, check_settings, origin_of
@@ -48,7 +49,6 @@ from .runs import (
     writing,
 )
 from .tables import Rejected, file_sha256
-from .training import Epoch
 from .trust import OPTIMISTIC, calibration_table, check_trust, describe_trust, predicted, with_trust
 
 PACKAGES = ("screening", "torch", "rdkit", "numpy", "pandas", "scikit-learn", "deepchem", "torch-geometric")

@@ -14,10 +14,11 @@ from .bundle import Bundle, Member
 from .config import Config
 from .errors import ConfigError, DataError
 from .groups import read_groups
+from .history import Epoch
 from .model import ScreeningModel, inputs_of
 from .preparation import Note, Prepared
 from .tables import file_sha256
-from .training import Epoch, Examples, Trainer
+from .training import Examples, Trainer
 
 MANY = 50  # networks that are worth a warning
 
@@ -110,6 +111,7 @@ def fit(
                 on_epoch=on_epoch,
             )
         )
+        on_note(histories[-1].ending(config.train.epochs, config.train.patience))
         model = trainer.model.eval()
         if part.serves != part.columns:
             model.heads = model.heads.take([part.columns.index(task) for task in part.serves])

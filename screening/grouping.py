@@ -18,12 +18,12 @@ from .console import in_digits
 from .covers import EXACT_LIMIT
 from .errors import ConfigError, DataError
 from .groups import write_groups
+from .history import Epoch
 from .origins import check_finished, is_finished
 from .preparation import Note, prepare_data
 from .registry import did_you_mean
 from .runs import AGAIN, claimed_run, write_file, write_frame
 from .selection import Grouping, explain_groups, label_cost, select_groups, select_within_budget
-from .training import Epoch
 
 PRINTED = ("assay", "group", "size", "score", "score_joint", "best_partner", "best_effect", "status")
 """Columns of the table that fit on a screen."""

@@ -16,10 +16,10 @@ from . import distributed, experiment
 from .config import Component, Config
 from .errors import ConfigError, DataError
 from .evaluation import read_evaluation
+from .history import Epoch
 from .origins import check_finished, check_settings
 from .preparation import Note
 from .runs import AGAIN, read_config, read_manifest, read_table, write_frame
-from .training import Epoch
 
 METRICS = ("roc_auc", "average_precision")
 """What the tables of sets are about."""

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -27,11 +26,12 @@ from .dropout import Share, drawing_for
 from .errors import ConfigError, ScreeningError
 from .gradients import Gradients, Look
 from .graphs import GraphBatch, GraphStore
+from .history import Epoch, History
 from .losses import positive_weights
 from .metrics import roc_auc
 from .model import ScreeningModel
 from .places import Settings
-from .progress import progress
+from .progress import duration, progress
 from .ranking import rank
 from .runs import damaged_checkpoint, write_file
 
@@ -44,73 +44,6 @@ class Examples(NamedTuple):
     """[n, T] float32 of all molecules of the store, NaN = not measured."""
     rows: Tensor
     """int64, the molecules of this part."""
-
-
-class Epoch(NamedTuple):
-    """What happened in one epoch."""
-
-    number: int
-    """From 0."""
-    loss: Tensor
-    """[T] mean training loss over the labels seen, nats; NaN without labels."""
-    weight: Tensor
-    """[T] mean weight over the steps in which the task had labels; NaN if it never had."""
-    valid_roc_auc: Tensor
-    """[T]; NaN where the validation part does not have both classes."""
-    lr: float
-    """Learning rate of the last step."""
-    seconds: float
-    """Wall time, not part of the result."""
-    is_best: bool
-
-    @property
-    def macro_roc_auc(self) -> float:
-        """Mean over the assays that have one; NaN if none has."""
-        return _mean(self.valid_roc_auc)
-
-    def __str__(self) -> str:
-        best = "  best" if self.is_best else ""
-        return (
-            f"epoch {self.number + 1:>3}  loss {_mean(self.loss):.4f}  "
-            f"valid ROC-AUC {self.macro_roc_auc:.4f}  lr {self.lr:.1e}  {self.seconds:.1f} s{best}"
-        )
-
-
-class History(list[Epoch]):
-    """All epochs of a run."""
-
-    @property
-    def best_epoch(self) -> int:
-        """Number of the epoch whose weights were kept, from 0."""
-        return max((epoch.number for epoch in self if epoch.is_best), default=len(self) - 1)
-
-    def per_task(self, tasks: tuple[str, ...]) -> pd.DataFrame:
-        """One row per epoch and assay: loss, weight, validation ROC-AUC."""
-        frames = [
-            pd.DataFrame(
-                {
-                    "epoch": epoch.number,
-                    "assay": tasks,
-                    "loss": epoch.loss.numpy(),
-                    "weight": epoch.weight.numpy(),
-                    "valid_roc_auc": epoch.valid_roc_auc.numpy(),
-                }
-            )
-            for epoch in self
-        ]
-        return pd.concat(frames, ignore_index=True)
-
-    def per_epoch(self) -> pd.DataFrame:
-        """One row per epoch: macro means, learning rate, whether it was the best so far."""
-        return pd.DataFrame(
-            {
-                "epoch": [epoch.number for epoch in self],
-                "loss": [_mean(epoch.loss) for epoch in self],
-                "valid_macro_roc_auc": [epoch.macro_roc_auc for epoch in self],
-                "lr": [epoch.lr for epoch in self],
-                "is_best": [epoch.is_best for epoch in self],
-            }
-        )
 
 
 class Trainer:
@@ -169,6 +102,7 @@ class Trainer:
         )
         self.history = History()
         self._best: dict[str, Tensor] = {}
+        self._seconds: list[float] = []
 
     @property
     def judged(self) -> ScreeningModel:
@@ -225,7 +159,9 @@ class Trainer:
         tally = _Tally(len(self.tasks), self.device)
         self.model.train()
         lr = 0.0
-        with progress(f"epoch {number + 1}", len(batches)) as advance:
+        left = self._seconds_left(self.settings.epochs - number)
+        with progress(f"epoch {number + 1} of {self.settings.epochs}", len(batches)) as advance:
+            advance(0, "" if math.isnan(left) else f"at most {duration(left)} for all epochs")
             for index, rows in enumerate(batches):
                 step = number * len(batches) + index
                 lr = self._set_lr(step, self.settings.epochs * len(batches))
@@ -236,16 +172,25 @@ class Trainer:
         self.balancer.end_epoch(losses.nan_to_num(0.0), losses.isfinite())
         scores = self.judged.predict(valid.store, valid.rows).numpy()
         measured = roc_auc(rank(valid.labels[valid.rows].numpy(), scores, self.tasks))
+        seconds = time.perf_counter() - started
+        self._seconds.append(seconds)
         epoch = Epoch(
             number,
             losses.cpu(),
             tally.weight().cpu(),
             torch.from_numpy(np.asarray(measured, np.float32)),
             lr,
-            time.perf_counter() - started,
+            seconds,
             False,
+            self.settings.epochs,
+            self._seconds_left(self.settings.epochs - number - 1),
         )
         return self._judge(epoch)
+
+    def _seconds_left(self, n_epochs: int) -> float:
+        """For so many epochs, as the latest ones went; NaN before the first."""
+        latest = self._seconds[-5:]
+        return n_epochs * sum(latest) / len(latest) if latest else math.nan
 
     def _step(
         self, train: Examples, valid: Examples, rows: Tensor, epoch: int, step: int, tally: "_Tally"
@@ -436,10 +381,6 @@ def _cosine(progress: float) -> float:
 def _mixed(seed: int, epoch: int) -> int:
     """A seed of its own for every epoch of every run."""
     return (seed * 1_000_003 + epoch + 1) % 2**63
-
-
-def _mean(values: Tensor) -> float:
-    return float(values.double().nanmean())
 
 
 def _on_cpu(value: Any) -> Any:

@@ -18,10 +18,10 @@ from .errors import ConfigError
 from .fitting import parts_of
 from .grouping import Choice, Grouped, group, with_affinity
 from .groups import read_groups, write_groups
+from .history import Epoch
 from .origins import check_finished, is_finished
 from .preparation import Note, Prepared, prepare_data
 from .runs import read_table, write_frame
-from .training import Epoch
 
 FEASIBLE = 20
 """Most assays for which networks of their own are trained unless asked for."""

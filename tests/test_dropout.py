@@ -1,4 +1,4 @@
-"""Shares of a batch draw what the whole batch draws, for every encoder and for heads; one process as torch."""
+"""Shares of a batch draw what the whole batch draws, for every encoder and for heads; alone, as torch."""
 
 import pytest
 import small

@@ -11,6 +11,7 @@ from screening import experiment
 from screening.bundle import Bundle
 from screening.config import Config, check_config
 from screening.errors import DataError
+from screening.runs import read_manifest
 
 
 def config(folder: Path, name: str, **sections: dict) -> Config:
@@ -84,3 +85,17 @@ def test_an_assay_without_training_labels_cannot_have_its_own_network(tmp_path: 
     table.to_csv(settings.data.source, index=False)
     with pytest.raises(DataError, match="molecules for empty"):
         experiment.train(settings)
+
+
+def test_every_network_says_why_its_training_ended(tmp_path: Path) -> None:
+    """With patience 1 and a high rate both stop early; the notes name the epochs that the manifest has."""
+    notes: list[str] = []
+    train = {"epochs": 30, "patience": 1, "ensemble": 2, "lr": 0.03}
+    run = experiment.train(config(tmp_path, "short", train=train), on_note=notes.append)
+    endings = [note for note in notes if "kept is" in note]
+    manifest = read_manifest(run.folder)
+    epochs = pd.read_csv(run.folder / "epochs.csv").groupby("member").size()
+    assert len(endings) == 2
+    for text, n_epochs, best in zip(endings, epochs, manifest["best_epochs"], strict=True):
+        assert text.startswith(f"stopped early, after epoch {n_epochs} of 30: ")
+        assert f"kept is the best, epoch {best + 1} (" in text

@@ -38,7 +38,7 @@ FLOORS = [
     ["datasets", "balancers", "heads", "losses", "encoders"],
     ["model", "places", "baselines", "paired"],
     ["calibration", "conformal", "contributions", "domain", "evaluation", "gradients", "loss_gradients"],
-    ["representation", "affinity", "families", "runs"],
+    ["representation", "affinity", "families", "history", "runs"],
     ["bundle"],
     ["training", "scorer", "explain", "preparation", "export", "findings"],
     ["fitting", "origins", "hits_page", "scoring", "verify", "runsets", "trust", "curves", "material"],
