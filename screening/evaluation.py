@@ -5,6 +5,7 @@ The numbers come from `metrics`; training, `screening evaluate` and the report r
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -139,7 +140,12 @@ def sorted_by(table: pd.DataFrame, column: str) -> pd.DataFrame:
 
 
 def write_evaluation(table: pd.DataFrame, path: Path | str) -> None:
-    """Write a table of `evaluate` as CSV, or Parquet if the name ends so; readers never see half a file."""
+    """Write a table of `evaluate` as CSV, or Parquet if the name ends so; readers never see half a file.
+
+    Raises
+    ------
+    DataError : there is no such folder, no room, or no permission.
+    """
     path = Path(path)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -148,8 +154,14 @@ def write_evaluation(table: pd.DataFrame, path: Path | str) -> None:
         else:
             table.to_csv(unfinished, index=False, columns=list(COLUMNS))
         os.replace(unfinished, path)
+    except OSError as problem:
+        raise DataError(
+            f"{path} cannot be written: {problem.strerror or problem}. Give a file in a folder that exists, "
+            "where there is room and you may write."
+        ) from problem
     finally:
-        unfinished.unlink(missing_ok=True)
+        with suppress(OSError):
+            unfinished.unlink()
 
 
 def read_evaluation(path: Path | str) -> pd.DataFrame:

@@ -37,15 +37,14 @@ class Material(NamedTuple):
 
 
 def read_material(folder: Path) -> Material:
-    """Read a run folder; DataError where it is not that of a finished run."""
+    """Read a run folder; DataError where it is not that of a finished run, or files in it do not fit."""
     test = read_predictions(folder, part="test")
     config = read_config(folder)
-    manifest = _read_json(folder / "manifest.json")
-    table = read_evaluation(folder / "evaluation.csv")
-    parts = {part: rows.reset_index(drop=True) for part, rows in table.groupby("part", sort=False)}
+    manifest = _read_manifest(folder / "manifest.json")
+    parts = _evaluated_parts(folder / "evaluation.csv", test.tasks)
     valid_predictions = [read_predictions(folder, part="valid")] if "valid" in parts else []
     counts, history = read_table(folder, "labels.csv"), _history(folder)
-    valid = parts.get("valid", table.head(0))
+    valid = parts.get("valid", parts["test"].head(0))
     plain = config.loss.positive_weight == "none"
     reasons = likely_reasons(parts["test"], valid, counts, history, plain_loss=plain)
     evaluation = parts["test"].assign(verdict=judge(parts["test"]), why=reasons)
@@ -84,7 +83,25 @@ def _training_counts(counts: pd.DataFrame) -> pd.DataFrame:
     return of_train.add_prefix("train_")
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def _evaluated_parts(path: Path, tasks: tuple[str, ...]) -> dict[str, pd.DataFrame]:
+    """The tables of evaluation.csv by part, rows in the order of `tasks`."""
+    table = read_evaluation(path)
+    parts = {part: rows.reset_index(drop=True) for part, rows in table.groupby("part", sort=False)}
+    for part in dict.fromkeys(["test", *parts]):
+        assays = tuple(parts[part]["assay"]) if part in parts else ()
+        if assays != tasks:
+            raise DataError(
+                f"{path}: the part '{part}' has {len(assays):,} assays, predictions.parquet beside it has "
+                f"{len(tasks):,}, or in another order. Expected files of one training. Train it again."
+            )
+    return parts
+
+
+_MANIFEST = {"file": str, "file_sha256": str, "seed": int, "molecules": dict, "versions": dict}
+"""What every manifest of a run has, and what type it is."""
+
+
+def _read_manifest(path: Path) -> dict[str, Any]:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as problem:
@@ -93,4 +110,9 @@ def _read_json(path: Path) -> dict[str, Any]:
         ) from problem
     if not isinstance(values, dict):
         raise DataError(f"{path} is not the manifest of a run. Train it again.")
+    bad = [name for name, kind in _MANIFEST.items() if not isinstance(values.get(name), kind)]
+    if not bad and not all(isinstance(values["molecules"].get(part), int) for part in ("train", "test")):
+        bad = ["molecules"]
+    if bad:
+        raise DataError(f"{path} is damaged: {', '.join(bad)} not as training writes it. Train it again.")
     return values

@@ -3,6 +3,7 @@
 matplotlib is imported when one is drawn (`svg`). What is drawn is decided in `report` and `cli`.
 """
 
+import io
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from .curves import Curves
+from .errors import DataError
 from .findings import SHADES, Likeness
 from .svg import PAGE, PAPER, Colours, Picture, drawing, inline, plain
 
@@ -33,6 +35,10 @@ def plot_assays(evaluation: pd.DataFrame, path: Path, *, title: str) -> None:
     ----------
     evaluation : one row per assay, as `evaluation.evaluate` gives it; assays without a ROC-AUC are
         left out and counted under the picture.
+
+    Raises
+    ------
+    DataError : there is no such folder, no room, or no permission.
     """
     known = evaluation.dropna(subset="roc_auc").sort_values("roc_auc")
     rows = known if len(known) <= SHOWN else pd.concat([known.head(SHOWN // 2), known.tail(SHOWN // 2)])
@@ -44,7 +50,16 @@ def plot_assays(evaluation: pd.DataFrame, path: Path, *, title: str) -> None:
         axes.set_xlabel(f"ROC-AUC, 95 % interval (actives of measured molecules beside the name{note})")
         axes.set_title(plain(title), loc="left", fontsize=11)
         axes.legend(loc="lower right", frameon=False)
-        figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
+        stream = io.BytesIO()
+        metadata = {"Date": None} if path.suffix == ".svg" else None
+        figure.savefig(stream, format=path.suffix[1:], metadata=metadata)
+    try:
+        path.write_bytes(stream.getvalue())
+    except OSError as problem:
+        raise DataError(
+            f"{path} cannot be written: {problem.strerror or problem}. Give a file in a folder that exists, "
+            "where there is room and you may write."
+        ) from problem
 
 
 # --- assays -------------------------------------------------------------------------------------------------

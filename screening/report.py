@@ -68,15 +68,26 @@ def write_report(run: Path | str, out: Path | str | None = None, *, scores: Path
     """
     folder = Path(run)
     page = Path(out) if out is not None else folder / "report.html"
-    if out is not None and (page.is_dir() or not page.parent.is_dir()):
+    if page.is_dir() or not page.parent.is_dir():
         raise DataError(f"The report cannot be written to {page}: expected a file in a folder that exists.")
     material = read_material(folder)
     hits = best_hits(_scores_folder(folder, scores), material.evaluation)
     context = _context(material, hits)
-    write_text(page, render_page(context))
     card = page.with_name("MODEL_CARD.md")
-    write_text(card, render_markdown("model_card.md", **context) + "\n")
-    return Report(page, card, page.stat().st_size)
+    texts = {page: render_page(context), card: render_markdown("model_card.md", **context) + "\n"}
+    for path, text in texts.items():
+        _write(path, text)
+    return Report(page, card, len(texts[page].encode()))
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        write_text(path, text)
+    except OSError as problem:
+        raise DataError(
+            f"{path} cannot be written: {problem.strerror or problem}. Make room or give another place "
+            "with `out`; nothing was lost, the report can be made again at any time."
+        ) from problem
 
 
 # --- top molecules ------------------------------------------------------------------------------------------
@@ -254,7 +265,7 @@ def _pictures(material: Material) -> dict[str, Any]:
         found["ranked"] = pictures.ranked_assays(evaluation, verdicts)
     if len(material.counts):
         total = material.counts.groupby("assay", sort=False)[["measured", "actives"]].sum()
-        total = total.loc[evaluation["assay"]]
+        total = total.reindex(evaluation["assay"], fill_value=0)
         found["counts"] = pictures.label_counts(
             total["measured"].to_numpy(), total["actives"].to_numpy(), verdicts
         )
