@@ -196,7 +196,7 @@ def test_failed_write_leaves_the_old_file(
     write_evaluation(table, path)
     before = path.read_bytes()
     monkeypatch.setattr(evaluation.os, "replace", fail)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(DataError, match="disk full"):
         write_evaluation(table[::-1], path)
     assert path.read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["evaluation.csv"]
