@@ -10,13 +10,14 @@ from sklearn.metrics import precision_recall_curve, roc_curve
 from .runs import Predictions
 
 MANY = 40
-"""Assays of which every one has its own curve; of more, the best, the middle and the worst have."""
+"""Assays of which every one is drawn into the common picture; of more, the range of 80 % of them is."""
 
 
 class Curves(NamedTuple):
-    """Curves of some assays and their mean over all; the assays stand in the same order in each."""
+    """Curves of assays and what they have in common; the assays stand in the same order in each."""
 
-    names: tuple[str, ...]
+    tasks: tuple[int, ...]
+    """Places of the assays with curves of their own; empty where there are more than `MANY`."""
     roc: tuple[np.ndarray, ...]
     """Each [k, 2]: share of inactives found, share of actives found."""
     precision: tuple[np.ndarray, ...]
@@ -24,48 +25,61 @@ class Curves(NamedTuple):
     reliability: tuple[np.ndarray, ...]
     """Each [k, 5]: mean probability, share of actives, its 95 % interval, molecules."""
     mean_roc: np.ndarray
+    """[101, 4]: place, mean over assays, 10th and 90th percentile; [0, 4] where no assay has a curve."""
     mean_precision: np.ndarray
+    """As `mean_roc`."""
     pooled: np.ndarray
     """Reliability over all labels."""
     n_averaged: int
     """Assays in the means."""
 
 
-def make_curves(test: Predictions, evaluation: pd.DataFrame) -> tuple[Curves, list[str]]:
-    """Curves of the assays to be drawn, means over all assays, and a line about each drawn assay.
+def make_curves(test: Predictions, evaluation: pd.DataFrame) -> Curves:
+    """Curves of the assays that have both classes, best first, and their means.
 
     Parameters
     ----------
     evaluation : of the test part, rows as `test.tasks`.
     """
     known = np.flatnonzero(evaluation["roc_auc"].notna())
-    sure = np.flatnonzero(evaluation["status"] == "ok")
-    chosen = known if len(known) <= MANY or len(sure) < 15 else sure
-    ranked = chosen[np.argsort(evaluation["roc_auc"].to_numpy()[chosen], kind="stable")[::-1]]
-    drawn = ranked if len(ranked) <= MANY else ranked[_best_middle_worst(len(ranked))]
+    ranked = known[np.argsort(evaluation["roc_auc"].to_numpy()[known], kind="stable")[::-1]]
+    drawn = ranked.tolist() if len(ranked) <= MANY else []
     grid = np.linspace(0, 1, 101)
     curves = {task: _curves_of(test, task) for task in known.tolist()}
-    mean_roc = [np.interp(grid, *roc.T) for roc, _ in curves.values()]
-    mean_precision = [_precision_at(grid, precision) for _, precision in curves.values()]
-    text = evaluation[["assay", "roc_auc", "average_precision"]].iloc[drawn]
-    lines = [f"{name}: ROC-AUC {auc:.3f}, AP {ap:.3f}" for name, auc, ap in text.itertuples(index=False)]
-    made = Curves(
-        names=tuple(test.tasks[task] for task in drawn),
+    return Curves(
+        tasks=tuple(drawn),
         roc=tuple(_thinned(curves[task][0]) for task in drawn),
         precision=tuple(_thinned(curves[task][1]) for task in drawn),
-        reliability=tuple(_reliability(test.labels[:, task], test.scores[:, task], 5) for task in drawn),
-        mean_roc=_mean_curve(grid, mean_roc),
-        mean_precision=_mean_curve(grid, mean_precision),
-        pooled=_reliability(test.labels.ravel(), test.scores.ravel(), 1),
+        reliability=tuple(reliability(test.labels[:, task], test.scores[:, task], 5) for task in drawn),
+        mean_roc=_common(grid, [np.interp(grid, *roc.T) for roc, _ in curves.values()]),
+        mean_precision=_common(grid, [_precision_at(grid, curve) for _, curve in curves.values()]),
+        pooled=reliability(test.labels.ravel(), test.scores.ravel(), 1),
         n_averaged=len(known),
     )
-    return made, lines
 
 
-def _best_middle_worst(n: int) -> np.ndarray:
-    """Places of 5 of each in a list of n, ascending."""
-    middle = n // 2
-    return np.r_[0:5, middle - 2 : middle + 3, n - 5 : n]
+def cumulative(labels: np.ndarray, scores: np.ndarray, most: int) -> np.ndarray:
+    """What is found down to each probability, best first: ROC and precision-recall curve in one.
+
+    Parameters
+    ----------
+    labels : [n], 1, 0 or NaN.
+    scores : [n] probabilities.
+    most : rows of the result, about; they lie evenly along both curves.
+
+    Returns
+    -------
+    [k, 3]: probability, inactives and actives with at least that probability; [0, 3] without a label.
+    """
+    measured = ~np.isnan(labels)
+    labels, scores = labels[measured], scores[measured]
+    order = np.argsort(-scores, kind="stable")
+    last_of_each = np.flatnonzero(np.diff(scores[order], append=-np.inf))
+    actives = np.cumsum(labels[order])[last_of_each]
+    inactives = last_of_each + 1 - actives
+    shares = [inactives / max(1, inactives.max(initial=0)), actives / max(1, actives.max(initial=0))]
+    places = _spread(np.stack([*shares, actives / (last_of_each + 1)], axis=1), most)
+    return np.stack([scores[order][last_of_each], inactives, actives], axis=1)[places]
 
 
 def _curves_of(test: Predictions, task: int) -> tuple[np.ndarray, np.ndarray]:
@@ -84,29 +98,40 @@ def _precision_at(grid: np.ndarray, curve: np.ndarray) -> np.ndarray:
     return curve[np.minimum(np.searchsorted(curve[:, 0], grid - 1e-9), len(curve) - 1), 1]
 
 
-def _mean_curve(grid: np.ndarray, rows: list[np.ndarray]) -> np.ndarray:
-    return np.stack([grid, np.mean(rows, axis=0)], axis=1) if rows else np.empty((0, 2))
+def _common(grid: np.ndarray, rows: list[np.ndarray]) -> np.ndarray:
+    if not rows:
+        return np.empty((0, 4))
+    return np.stack([grid, np.mean(rows, axis=0), *np.percentile(rows, [10, 90], axis=0)], axis=1)
 
 
 def _thinned(curve: np.ndarray, most: int = 120) -> np.ndarray:
-    """At most about `most` points of a curve, evenly along its length."""
+    return curve[_spread(curve, most)]
+
+
+def _spread(curve: np.ndarray, most: int) -> np.ndarray:
+    """Rows of at most about `most` points of a curve, evenly along its length, the ends among them."""
     if len(curve) <= most:
-        return curve
+        return np.arange(len(curve))
     steps = np.abs(np.diff(curve, axis=0)).sum(axis=1).cumsum()
     places = np.searchsorted(steps, np.linspace(0, steps[-1], most))
-    return curve[np.unique(np.r_[0, np.minimum(places + 1, len(curve) - 1)])]
+    return np.unique(np.r_[0, np.minimum(places + 1, len(curve) - 1)])
 
 
-def _reliability(labels: np.ndarray, scores: np.ndarray, fewest: int) -> np.ndarray:
+def reliability(labels: np.ndarray, scores: np.ndarray, fewest: int) -> np.ndarray:
     """Ten bins of equal width [k, 5]: mean probability, share of actives, its Wilson interval, labels."""
+    rows = []
+    for mean, share, size in bins(labels, scores, fewest).tolist():
+        interval = binomtest(round(share * size), int(size)).proportion_ci(method="wilson")
+        rows.append((mean, share, interval.low, interval.high, size))
+    return np.array(rows, dtype=float).reshape(-1, 5)
+
+
+def bins(labels: np.ndarray, scores: np.ndarray, fewest: int) -> np.ndarray:
+    """The bins of `reliability` that have `fewest` labels, without intervals: [k, 3]."""
     measured = ~np.isnan(labels)
     labels, scores = labels[measured], scores[measured].astype(np.float64)
     place = np.minimum((scores * 10).astype(int), 9)
     size = np.bincount(place, minlength=10)
-    actives = np.bincount(place, labels, 10).astype(int)
-    sums, rows = np.bincount(place, scores, 10), []
-    for number in np.flatnonzero(size >= fewest).tolist():
-        share = binomtest(actives[number], size[number]).proportion_ci(method="wilson")
-        values = sums[number] / size[number], actives[number] / size[number]
-        rows.append((*values, share.low, share.high, size[number]))
-    return np.array(rows, dtype=float).reshape(-1, 5)
+    kept = np.flatnonzero(size >= max(1, fewest))
+    actives, sums = np.bincount(place, labels, 10), np.bincount(place, scores, 10)
+    return np.stack([sums[kept] / size[kept], actives[kept] / size[kept], size[kept]], axis=1)

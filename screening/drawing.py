@@ -84,7 +84,7 @@ def draw_structure(mol: Mol, *, title: str, width: int = 220, height: int = 150)
     options.padding = 0.06
     options.maxFontSize = 16
     with rdBase.BlockLogs():
-        drawer.DrawMolecule(_prepared(mol))
+        drawer.DrawMolecule(laid_out(mol))
         drawer.FinishDrawing()
     text = drawer.GetDrawingText()
     text = re.sub(r"width='\d+px' height='\d+px'", "role='img'", text[text.index("<svg") :], count=1)
@@ -160,7 +160,7 @@ def _drawn(mol: Mol, shares: dict[int, float]) -> str:
         if bond.GetBeginAtomIdx() in colours and bond.GetEndAtomIdx() in colours
     }
     with rdBase.BlockLogs():
-        prepared = _prepared(mol)
+        prepared = laid_out(mol)
         drawer.DrawMolecule(
             prepared,
             highlightAtoms=list(colours),
@@ -173,7 +173,7 @@ def _drawn(mol: Mol, shares: dict[int, float]) -> str:
     return text[text.index("<svg") :]
 
 
-def _prepared(mol: Mol) -> Mol:
+def laid_out(mol: Mol) -> Mol:
     """With coordinates and double bonds where that is possible; atoms keep their numbers."""
     try:
         return rdMolDraw2D.PrepareMolForDrawing(mol, addChiralHs=False)

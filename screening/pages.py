@@ -17,9 +17,9 @@ def render(template: str, **values: Any) -> str:
     return _environment(autoescape=True).get_template(template).render(values)
 
 
-def script(name: str) -> tuple[Markup, str]:
-    """A script of ours for a page, and its SHA-256 for the page's policy: it may then run, and no other."""
-    text = (TEMPLATES / name).read_text(encoding="utf-8")
+def script(*names: str) -> tuple[Markup, str]:
+    """Our script of these files, and its SHA-256 for the page's policy: it may then run, and no other."""
+    text = "\n".join((TEMPLATES / name).read_text(encoding="utf-8") for name in names)
     return Markup(text), base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 

@@ -15,7 +15,7 @@ import pandas as pd
 from .curves import Curves
 from .errors import DataError
 from .findings import SHADES, Likeness
-from .svg import PAGE, PAPER, Colours, Picture, drawing, inline, plain
+from .svg import PAGE, PAPER, Colours, Marks, Picture, drawing, inline, plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -65,21 +65,27 @@ def plot_assays(evaluation: pd.DataFrame, path: Path, *, title: str) -> None:
 # --- assays -------------------------------------------------------------------------------------------------
 
 
-def ranked_assays(evaluation: pd.DataFrame, verdicts: np.ndarray) -> Picture:
+def ranked_assays(evaluation: pd.DataFrame, verdicts: np.ndarray, *, narrow: bool = False) -> Picture:
     """ROC-AUC with interval of every assay that has one: by name for up to `SHOWN`, else as one curve.
 
     Parameters
     ----------
     verdicts : of each row, `findings.judge`; they choose the colour.
+    narrow : for the width of a phone.
     """
-    rows = evaluation.assign(verdict=verdicts).dropna(subset="roc_auc").sort_values("roc_auc")
-    mean = rows["roc_auc"].mean()
+    rows = evaluation.reset_index(drop=True).assign(verdict=verdicts)
+    rows = rows.dropna(subset="roc_auc").sort_values("roc_auc", kind="stable")
+    mean, assays = rows["roc_auc"].mean(), rows.index.tolist()
     what = f"ROC-AUC with 95 % interval of {len(rows)} assays, from worst to best; the mean is {mean:.3f}."
+    name, width = ("ranked-narrow", 4.3) if narrow else ("ranked", 9.0)
+    title = "ROC-AUC of each assay"
     if len(rows) <= SHOWN:
-        with drawing((9.0, 0.8 + 0.25 * len(rows))) as figure:
-            _forest(figure.subplots(), rows, PAGE, mean=mean)
-            return inline(figure, "ranked", "ROC-AUC of each assay", what)
-    with drawing((9.0, 3.1)) as figure:
+        with drawing((width, 0.8 + 0.25 * len(rows))) as figure:
+            axes = figure.subplots()
+            _forest(axes, rows, PAGE, mean=mean, longest=18 if narrow else 36, counts=not narrow)
+            marks = Marks(axes, assays, rows["roc_auc"].to_numpy(), np.arange(len(rows)))
+            return inline(figure, name, title, what, marks)
+    with drawing((width, 3.1)) as figure:
         axes = figure.subplots()
         places = np.arange(1, len(rows) + 1)
         colours = _shades_of(rows["verdict"], PAGE)
@@ -88,17 +94,27 @@ def ranked_assays(evaluation: pd.DataFrame, verdicts: np.ndarray) -> Picture:
         _chance(axes, PAGE)
         axes.set(xlabel="assays, from worst to best", ylabel="ROC-AUC, 95 % interval", ylim=(0, 1))
         axes.margins(x=0.01)
-        return inline(figure, "ranked", "ROC-AUC of each assay", what)
+        return inline(figure, name, title, what, Marks(axes, assays, places, rows["roc_auc"].to_numpy()))
 
 
-def _forest(axes: "Axes", rows: pd.DataFrame, colours: Colours, *, mean: float) -> None:
+def _forest(
+    axes: "Axes",
+    rows: pd.DataFrame,
+    colours: Colours,
+    *,
+    mean: float,
+    longest: int = 36,
+    counts: bool = True,
+) -> None:
     """A point and a line per assay; colours by verdict where `rows` has a column of that name."""
     places = np.arange(len(rows))
     shades = _shades_of(rows["verdict"], colours) if "verdict" in rows else [colours.accent] * len(rows)
     axes.hlines(places, rows["roc_auc_low"], rows["roc_auc_high"], colors=shades, alpha=0.5, lw=2)
     axes.scatter(rows["roc_auc"], places, c=shades, s=22, zorder=3)
-    counts = zip(rows["assay"], rows["actives"], rows["actives"] + rows["inactives"], strict=True)
-    names = [f"{plain(name, 36)}  ({actives:,} of {measured:,})" for name, actives, measured in counts]
+    names = [plain(name, longest) for name in rows["assay"]]
+    if counts:
+        numbers = zip(names, rows["actives"], rows["actives"] + rows["inactives"], strict=True)
+        names = [f"{name}  ({actives:,} of {measured:,})" for name, actives, measured in numbers]
     axes.set_yticks(places, names)
     axes.tick_params(axis="y", length=0)
     axes.axvline(0.5, color=colours.soft, lw=1, ls=":")
@@ -132,7 +148,8 @@ def amount_and_quality(
         axes.set(xlabel="actives in training (log scale)", ylabel="test ROC-AUC", xscale="log")
         _log_axis(axes.xaxis)
         what = f"One point per assay ({known.sum()}), test ROC-AUC against the number of training actives."
-        return inline(figure, "amount", "Does more data help?", what)
+        marks = Marks(axes, np.flatnonzero(known).tolist(), x, table["roc_auc"].to_numpy())
+        return inline(figure, "amount", "Does more data help?", what, marks)
 
 
 def label_counts(measured: np.ndarray, actives: np.ndarray, verdicts: np.ndarray) -> Picture:
@@ -160,7 +177,8 @@ def label_counts(measured: np.ndarray, actives: np.ndarray, verdicts: np.ndarray
         what = (
             f"One point per assay ({shown.sum()}), actives against measured molecules; lines of equal share."
         )
-        return inline(figure, "counts", "Labels and actives of each assay", what)
+        marks = Marks(axes, np.flatnonzero(shown).tolist(), measured[shown], actives[shown])
+        return inline(figure, "counts", "Labels and actives of each assay", what, marks)
 
 
 def differences(assays: pd.DataFrame) -> Picture:
@@ -192,23 +210,24 @@ def differences(assays: pd.DataFrame) -> Picture:
 
 
 def curve_pictures(curves: Curves) -> list[Picture]:
-    """ROC, precision-recall and reliability; each assay's curve carries its number as `data-pick`."""
+    """ROC, precision-recall and reliability; each assay's curve carries its place as `data-pick`."""
     n = curves.n_averaged
+    about = f"mean over {n} assays in bold" + ("" if curves.tasks else ", 80 % of them in the band")
     return [
         _lines(
             "roc",
             "ROC curves",
-            f"Share of actives found against share of inactives taken; mean over {n} assays in bold.",
+            f"Share of actives found against share of inactives taken; {about}.",
             curves.roc,
-            curves.mean_roc,
+            curves,
             ("inactives taken (false positive rate)", "actives found (recall)"),
         ),
         _lines(
             "precision",
             "Precision-recall curves",
-            f"Precision against recall; mean over {n} assays in bold.",
+            f"Precision against recall; {about}.",
             curves.precision,
-            curves.mean_precision,
+            curves,
             ("actives found (recall)", "precision"),
         ),
         _reliability(curves),
@@ -219,29 +238,32 @@ def _lines(
     name: str,
     title: str,
     what: str,
-    curves: Sequence[np.ndarray],
-    mean: np.ndarray,
+    lines: Sequence[np.ndarray],
+    curves: Curves,
     labels: tuple[str, str],
 ) -> Picture:
+    common = curves.mean_roc if name == "roc" else curves.mean_precision
     with drawing((3.3, 3.15)) as figure:
         axes = figure.subplots()
         if name == "roc":
             axes.plot([0, 1], [0, 1], color=PAGE.soft, lw=1, ls=":")
-        for number, curve in enumerate(curves):
-            axes.plot(*curve.T, color=PAGE.pale, lw=0.9, gid=f"pick-{number}")
-        if len(mean):
-            axes.plot(*mean.T, color=PAGE.ink, lw=2.2)
+        for task, line in zip(curves.tasks, lines, strict=True):
+            axes.plot(*line.T, color=PAGE.pale, lw=0.9, gid=f"pick-{task}")
+        if len(common):
+            if not lines:
+                axes.fill_between(common[:, 0], common[:, 2], common[:, 3], color=PAGE.pale, alpha=0.35, lw=0)
+            axes.plot(*common[:, :2].T, color=PAGE.ink, lw=2.2)
         axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.02), xlabel=labels[0], ylabel=labels[1])
         axes.set_aspect("equal")
-        return inline(figure, name, title, what)
+        return inline(figure, name, title, what, unit=axes)
 
 
 def _reliability(curves: Curves) -> Picture:
     with drawing((3.3, 3.15)) as figure:
         axes = figure.subplots()
         axes.plot([0, 1], [0, 1], color=PAGE.soft, lw=1, ls=":")
-        for number, points in enumerate(curves.reliability):
-            axes.plot(*points[:, :2].T, color=PAGE.pale, lw=0.9, gid=f"pick-{number}")
+        for task, points in zip(curves.tasks, curves.reliability, strict=True):
+            axes.plot(*points[:, :2].T, color=PAGE.pale, lw=0.9, gid=f"pick-{task}")
         x, y, low, high, size = curves.pooled.T
         axes.vlines(x, low, high, color=PAGE.ink, lw=1.2)
         axes.plot(x, y, color=PAGE.ink, lw=1.6)
@@ -253,7 +275,7 @@ def _reliability(curves: Curves) -> Picture:
             "Share of actives against predicted probability in ten bins; all labels together in bold, larger "
         )
         what += "points hold more labels; on the dotted line probabilities are right."
-        return inline(figure, "reliability", "Reliability", what)
+        return inline(figure, "reliability", "Reliability", what, unit=axes)
 
 
 # --- training -----------------------------------------------------------------------------------------------

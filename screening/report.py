@@ -11,25 +11,23 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
 from markupsafe import Markup
 
 from . import pictures
+from .best_scored import Hit, best_hits, find_scores
 from .calibration import effect
-from .columns import assay_column
 from .config import Config, to_yaml
 from .curves import make_curves
-from .drawing import draw_structure
 from .errors import DataError
 from .evaluation import summarize
+from .explorer import explore
 from .findings import GOOD, SHADES, VERDICTS, Likeness, count_verdicts, in_words, likeness, macro_interval
 from .material import Material, read_material
 from .metrics import pooled_average_precision
-from .molecules import read_molecule
 from .pages import render, render_markdown, script
 from .runs import read_table, write_text
 
-WEAKEST, HIT_ASSAYS, HITS, REJECTS, PAIRS = 15, 4, 6, 50, 12
+WEAKEST, REJECTS, PAIRS = 15, 50, 12
 """Rows of the lists on the page."""
 
 
@@ -43,36 +41,27 @@ class Report:
     """Bytes of the page."""
 
 
-class Hit(NamedTuple):
-    """A molecule at the top of a library."""
-
-    rank: int
-    id: str
-    smiles: str
-    probability: float
-    drawing: Markup | None
-    """None where it cannot be drawn."""
-
-
 def write_report(run: Path | str, out: Path | str | None = None, *, scores: Path | None = None) -> Report:
     """Write the page of a finished run, and MODEL_CARD.md beside it; the same run gives the same bytes.
 
     Parameters
     ----------
     out : the page; None = report.html in the run folder.
-    scores : folder of `screening score`, for the best molecules; None = `scores` in the run folder if there.
+    scores : folder of `screening score`, for the best molecules; None = what `find_scores` finds.
 
     Raises
     ------
-    DataError : no finished run there, or no scores in `scores`.
+    DataError : no finished run there, no scores in `scores` or those of another model, or the page cannot
+        be written.
     """
     folder = Path(run)
     page = Path(out) if out is not None else folder / "report.html"
     if page.is_dir() or not page.parent.is_dir():
         raise DataError(f"The report cannot be written to {page}: expected a file in a folder that exists.")
     material = read_material(folder)
-    hits = best_hits(_scores_folder(folder, scores), material.evaluation)
-    context = _context(material, hits)
+    library = find_scores(folder, scores)
+    context = _context(material, best_hits(library, material.evaluation))
+    context["library"] = None if library is None else library.name
     card = page.with_name("MODEL_CARD.md")
     texts = {page: render_page(context), card: render_markdown("model_card.md", **context) + "\n"}
     for path, text in texts.items():
@@ -90,66 +79,6 @@ def _write(path: Path, text: str) -> None:
         ) from problem
 
 
-# --- top molecules ------------------------------------------------------------------------------------------
-
-
-def best_hits(folder: Path | None, evaluation: pd.DataFrame) -> dict[str, list[Hit]]:
-    """The best molecules of a scored library for the assays that are predicted most surely.
-
-    Parameters
-    ----------
-    folder : with top.csv or part files; None = no library was scored.
-    """
-    if folder is None:
-        return {}
-    known = evaluation.dropna(subset="roc_auc_low").assign(is_sure=evaluation["status"] == "ok")
-    sure = known.sort_values(["is_sure", "roc_auc_low"], ascending=False, kind="stable")
-    table = _top_molecules(folder, sure["assay"].head(HIT_ASSAYS).tolist())
-    found: dict[str, list[Hit]] = {}
-    for row in table.itertuples(index=False):
-        hit = Hit(row.rank, row.id, row.smiles, row.probability, _drawn(row.smiles, row.id))
-        found.setdefault(row.assay, []).append(hit)
-    return found
-
-
-def _drawn(smiles: str, name: str) -> Markup | None:
-    """The structure alone: names and notes that a SMILES can carry behind a blank are not drawn."""
-    mol, _ = read_molecule((smiles.split() or [""])[0])
-    return None if mol is None else Markup(draw_structure(mol, title=f"Structure of {name}"))
-
-
-def _scores_folder(run: Path, scores: Path | None) -> Path | None:
-    folder = run / "scores" if scores is None else scores
-    if any(folder.glob("part-*.parquet")) or (folder / "top.csv").is_file():
-        return folder
-    if scores is not None:
-        raise DataError(f"There are no scores in {scores}: expected a folder that 'screening score' wrote.")
-    return None
-
-
-def _top_molecules(folder: Path, assays: list[str]) -> pd.DataFrame:
-    """assay, rank, id, smiles, probability of the best `HITS` of each assay, ties in the library's order."""
-    columns = ["assay", "rank", "id", "smiles", "probability"]
-    if (folder / "top.csv").is_file():
-        texts = {"assay": str, "id": str, "smiles": str}
-        table = pd.read_csv(folder / "top.csv", dtype=texts, keep_default_na=False)
-        table = table[table["assay"].isin(assays) & (table["rank"] <= HITS)]
-        return table.sort_values("assay", key=lambda names: names.map(assays.index), kind="stable")[columns]
-    tables = []
-    for path in sorted(folder.glob("part-*.parquet")):
-        columns_here = {assay_column(name): name for name in assays}
-        known = [name for name in columns_here if name in pq.read_schema(path).names]
-        part = pq.read_table(path, columns=["id", "smiles", *known]).to_pandas()
-        tall = part.melt(["id", "smiles"], known, "assay", "probability").dropna(subset="probability")
-        tall["assay"] = tall["assay"].map(columns_here)
-        best = tall.sort_values("probability", ascending=False, kind="stable")
-        tables.append(best.groupby("assay", sort=False).head(HITS))
-    best = pd.concat(tables).sort_values("probability", ascending=False, kind="stable")
-    best = best.groupby("assay", sort=False).head(HITS)
-    best = best.assign(rank=best.groupby("assay").cumcount() + 1)
-    return best.sort_values("assay", key=lambda names: names.map(assays.index), kind="stable")[columns]
-
-
 # --- what is on the page ------------------------------------------------------------------------------------
 
 
@@ -158,7 +87,7 @@ def _context(material: Material, hits: dict[str, list[Hit]]) -> dict[str, Any]:
     evaluation = material.evaluation
     summary = summarize(evaluation).set_index("metric")
     test = material.test_predictions
-    curves, picked = make_curves(test, evaluation)
+    curves = make_curves(test, evaluation)
     alike = likeness(material.labels, material.scores)
     sure = evaluation.assign(sure=evaluation["status"] == "ok")
     ranked = sure.sort_values(["sure", "roc_auc_low"], ascending=False, kind="stable", na_position="last")
@@ -170,7 +99,7 @@ def _context(material: Material, hits: dict[str, list[Hit]]) -> dict[str, Any]:
         "config": material.config,
         "config_text": to_yaml(material.config),
         "manifest": material.manifest,
-        "data": material.data,
+        "catalogued": material.data,
         "computed": material.data is not None and material.data.address is None,
         "n_assays": len(evaluation),
         "name_width": min(30, int(evaluation["assay"].str.len().max())),
@@ -186,12 +115,14 @@ def _context(material: Material, hits: dict[str, list[Hit]]) -> dict[str, Any]:
         "verdict_words": in_words(n_verdicts),
         "statuses": evaluation.loc[evaluation["status"] != "ok", "status"].value_counts(sort=False).to_dict(),
         "good": GOOD,
-        "assays": list(ranked.itertuples(index=False)),
-        "weak": list(weak.head(WEAKEST).itertuples(index=False)),
+        "assays": list(ranked.itertuples(name="Assay")),
+        "weak": list(weak.head(WEAKEST).itertuples(name="Assay")),
         "parts": _parts(material),
         "curves": pictures.curve_pictures(curves),
-        "picked": picked,
         "n_averaged": curves.n_averaged,
+        "drawn": len(curves.tasks),
+        "curveless": evaluation.loc[evaluation["roc_auc"].isna(), ["assay", "reason"]].values.tolist(),
+        "data": explore(material),
         "pictures": _pictures(material),
         "weights": _weights_story(material.history),
         "likeness": pictures.likeness_map(alike, test.tasks) if len(test.tasks) > 1 else None,
@@ -262,7 +193,9 @@ def _pictures(material: Material) -> dict[str, Any]:
     verdicts = evaluation["verdict"].to_numpy()
     found: dict[str, Any] = dict.fromkeys(("ranked", "counts", "amount", "training", "maps"))
     if evaluation["roc_auc"].notna().any():
-        found["ranked"] = pictures.ranked_assays(evaluation, verdicts)
+        found["ranked"] = [
+            pictures.ranked_assays(evaluation, verdicts, narrow=narrow) for narrow in (False, True)
+        ]
     if len(material.counts):
         total = material.counts.groupby("assay", sort=False)[["measured", "actives"]].sum()
         total = total.reindex(evaluation["assay"], fill_value=0)
@@ -370,7 +303,7 @@ def _shared(alike: Likeness) -> Shared | None:
 
 def render_page(context: Mapping[str, Any]) -> str:
     """The HTML page; the only script it may run is its own, and it forbids itself every connection."""
-    text, digest = script("report.js")
+    text, digest = script("table.js", "report.js")
     style = Markup(render("report.css"))
     page = render("report.html", **context, script=text, script_hash=digest, style=style)
     return page + "\n"

@@ -6,13 +6,15 @@ Colours are CSS variables, so that pictures follow dark mode. matplotlib is impo
 import io
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
 from markupsafe import Markup, escape
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
@@ -93,8 +95,32 @@ class Picture(Markup):
         return f"Picture: {self.heading}"
 
 
-def inline(figure: "Figure", name: str, title: str, what: str) -> Picture:
-    """The figure as an SVG element: page colours and fonts, ids of its own, a title and a description."""
+class Marks(NamedTuple):
+    """Where assays stand in a picture, for the page to name what a pointer is at."""
+
+    axes: "Axes"
+    assays: Sequence[int]
+    """Places in the table of the assays."""
+    x: Sequence[float] | np.ndarray
+    y: Sequence[float] | np.ndarray
+    """In the units of the axes."""
+
+
+def inline(
+    figure: "Figure",
+    name: str,
+    title: str,
+    what: str,
+    marks: Marks | None = None,
+    unit: "Axes | None" = None,
+) -> Picture:
+    """The figure as an SVG element: page colours and fonts, ids of its own, a title and a description.
+
+    Parameters
+    ----------
+    marks : for `data-marks`, where assays stand.
+    unit : axes whose points (0, 0) and (1, 1) stand in `data-unit`, for the page to draw into them.
+    """
     stream, name = io.StringIO(), f"picture-{name}"
     figure.savefig(stream, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
     text = stream.getvalue()
@@ -104,10 +130,22 @@ def inline(figure: "Figure", name: str, title: str, what: str) -> Picture:
     width = 1.3 * float(box[1].split()[2]) if box else 0  # letters of 9 become 11.7 pixels high
     head = f'<svg viewBox="{box[1] if box else ""}" width="{width:.0f}" role="img"'
     head += f' aria-labelledby="{name}-title {name}-what"'
+    if marks is not None:
+        head += f' data-marks="{_placed(figure, marks)}"'
+    if unit is not None:
+        head += f' data-unit="{_placed(figure, Marks(unit, [0, 1], [0, 1], [0, 1]))}"'
     texts = f'<title id="{name}-title">{escape(title)}</title><desc id="{name}-what">{escape(what)}</desc>'
     picture = Picture(f"{head}>{texts}{body.strip()}")
     picture.heading, picture.note = title, what
     return picture
+
+
+def _placed(figure: "Figure", marks: Marks) -> str:
+    """`assay,x,y` of every mark in the units of the picture, which count down from its top."""
+    inches = marks.axes.transData.transform(np.column_stack([marks.x, marks.y])) / figure.dpi
+    x, y = 72 * inches[:, 0], 72 * (figure.get_figheight() - inches[:, 1])
+    rows = zip(marks.assays, x, y, strict=True)
+    return " ".join(f"{assay},{across:.0f},{down:.0f}" for assay, across, down in rows)
 
 
 def _for_page(tag: str, name: str) -> str:
