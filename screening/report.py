@@ -22,10 +22,11 @@ from .errors import DataError
 from .evaluation import summarize
 from .explorer import explore
 from .findings import GOOD, SHADES, VERDICTS, Likeness, count_verdicts, in_words, likeness, macro_interval
+from .folders import explained, replace
 from .material import Material, read_material
 from .metrics import pooled_average_precision
 from .pages import render, render_markdown, script
-from .runs import read_table, write_text
+from .runs import read_table
 
 WEAKEST, REJECTS, PAIRS = 15, 50, 12
 """Rows of the lists on the page."""
@@ -70,13 +71,9 @@ def write_report(run: Path | str, out: Path | str | None = None, *, scores: Path
 
 
 def _write(path: Path, text: str) -> None:
-    try:
-        write_text(path, text)
-    except OSError as problem:
-        raise DataError(
-            f"{path} cannot be written: {problem.strerror or problem}. Make room or give another place "
-            "with `out`; nothing was lost, the report can be made again at any time."
-        ) from problem
+    again = "Make room and write the report again: nothing was lost."
+    with explained(path, room=again, instead="give another place with `out`"):
+        replace(path, lambda work: work.write_text(text, encoding="utf-8"))
 
 
 # --- what is on the page ------------------------------------------------------------------------------------
