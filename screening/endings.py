@@ -222,13 +222,14 @@ def _farewell(stop: KeyboardInterrupt) -> str:
     """What was kept, and the command that goes on."""
     if not isinstance(stop, Stop):
         return f"Stopped before the end. Start again with: {_command()}"
-    how = "torchrun and" if "TORCHELASTIC_RUN_ID" in os.environ else "with"
-    return f"Stopped. {stop.kept} Go on {how}: {_command(stop.add)}"
+    return f"Stopped. {stop.kept} Go on with: {_command(stop.add)}"
 
 
 def _command(add: str = "") -> str:
     """The command as it was typed; one that goes on does not replace what is there."""
     program, *words = sys.argv
     named = ["python", "-m", "screening"] if Path(program).name == "__main__.py" else ["screening"]
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        named = ["torchrun", "...", "-m", "screening"]
     kept = [word for word in words if word != "--overwrite"]
     return shlex.join([*named, *kept, *([add] if add and add not in kept else [])])
