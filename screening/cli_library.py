@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .cli_settings import CsvSafe
 from .console import progress_shown, say, tell
 from .endings import goes_on
 from .grid import print_frame
@@ -65,6 +66,7 @@ def score(
     overwrite: Annotated[
         bool, typer.Option(help="Replace the scores of an earlier job in the folder.")
     ] = False,
+    csv_safe: CsvSafe = False,
 ) -> None:
     """Score compound libraries with a trained model; a stopped job goes on when started again."""
     from . import scoring
@@ -91,6 +93,7 @@ def score(
             ray_address=ray_address,
             workers=workers,
             overwrite=overwrite,
+            csv_safe=csv_safe,
         )
     _print_scores(report)
 
@@ -128,6 +131,7 @@ def hits(
     explain: Annotated[
         bool, typer.Option("--explain", help="Also explain the hits; the page links to the pictures.")
     ] = False,
+    csv_safe: CsvSafe = False,
 ) -> None:
     """Choose compounds to order from the scores of a library: filtered, diverse, beside known actives."""
     from .hits import choose_hits
@@ -145,6 +149,7 @@ def hits(
             diversity=diverse,
             distance=distance,
             explain=explain,
+            csv_safe=csv_safe,
         )
     for line in found.lines():
         tell(line)

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from .cli_settings import CsvSafe
 from .console import progress_shown, tell
 from .errors import ConfigError
 from .grid import print_frame
@@ -37,6 +38,7 @@ def evaluate(
     plot: Annotated[
         Path | None, typer.Option(help="Draw the assays into this .svg or .png file.", show_default=False)
     ] = None,
+    csv_safe: CsvSafe = False,
 ) -> None:
     """Per-assay quality of a run or on another table, with 95 % intervals."""
     _check_suffix("--out", out, ".csv", ".parquet")
@@ -58,7 +60,7 @@ def evaluate(
         table = evaluation.sorted_by(table, sort)
     print_evaluation(table, summary, title, by=sort, all_assays=all_assays)
     if out is not None:
-        evaluation.write_evaluation(table, out)
+        evaluation.write_evaluation(table, out, csv_safe=csv_safe)
     if plot is not None:
         from .pictures import plot_assays
 

@@ -5,7 +5,9 @@ Joined to the command line by cli.py, where a config or a setting is asked for.
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from .console import say
 from .errors import ConfigError
@@ -14,6 +16,14 @@ from .registry import did_you_mean
 if TYPE_CHECKING:
     from .config import Config, Section
 
+CsvSafe = Annotated[
+    bool,
+    typer.Option(
+        "--csv-safe",
+        help="Put an apostrophe before texts in CSV files that a spreadsheet would run as formulas.",
+    ),
+]
+"""Option of every command that writes CSV for people."""
 TABLES = (".csv", ".tsv", ".txt", ".parquet", ".sdf", ".sd", ".smi", ".gz", ".xlsx", ".xls")
 """Suffixes of what people give in place of a config."""
 

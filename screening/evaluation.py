@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from .cells import csv_of
 from .errors import ConfigError, DataError
 from .metrics import delong_interval, metrics, roc_auc
 from .ranking import Ranking, rank
@@ -139,8 +140,10 @@ def sorted_by(table: pd.DataFrame, column: str) -> pd.DataFrame:
     return table.sort_values(column, ascending=ascending, kind="stable", ignore_index=True)
 
 
-def write_evaluation(table: pd.DataFrame, path: Path | str) -> None:
+def write_evaluation(table: pd.DataFrame, path: Path | str, *, csv_safe: bool = False) -> None:
     """Write a table of `evaluate` as CSV, or Parquet if the name ends so; readers never see half a file.
+
+    With `csv_safe`, no cell of the CSV is run by a spreadsheet (see `cells`).
 
     Raises
     ------
@@ -152,7 +155,7 @@ def write_evaluation(table: pd.DataFrame, path: Path | str) -> None:
         if path.suffix == ".parquet":
             table[list(COLUMNS)].to_parquet(unfinished, index=False)
         else:
-            table.to_csv(unfinished, index=False, columns=list(COLUMNS))
+            unfinished.write_text(csv_of(table[list(COLUMNS)], csv_safe=csv_safe), encoding="utf-8")
         os.replace(unfinished, path)
     except OSError as problem:
         raise DataError(

@@ -20,6 +20,7 @@ from rdkit.Chem.rdFingerprintGenerator import GetMorganGenerator
 from rdkit.SimDivFilters.rdSimDivPickers import LeaderPicker, MaxMinPicker
 
 from .bundle import Bundle
+from .cells import csv_of
 from .columns import NEIGHBOUR, OURS, SET, SPREAD, assay_column, property_names
 from .domain import fingerprints
 from .errors import ConfigError, DataError
@@ -86,6 +87,7 @@ def choose_hits(
     diversity: str = "spheres",
     distance: float = 0.4,
     explain: bool = False,
+    csv_safe: bool = False,
 ) -> Hits:
     """Choose among the best molecules of a scored library for one assay.
 
@@ -102,6 +104,7 @@ def choose_hits(
     distance : Tanimoto distance of ECFP4, 0 to 1.
     explain : also explain the hits (`explain.explain`), in the folder `explained` of `out`; the page links
         there, as it does to what an earlier call explained.
+    csv_safe : no cell of hits.csv, and of what the page saves, is run by a spreadsheet (see `cells`).
 
     Raises
     ------
@@ -139,7 +142,7 @@ def choose_hits(
         alike=len(passed) - len(picked),
         notes=notes,
     )
-    _write(hits, [mols[row] for row in picked], bundle, Path(run), explain=explain)
+    _write(hits, [mols[row] for row in picked], bundle, Path(run), explain=explain, csv_safe=csv_safe)
     return hits
 
 
@@ -261,9 +264,9 @@ def _beside_actives(table: pd.DataFrame, bundle: Bundle, task: int) -> tuple[pd.
     ), []
 
 
-def _write(hits: Hits, mols: list[Mol], bundle: Bundle, run: Path, *, explain: bool) -> None:
+def _write(hits: Hits, mols: list[Mol], bundle: Bundle, run: Path, *, explain: bool, csv_safe: bool) -> None:
     folder, table = hits.folder, hits.table
-    lines = _lines(table)
+    lines = _lines(table, csv_safe=csv_safe)
     records = Records(lines[0], lines[1:], _records(table, mols))
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -289,10 +292,10 @@ def _write(hits: Hits, mols: list[Mol], bundle: Bundle, run: Path, *, explain: b
         ) from problem
 
 
-def _lines(table: pd.DataFrame) -> list[str]:
+def _lines(table: pd.DataFrame, *, csv_safe: bool = False) -> list[str]:
     """The lines of hits.csv; a cell may have line breaks."""
     rows = [table.head(0), *(table.iloc[[row]] for row in range(len(table)))]
-    return [part.to_csv(index=False, header=not number) for number, part in enumerate(rows)]
+    return [csv_of(part, header=not number, csv_safe=csv_safe) for number, part in enumerate(rows)]
 
 
 def _records(table: pd.DataFrame, mols: list[Mol]) -> list[str]:

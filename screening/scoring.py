@@ -7,10 +7,10 @@ import hashlib
 import time
 from collections import Counter, defaultdict
 from collections.abc import Container, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from .bundle import SUMS
 from .columns import OURS
@@ -75,6 +75,7 @@ def score_library(
     device: str = "auto",
     block_size: int = BLOCK,
     overwrite: bool = False,
+    csv_safe: bool = False,
 ) -> ScoreReport:
     """Score files of molecules into the folder `out`.
 
@@ -97,6 +98,7 @@ def score_library(
     engine, ray_address : `pool` or `ray`, and a cluster that runs already.
     workers : processes; None = one per processor, 0 = this process alone.
     overwrite : remove the scores of an earlier job from `out` first.
+    csv_safe : no cell of the CSV files is run by a spreadsheet (see `cells`).
 
     Returns
     -------
@@ -143,8 +145,10 @@ def score_library(
         finally:
             changed = _discard_changed(folder, files, made)
         _check_unchanged(files, changed)
-        tallies = {**finished, **made}
-        return _finish(folder, tallies, finished, damaged, maker, files, job, part, output, leaders, workers)
+        outputs = Outputs(output, csv_safe, workers)
+        report = _finish(folder, {**finished, **made}, maker, files, job, part, leaders, outputs)
+        notes = [*_about_damaged(folder, damaged), *report.notes]
+        return replace(report, skipped=len(finished), notes=notes)
 
 
 def _check_sources(folder: PartFolder, files: Library, finished: Mapping[int, Tally]) -> None:
@@ -257,32 +261,34 @@ def _duration(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
+class Outputs(NamedTuple):
+    """What is written besides the parts."""
+
+    kind: str
+    """One of `writing.FORMATS`."""
+    csv_safe: bool
+    workers: int | None
+    """Processes that draw."""
+
+
 def _finish(
     folder: PartFolder,
     tallies: dict[int, Tally],
-    finished: Mapping[int, Tally],
-    damaged: list[int],
     maker: PartMaker,
     files: Library,
     job: dict[str, Any],
     part: Shard | None,
-    output: str,
     leaders: Leaders | None,
-    workers: int | None,
+    outputs: Outputs,
 ) -> ScoreReport:
     """Write what stands for the whole job: manifest, best molecules, other formats."""
     suffix = "" if part is None else f"-{part.index}-of-{part.of}"
+    folder.check_all_there(tallies)
+    with folder.explained():
+        top, sums = _write_others(folder, sorted(tallies), leaders, suffix, outputs)
     reasons = merged(tallies)
     scored = reasons.pop("", 0)
     rejected = reasons.total()
-    numbers = sorted(tallies)
-    folder.check_all_there(numbers)
-    path = folder.path / f"top{suffix}.csv" if leaders is not None else None
-    with folder.explained():
-        if leaders is not None and path is not None:
-            write_top(leaders.complete(numbers), leaders.tasks, folder, path)
-        whole = write_whole(folder, numbers, output, suffix, workers=workers)
-    sums = {path.name: file_sha256(path) for path in (path, whole) if path is not None}
     report = ScoreReport(
         read=scored + rejected,
         scored=scored,
@@ -290,12 +296,11 @@ def _finish(
         below=sum(tally.below for tally in tallies.values()),
         reasons=dict(sorted(reasons.items(), key=lambda item: (-item[1], item[0]))),
         parts=len(tallies),
-        skipped=len(finished),
+        skipped=0,
         folder=folder.path,
-        top=path,
+        top=top,
         notes=[
             *([] if tallies else [f"There are no records in {', '.join(files.names)}."]),
-            *_about_damaged(folder, damaged),
             *files.notes(),
             *maker.scorer.notes,
         ],
@@ -305,6 +310,19 @@ def _finish(
     library = {name: sources.get(file) for file, name in zip(files.numbers, files.names, strict=True)}
     folder.write_json(MANIFEST.format(suffix), {**job, "library": library, **counts, "files": sums})
     return report
+
+
+def _write_others(
+    folder: PartFolder, numbers: list[int], leaders: Leaders | None, suffix: str, outputs: Outputs
+) -> tuple[Path | None, dict[str, str]]:
+    """The table of the best, if it is wanted, and SHA-256 by name of all that is written."""
+    top = None if leaders is None else folder.path / f"top{suffix}.csv"
+    if leaders is not None and top is not None:
+        best = leaders.complete(numbers)
+        write_top(best, leaders.tasks, folder, top, csv_safe=outputs.csv_safe)
+    kind, csv_safe, workers = outputs
+    whole = write_whole(folder, numbers, kind, suffix, workers=workers, csv_safe=csv_safe)
+    return top, {path.name: file_sha256(path) for path in (top, whole) if path is not None}
 
 
 def _about_damaged(folder: PartFolder, numbers: list[int]) -> list[str]:

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from .cells import harmless
 from .columns import assay_column
 from .folders import replace
 from .parts import PartFolder
@@ -127,9 +128,15 @@ def _largest(values: np.ndarray, places: np.ndarray, k: int) -> np.ndarray:
     return np.take_along_axis(chosen, order, 1)
 
 
-def write_top(best: Best, tasks: tuple[str, ...], parts: PartFolder, path: Path) -> None:
-    """A row for each assay and rank: id, structure, probability, and where it stands in the library."""
+def write_top(
+    best: Best, tasks: tuple[str, ...], parts: PartFolder, path: Path, *, csv_safe: bool = False
+) -> None:
+    """A row for each assay and rank: id, structure, probability, and where it stands in the library.
+
+    With `csv_safe`, no cell is run by a spreadsheet (see `cells`).
+    """
     best.merge()
+    cell = harmless if csv_safe else str
     known = best.places < _NOWHERE
     places = np.unique(best.places[known])
     texts = _texts(parts, places)
@@ -142,8 +149,9 @@ def write_top(best: Best, tasks: tuple[str, ...], parts: PartFolder, path: Path)
                 rows = texts.take(np.searchsorted(places, chosen[here])).to_pydict()
                 scores = [f"{value:.6g}" for value in values[here].tolist()]
                 ranks = range(1, len(scores) + 1)
-                columns = rows["id"], rows["smiles"], scores, rows["row"], rows["file"]
-                writer.writerows(zip([task] * len(scores), ranks, *columns, strict=True))
+                ids, smiles, files = (map(cell, rows[name]) for name in ("id", "smiles", "file"))
+                columns = ranks, ids, smiles, scores, rows["row"], files
+                writer.writerows(zip([cell(task)] * len(scores), *columns, strict=True))
 
     replace(path, write)
 

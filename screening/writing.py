@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from .cells import harmless
 from .columns import property_names
 from .folders import replace
 from .parts import PartFolder
@@ -19,7 +20,13 @@ FORMATS = ("parquet", "csv", "sdf")
 
 
 def write_whole(
-    parts: PartFolder, numbers: list[int], output: str, suffix: str = "", *, workers: int | None = None
+    parts: PartFolder,
+    numbers: list[int],
+    output: str,
+    suffix: str = "",
+    *,
+    workers: int | None = None,
+    csv_safe: bool = False,
 ) -> Path | None:
     """`scores.csv` or `scores.sdf` of the parts `numbers`, beside them; None for `parquet`.
 
@@ -31,11 +38,12 @@ def write_whole(
     ----------
     suffix : behind `scores`.
     workers : processes that draw; None = one per processor.
+    csv_safe : no cell of the CSV is run by a spreadsheet, see `cells`.
     """
     if output == "parquet":
         return None
     path = parts.path / f"scores{suffix}.{output}"
-    make = _csv_texts(parts, numbers) if output == "csv" else _sdf_texts(parts, numbers, workers)
+    make = _csv_texts(parts, numbers, csv_safe) if output == "csv" else _sdf_texts(parts, numbers, workers)
 
     def write(work: Path) -> None:
         with work.open("w", newline="", encoding="utf-8") as file:
@@ -45,14 +53,18 @@ def write_whole(
     return path
 
 
-def _csv_texts(parts: PartFolder, numbers: list[int]) -> Iterator[str]:
+def _csv_texts(parts: PartFolder, numbers: list[int], is_safe: bool) -> Iterator[str]:
     lines: list[str] = []
+    cell = harmless if is_safe else str
     writer = csv.writer(_Lines(lines))
     for place, number in enumerate(numbers):
         table = parts.read(number)
         if place == 0:
-            writer.writerow(table.column_names)
-        writer.writerows(zip(*(_as_texts(column) for column in table.columns), strict=True))
+            writer.writerow(map(cell, table.column_names))
+        columns = [_as_texts(column) for column in table.columns]
+        if is_safe:
+            columns = [[cell(str(value)) for value in column] for column in columns]
+        writer.writerows(zip(*columns, strict=True))
         yield "".join(lines)
         lines.clear()
 
