@@ -14,7 +14,9 @@ from typing import NamedTuple
 import numpy as np
 
 from .errors import DataError
-from .formats import BROKEN, Format, Wanted, column_key, is_structure_name, open_format
+from .formats import open_format
+from .opening import BROKEN
+from .records import Format, Wanted, column_key, is_structure_name
 from .registry import did_you_mean
 
 ID_NAMES = (  # in order of preference

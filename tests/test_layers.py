@@ -7,7 +7,9 @@ import pytest
 
 HOUSE = Path(__file__).parent.parent / "screening"
 FLOORS = [
-    ["errors", "progress", "printable"],
+    ["errors", "progress", "printable", "opening"],
+    ["records"],
+    ["delimited", "smiles_lines", "sdf", "parquet"],
     [
         "console",
         "registry",
@@ -80,6 +82,12 @@ NO_TORCH = [
     "metrics",
     "calibration",
     "conformal",
+    "opening",
+    "records",
+    "delimited",
+    "smiles_lines",
+    "sdf",
+    "parquet",
     "formats",
     "tables",
     "libraries",
