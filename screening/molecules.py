@@ -32,6 +32,7 @@ _LIGHT = (
     ^ Chem.SanitizeFlags.SANITIZE_SETCONJUGATION
     ^ Chem.SanitizeFlags.SANITIZE_SETHYBRIDIZATION
 )
+_NAME = re.compile("[ \t]")  # what ends a structure; every other blank within the text makes it unreadable
 _SANE = Chem.SanitizeFlags.SANITIZE_NONE
 
 # Cleaning up changes nitrogen, halogens and phosphorus of a high valence and bonds to metals. Without it, the
@@ -49,9 +50,10 @@ def check_standardization(how: str) -> None:
 def read_molecule(smiles: str, *, standardize: str = "none") -> tuple[Mol | None, str]:
     """The molecule of a SMILES and "", or None and the reason why it cannot be used.
 
-    Text behind the first blank is a name (or a CXSMILES extension), as in RDKit. Unlike RDKit, an
-    empty SMILES and characters outside ASCII are refused: RDKit reads a carbon and a Cyrillic look-alike
-    as one carbon. RDKit's own messages become the reason and are not logged.
+    Text behind the first space or tab is a name (or a CXSMILES extension), as in RDKit; blanks of any kind
+    around the text do not matter, but no other blank ends a structure: CC, U+00A0, O is not ethane. Unlike
+    RDKit, an empty SMILES and characters outside ASCII are refused: RDKit reads a carbon and a Cyrillic
+    look-alike as one carbon. RDKit's own messages become the reason and are not logged.
 
     Raises
     ------
@@ -208,16 +210,19 @@ def _standardizers() -> list[Callable[[Mol], Mol]]:
 
 def _checked(smiles: str) -> tuple[str, str]:
     """The text to read and "", or "" and the reason to refuse it before RDKit sees it."""
-    words = smiles.split(None, 1)
-    if not words:
+    text = smiles.strip()
+    if not text:
         return "", "the SMILES is empty"
     if smiles.isascii() and smiles.isprintable():
         return smiles, ""
-    for position, character in enumerate(words[0], 1):
+    if "\n" in text or "\r" in text:
+        return "", "line break in the structure"
+    structure = _NAME.split(text, maxsplit=1)[0]
+    for position, character in enumerate(structure, 1):
         if not (character.isascii() and character.isprintable()):
             name = unicodedata.name(character, f"code {ord(character)}")
             return "", f"not a SMILES: character {position} is {character!a} ({name})"
-    return words[0], ""  # the odd character is in the name behind the blank
+    return structure, ""  # the odd character is in the name behind the blank
 
 
 def _why_unreadable(text: str) -> str:

@@ -7,7 +7,8 @@ from itertools import chain
 from .opening import Lines, Note
 from .records import Format, is_comment, is_structure_name
 
-_SMI_LINE = re.compile(r"(\S*)(?: (\|[^|]*\|)(?=\s|$))?\s*(.*)")
+# Space and tab alone end a structure: other blanks would cut it, and what is cut may be read as well.
+_SMI_LINE = re.compile(r"([^ \t]*)(?: (\|[^|]*\|)(?=[ \t]|$))?[ \t]*(.*)")
 
 
 class SmilesLines(Format):
@@ -51,4 +52,4 @@ def _smi_fields(line: str) -> list[str]:
     """SMILES (with its CXSMILES extension), name, and what stands behind further tabs."""
     match = _SMI_LINE.match(line.rstrip("\r\n").lstrip(" "))
     smiles, extension, rest = match.groups() if match else ("", "", "")
-    return [f"{smiles} {extension}" if extension else smiles, *(text.strip() for text in rest.split("\t"))]
+    return [f"{smiles} {extension}" if extension else smiles, *(text.strip(" ") for text in rest.split("\t"))]

@@ -3,6 +3,7 @@
 import csv
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -51,6 +52,10 @@ ODD_BUT_FINE = {
     "CN(=O)=O": "C[N+](=O)[O-]",
     "[Fe+2].[CH-]1C=CC=C1.[CH-]1C=CC=C1": "[Fe+2].c1cc[cH-]c1.c1cc[cH-]c1",
 }
+
+
+BLANKS = [chr(code) for code in range(sys.maxunicode + 1) if chr(code).isspace()]
+"""Every character that Python takes for a blank: 29 of them."""
 
 
 def read_lightly(smiles: str) -> tuple[Chem.Mol | None, str]:
@@ -189,3 +194,28 @@ def _end_abruptly(block: int) -> int:
 def test_dead_process_is_a_clear_error() -> None:
     with pytest.raises(ScreeningError, match="fewer workers"):
         list(map_in_processes(_end_abruptly, list(range(8)), workers=2))
+
+
+@pytest.mark.parametrize("blank", BLANKS, ids=ascii)
+def test_no_blank_but_space_and_tab_ends_a_structure(blank: str) -> None:
+    """What stands before it would be another molecule: ethane for CC, U+00A0, O."""
+    for text in (f"CC{blank}O", f"c1ccccc1{blank}C(=O)O", f"C{blank}|$x$|", f"CC{blank}O name"):
+        mol, reason = read_molecule(text)
+        assert (read_lightly(text)[0] is None, read_lightly(text)[1]) == (mol is None, reason)
+        if blank in " \t":
+            assert mol is not None
+        else:
+            assert mol is None
+            assert "line break" in reason or f"is {blank!a}" in reason
+            assert blank in "\r\n" or Chem.MolFromSmiles(text) is None  # RDKit reads the first of two lines
+    for text in (f"{blank}CCO", f"CCO{blank}", f" {blank}CCO{blank} {blank}"):
+        mol, reason = read_molecule(text)
+        assert mol is not None, reason
+        assert Chem.MolToSmiles(mol) == "CCO"
+    assert read_molecule(blank) == (None, "the SMILES is empty")
+
+
+def test_two_lines_are_not_one_molecule() -> None:
+    for text in ("CCO\nCCN", "CCO a\nCCN b", "CCO\r\nCCN"):
+        assert read_molecule(text) == (None, "line break in the structure")
+        assert read_lightly(text) == (None, "line break in the structure")

@@ -422,6 +422,20 @@ def test_lists_of_smiles(tmp_path, name, content, columns) -> None:
     assert whole(open_table(written(tmp_path, content, name))).columns == columns
 
 
+@pytest.mark.parametrize("blank", [chr(code) for code in range(0x3001) if chr(code).isspace()], ids=ascii)
+def test_space_and_tab_alone_end_the_structure_of_a_line(tmp_path, blank) -> None:
+    """All texts come out as written, in lists as in tables: molecules decide what can be read."""
+    listed = whole(open_table(written(tmp_path, f"CCO a\nCC{blank}O b\n", "t.smi"))).columns
+    if blank in "\r\n":
+        assert listed["smiles"] == ["CCO", "CC", "O"]
+    elif blank in " \t":
+        assert listed == {"smiles": ["CCO", "CC"], "name": ["a", "O b"]}
+    else:
+        assert listed == {"smiles": ["CCO", f"CC{blank}O"], "name": ["a", "b"]}
+    table = whole(open_table(written(tmp_path, f'smiles,A\n"CC{blank}O",1\n'))).columns
+    assert table == {"smiles": [f"CC{blank}O"], "A": ["1"]}
+
+
 def test_sdf_without_suffix_and_with_colliding_properties(tmp_path) -> None:
     block = Chem.MolToMolBlock(Chem.MolFromSmiles("CCO"))
     text = f"A{block}>  <smiles>\nother\n\n> <A> (1)\n1\n\n$$$$\n{block}$$$$\n"
