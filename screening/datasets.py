@@ -18,6 +18,7 @@ from .assays import AssayTable, prepare, read_assays
 from .catalogue import AssayCounts, DataSet, catalogue, known_counts
 from .downloads import DownloadError, download
 from .errors import ConfigError, DataError
+from .opening import is_stream, lasting
 from .registry import did_you_mean
 from .tables import Rejected, some
 
@@ -95,7 +96,9 @@ def is_here(name: str) -> bool:
 
 
 def find(name: str, *, data: str | Path | None = None) -> Path:
-    """The file of a table: a name of the catalogue, or a path, also relative to the data folders; or "-".
+    """The file of a table: a name of the catalogue, or a path, also relative to the data folders.
+
+    Of what can be read only once ("-" for standard input, a pipe) it is a copy that lasts till the end.
 
     Looked up in this order: `data` (the file itself or its folder; then nowhere else), the folder
     SCREENING_DATA, the cache, and then downloaded, or made if it is `alerts`.
@@ -105,12 +108,12 @@ def find(name: str, *, data: str | Path | None = None) -> Path:
     DataError : it is nowhere and cannot be downloaded; the message says what to put where.
     ConfigError : no such name or file, or `data` or SCREENING_DATA is wrong.
     """
-    if name == "-":
-        return Path(name)
+    if is_stream(name):
+        return lasting(name)
     row = catalogue.get(name)
     files = row.files if row else (name,)
     if data is not None:
-        given = Path(data)
+        given = lasting(data)
         found = given if given.is_file() else _first(given, files)
         if found is None:
             raise ConfigError(f"{given} is no file, and there is no {_one_of(files)} in it: correct --data.")

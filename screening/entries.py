@@ -11,7 +11,7 @@ from rdkit.Chem import Mol, MolToSmiles
 from rdkit.rdBase import BlockLogs
 
 from .errors import DataError
-from .formats import column_key, is_structure_name
+from .records import column_key, is_structure_name
 from .registry import did_you_mean
 from .tables import some
 

@@ -5,16 +5,26 @@ The formats are in `delimited`, `smiles_lines`, `sdf` and `parquet`; `tables` gi
 
 import csv
 import re
+from collections.abc import Sequence
 
-from .delimited import Delimited
+from .delimited import SPOTFIRE, Delimited, Spotfire, is_spotfire, sniff
 from .errors import DataError
-from .opening import NUL_REPLACED, Lines, as_text, open_bytes, seekable, share_of
+from .opening import (
+    LINE_LIMIT,
+    NUL_REPLACED,
+    Lines,
+    as_text,
+    is_stream,
+    open_bytes,
+    rewindable,
+    seekable,
+    share_of,
+)
 from .parquet import Parquet
-from .records import Format, is_comment, is_structure_name
+from .records import Format
 from .sdf import Sdf
-from .smiles_lines import SmilesLines
+from .smiles_lines import SmilesLines, has_blank_columns, header_names, is_record, structure_place
 
-SEPARATORS = ",;\t|"
 CSV_SUFFIXES = (".csv", ".tsv", ".tab")
 SMI_SUFFIXES = (".smi", ".smiles", ".ism", ".can", ".cxsmiles")
 SDF_SUFFIXES = (".sdf", ".sd", ".mol")
@@ -28,6 +38,20 @@ FOREIGN = {  # first bytes of files that are given by mistake
     b"\x28\xb5\x2f\xfd": "a Zstandard archive",
 }
 
+OTHER_TEXTS = {  # first lines of formats whose lines could be taken for molecules or names
+    r"@<TRIPOS>": "a MOL2 file",
+    r"(HEADER|TITLE |COMPND|REMARK|CRYST1|MODEL |ATOM  |HETATM) +\S": "a PDB file",
+    r"\s*<": "an HTML or XML page",
+    r'\s*([\[{]\s*["{]|[\[{]\s*$)': "a JSON file",
+    r"InChI=1": "a list of InChI",
+    r"\$(RXN|RDFILE|SMI<)": "a file of reactions or of another chemical format",
+    r"data_\S+\s*$": "a CIF file",
+    r">(?!>)": "a FASTA file or a cut-off SDF",
+}
+SEARCHED = 50  # lines in which a header, columns and separators are looked for
+
+_SEPARATOR_HINT = re.compile(r'"?sep=(.)"?', re.IGNORECASE)  # Excel's, above the header
+_XYZ_ATOM = re.compile(r"\s*[A-Z][a-z]?(\s+-?\d+\.\d+){3}")
 _SDF_HEAD = re.compile(rb"([^\n]*\n){3}[^\n]*V[23]000")
 
 
@@ -42,7 +66,7 @@ def open_format(path: str, smiles: str | None) -> Format:
     ------
     DataError : empty or not a table. OSError, and what is in BROKEN, are left to the caller.
     """
-    csv.field_size_limit(2**31 - 1)  # the default of 131,072 characters is too little for some notes
+    csv.field_size_limit(LINE_LIMIT)  # the default of 131,072 characters is too little for some notes
     stream = open_bytes(path)
     head = stream.peek(4096)[:4096]
     if not head:
@@ -55,42 +79,100 @@ def open_format(path: str, smiles: str | None) -> Format:
     stem = path.lower().removesuffix(".gz")
     if head.startswith(b"PAR1"):
         return Parquet(path, seekable(stream))
-    if stem.endswith(SDF_SUFFIXES) or _SDF_HEAD.match(head):
-        stream = seekable(stream)
-        found: Format = Sdf(as_text(stream, head))
+    if stem.endswith(SDF_SUFFIXES) or (_SDF_HEAD.match(head) and not stem.endswith(CSV_SUFFIXES)):
+        stream = rewindable(stream)
+        table: Format = Sdf(path, as_text(stream, head))
     else:
-        found = _open_text(path, stem, Lines(as_text(stream, head)), smiles)
-    if path != "-":
-        found.share = share_of(stream)
-    return found
+        table = _open_text(path, stem, Lines(as_text(stream, head)), smiles)
+    if not is_stream(path):
+        table.share = share_of(stream)
+    return table
 
 
 def _open_text(path: str, stem: str, lines: Lines, smiles: str | None) -> Format:
-    first = next((line for line in lines if line.strip() and not is_comment(line)), "")
+    first = next(filter(is_record, lines), "")
     if not first or NUL_REPLACED in lines.odd:
         what = "is binary, or UTF-16 without its mark" if first else "has only blank lines"
         raise DataError(f"{path} {what}. A table with a header line or a list of SMILES was expected.")
-    separator, is_header = _sniff(first, smiles)
-    is_list = stem.endswith(SMI_SUFFIXES) and not (is_header and separator in (",", ";", "|"))
-    is_table = is_header or separator or smiles is not None or stem.endswith(CSV_SUFFIXES)
-    return (
-        SmilesLines(first, lines)
-        if is_list or not is_table
-        else Delimited(path, first, lines, separator or ",")
-    )
+    if hint := _SEPARATOR_HINT.fullmatch(first.strip("\r\n")):
+        return Delimited(path, next(filter(is_record, lines), ""), lines, hint[1])
+    if first.startswith(SPOTFIRE):
+        return Spotfire(path, next((line for line in lines if not line.startswith("\\*")), ""), lines)
+    ahead = lines.ahead(SEARCHED)
+    if ahead and is_spotfire(first, ahead[0]):
+        return Spotfire(path, first, lines)
+    separator, is_header = sniff(first, smiles)
+    if not (first[0].isalpha() and (is_header or header_names(first, smiles))):
+        _refuse_other_formats(path, [first, *ahead])
+    if not _is_list(stem, first, ahead, separator, is_header, smiles):
+        return Delimited(path, first, lines, separator or ",", ahead=ahead)
+    if not is_header and (separator := _separator_of_list([first, *ahead])):
+        return _without_header(path, first, lines, separator, ahead)
+    return SmilesLines(first, lines, ahead=ahead, smiles=smiles)
 
 
-def _sniff(header: str, smiles: str | None) -> tuple[str, bool]:
-    """The separator ("" = there is none), and whether the line names a structure column.
+def _is_list(
+    stem: str, first: str, ahead: Sequence[str], separator: str, is_header: bool, smiles: str | None
+) -> bool:
+    """Whether a line is a structure and what blanks or tabs divide from it, not fields between separators."""
+    names = header_names(first, smiles)
+    is_named_list = stem.endswith(SMI_SUFFIXES)
+    if is_header and separator:
+        return is_named_list and separator == "\t" and bool(names) and structure_place(names, smiles) == 0
+    if is_named_list or separator:
+        return is_named_list
+    if len(names) > 1 and has_blank_columns(len(names), ahead):
+        return True
+    return not (is_header or smiles is not None or stem.endswith(CSV_SUFFIXES))
 
-    A separator that gives a structure column is preferred, then the one that gives most fields.
+
+def _refuse_other_formats(path: str, lines: Sequence[str]) -> None:
+    """DataError for a text whose lines could pass for molecules: "O 0.0 0.1 0.2" is not a name of water."""
+    what = next((what for start, what in OTHER_TEXTS.items() if re.match(start, lines[0])), None)
+    if lines[0].strip().isdecimal() and len(lines) > 2 and _XYZ_ATOM.match(lines[2]):
+        what = "an XYZ file"
+    if what is not None:
+        raise DataError(
+            f"{path} is {what}: expected a table, a list of SMILES or an SDF. Convert it, for example with "
+            "Open Babel or RDKit."
+        )
+
+
+def _separator_of_list(lines: Sequence[str]) -> str:
+    """What divides fields in all lines of a list without a header; "" where it is a blank or a tab.
+
+    No SMILES has a comma or a semicolon, and none a bar but behind a blank.
     """
-    best, best_score = "", (False, 1)
-    for separator in SEPARATORS:
-        names = [name.strip() for name in next(csv.reader([header], delimiter=separator), [])]
-        whole = [name for name in names if not set(name) & set(SEPARATORS)]
-        score = any(name == smiles or is_structure_name(name) for name in whole), len(names)
-        if len(names) > 1 and score > best_score:
-            best, best_score = separator, score
-    is_single = len(header.split()) == 1 and (header.strip() == smiles or is_structure_name(header))
-    return best, best_score[0] or is_single
+    words = [line.split(None, 1)[0] for line in lines if is_record(line)]
+    return next((separator for separator in ",;|" if all(separator in word for word in words)), "")
+
+
+def _without_header(path: str, first: str, lines: Lines, separator: str, ahead: Sequence[str]) -> Format:
+    """A list of SMILES that is a table without a header; the structures are what RDKit can read."""
+    rows = list(csv.reader(filter(is_record, [first, *ahead]), delimiter=separator))
+    columns = range(max(map(len, rows)))
+    counts = [sum(len(row) > place and _is_smiles(row[place]) for row in rows) for place in columns]
+    smiles = counts.index(max(counts))
+    if 2 * counts[smiles] < len(rows):
+        raise DataError(
+            f"{path}: the lines have '{separator}' between their fields, and most of the first {len(rows)} "
+            "have no SMILES in any one of them. Expected in each line: a SMILES, a blank or tab, a name; or "
+            "a table with a header line."
+        )
+    others = [place for place in columns if place != smiles]
+    names = [f"column_{place + 1}" for place in columns]
+    names[smiles] = "smiles"
+    if others:
+        names[others[0]] = "name"
+    table = Delimited(path, first, lines, separator, names=names)
+    table.smiles, table.id = smiles, others[0] if others else None
+    lines.odd.append(f"there is none; fields between '{separator}' were taken as {', '.join(names)}")
+    return table
+
+
+def _is_smiles(text: str) -> bool:
+    from rdkit import Chem
+    from rdkit.rdBase import BlockLogs
+
+    with BlockLogs():
+        return 0 < len(text) < 1000 and text.isascii() and bool(Chem.MolFromSmiles(text, sanitize=False))

@@ -22,6 +22,7 @@ import numpy as np
 
 from .errors import ConfigError, DataError
 from .formats import CSV_SUFFIXES, SDF_SUFFIXES, SMI_SUFFIXES
+from .opening import STANDARD_INPUT, is_stream
 from .sources import Source
 from .tables import Block, TableReader, open_table
 
@@ -226,8 +227,8 @@ class Library:
 
     @property
     def is_stream(self) -> bool:
-        """Whether standard input is part of it."""
-        return any(reader.path == "-" for reader in self.readers)
+        """Whether standard input or a pipe is part of it."""
+        return any(reader.is_stream for reader in self.readers)
 
     @property
     def is_in_order(self) -> bool:
@@ -235,14 +236,14 @@ class Library:
         return self.is_stream or self.limit is not None
 
     def sizes(self) -> dict[str, int | None]:
-        """Bytes of each file on disk, None for standard input."""
+        """Bytes of each file on disk, None for standard input and pipes."""
         return {
-            name: None if reader.path == "-" else source.size
+            name: None if reader.is_stream else source.size
             for name, reader, source in zip(self.names, self.readers, self.sources, strict=True)
         }
 
     def sums(self) -> dict[int, str | None]:
-        """SHA-256 of each file by its number, None for standard input; four files at a time.
+        """SHA-256 of each file by its number, None for standard input and pipes; four files at a time.
 
         Raises
         ------
@@ -291,7 +292,7 @@ def open_library(
     DataError : nothing there, a file given twice, or one that `tables.open_table` refuses.
     """
     remarks: list[str] = []
-    paths = [os.path.normpath(path) for source in sources for path in _expanded(str(source), remarks)]
+    paths = [_plain(path) for source in sources for path in _expanded(str(source), remarks)]
     if len(set(paths)) < len(paths):
         twice = Counter(paths).most_common(1)[0][0]
         raise DataError(
@@ -317,9 +318,16 @@ def printable(name: str) -> str:
     return os.fsencode(name).decode("utf-8", "replace")
 
 
+def _plain(path: str) -> str:
+    """The shortest form of the path; "-" for every name of standard input, unless a file is behind it."""
+    path = os.path.normpath(path)
+    return "-" if path in STANDARD_INPUT and is_stream(path) else path
+
+
 def _names(paths: list[str]) -> list[str]:
-    """The last part of each path, or the whole path where last parts repeat."""
-    lasts = [Path(path).name if path != "-" else path for path in paths]
+    """The last part of each path, or the whole path where last parts repeat; <(...) is pipe-1, pipe-2 ..."""
+    pipes = [path for path in paths if path.startswith(("/dev/fd/", "/proc/")) and is_stream(path)]
+    lasts = [f"pipe-{pipes.index(path) + 1}" if path in pipes else Path(path).name for path in paths]
     return [printable(name) for name in (lasts if len(set(lasts)) == len(lasts) else paths)]
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from .errors import DataError
-from .opening import Note
+from .opening import BLOCK_LIMIT, LINE_LIMIT, Note, TooLongError, in_mb
 from .records import Format, Wanted
 
 
@@ -32,12 +32,29 @@ class Parquet(Format):
             for number, batch in enumerate(batches):
                 self.done += batch.num_rows
                 columns = batch.columns if wanted(number) else []
+                _check_lengths(columns)
                 yield [_texts(column) for column in columns], [""] * batch.num_rows
         except (pyarrow.ArrowException, OSError) as problem:
             raise self._broken(problem) from problem
 
     def _broken(self, problem: Exception) -> DataError:
         return DataError(f"{self.path}: the Parquet file is broken or cut off ({problem}). Write it again.")
+
+
+def _check_lengths(columns: list[Any]) -> None:
+    """TooLongError if a text has more than `LINE_LIMIT` bytes, or all of them more than `BLOCK_LIMIT`."""
+    import pyarrow
+    import pyarrow.compute as compute
+
+    total = 0
+    for column in columns:
+        if pyarrow.types.is_string(column.type) or pyarrow.types.is_large_string(column.type):
+            lengths = compute.binary_length(column)
+            total += compute.sum(lengths).as_py() or 0
+            if (compute.max(lengths).as_py() or 0) > LINE_LIMIT:
+                raise TooLongError(f"a cell has more than {in_mb(LINE_LIMIT)}")
+    if total > BLOCK_LIMIT:
+        raise TooLongError(f"the records of a block with more than {in_mb(BLOCK_LIMIT)}")
 
 
 def _texts(column: Any) -> list[str]:

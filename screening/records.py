@@ -1,13 +1,18 @@
 """A table as records of text: the contract of every format, and what a column's name tells."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import count, islice
+from types import MappingProxyType
 from typing import Any
 
-from .opening import BROKEN, Note
+from .errors import DataError
+from .opening import BROKEN, Bounded, Note
 
-STRUCTURE_NAMES = {"smi", "structure", "mol", "molecule"}  # besides every name with "smiles" in it
+STRUCTURE_NAMES = {  # besides every name with "smiles" in it
+    *("smi", "structure", "mol", "molecule"),
+    *("molblock", "mol_block", "molfile", "mol_file", "ctab"),
+}
 
 Wanted = Callable[[int], bool]
 """Whether the part of this number, from 0, is to be parsed."""
@@ -28,6 +33,16 @@ class Format:
     """How much of the file has been read, 0 to 1; None = unknown (standard input)."""
     row: int = 0
     """Records so far, those that were skipped as well."""
+    bounds: Bounded | None = None
+    """Limits of what is read, where it is text."""
+    aliases: Mapping[str, int] = MappingProxyType({})
+    """Other names of columns by their place: lists with a header are also known by the names without one."""
+    is_id_telling: bool = True
+    """Whether `id` differs between records; if not, a column whose name says identifier is preferred."""
+    without_id: str = ""
+    """What the user should know if no column of identifiers is found."""
+    header_seems: tuple[int, list[str]] | None = None
+    """Line and names of what looks like the header, where `names` do not."""
 
     def parts(self, size: int, note: Note, wanted: Wanted) -> Iterator[tuple[list[list[str]], list[str]]]:
         """For every `size` records: the texts of each column, and the problems ("" = none).
@@ -37,6 +52,8 @@ class Format:
         """
         records = self.records(note)
         for number in count():
+            if self.bounds is not None:
+                self.bounds.of_block = 0
             if number and not wanted(number):  # the first one is parsed: lines were read ahead for the header
                 n_skipped = self.skip(records, size)
                 if not n_skipped:
@@ -62,7 +79,7 @@ class Format:
             for fields, problem in islice(records, size):
                 flat += fields
                 problems.append(problem)
-        except BROKEN as found:
+        except (*BROKEN, DataError) as found:
             damage = found
         return [flat[place::n] for place in range(n)], problems, damage
 

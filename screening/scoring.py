@@ -17,6 +17,7 @@ from .columns import OURS
 from .engines import ENGINES, Reading, run_pool, run_ray
 from .errors import ConfigError, DataError
 from .libraries import BLOCKS, Library, Piece, Portion, Shard, open_library
+from .opening import is_stream
 from .parts import MANIFEST, PartFolder, Tally, merged
 from .progress import progress
 from .registry import did_you_mean
@@ -82,7 +83,8 @@ def score_library(
     Parameters
     ----------
     run : run folder or bundle folder.
-    library : SMILES, CSV, TSV, SDF or Parquet files, also gzipped; patterns, folders, "-" = standard input.
+    library : SMILES, CSV, TSV, SDF or Parquet files, also gzipped; patterns, folders, "-" = standard input;
+        a pipe such as <(zcat x) is read once, like it.
     out : folder for `part-FILE-BLOCK.parquet`, `_manifest.json`, `top.csv` and `scores.csv` or `scores.sdf`.
     output : `parquet`, or `csv` or `sdf` for one such file as well.
     smiles, id : columns of structures and identifiers; None = found by name.
@@ -114,8 +116,8 @@ def score_library(
     _check_choices(output, engine, dtype, threshold, top, limit, block_size)
     sources = [library] if isinstance(library, str | Path) else list(library)
     part = None if shard is None else Shard.parse(shard)
-    if engine == "ray" and "-" in map(str, sources):
-        raise ConfigError("--engine ray reads files, not standard input: use --engine pool.")
+    if engine == "ray" and any(is_stream(str(source)) for source in sources):
+        raise ConfigError("--engine ray reads files, not standard input or pipes: use --engine pool.")
     files = open_library(sources, smiles=smiles, id=id, block_size=block_size, limit=limit)
     folder = PartFolder(Path(out))
     wanted_assays = (assays,) if isinstance(assays, str) else None if assays is None else tuple(assays)

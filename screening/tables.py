@@ -5,6 +5,7 @@ Everything stays text as written: an identifier 0012 remains 0012.
 """
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -15,14 +16,24 @@ import numpy as np
 
 from .errors import DataError
 from .formats import open_format
-from .opening import BROKEN
+from .opening import BROKEN, TooLongError, is_stream
 from .records import Format, Wanted, column_key, is_structure_name
 from .registry import did_you_mean
+from .sdf import is_molblock, molblock_of, smiles_of_molblock
 
 ID_NAMES = (  # in order of preference
     *("id", "compound_id", "mol_id", "molecule_id", "molecule_chembl_id", "chembl_id"),
     *("name", "compound_name", "sid", "cid"),
 )
+VENDOR_IDS = (  # what vendors and databases call it, as `_bare` writes it
+    *("idnumber", "catalogid", "catalogueid", "catalognumber", "cataloguenumber", "catno", "vendorid"),
+    *("supplierid", "productid", "sampleid", "compoundnumber", "structureid", "substanceid", "zincid"),
+    *("molportid", "emoleculesid", "enamineid", "chembridgeid", "drugbankid", "databaseid", "hmdbid"),
+    *("chebiid", "lmid", "pubchemcompoundcid", "pubchemcid", "pubchemsubstanceid", "pubchemsid"),
+    *("dsstoxsubstanceid", "registrynumber", "regno", "casnumber", "casrn", "nsc"),
+)
+
+_NUMBERED = re.compile(r" \(\d+\)$")
 
 
 class Rejected(NamedTuple):
@@ -92,10 +103,12 @@ def some(names: Iterable[str], most: int = 20) -> str:
 
 
 class TableReader:
-    """Iterates over the blocks of one table; a file can be read again, standard input only once."""
+    """Iterates over the blocks of one table; a file can be read again, a stream only once."""
 
     path: str
     """The path as given."""
+    is_stream: bool
+    """Whether it can be read only once: standard input, or a pipe."""
     columns: tuple[str, ...]
     """Columns in their order; one without a name is called unnamed_N, a second 'x' is 'x (2)'."""
     repeated: frozenset[str]
@@ -107,6 +120,7 @@ class TableReader:
 
     def __init__(self, path: str, smiles: str | None, id: str | None, block_size: int) -> None:
         self.path = path
+        self.is_stream = is_stream(path)
         self._smiles_given, self._block_size = smiles, block_size
         self._oddities: dict[str, tuple[int, int]] = {}
         source = self._open()
@@ -118,8 +132,9 @@ class TableReader:
         self.repeated = frozenset(
             column for column, name in zip(self.columns, names, strict=True) if counts[name] > 1
         )
-        self.smiles = self._structure_column(smiles, source.smiles)
-        self.id = self._id_column(id, source.id)
+        self.smiles = self._structure_column(smiles, source)
+        self.id = self._id_column(id, source)
+        self._without_id = source.without_id if self.id is None else ""
 
     def __iter__(self) -> Iterator[Block]:
         return self.blocks()
@@ -127,8 +142,8 @@ class TableReader:
     def blocks(self, wanted: Wanted = lambda number: True) -> Iterator[Block]:
         """All blocks; those whose number (from 0) is not wanted are not parsed, they have rows alone."""
         source, self._format = self._format, None
-        if source is None and self.path == "-":
-            raise ValueError("standard input can be read only once")
+        if source is None and self.is_stream:
+            raise ValueError(f"{self.path} can be read only once: it is standard input or a pipe")
         source = self._reading = source or self._open()
         self._oddities.clear()
         done = 0
@@ -142,8 +157,8 @@ class TableReader:
             source.stream.close()
 
     def close(self) -> None:
-        """Close the file until it is read, so that this can be pickled; standard input stays open."""
-        if self._format is not None and self.path != "-":
+        """Close the file until it is read, so that this can be pickled; a stream stays open."""
+        if self._format is not None and not self.is_stream:
             self._format.stream.close()
             self._format = self._reading = None
 
@@ -155,7 +170,7 @@ class TableReader:
     @property
     def notes(self) -> list[str]:
         """What was odd in the records read so far, a sentence for each kind."""
-        return [
+        return [f"{self.path}: {self._without_id}."] * bool(self._without_id) + [
             f"{self.path}, {f'record {first}' if first else 'header'}"
             f"{f' and {n - 1} more' if n > 1 else ''}: {what}."
             for what, (n, first) in self._oddities.items()
@@ -170,9 +185,10 @@ class TableReader:
         if not texts:
             return Block(rows, {}, problems)
         columns = dict(zip(self.columns, texts, strict=True))
-        for i, structure in enumerate(columns[self.smiles]):
-            if not problems[i] and ("\n" in structure or "\r" in structure):
-                problems[i] = "line break in the structure: is a quotation mark missing?"
+        structures = columns[self.smiles]
+        for i, structure in enumerate(structures):
+            if not problems[i] and ("\n" in structure or "\r" in structure or "M  END" in structure):
+                structures[i], problems[i] = _one_line(structure)
         return Block(rows, columns, problems)
 
     def _open(self) -> Format:
@@ -186,15 +202,20 @@ class TableReader:
     def _broken(self, problem: Exception, where: str) -> DataError:
         if isinstance(problem, UnicodeError):
             what = f"the text is not the UTF-16 that its first bytes promise ({problem}). Save it as UTF-8."
+        elif isinstance(problem, TooLongError):
+            what = (
+                f"{problem}, unpacked. This is no table or list of molecules, or its line ends were lost: "
+                "look at its beginning, and write it again."
+            )
         else:
             what = f"the compressed data is broken or cut off ({problem}). Fetch or pack the file again."
         return DataError(f"{self.path}, {where}: {what}")
 
-    def _structure_column(self, given: str | None, default: int | None) -> str:
+    def _structure_column(self, given: str | None, source: Format) -> str:
         if given is not None:
-            return self._known(given, "smiles")
-        if default is not None:
-            return self.columns[default]
+            return self._known(given, "smiles", source)
+        if source.smiles is not None:
+            return self.columns[source.smiles]
         found = [name for name in self.columns if "smiles" in column_key(name)]
         found = found or [name for name in self.columns if is_structure_name(name)]
         if len(found) > 1:
@@ -202,6 +223,8 @@ class TableReader:
                 f"{self.path}: the columns {some(found)} could all hold the structures. "
                 f"Say which one does, for example data.smiles: {found[0]}"
             )
+        if not found and source.header_seems is not None:
+            raise self._header_below(*source.header_seems)
         if not found:
             raise DataError(
                 f"{self.path}: no column of SMILES; the first line was read as the columns "
@@ -210,24 +233,58 @@ class TableReader:
             )
         return found[0]
 
-    def _id_column(self, given: str | None, default: int | None) -> str | None:
-        if given is not None:
-            return self._known(given, "id")
-        if default is not None:
-            return self.columns[default]
-        names = {column_key(name): name for name in reversed(self.columns) if name != self.smiles}
-        return next((names[known] for known in ID_NAMES if known in names), None)
+    def _header_below(self, line: int, names: list[str]) -> DataError:
+        return DataError(
+            f"{self.path}: no column of SMILES in the first line ({some(self.columns, 5)}); the header seems "
+            f"to be line {line} ({some(names, 10)}). Delete the lines above it."
+        )
 
-    def _known(self, name: str, setting: str) -> str:
-        if name not in self.columns:
+    def _id_column(self, given: str | None, source: Format) -> str | None:
+        if given is not None:
+            return self._known(given, "id", source)
+        default = None if source.id is None else self.columns[source.id]
+        if default is not None and source.is_id_telling and not source.aliases:
+            return default
+        columns = [name for name in reversed(self.columns) if name != self.smiles]
+        others = [name for name in columns if source.is_id_telling or name != default]
+        names = {column_key(name): name for name in others}
+        bare = {_bare(name): name for name in others}
+        known = [names[name] for name in ID_NAMES if name in names]
+        known += [bare[name] for name in VENDOR_IDS if name in bare]
+        return next(iter(known), default)
+
+    def _known(self, name: str, setting: str, source: Format) -> str:
+        first = name.removesuffix(" (1)")
+        if first in self.repeated and first != name:
+            return first
+        if name in self.repeated and not _NUMBERED.search(name):
+            names = [name, *(column for column in self.repeated if column.startswith(f"{name} ("))]
             raise DataError(
-                f"{self.path} has no column '{name}' (data.{setting}). {did_you_mean(name, self.columns)}"
+                f"{self.path}: '{name}' (data.{setting}) shares its name with another column. Rename one, or "
+                f"say '{name} (1)' for the first and '{name} (2)' for the second of the {len(names)}."
             )
-        if name in self.repeated:
-            raise DataError(
-                f"{self.path}: '{name}' (data.{setting}) shares its name with another column. Rename one."
-            )
-        return name
+        if name in self.columns:
+            return name
+        if name in source.aliases:
+            return self.columns[source.aliases[name]]
+        if source.header_seems is not None:
+            raise self._header_below(*source.header_seems)
+        raise DataError(
+            f"{self.path} has no column '{name}' (data.{setting}). {did_you_mean(name, self.columns)}"
+        )
+
+
+def _one_line(structure: str) -> tuple[str, str]:
+    """SMILES and problem of a structure of several lines: a MOL block, as chemistry extensions write it."""
+    if is_molblock(structure):
+        return smiles_of_molblock(molblock_of(structure))
+    has_break = "\n" in structure or "\r" in structure
+    return structure, "line break in the structure: is a quotation mark missing?" * has_break
+
+
+def _bare(name: str) -> str:
+    """The column name without case and without all that is neither letter nor digit."""
+    return re.sub(r"[\W_]+", "", name.casefold())
 
 
 def _unique(names: Iterable[str]) -> tuple[str, ...]:

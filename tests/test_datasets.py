@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import gzip
+import io
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -151,7 +152,9 @@ def test_other_files_are_found_by_path_and_in_the_data_folders(
     (elsewhere / "shared").mkdir()
     (elsewhere / "shared" / "theirs.csv").touch()
     assert find("mine.csv") == Path("mine.csv")
-    assert find("-") == Path("-")
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"smiles,A\nC,1\n")))
+    assert find("-") == find("-")  # read once
+    assert find("-").read_text() == "smiles,A\nC,1\n"
     monkeypatch.setenv("SCREENING_DATA", "shared")
     assert find("theirs.csv") == Path("shared/theirs.csv")
 

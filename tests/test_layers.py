@@ -7,7 +7,8 @@ import pytest
 
 HOUSE = Path(__file__).parent.parent / "screening"
 FLOORS = [
-    ["errors", "progress", "printable", "opening"],
+    ["errors", "progress", "printable"],
+    ["opening"],
     ["records"],
     ["delimited", "smiles_lines", "sdf", "parquet"],
     [

@@ -397,7 +397,7 @@ def test_a_comment_before_the_header_and_columns_without_names(tmp_path) -> None
     ("name", "content", "columns"),
     [
         ("t.smi", "CCO A\nCCN\tB b\n\nCCC\n", {"smiles": ["CCO", "CCN", "CCC"], "name": ["A", "B b", ""]}),
-        ("t.smi", "#SMILES ID\nCCO A\n", {"smiles": ["CCO"], "name": ["A"]}),
+        ("t.smi", "#SMILES ID\nCCO A\n", {"SMILES": ["CCO"], "ID": ["A"]}),
         ("t.smi", "smiles,name\nCCO,A\n", {"smiles": ["CCO"], "name": ["A"]}),
         ("t.txt", "smiles name\nCCO A\n", {"smiles": ["CCO"], "name": ["A"]}),
         ("t.txt", "CCO A\n", {"smiles": ["CCO"], "name": ["A"]}),
@@ -413,7 +413,7 @@ def test_a_comment_before_the_header_and_columns_without_names(tmp_path) -> None
         (
             "t.smi",
             "smiles\tID\tMW\nCCO\tA\t46\n",
-            {"smiles": ["CCO"], "name": ["A"], "MW": ["46"]},
+            {"smiles": ["CCO"], "ID": ["A"], "MW": ["46"]},
         ),
         ("t.SMI", "#N/A x\nCCO A\n# no\n", {"smiles": ["#N/A", "CCO"], "name": ["x", "A"]}),
     ],
@@ -441,12 +441,12 @@ def test_sdf_without_suffix_and_with_colliding_properties(tmp_path) -> None:
     text = f"A{block}>  <smiles>\nother\n\n> <A> (1)\n1\n\n$$$$\n{block}$$$$\n"
     reader = open_table(written(tmp_path, text, "unknown"))
     assert whole(reader).columns == {
-        "smiles": ["CCO", "CCO"],
+        "structure": ["CCO", "CCO"],
         "name": ["A", ""],
-        "smiles (2)": ["other", ""],
+        "smiles": ["other", ""],
         "A": ["1", ""],
     }
-    assert (reader.smiles, reader.id) == ("smiles", "name")
+    assert (reader.smiles, reader.id) == ("structure", "name")
 
 
 def test_sdf_says_why_rdkit_refuses(tmp_path) -> None:
