@@ -9,20 +9,20 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
 from yaml import YAMLError
 
 from .errors import ConfigError
+from .plain_yaml import as_texts, dump, one_text, option, typed, yaml_tree
 from .registry import did_you_mean
 
 Positive = Annotated[int, Field(gt=0)]
@@ -34,12 +34,29 @@ class Section(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _as_typed(cls, value: Any, info: ValidationInfo) -> Any:
+        """Names are the texts that were typed; other unquoted words are what YAML takes them for."""
+        return typed(value, cls.model_fields[info.field_name or ""].annotation)
+
 
 class Component(BaseModel):
     """A member of a registered family: its name, and its options as further keys."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
     name: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_typed(cls, value: Any) -> Any:
+        """Options stay as typed until the registry, which knows their types, sees them."""
+        if not isinstance(value, Mapping):
+            return value
+        return {
+            key: str(item) if key == "name" and isinstance(item, str) else option(item)
+            for key, item in value.items()
+        }
 
     @property
     def options(self) -> dict[str, Any]:
@@ -269,8 +286,8 @@ def load_config(path: str | Path, overrides: Iterable[str] = ()) -> Config:
         near = sorted(str(p) for p in path.parent.glob("*.yaml")) if path.parent.is_dir() else []
         raise ConfigError(f"There is no config file {path}. {did_you_mean(str(path), near)}")
     try:
-        values = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
-    except (OmegaConfBaseException, YAMLError, OSError, ValueError) as problem:
+        values = _interpolated(yaml_tree(path.read_text(encoding="utf-8")))
+    except (YAMLError, OSError, ValueError) as problem:
         raise ConfigError(f"{path} is not a config in YAML: {problem}") from problem
     if isinstance(values, dict):
         parsed = [_parse_override(text) for text in overrides]
@@ -292,7 +309,29 @@ def check_config(values: Any, where: str = "config") -> Config:
 
 def to_yaml(config: Config) -> str:
     """The whole config, defaults included, as YAML that `load_config` reads back equal."""
-    return OmegaConf.to_yaml(OmegaConf.create(config.model_dump(mode="json")))
+    return dump(config.model_dump())
+
+
+def _interpolated(tree: Any) -> Any:
+    """The tree with the values of `${key}` and `${oc.env:NAME}` filled in."""
+    if "${" not in str(tree):
+        return tree
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        return _filled(tree, OmegaConf.to_container(OmegaConf.create(as_texts(tree)), resolve=True))
+    except OmegaConfBaseException as problem:
+        raise ValueError(str(problem)) from problem
+
+
+def _filled(tree: Any, values: Any) -> Any:
+    """The tree with those texts taken from `values` that hold a `${...}`."""
+    if isinstance(tree, dict):
+        return {key: _filled(inner, values[key]) for key, inner in tree.items()}
+    if isinstance(tree, list):
+        return [_filled(inner, value) for inner, value in zip(tree, values, strict=True)]
+    return one_text(str(values)) if isinstance(tree, str) and "${" in tree else tree
 
 
 def _parse_override(text: str) -> tuple[list[str], Any]:
@@ -300,10 +339,20 @@ def _parse_override(text: str) -> tuple[list[str], Any]:
     if not equals or not re.fullmatch(r"\w+(\.[\w-]+)*", key):
         raise ConfigError(f"'{text}' is not an override: expected key=value, such as train.epochs=5.")
     try:
-        tree = OmegaConf.to_container(OmegaConf.from_dotlist([f"value={value}"]))
-        return key.split("."), _short_baseline(key, tree["value"])
-    except (OmegaConfBaseException, YAMLError) as problem:
-        raise ConfigError(f"The value of '{text}' cannot be read: {problem}") from problem
+        return key.split("."), _short_baseline(key, _override_value(value.strip()))
+    except YAMLError as problem:
+        raise ConfigError(
+            f"The value of '{text}' cannot be read: {problem}. Put a text with signs that YAML uses in "
+            'quotation marks, such as {"> 10": 0} or ["A, B"].'
+        ) from problem
+
+
+def _override_value(text: str) -> Any:
+    """A list, a mapping, a quoted text, or else one text as it was typed, signs and all."""
+    if text[:1] not in tuple("[{\"'"):
+        tree = one_text(text)
+        return yaml_tree(text) if ": " in text and text == tree else tree
+    return yaml_tree(text)
 
 
 def _short_baseline(key: str, value: Any) -> Any:

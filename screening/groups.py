@@ -17,9 +17,11 @@ from typing import Any, NamedTuple
 import yaml
 
 from .errors import ConfigError
+from .plain_yaml import typed, yaml_tree
 from .registry import did_you_mean
 
-KEYS = ("groups", "serves", "rest")
+KINDS = {"groups": list[list[str]], "serves": dict[str, int], "rest": str}
+KEYS = tuple(KINDS)
 RESTS = ("joint", "single")
 """joint: one more group of all assays serves those in no group; single: each of them gets its own group."""
 
@@ -82,7 +84,7 @@ def read_groups(path: Path, tasks: Sequence[str]) -> TaskGroups:
 
 def _load(path: Path) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml_tree(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as problem:
         raise ConfigError(f"{path} cannot be read as a file of groups: {problem}") from problem
     if not isinstance(content, dict):
@@ -90,14 +92,14 @@ def _load(path: Path) -> dict[str, Any]:
     for key in content:
         if key not in KEYS:
             raise ConfigError(f"{path}: unknown key '{key}'. {did_you_mean(str(key), KEYS)}")
-    return content
+    return {key: typed(value, KINDS[key]) for key, value in content.items()}
 
 
 def _name(path: Path, value: Any) -> str:
-    """The name of an assay, which YAML may have read as a number."""
-    if isinstance(value, bool) or not isinstance(value, str | int):
+    """The name of an assay; a list or a mapping is none."""
+    if not isinstance(value, str):
         raise ConfigError(f"{path}: {value!r} is not the name of an assay. Put the name in quotes.")
-    return str(value)
+    return value
 
 
 def _numbers(names: list[str], number: dict[str, int], where: str) -> tuple[int, ...]:

@@ -3,11 +3,13 @@
 import difflib
 import inspect
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any, Generic, TypeVar, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
 from .errors import ConfigError
+from .plain_yaml import typed, written
 
 Item = TypeVar("Item", bound=Callable[..., Any])
 
@@ -95,9 +97,16 @@ def _converted(item: Callable[..., Any], options: dict[str, Any]) -> dict[str, A
     hints = get_type_hints(item.__init__ if inspect.isclass(item) else item, include_extras=True)
     converted = {}
     for option, value in options.items():
-        adapter = TypeAdapter(hints.get(option, Any))
+        hint = hints.get(option, Any)
+        adapter = TypeAdapter(hint)
         try:
-            converted[option] = adapter.validate_python(value)
+            converted[option] = adapter.validate_python(_text_of(typed(value, hint), hint))
         except ValidationError as problem:
             raise ValueError(f"option '{option}' is {value!r}: {problem.errors()[0]['msg']}.") from problem
     return converted
+
+
+def _text_of(value: Any, hint: Any) -> Any:
+    """The text that was typed where the option is a text and the config holds a number, true or null."""
+    is_text = hint in (str, Path) and not isinstance(value, str | Path)
+    return written(value) if is_text and isinstance(value, int | float | None) else value

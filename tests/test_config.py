@@ -2,10 +2,17 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from omegaconf import OmegaConf
 
+from screening.assays import AssayTable
 from screening.config import check_config, load_config, to_yaml
 from screening.errors import ConfigError
+from screening.plain_yaml import Plain, yaml_tree
+from screening.splits import split_table
 
 TEXT = """
 name: tox21
@@ -77,8 +84,8 @@ def test_written_config_reads_back_equal(path: Path, tmp_path: Path) -> None:
         ("train.epoch=3", "unknown key 'epoch' in section 'train'. Did you mean 'epochs'"),
         ("train.epochs=0", "greater than 0"),
         ("train.epochs=many", "valid integer"),
-        ("data.source=null", "'data.source' is None"),
-        ("data=3", "'data' is 3"),
+        ("data.source=", "'data.source' is None"),
+        ("data=3", "'data' is '3'"),
         ("epochs", "not an override"),
         ("name=../up", "a run's name has letters"),
         ("balancer.beta=0.9", "is a chain here"),
@@ -101,6 +108,162 @@ def test_files_that_are_no_config(tmp_path: Path, text: str) -> None:
     (tmp_path / "bad.yaml").write_text(text)
     with pytest.raises(ConfigError, match=r"bad\.yaml"):
         load_config(tmp_path / "bad.yaml")
+
+
+TEXTS = (
+    *(
+        "Yes",
+        "No",
+        "on",
+        "off",
+        "True",
+        "false",
+        "y",
+        "NULL",
+        "Null",
+        "nan",
+        ".nan",
+        ".inf",
+        "-1",
+        "1851",
+        "2024",
+    ),
+    *(
+        "007",
+        "1e3",
+        "1.50",
+        "0x10",
+        "0b1",
+        "1_000",
+        "12:30",
+        "2020-01-01",
+        "+1",
+        ".5",
+        "0o7",
+        "=",
+        "<1",
+        "n/a",
+    ),
+)
+"""Names that YAML takes for truth values, numbers, dates or nothing."""
+
+
+@pytest.mark.parametrize("text", [*TEXTS, "null", "~"])
+def test_names_are_the_texts_that_were_typed(path: Path, tmp_path: Path, text: str) -> None:
+    given_file = tmp_path / "given.yaml"
+    given_file.write_text(
+        f"name: run\ndata:\n  source: {text}\n  tasks: [{text}, b]\n"
+        f"  labels: {{{text}: 1, b: null}}\nsplit: {{name: column, column: {text}}}\n"
+        f"balancer: {{name: wpcgrad, priorities: {{{text}: 2}}}}\n"
+    )
+    settings = [f"data.labels={{{text}: 1, b: null}}", "balancer.name=wpcgrad", "split.name=column"]
+    settings += [f"data.source={text}", f"split.column={text}", f"balancer.priorities={{{text}: 2}}"]
+    for config in (load_config(given_file), load_config(path, settings)):
+        assert config.data.source == text
+        assert config.data.labels == {text: 1, "b": None}
+        assert config.balancer[0].options["priorities"] == {text: 2}
+        table = AssayTable([""], ["C"], np.ones((1, 1), np.float32), ("A",), {text: ["train"]}, np.array([1]))
+        assert split_table(table, "column", seed=0, **config.split.options).parts == ["train"]
+        again = tmp_path / "again.yaml"
+        again.write_text(to_yaml(config))
+        assert load_config(again) == config
+        assert to_yaml(load_config(again)) == to_yaml(config)
+        by_json = check_config(config.model_dump(mode="json"))
+        assert split_table(table, "column", seed=0, **by_json.split.options).parts == ["train"]
+
+
+def test_a_question_mark_is_a_label(path: Path) -> None:
+    assert load_config(path, ["data.labels={?: null, -: 0}"]).data.labels == {"?": None, "-": 0}
+    path.write_text("name: x\ndata:\n  source: a\n  labels:\n    ?: null\n    no: 0\n")
+    assert load_config(path).data.labels == {"?": None, "no": 0}
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_a_column_may_have_such_a_name_and_null_is_none(path: Path, text: str) -> None:
+    config = load_config(path, [f"data.smiles={text}", f"data.id={text}", f"data.tasks=[{text}]"])
+    assert (config.data.smiles, config.data.id, config.data.tasks) == (text, text, (text,))
+    config = load_config(path, ["data.smiles=null", "data.id=~", "data.tasks=null", "features.graph=null"])
+    assert (config.data.smiles, config.data.id, config.data.tasks, config.features.graph) == (None,) * 4
+
+
+@pytest.mark.parametrize("text", ["2024", "007", "1e3", "yes", "null", "No", "0x10"])
+def test_run_names_are_texts(path: Path, text: str) -> None:
+    assert load_config(path, [f"name={text}"]).name == text
+
+
+@pytest.mark.parametrize(
+    "text", ["?", "#RO5 Violations", "a #1", "*x", "@x", "%inh", "!x", "> 10", "A, B", "[x]"]
+)
+def test_a_setting_on_the_command_line_is_the_whole_text(path: Path, text: str) -> None:
+    typed = f'"{text}"' if text[0] == "[" else text
+    assert load_config(path, [f"data.smiles={typed}"]).data.smiles == text
+
+
+@given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1).filter(lambda t: "${" not in t))
+def test_any_text_survives_the_written_config(text: str) -> None:
+    values = {
+        "name": "x",
+        "data": {"source": text, "tasks": [text], "labels": {text: 1}},
+        "split": {"name": text, "o": text},
+    }
+    config = check_config(values)
+    assert check_config(yaml_tree(to_yaml(config))) == config
+
+
+def test_numbers_and_truth_values_of_options_are_as_omegaconf_reads_them(path: Path) -> None:
+    for text in [
+        "1e-3",
+        ".5",
+        "0.10",
+        "5",
+        "+5",
+        "1_000",
+        "0x10",
+        "1E5",
+        "-3",
+        ".inf",
+        "true",
+        "Yes",
+        "off",
+        "0.",
+    ]:
+        by_us = load_config(path, [f"model.encoder.depth={text}"]).model.encoder.options["depth"]
+        by_omegaconf = OmegaConf.to_container(OmegaConf.from_dotlist([f"value={text}"]))["value"]
+        by_us = by_us.value if isinstance(by_us, Plain) else by_us
+        assert (by_us, type(by_us)) == (by_omegaconf, type(by_omegaconf)), text
+
+
+@pytest.mark.parametrize("file", sorted(Path("configs").glob("*.yaml")), ids=lambda file: file.stem)
+def test_written_configs_are_those_of_omegaconf(file: Path) -> None:
+    config = load_config(file)
+    assert to_yaml(config) == OmegaConf.to_yaml(OmegaConf.create(config.model_dump(mode="json")))
+
+
+def test_values_can_refer_to_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FOLDER_OF_TABLES", "/tables")
+    (tmp_path / "a.yaml").write_text(
+        "name: 007\ndata: {source: '${oc.env:FOLDER_OF_TABLES}/${name}.csv', labels: {No: 0}}\nseed: 3\n"
+        "train: {epochs: '${seed}'}\n"
+    )
+    config = load_config(tmp_path / "a.yaml")
+    assert (config.data.source, config.train.epochs, config.name) == ("/tables/007.csv", 3, "007")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name: x\nname: y", "the key 'name' twice"),
+        ("data: {labels: {1: 0, '1': 1}}", "the key '1' twice"),
+        ("x: &a [*a]", "inside of itself"),
+        ("[" * 20000, "nested too deeply"),
+        ("{[a]: 1}", "expected a text as a key"),
+        ("name: '${nowhere}'", "nowhere"),
+    ],
+)
+def test_odd_yaml_is_one_paragraph(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "odd.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=message):
+        load_config(tmp_path / "odd.yaml")
 
 
 def test_missing_section_is_named() -> None:

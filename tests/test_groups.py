@@ -67,7 +67,7 @@ def test_rest_single_adds_a_model_for_each(tmp_path: Path) -> None:
         ("groups: [[a, b], [c, alpha]]\nserves: {z: 1}", "serves: the table has no assay 'z'"),
         ("groups: [[a, b]]\nserves: {c: 1}\nrest: joint", "serves 'c' is 1. .*none"),
         ("groups: [[a, b], [c, alpha]]\nserves: [1, 2]", "'serves' is"),
-        ("groups: [[a, on], [c, alpha]]", "True is not the name of an assay. Put the name in quotes"),
+        ("groups: [[a, [b]], [c, alpha]]", "is not the name of an assay. Put the name in quotes"),
         ("groups: [a, b]", "expected a list of lists"),
         ("groups: [[], [a]]", "expected a list of lists"),
         ("groups:", "expected a list of lists"),
@@ -87,3 +87,13 @@ def test_mistakes_are_named(tmp_path: Path, text: str, message: str) -> None:
 def test_missing_file_is_a_config_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"none\.yaml cannot be read"):
         read_groups(tmp_path / "none.yaml", TASKS)
+
+
+def test_names_are_the_texts_that_were_typed(tmp_path: Path) -> None:
+    tasks = ["No", "1851", "007", "1e3", "null", "12:30"]
+    text = "groups: [[No, 1851, 007], [1e3, null, 12:30]]\nserves: {No: 1, 1851: 1, null: 2}\n"
+    found = read_groups(a_file(tmp_path, text), tasks)
+    assert found.groups == ((0, 1, 2), (3, 4, 5))
+    path = tmp_path / "again.yaml"
+    write_groups(path, found.groups, found.serves, tasks)
+    assert read_groups(path, tasks) == found

@@ -7,7 +7,7 @@ import pytest
 
 HOUSE = Path(__file__).parent.parent / "screening"
 FLOORS = [
-    ["errors", "progress", "printable"],
+    ["errors", "progress", "printable", "plain_yaml"],
     ["opening"],
     ["records"],
     ["delimited", "smiles_lines", "sdf", "parquet"],
@@ -33,6 +33,9 @@ FLOORS = [
     ],
     ["grid", "endings"],
     ["config", "metrics", "tables", "labels", "molecules", "catalogue", "solvers", "selection", "groups"],
+    ["label_words"],
+    ["assay_columns"],
+    ["long_tables"],
     ["assays", "featurizers", "filters", "alerts", "sources", "entries"],
     ["sketches"],
     ["libraries"],
@@ -101,6 +104,10 @@ NO_TORCH = [
     "writing",
     "engines",
     "labels",
+    "plain_yaml",
+    "label_words",
+    "assay_columns",
+    "long_tables",
     "molecules",
     "assays",
     "featurizers",
