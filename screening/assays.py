@@ -235,7 +235,7 @@ class _Raw:
     columns: dict[str, ExplainedColumn]
 
 
-def _read_columns(reader: TableReader, meanings: dict[str, float]) -> tuple[_Raw, list[Rejected]]:
+def _read_columns(reader: TableReader, meanings: dict[str | float, float]) -> tuple[_Raw, list[Rejected]]:
     columns = {name: TextColumn() for name in reader.columns if name not in (reader.smiles, reader.id)}
     ids: list[str] = []
     smiles: list[str] = []

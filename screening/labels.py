@@ -1,8 +1,9 @@
 """Texts of a column as labels: 1, 0, not measured, or a text that is no label and must be explained."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import compress
 
 import numpy as np
@@ -13,25 +14,44 @@ UNKNOWN = -1.0
 """Stands for a text that is no label."""
 
 
-def label_meanings(labels: Mapping[str, float | None]) -> dict[str, float]:
-    """The user's `data.labels` with texts in lower case and without outer blanks, None as NaN.
+def label_key(text: str) -> str | float:
+    """What makes texts the same label: the number they write, else the text without case and outer blanks.
+
+    Examples
+    --------
+    >>> [label_key(text) for text in ("2", " 2.00", "2e0", "+2", "Active ", "1_0", "nan")]
+    [2.0, 2.0, 2.0, 2.0, 'active', '1_0', 'nan']
+    """
+    plain = text.strip().casefold()
+    try:
+        number = float(plain)
+    except ValueError:
+        return plain
+    return number if math.isfinite(number) and "_" not in plain else plain
+
+
+def label_meanings(labels: Mapping[str, float | None]) -> dict[str | float, float]:
+    """The user's `data.labels` by `label_key`, None as NaN.
 
     Raises
     ------
     ConfigError : a value is not 1, 0 or None, or a text has two meanings.
     """
-    meanings: dict[str, float] = {}
+    meanings: dict[str | float, float] = {}
     for text, value in labels.items():
         label = float("nan") if value is None else value
         if label == label and label not in (0, 1):
             raise ConfigError(f"data.labels: '{text}' is mapped to {value!r}; 1, 0 or null was expected.")
-        plain = str(text).strip().casefold()
-        if not np.array_equal(meanings.setdefault(plain, float(label)), float(label), equal_nan=True):
-            raise ConfigError(f"data.labels: '{plain}' is mapped twice, and differently. Keep one.")
+        key = label_key(str(text))
+        if not np.array_equal(meanings.setdefault(key, float(label)), float(label), equal_nan=True):
+            raise ConfigError(
+                f"data.labels: '{str(text).strip().casefold()}' is mapped twice, and differently (numbers "
+                "that are equal, such as 1 and 1.0, are the same label). Keep one."
+            )
     return meanings
 
 
-def label_of(text: str, meanings: Mapping[str, float]) -> float:
+def label_of(text: str, meanings: Mapping[str | float, float]) -> float:
     """1, 0, NaN (not measured) or UNKNOWN: what `meanings` says, else the number if it is 1 or 0.
 
     Examples
@@ -39,16 +59,12 @@ def label_of(text: str, meanings: Mapping[str, float]) -> float:
     >>> [label_of(text, {"na": float("nan")}) for text in ("1", " 0", "1e0", "NA", "", "0.5")]
     [1.0, 0.0, 1.0, nan, nan, -1.0]
     """
-    plain = text.strip().casefold()
-    if plain in meanings:
-        return meanings[plain]
-    if not plain:
+    key = label_key(text)
+    if key in meanings:
+        return meanings[key]
+    if key == "":
         return float("nan")
-    try:
-        number = float(plain)
-    except ValueError:
-        return UNKNOWN
-    return float(number == 1) if number in (0, 1) and "_" not in plain else UNKNOWN
+    return float(key == 1) if key in (0, 1) else UNKNOWN
 
 
 class Codes(dict[str, int]):
@@ -83,7 +99,7 @@ class TextColumn:
             codes = spread
         self._parts.append(codes)
 
-    def explained(self, meanings: Mapping[str, float]) -> "ExplainedColumn":
+    def explained(self, meanings: Mapping[str | float, float]) -> "ExplainedColumn":
         """The whole column with what each different text means."""
         different = list(self._codes)
         codes = np.concatenate(self._parts)
@@ -114,9 +130,14 @@ class ExplainedColumn:
         """Texts that are no labels."""
         return int(self.counts[self.meaning == UNKNOWN].sum())
 
+    def without(self, rows: np.ndarray) -> "ExplainedColumn":
+        """The column but for these rows."""
+        codes = np.delete(self.codes, rows)
+        return replace(self, codes=codes, counts=np.bincount(codes, minlength=len(self.different)))
+
     def unknown(self) -> Counter[str]:
         """The different texts that are no labels, with counts."""
-        places = np.flatnonzero(self.meaning == UNKNOWN).tolist()
+        places = np.flatnonzero((self.meaning == UNKNOWN) & (self.counts > 0)).tolist()
         return Counter({self.different[place]: int(self.counts[place]) for place in places})
 
     def first_unknown(self) -> int:
