@@ -16,14 +16,21 @@ from typing import Any
 
 import numpy as np
 
+from .assay_columns import ATTENTION, RawTable, check_labels, column_notes, likely_assays, no_assay
 from .errors import ConfigError, DataError
-from .labels import Codes, ExplainedColumn, TextColumn, label_meanings
+from .labels import UNKNOWN, Codes, TextColumn, label_meanings
+from .long_tables import check_not_long
 from .molecules import canonical_smiles
 from .progress import progress
 from .registry import did_you_mean
 from .tables import Block, Rejected, TableReader, open_table, some
 
 DUPLICATES = ("error", "keep", "merge")
+
+FORMATS = ("auto", "wide")
+
+MOST_ODD = 20_000
+"""Records with a text for a label whose structure is looked at: a second or two."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,6 +187,7 @@ def read_assays(
     id: str | None = None,
     tasks: Sequence[str] | None = None,
     labels: Mapping[str, float | None] = MappingProxyType({}),
+    format: str = "auto",
 ) -> tuple[AssayTable, list[Rejected], list[str]]:
     """The assay table in a file of any format that `open_table` reads; structures are not looked at.
 
@@ -190,7 +198,10 @@ def read_assays(
     smiles, id : columns of the structures and the identifiers; None = found by name.
     tasks : columns that are assays; None = those whose values are all labels, at least one of them.
         The other columns are passed through in `extra`.
-    labels : text (without regard to case and outer blanks) to 1, 0 or None = not measured.
+    labels : text (without regard to case and outer blanks) to 1, 0 or None = not measured; numbers that are
+        equal are the same label.
+    format : wide = a row per structure, repeated measurements aside; auto = the same, but a table that looks
+        like one with a row per structure and assay (long) is refused.
 
     Returns
     -------
@@ -201,9 +212,11 @@ def read_assays(
     DataError : the file is no table, a column is missing or ambiguous, a value is no label.
     ConfigError : `labels` maps to something else than 1, 0 or None.
     """
+    if format not in FORMATS:
+        raise ConfigError(f"data.format: there is no '{format}'. {did_you_mean(format, FORMATS)}")
     meanings = label_meanings(labels)
     reader = open_table(path, smiles=smiles, id=id)
-    wanted = None if tasks is None else _checked_tasks(reader, [tasks] if isinstance(tasks, str) else tasks)
+    given = None if tasks is None else _checked_tasks(reader, [tasks] if isinstance(tasks, str) else tasks)
     raw, rejected = _read_columns(reader, meanings)
     if not len(raw.rows):
         why = (
@@ -212,30 +225,64 @@ def read_assays(
             else "no records"
         )
         raise DataError(f"{reader.path}: {why}. At least one molecule with a label was expected.")
-    found = _found_tasks(reader, raw) if wanted is None else wanted
-    _check_labels(reader, raw, found)
+    wanted, raw, no_molecules = _assays_and_molecules(reader, raw, given)
+    if format == "auto":
+        check_not_long(raw, wanted)
+    if not wanted and given is None:
+        raise no_assay(raw, labels)
+    check_labels(raw, wanted, labels, are_given=given is not None)
     table = AssayTable(
         ids=raw.ids,
         smiles=raw.smiles,
-        labels=_label_matrix(raw, found),
-        tasks=tuple(found),
-        extra={name: column.texts() for name, column in raw.columns.items() if name not in found},
+        labels=_label_matrix(raw, wanted),
+        tasks=tuple(wanted),
+        extra={name: column.texts() for name, column in raw.columns.items() if name not in wanted},
         rows=raw.rows,
     )
-    return table, rejected, reader.notes + _reading_notes(reader, raw, table)
+    notes = column_notes(raw, wanted, labels, are_given=given is not None)
+    notes = [*notes, *_id_notes(reader.path, raw.ids)]
+    loud = [note for note in notes if note.startswith(ATTENTION)]
+    notes = [*loud, *reader.notes, *(note for note in notes if note not in loud)]
+    return table, sorted([*rejected, *no_molecules]), notes
 
 
-@dataclass(frozen=True)
-class _Raw:
-    """What a file holds before it is known which of its columns are assays."""
+def _assays_and_molecules(
+    reader: TableReader, raw: RawTable, given: Sequence[str] | None
+) -> tuple[list[str], RawTable, list[Rejected]]:
+    """The assays, and the table without records that are no molecules although an assay has a text there.
 
-    ids: list[str]
-    smiles: list[str]
-    rows: np.ndarray
-    columns: dict[str, ExplainedColumn]
+    A line of units, the header once more, or a line whose structure cannot be read is rejected: its cells say
+    nothing of labels. Other records of this kind are left to `prepare`.
+    """
+    blank = raw.without_structure()
+    molecules = raw.without(blank) if len(blank) < len(raw.rows) else raw
+    assays = list(likely_assays(molecules) if given is None else given)
+    _check_repeated(reader, assays)
+    odd = np.zeros(len(raw.rows), dtype=bool)
+    for name in (name for name in assays if raw.columns[name].n_unknown):
+        odd |= raw.columns[name].labels() == UNKNOWN
+    places = np.flatnonzero(odd)[:MOST_ODD]
+    _, reasons = canonical_smiles([raw.smiles[place] for place in places], workers=1)
+    header = reader.smiles.strip().casefold()
+    rejected, bad = [], []
+    for place, reason in zip(places.tolist(), reasons, strict=True):
+        if not reason:
+            continue
+        smiles = raw.smiles[place].strip()
+        if smiles.casefold() == header:
+            reason = "the header line once more"
+        elif not smiles:
+            reason = f"{reason}; a line of units or descriptions? {_texts_of(raw, place, assays)}"
+        rejected.append(Rejected(int(raw.rows[place]), raw.ids[place], raw.smiles[place], reason))
+        bad.append(place)
+    return assays, raw.without(np.array(bad, dtype=np.int64)), rejected
 
 
-def _read_columns(reader: TableReader, meanings: dict[str | float, float]) -> tuple[_Raw, list[Rejected]]:
+def _texts_of(raw: RawTable, place: int, names: Sequence[str]) -> str:
+    return some((raw.columns[name].different[raw.columns[name].codes[place]] for name in names), 3)
+
+
+def _read_columns(reader: TableReader, meanings: dict[str | float, float]) -> tuple[RawTable, list[Rejected]]:
     columns = {name: TextColumn() for name in reader.columns if name not in (reader.smiles, reader.id)}
     ids: list[str] = []
     smiles: list[str] = []
@@ -252,7 +299,7 @@ def _read_columns(reader: TableReader, meanings: dict[str | float, float]) -> tu
             for name, column in columns.items():
                 column.append(block.columns[name])
     explained = {name: columns.pop(name).explained(meanings) for name in list(columns)}
-    return _Raw(ids, smiles, np.concatenate(rows), explained), rejected
+    return RawTable(reader.path, reader.smiles, ids, smiles, np.concatenate(rows), explained), rejected
 
 
 def _without_problems(block: Block, reader: TableReader) -> tuple[Block, list[Rejected]]:
@@ -266,7 +313,7 @@ def _without_problems(block: Block, reader: TableReader) -> tuple[Block, list[Re
     return Block(block.rows[places], columns, [""] * len(places)), rejected
 
 
-def _label_matrix(raw: _Raw, tasks: Sequence[str]) -> np.ndarray:
+def _label_matrix(raw: RawTable, tasks: Sequence[str]) -> np.ndarray:
     labels = np.empty((len(raw.rows), len(tasks)), dtype=np.float32)
     columns = [raw.columns[name] for name in tasks]
     for start in range(0, len(labels) if tasks else 0, 4096):  # in pieces that stay in the processor's cache
@@ -301,73 +348,11 @@ def _check_repeated(reader: TableReader, tasks: Sequence[str]) -> None:
             )
 
 
-def _is_index(name: str) -> bool:
-    """Whether the column is one that a spreadsheet or pandas has numbered the rows in."""
-    return name.casefold().startswith(("unnamed", "__index_level")) or name == "index"
-
-
-def _found_tasks(reader: TableReader, raw: _Raw) -> list[str]:
-    """Columns of labels only; one of mostly labels is not passed over in silence but kept, to be refused."""
-    tasks = [
-        name
-        for name, column in raw.columns.items()
-        if column.n_labels and column.n_labels >= column.n_unknown and not _is_index(name)
-    ]
-    if not tasks:
-        raise DataError(_no_assay(reader, raw))
-    _check_repeated(reader, tasks)
-    return tasks
-
-
-def _no_assay(reader: TableReader, raw: _Raw) -> str:
-    seen = []
-    for name, column in list(raw.columns.items())[:20]:
-        values = [text for text, _ in column.unknown().most_common(5)]
-        seen.append(f"'{name}' ({some(values) or 'empty'}{', ...' if len(column.different) > 6 else ''})")
-    values_seen = f"Columns and values: {'; '.join(seen)}. " if seen else "There is no further column. "
-    return (
-        f"{reader.path}: no column is an assay (values 1, 0 and empty only). {values_seen}"
-        "Say what texts mean with data.labels (for example {active: 1, inactive: 0, inconclusive: null}); "
-        "measured values must first be turned into 1 and 0 with a threshold."
-    )
-
-
-def _check_labels(reader: TableReader, raw: _Raw, tasks: Sequence[str]) -> None:
-    """Raise DataError if an assay has a value that is no label, naming all such values at once."""
-    bad = [name for name in tasks if raw.columns[name].n_unknown]
-    if not bad:
-        return
-    first = raw.columns[bad[0]]
-    place = first.first_unknown()
-    values = sum((raw.columns[name].unknown() for name in bad), Counter[str]())
-    listed = ", ".join(f"{text!r} ({n})" for text, n in values.most_common(50))
-    more = f" and {len(values) - 50} more" if len(values) > 50 else ""
-    also = f"; such values are also in {some(bad[1:])}" if bad[1:] else ""
-    raise DataError(
-        f"{reader.path}, record {raw.rows[place]}, column '{bad[0]}': label "
-        f"{first.different[first.codes[place]]!r} is neither 1, 0 nor empty{also}. "
-        f"All such values, with counts: {listed}{more}. Say what they mean with data.labels "
-        "(for example {active: 1, inactive: 0, NA: null}), correct the file, or leave the column out by "
-        "naming the assays in data.tasks."
-    )
-
-
-def _reading_notes(reader: TableReader, raw: _Raw, table: AssayTable) -> list[str]:
-    notes = []
-    if table.extra:
-        notes.append(f"{reader.path}: passed through, not assays: {some(table.extra)}.")
-    empty = [name for name in table.extra if not raw.columns[name].n_labels + raw.columns[name].n_unknown]
-    if empty:
-        notes.append(
-            f"{reader.path}: no value in {some(empty)}; passed through (named in data.tasks they would be "
-            "assays without labels)."
-        )
-    repeated = [name for name, n in Counter(filter(None, table.ids)).items() if n > 1]
-    if repeated:
-        notes.append(
-            f"{reader.path}: identifiers that occur more than once ({len(repeated)}): {some(repeated, 5)}."
-        )
-    return notes
+def _id_notes(path: str, ids: Sequence[str]) -> list[str]:
+    repeated = [name for name, n in Counter(filter(None, ids)).items() if n > 1]
+    if not repeated:
+        return []
+    return [f"{path}: identifiers that occur more than once ({len(repeated)}): {some(repeated, 5)}."]
 
 
 # --- one row per usable structure ---------------------------------------------------------------------

@@ -90,6 +90,9 @@ class Data(Section):
     """Columns that are assays; all columns of 0, 1 and empty if not given."""
     labels: dict[str, Literal[0, 1] | None] = {}
     """What other texts mean, such as {active: 1, inactive: 0, NA: null}; null = not measured."""
+    format: Literal["auto", "wide"] = "auto"
+    """`wide` = a row per structure, repeated measurements aside; `auto` = the same, but a table that looks
+    long, with a row per structure and assay, is refused."""
     standardize: Literal["none", "cleanup", "fragment", "neutral"] = "none"
     """Preparation of structures, in training and in scoring alike."""
     duplicates: Literal["error", "keep", "merge"] = "merge"

@@ -14,6 +14,7 @@ from types import MappingProxyType
 import numpy as np
 
 from .alerts import make_alerts
+from .assay_columns import ATTENTION
 from .assays import AssayTable, prepare, read_assays
 from .catalogue import AssayCounts, DataSet, catalogue, known_counts
 from .downloads import DownloadError, download
@@ -59,8 +60,10 @@ class Description:
 
     def __str__(self) -> str:
         title = f"{self.path}" + (f" ({self.known.name}: {self.known.summary})" if self.known else "")
+        loud = [note for note in self.notes if note.startswith(ATTENTION)]
         lines = [
             title,
+            *loud,
             f"{self.n_rows:,} records; {self.n_unread:,} could not be read as rows, {self.n_unusable:,} have "
             f"no usable structure, {self.n_duplicates:,} repeat a structure; {self.n_several:,} structures "
             "have several components",
@@ -78,7 +81,7 @@ class Description:
         lines += [f"rejected: record {r.row}, {r.smiles[:60]!r}: {r.reason}" for r in self.rejected[:10]]
         if len(self.rejected) > 10:
             lines.append(f"rejected: {len(self.rejected) - 10:,} more")
-        return "\n".join([*lines, *self.notes])
+        return "\n".join([*lines, *(note for note in self.notes if note not in loud)])
 
 
 def cache_folder() -> Path:
@@ -172,6 +175,7 @@ def load(
     id: str | None = None,
     tasks: Sequence[str] | None = None,
     labels: Mapping[str, float | None] = MappingProxyType({}),
+    format: str = "auto",
 ) -> tuple[AssayTable, list[Rejected], list[str]]:
     """The table `find` finds, as `read_assays` reads it; the catalogue's assays unless others are given.
 
@@ -180,10 +184,13 @@ def load(
     path = find(source, data=data)
     row = catalogue.get(source)
     if row is None:
-        return read_assays(path, smiles=smiles, id=id, tasks=tasks, labels=labels)
+        return read_assays(path, smiles=smiles, id=id, tasks=tasks, labels=labels, format=format)
     wanted = tasks if tasks is not None else row.tasks
-    table, rejected, notes = read_assays(path, smiles=smiles, id=id, tasks=wanted, labels=labels)
+    table, rejected, notes = read_assays(
+        path, smiles=smiles, id=id, tasks=wanted, labels=labels, format=format
+    )
     if row.address is None:
+        notes = [note for note in notes if not note.startswith(ATTENTION)]  # its assays are properties
         notes = [*notes, f"{source}: the labels of this table are computed by RDKit rules, not measured."]
     elif tasks is None:
         differences = compare_with_catalogue(row, table, len(table) + len(rejected))

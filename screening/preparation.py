@@ -57,6 +57,7 @@ def prepare_data(config: Config, data: Path | None = None, on_note: Note = lambd
         id=section.id,
         tasks=section.tasks,
         labels=section.labels,
+        format=section.format,
     )
     for text in decided:
         note(text)
