@@ -30,6 +30,7 @@ from .encoders import Inputs
 from .errors import BundleError, ConfigError
 from .graphs import FeatureSet, GraphStore, VectorBlock
 from .model import Predictor, ScreeningModel
+from .reference import Reference
 from .representation import Representation
 
 FORMAT = 2
@@ -40,6 +41,7 @@ OPTIONAL: dict[str, Any] = {
     "conformal": ConformalSets,
     "domain": Domain,
     "representation": Representation,
+    "reference": Reference,
 }
 """Optional parts, each in a file of its name."""
 
@@ -91,6 +93,8 @@ class Bundle:
     """The training molecules, to say how far a molecule is from them; None likewise."""
     representation: Representation | None = None
     """Where they lie in the networks' representations; None likewise, and with baselines or many networks."""
+    reference: Reference | None = None
+    """The mean training molecule, which explanations are told against; None without a network."""
 
     @property
     def networks(self) -> dict[int, ScreeningModel]:

@@ -1,7 +1,8 @@
 """How much each atom of a molecule adds to the logit of one assay: integrated gradients, and occlusion.
 
 Both act on what the network sees: the vectors that stand for atoms and bonds (`CodeEmbedding`) and the
-scaled fingerprints and descriptors (`VectorScale`). `explain` calls them and draws what comes out.
+scaled fingerprints and descriptors (`VectorScale`). Which atoms a fingerprint's columns stand for is in
+`circular`, what contributions are told against in `reference`; `explain` draws what comes out.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -9,17 +10,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from rdkit.Chem import Mol, rdmolops
-from rdkit.Chem.rdFingerprintGenerator import AdditionalOutput, GetMorganGenerator
+from rdkit.Chem import Mol
 from torch import Tensor, nn
 
-from .descriptors import ECFP_RADIUS, ECFP_SIZE
-from .graphs import GraphBatch, GraphStore, VectorBlock
+from .circular import CIRCULAR, Environments, environments_of
+from .graphs import GraphBatch, GraphStore
 from .layers import CodeEmbedding, VectorScale
 from .model import ScreeningModel
-
-CIRCULAR = ("ecfp_counts", "ecfp_bits")
-"""Vector featurizers whose columns are environments of atoms."""
+from .reference import Reference
 
 TOLERANCE = 0.01
 """Largest error of completeness, as a share of the logit difference, or of 1 where that is smaller."""
@@ -33,21 +31,6 @@ Change = Callable[[nn.Module, Tensor], Tensor]
 """What a module that makes inputs gives, replaced: `change(module, whole)`."""
 
 
-class Environments(NamedTuple):
-    """Which atoms the columns of circular fingerprints stand for: k rows, one for each column and atom."""
-
-    molecule: Tensor
-    """[k] int64"""
-    column: Tensor
-    """[k] int64, of `GraphBatch.vectors`."""
-    atom: Tensor
-    """[k] int64, counted over all molecules."""
-    share: Tensor
-    """[k] float64: occurrences of the column are equal, so are the atoms of each; sums to 1 per column."""
-    removed: Tensor
-    """[k] float32, by how much the column falls when every environment with this atom is taken away."""
-
-
 class Molecules(NamedTuple):
     """n molecules with N atoms in all, and what their fingerprints stand for."""
 
@@ -57,10 +40,18 @@ class Molecules(NamedTuple):
     n_atoms: np.ndarray
     """[n] int64"""
     environments: Environments
+    reference: Reference
+    """What they are told against."""
 
     @classmethod
-    def of(cls, store: GraphStore, rows: Tensor, mols: Sequence[Mol]) -> "Molecules":
+    def of(
+        cls, store: GraphStore, rows: Tensor, mols: Sequence[Mol], reference: Reference | None = None
+    ) -> "Molecules":
         """The molecules `rows` of a store; `mols` are the same, with atoms in the same order.
+
+        Parameters
+        ----------
+        reference : None = a molecule without inputs.
 
         Raises
         ------
@@ -70,7 +61,8 @@ class Molecules(NamedTuple):
         stored = (store.first_atom[rows + 1] - store.first_atom[rows]).numpy()
         if store.features.graph is not None and not np.array_equal(stored, n_atoms):
             raise ValueError("the molecules are not those of the store")
-        return cls(store, rows, n_atoms, environments_of(mols, store.vector_blocks))
+        reference = reference or Reference.nothing(store)
+        return cls(store, rows, n_atoms, environments_of(mols, store.vector_blocks), reference)
 
     @property
     def first(self) -> np.ndarray:
@@ -85,12 +77,19 @@ class Contributions(NamedTuple):
     """[N] float64, through the graph: the atom itself, and half of each of its bonds."""
     fingerprint: np.ndarray
     """[N] float64, through circular fingerprints, by `Environments`."""
-    elsewhere: np.ndarray
-    """[n] float64, through descriptors and other vectors, which no atom can be given."""
+    absent: np.ndarray
+    """[n] float64, from circular environments that the reference has in part and the molecule has not."""
+    columns: np.ndarray
+    """[n, C] float64, from the columns `other_columns`: descriptors and what else belongs to no atom."""
     logits: np.ndarray
     """[n] float64, of the molecules."""
     baseline: np.ndarray
-    """[n] float64, of the same molecules without their inputs; NaN for occlusion, which has none."""
+    """[n] float64, of the same molecules with the inputs of the reference; NaN for occlusion."""
+
+    @property
+    def elsewhere(self) -> np.ndarray:
+        """[n] float64, what no atom can be given."""
+        return self.absent + self.columns.sum(1)
 
     @property
     def atoms(self) -> np.ndarray:
@@ -104,15 +103,23 @@ class Contributions(NamedTuple):
         return self.logits - self.baseline - total
 
 
+def other_columns(store: GraphStore) -> tuple[Tensor, tuple[str, ...]]:
+    """Places [C] in `GraphBatch.vectors` of the columns that are no circular fingerprint, and their names."""
+    names = [(block.name, column) for block in store.vector_blocks for column in block.columns]
+    places = [place for place, (block, _) in enumerate(names) if block not in CIRCULAR]
+    return torch.tensor(places, dtype=torch.int64), tuple(names[place][1] for place in places)
+
+
 @torch.no_grad()
 def integrated_gradients(model: ScreeningModel, column: int, molecules: Molecules) -> Contributions:
-    r"""Contributions by the gradient along a straight path to each molecule from nothing.
+    r"""Contributions by the gradient along a straight path to each molecule x from a reference r.
 
-    .. math:: c_i = x_i \int_0^1 \frac{\partial f(a x)}{\partial x_i} da
+    .. math:: c_i = (x_i - r_i) \int_0^1 \frac{\partial f(r + a (x - r))}{\partial x_i} da
 
-    "Nothing" is a vector of zeros for every atom and bond, with the molecule's wiring kept; no fingerprint
-    counts; descriptors at their training mean. The integral is a Gauss-Legendre sum in sqrt(a), with twice
-    the points for molecules that are not yet complete within `TOLERANCE`, up to `MOST_STEPS`.
+    The reference has the molecule's wiring, the mean training atom for every atom and the mean bond for every
+    bond, and the mean of all fingerprints and descriptors: the sum of all contributions is how far the
+    molecule is from a mean one of its shape. The integral is a Gauss-Legendre sum, with twice the points for
+    molecules that are not yet complete within `TOLERANCE`, up to `MOST_STEPS`.
 
     Parameters
     ----------
@@ -123,21 +130,22 @@ def integrated_gradients(model: ScreeningModel, column: int, molecules: Molecule
     Sundararajan, Taly, Yan, Axiomatic attribution for deep networks, ICML 2017,
     https://arxiv.org/abs/1703.01365, equation 1.
     """
-    n, n_atoms = len(molecules.rows), molecules.n_atoms
+    n, n_atoms, (others, _) = len(molecules.rows), molecules.n_atoms, other_columns(molecules.store)
     owner = np.repeat(np.arange(n), n_atoms)
     logits, baseline = (_whole(model, column, molecules, share) for share in (1.0, 0.0))
-    found = Contributions(np.zeros(len(owner)), np.zeros(len(owner)), np.zeros(n), logits, baseline)
+    zeros = np.zeros(len(owner))
+    told = Contributions(zeros, zeros.copy(), np.zeros(n), np.zeros((n, len(others))), logits, baseline)
     todo, steps = np.ones(n, bool), FIRST_STEPS
     while todo.any() and steps <= MOST_STEPS:
         atoms, vectors = _path_totals(model, column, molecules, np.flatnonzero(todo), steps)
-        graph, fingerprint, elsewhere = atoms.numpy(), *_on_atoms(vectors, molecules)
+        fingerprint, absent = _on_atoms(vectors, molecules)
         again = todo[owner]
-        found.graph[again], found.fingerprint[again] = graph[again], fingerprint[again]
-        found.elsewhere[todo] = elsewhere[todo]
+        told.graph[again], told.fingerprint[again] = atoms.numpy()[again], fingerprint[again]
+        told.absent[todo], told.columns[todo] = absent[todo], vectors[:, others].numpy()[todo]
         allowed = TOLERANCE * np.maximum(np.abs(logits - baseline), 1)
-        todo &= np.abs(found.errors(n_atoms)) > allowed
+        todo &= np.abs(told.errors(n_atoms)) > allowed
         steps *= 2
-    return found
+    return told
 
 
 @torch.no_grad()
@@ -162,8 +170,8 @@ def occlusion(model: ScreeningModel, column: int, molecules: Molecules) -> Contr
             kept[_first_of_copies(batch) + position[some]] = False
         change = _masked(batch, store, kept)
         fallen[some] = logits[owner[some]] - _logits(model, column, batch, change).numpy()
-    nothing = np.full(len(rows), np.nan)
-    return Contributions(fallen, np.zeros(len(owner)), np.zeros(len(rows)), logits, nothing)
+    nothing, none = np.full(len(rows), np.nan), np.zeros((len(rows), len(other_columns(store)[0])))
+    return Contributions(fallen, np.zeros(len(owner)), np.zeros(len(rows)), none, logits, nothing)
 
 
 METHODS: dict[str, Callable[[ScreeningModel, int, Molecules], Contributions]] = {
@@ -172,59 +180,12 @@ METHODS: dict[str, Callable[[ScreeningModel, int, Molecules], Contributions]] = 
 }
 
 
-def environments_of(mols: Sequence[Mol], blocks: Sequence[VectorBlock]) -> Environments:
-    """The environments of the circular fingerprints among `blocks`; empty if there are none."""
-    rows: list[tuple[int, int, int, float, float]] = []
-    left, lefts = 0, []
-    for block in blocks:
-        if block.name in CIRCULAR:
-            lefts.append((left, block.kind == "bits"))
-        left += len(block.columns)
-    first = 0
-    for number, mol in enumerate(mols):
-        for place, atoms in _environments(mol).items() if lefts else ():
-            for left, is_bit in lefts:
-                rows += _column_rows(number, left + place, first, atoms, is_bit)
-        first += mol.GetNumAtoms()
-    columns = list(zip(*rows, strict=True)) or [()] * 5
-    molecule, column, atom = (torch.tensor(values, dtype=torch.int64) for values in columns[:3])
-    share = torch.tensor(columns[3], dtype=torch.float64)
-    return Environments(molecule, column, atom, share, torch.tensor(columns[4], dtype=torch.float32))
-
-
-def _environments(mol: Mol) -> dict[int, list[np.ndarray]]:
-    """Column of the fingerprint to the atoms of each of its occurrences."""
-    generator = GetMorganGenerator(radius=ECFP_RADIUS, fpSize=ECFP_SIZE)
-    output = AdditionalOutput()
-    output.AllocateBitInfoMap()
-    generator.GetCountFingerprint(mol, additionalOutput=output)
-    distances = rdmolops.GetDistanceMatrix(mol)
-    return {
-        column: [np.flatnonzero(distances[centre] <= radius) for centre, radius in places]
-        for column, places in output.GetBitInfoMap().items()
-    }
-
-
-def _column_rows(
-    molecule: int, column: int, first: int, occurrences: list[np.ndarray], is_bit: bool
-) -> Iterator[tuple[int, int, int, float, float]]:
-    share: dict[int, float] = {}
-    held: dict[int, int] = {}
-    for atoms in occurrences:
-        for atom in atoms.tolist():
-            share[atom] = share.get(atom, 0.0) + 1 / len(atoms) / len(occurrences)
-            held[atom] = held.get(atom, 0) + 1
-    for atom, part in share.items():
-        removed = float(held[atom] == len(occurrences)) if is_bit else float(held[atom])
-        yield molecule, column, first + atom, part, removed
-
-
 def _whole(model: ScreeningModel, column: int, molecules: Molecules, share: float) -> np.ndarray:
     """Logits [n] at a share of all inputs."""
     parts = [np.zeros(0)]
     for some in _runs(molecules.n_atoms):
         batch = molecules.store.batch(molecules.rows[some])
-        change = _scaled(batch, molecules.store, torch.full((batch.n_molecules,), share))
+        change = _scaled(batch, molecules, torch.full((batch.n_molecules,), share))
         parts.append(_logits(model, column, batch, change).numpy())
     return np.concatenate(parts)
 
@@ -243,7 +204,7 @@ def _path_totals(
     for some in _runs(molecules.n_atoms[copies.numpy()]):
         of, batch = copies[some], store.batch(molecules.rows[copies[some]])
         atom = (first[of] - _first_of_copies(batch))[batch.molecule] + torch.arange(len(batch.molecule))
-        for module, slopes in _slopes(model, column, batch, _scaled(batch, store, share[some])):
+        for module, slopes in _slopes(model, column, batch, molecules, share[some]):
             slopes = slopes * weight[some][_owner(module, batch, store)].unsqueeze(1)
             if isinstance(module, VectorScale):
                 order = torch.cat([module.counts, module.reals]).cpu()
@@ -264,41 +225,51 @@ def _points(steps: int) -> tuple[Tensor, Tensor]:
 
 
 def _on_atoms(vectors: Tensor, molecules: Molecules) -> tuple[np.ndarray, np.ndarray]:
-    """Totals per column [n, F] as totals per atom [N], and the rest per molecule [n]."""
+    """Totals per column [n, F] as totals per atom [N], and those of columns a molecule has not [n]."""
     given = molecules.environments
     parts = vectors[given.molecule, given.column] * given.share
     atoms = torch.zeros(int(molecules.n_atoms.sum()), dtype=torch.float64).index_add_(0, given.atom, parts)
-    taken = torch.zeros(len(vectors), dtype=torch.float64).index_add_(0, given.molecule, parts)
-    return atoms.numpy(), (vectors.sum(1) - taken).numpy()
+    rest = vectors.clone()
+    rest[given.molecule, given.column] = 0
+    rest[:, other_columns(molecules.store)[0]] = 0
+    return atoms.numpy(), rest.sum(1).numpy()
 
 
 def _slopes(
-    model: ScreeningModel, column: int, batch: GraphBatch, scaled: Change
+    model: ScreeningModel, column: int, batch: GraphBatch, molecules: Molecules, share: Tensor
 ) -> list[tuple[Any, Tensor]]:
-    """Inputs times derivative at the scaled inputs, float64, for each module that makes inputs."""
+    """What the inputs differ by from the reference, times derivative at the share of the path [b]: float64,
+    for each module that makes inputs."""
     seen: list[tuple[nn.Module, Tensor, Tensor]] = []
+    scaled = _scaled(batch, molecules, share)
 
     def change(module: nn.Module, whole: Tensor) -> Tensor:
         part = scaled(module, whole.detach()).requires_grad_()
-        seen.append((module, whole.detach(), part))
+        seen.append((module, whole.detach() - _reference(module, molecules, whole), part))
         return part
 
     with torch.enable_grad():
         total = _logits(model, column, batch, change).sum()
         slopes = torch.autograd.grad(total, [part for _, _, part in seen])
     return [
-        (module, whole.double().cpu() * slope.double().cpu())
-        for (module, whole, _), slope in zip(seen, slopes, strict=True)
+        (module, way.double().cpu() * slope.double().cpu())
+        for (module, way, _), slope in zip(seen, slopes, strict=True)
     ]
 
 
-def _scaled(batch: GraphBatch, store: GraphStore, share: Tensor) -> Change:
-    """All inputs of molecule b times share[b]."""
+def _scaled(batch: GraphBatch, molecules: Molecules, share: Tensor) -> Change:
+    """The inputs of molecule b at share[b] of the way from the reference."""
 
     def change(module: nn.Module, whole: Tensor) -> Tensor:
-        return whole * share[_owner(module, batch, store)].unsqueeze(1).to(whole)
+        start = _reference(module, molecules, whole)
+        part = share[_owner(module, batch, molecules.store)].unsqueeze(1).to(whole)
+        return start + part * (whole - start)
 
     return change
+
+
+def _reference(module: nn.Module, molecules: Molecules, whole: Tensor) -> Tensor:
+    return molecules.reference.of(module, molecules.store).to(whole)
 
 
 def _masked(batch: GraphBatch, store: GraphStore, kept: Tensor) -> Change:

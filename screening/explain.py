@@ -18,14 +18,15 @@ from scipy.stats import spearmanr
 from torch import Tensor
 
 from .bundle import Bundle
-from .contributions import METHODS, Contributions, Molecules
+from .contributions import METHODS, Contributions, Molecules, other_columns
 from .drawing import draw_contributions, gradient, on_page
-from .errors import ConfigError, DataError
+from .errors import BundleError, ConfigError, DataError
 from .graphs import GraphStore, featurize
 from .model import ScreeningModel
 from .molecules import read_molecules
 from .pages import render
 from .progress import progress
+from .reference import Reference
 from .registry import did_you_mean
 from .svg import plain
 from .tables import Rejected, TableReader, open_table
@@ -33,15 +34,22 @@ from .tables import Rejected, TableReader, open_table
 PARTS = {
     "graph": "atoms through the graph",
     "fingerprint": "atoms through circular fingerprints",
-    "elsewhere": "descriptors and others, which belong to no atom",
+    "absent": "environments of atoms that the molecules lack",
+    "descriptors": "descriptors",
 }
 """Where contributions come from."""
 
-MOSTLY = 0.5  # the share from elsewhere that is worth a note
+MOSTLY = 0.5  # the share that belongs to no atom and is worth a note
 NO_ATOMS = (
-    "Most of the score comes from descriptors, which belong to no atom: colours show the smaller part. "
-    "A model without them (features.vectors=[ecfp_counts]) is explained by its atoms alone."
+    "Most of the score comes from what belongs to no atom: colours show the smaller part, the descriptors "
+    "below each picture the larger. A model without them (features.vectors=[ecfp_counts]) is explained by "
+    "its atoms alone."
 )
+NO_REFERENCE = (
+    "Told against a molecule without inputs: the bundle knows no mean training molecule (it is older than "
+    "version 0.4.0 and keeps no structures). Train again for one."
+)
+TOP = 6  # descriptors named for each molecule
 SAME = 1e-3  # difference of probabilities of one model, float16 in the parts included
 AT_ONCE = 100  # molecules explained together
 NAMED = 44  # letters of a name that fit on a picture
@@ -67,13 +75,17 @@ class Explanation:
     """What was found for the molecules of a file."""
 
     folder: Path
-    """contributions.parquet, molecules.csv, rejected.csv, index.html and an SVG for each molecule."""
+    """contributions.parquet, molecules.csv, descriptors.parquet, rejected.csv, index.html and an SVG for each
+    molecule."""
     assay: str
     method: str
     molecules: pd.DataFrame
-    """One row per molecule: molecule (from 1), id, smiles, assay, probability, logit, baseline, atoms (the
-    sum of their contributions), of that `graph` and `fingerprint`, elsewhere (descriptors: no atom's), error
-    (of completeness), agreement (rank correlation with the other method, NaN unless asked for)."""
+    """One row per molecule: molecule (from 1), id, smiles, assay, probability, logit, baseline (the logit of
+    the reference), atoms (the sum of their contributions), of that `graph` and `fingerprint`, elsewhere (no
+    atom's), of that `absent` and `descriptors`, error (of completeness), agreement (rank correlation with the
+    other method, NaN unless asked for)."""
+    descriptors: pd.DataFrame
+    """One row per molecule and descriptor, strongest first: molecule, id, descriptor, value, contribution."""
     rejected: list[Rejected]
     notes: list[str]
 
@@ -110,8 +122,8 @@ def explain(
 ) -> Explanation:
     """What each atom contributes to the logit of one assay, for the molecules of a file.
 
-    Of an ensemble, the mean logit of its networks is explained; calibration, which comes after the logit
-    and keeps the order, is not part of it.
+    Told against the mean training molecule (`reference`). Of an ensemble, the mean logit of its networks is
+    explained; calibration, which comes after the logit and keeps the order, is not part of it.
 
     Parameters
     ----------
@@ -130,16 +142,30 @@ def explain(
     bundle = Bundle.load(Path(run))
     networks = networks_of(bundle, assay)
     chosen = _chosen(open_table(source, smiles=smiles, id=id, block_size=min(limit, 8192)), bundle, limit)
-    found = _contributions(networks, chosen, method)
+    reference, notes = _reference(bundle, chosen.store)
+    told = _contributions(networks, chosen, method, reference)
     other = next(name for name in METHODS if name != method)
-    second = _contributions(networks, chosen, other) if check else None
-    molecules, atoms = _tables(bundle, assay, chosen, found, second)
-    notes = chosen.notes
-    if share(molecules, "elsewhere") > MOSTLY:
+    second = _contributions(networks, chosen, other, reference) if check else None
+    molecules, atoms = _tables(bundle, assay, chosen, told, second)
+    notes = [*chosen.notes, *notes] if method == "integrated_gradients" else chosen.notes
+    if share(molecules, "absent") + share(molecules, "descriptors") > MOSTLY:
         notes = [*notes, NO_ATOMS]
-    result = Explanation(Path(out), assay, method, molecules, chosen.rejected, notes)
+    descriptors = _descriptors(chosen, told)
+    result = Explanation(Path(out), assay, method, molecules, descriptors, chosen.rejected, notes)
     _write(result, atoms, chosen.mols)
     return result
+
+
+def _reference(bundle: Bundle, store: GraphStore) -> tuple[Reference, list[str]]:
+    """The bundle's, or that of the structures it keeps; else nothing, with a note."""
+    reference = bundle.reference
+    if reference is None and bundle.domain is not None and bundle.domain.structures is not None:
+        reference = Reference.of_structures(bundle.domain.structures.smiles, bundle.features)
+    if reference is None:
+        return Reference.nothing(store), [NO_REFERENCE]
+    if not reference.fits(store):
+        raise BundleError("The bundle's mean training molecule is not one of its features. Train again.")
+    return reference, []
 
 
 def networks_of(bundle: Bundle, assay: str) -> list[tuple[ScreeningModel, int]]:
@@ -209,13 +235,15 @@ def _chosen(reader: TableReader, bundle: Bundle, limit: int) -> Chosen:
     )
 
 
-def _contributions(networks: list[tuple[ScreeningModel, int]], chosen: Chosen, method: str) -> Contributions:
+def _contributions(
+    networks: list[tuple[ScreeningModel, int]], chosen: Chosen, method: str, reference: Reference
+) -> Contributions:
     """Means over the networks, of all molecules."""
     parts = []
     with progress(f"explaining by {method.replace('_', ' ')}", len(chosen.mols)) as advance:
         for start in range(0, len(chosen.mols), AT_ONCE):
             some = slice(start, start + AT_ONCE)
-            these = Molecules.of(chosen.store, chosen.rows[some], chosen.mols[some])
+            these = Molecules.of(chosen.store, chosen.rows[some], chosen.mols[some], reference)
             found = [METHODS[method](model, column, these) for model, column in networks]
             parts.append(Contributions(*(np.mean(arrays, axis=0) for arrays in zip(*found, strict=True))))
             advance(len(these.rows))
@@ -245,6 +273,8 @@ def _tables(
             "baseline": found.baseline,
             **sums,
             "elsewhere": found.elsewhere,
+            "absent": found.absent,
+            "descriptors": found.columns.sum(1),
             "error": found.errors(n_atoms),
             "agreement": _agreements(found, second, n_atoms),
         }
@@ -261,6 +291,23 @@ def _tables(
         }
     )
     return molecules, atoms
+
+
+def _descriptors(chosen: Chosen, told: Contributions) -> pd.DataFrame:
+    """One row per molecule and descriptor, the largest contribution of each molecule first."""
+    places, names = other_columns(chosen.store)
+    n, size = told.columns.shape
+    values = torch.cat([chosen.store.batch(rows).vectors[:, places] for rows in chosen.rows.split(1024)])
+    order = np.argsort(-np.abs(told.columns), axis=1, kind="stable")
+    return pd.DataFrame(
+        {
+            "molecule": np.repeat(np.arange(1, n + 1), size),
+            "id": np.repeat(np.array(chosen.ids, object), size),
+            "descriptor": np.array(names, object)[order].ravel(),
+            "value": np.take_along_axis(values.numpy(), order, 1).ravel(),
+            "contribution": np.take_along_axis(told.columns, order, 1).ravel(),
+        }
+    )
 
 
 def _agreements(found: Contributions, second: Contributions | None, n_atoms: np.ndarray) -> np.ndarray:
@@ -289,6 +336,7 @@ def _write(result: Explanation, atoms: pd.DataFrame, mols: list[Mol]) -> None:
         rejected = pd.DataFrame(result.rejected, columns=Rejected._fields)
         _replace(folder / "rejected.csv", rejected.to_csv(index=False).encode())
         _replace(folder / "contributions.parquet", atoms.to_parquet(index=False))
+        _replace(folder / "descriptors.parquet", result.descriptors.to_parquet(index=False))
         _replace(folder / "index.html", _page(result, pictures).encode())
     except OSError as problem:
         raise DataError(
@@ -342,20 +390,28 @@ def _page(result: Explanation, pictures: list[str]) -> str:
     molecules = result.molecules
     order = np.argsort(-molecules["probability"].to_numpy(), kind="stable")
     rows: list[Any] = list(molecules.itertuples(index=False))
+    top = result.descriptors.groupby("molecule").head(TOP)
+    named = {number: list(group.itertuples(index=False)) for number, group in top.groupby("molecule")}
+    cards = [(rows[i], Markup(on_page(pictures[i])), named.get(i + 1, [])) for i in order.tolist()]
     return render(
         "explain.html",
         result=result,
-        cards=[
-            (rows[i], Markup(on_page(pictures[i]))) for i in order.tolist()
-        ],  # pictures are ours, their texts escaped
+        cards=cards,  # pictures are ours, their texts escaped
         colours=Markup(", ".join(f"var(--scale-{step},{colour})" for step, colour in enumerate(gradient()))),
         is_complete=result.method == "integrated_gradients",
+        is_against_mean=NO_REFERENCE not in result.notes,
         checked=bool(molecules["agreement"].notna().any()),
         agreement=molecules["agreement"].mean(),
         worst=molecules["error"].abs().max(),
-        fingerprint=share(molecules, "fingerprint"),
-        elsewhere=share(molecules, "elsewhere"),
+        shares=[(words, share(molecules, part)) for part, words in PARTS.items() if molecules[part].any()],
+        strongest=_strongest(result.descriptors),
     )
+
+
+def _strongest(descriptors: pd.DataFrame) -> list[str]:
+    """The descriptors that contribute most over all molecules, by absolute sums."""
+    sums = descriptors["contribution"].abs().groupby(descriptors["descriptor"], sort=False).sum()
+    return sums[sums > 0].nlargest(2 * TOP).index.tolist()
 
 
 def share(molecules: pd.DataFrame, name: str) -> float:

@@ -18,6 +18,7 @@ from .config import Domain as DomainSettings
 from .conformal import ConformalSets
 from .domain import SOURCES, Domain, Fingerprints, fingerprints, fingerprints_of
 from .preparation import Prepared
+from .reference import Reference
 from .representation import MOST_NETWORKS, Representation
 
 SAMPLE = 2000
@@ -38,8 +39,12 @@ def check_trust(config: Config) -> None:
 def with_trust(config: Config, prepared: Prepared, bundle: Bundle) -> Bundle:
     """The bundle with calibration, conformal sets, domain and representation, fitted on the validation part.
 
-    Without a validation molecule nothing is fitted and the bundle stays as it is.
+    Of the training part the mean molecule, where there is a network to explain. Without a validation molecule
+    nothing else is fitted.
     """
+    if bundle.networks:
+        mean = Reference.fit(prepared.store, prepared.split.rows("train"))
+        bundle = replace(bundle, reference=mean)
     rows = prepared.split.rows("valid")
     if not len(rows):
         return bundle

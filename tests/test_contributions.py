@@ -20,6 +20,7 @@ from screening.contributions import (
 from screening.descriptors import EcfpCounts
 from screening.graphs import FeatureSet, featurize
 from screening.model import ScreeningModel, inputs_of
+from screening.reference import Reference
 
 ENCODERS = {
     "gine": {"name": "gine", "depth": 3, "width": 24, "virtual_node": True, "dropout": 0.3},
@@ -62,6 +63,43 @@ def test_integrated_gradients_are_complete(encoder: str) -> None:
     assert np.abs(change).max() > 0.2
     logits = network(encoder).predict(these.store, these.rows)[:, 2]
     assert given.logits == pytest.approx(logits.numpy(), abs=1e-4)
+
+
+@pytest.mark.parametrize("encoder", ENCODERS)
+def test_contributions_from_the_mean_molecule_are_complete(encoder: str) -> None:
+    """Part by part: atoms, environments that are not there, descriptors."""
+    texts = [*small.smiles(25), "C", "[Na+].[Cl-]", "[H][H]"]
+    store = featurize(texts, MIXED, workers=0)
+    mean = Reference.fit(store, np.arange(20))
+    mols = [Chem.MolFromSmiles(text) for text in texts]
+    these = Molecules.of(store, torch.arange(len(texts)), mols, mean)
+    given = integrated_gradients(network(encoder), 2, these)
+    change = given.logits - given.baseline
+    owner = np.repeat(np.arange(len(texts)), these.n_atoms)
+    parts = np.bincount(owner, given.atoms), given.absent, given.columns.sum(1)
+    assert np.abs(sum(parts) - change).max() <= TOLERANCE * max(np.abs(change).max(), 1)
+    assert given.columns.shape[1] == len(store.vector_blocks[0].columns)
+    if encoder == "fingerprint":  # one reference for all: the network at the mean of its inputs
+        network_, scale = network(encoder), network(encoder).encoder.scale
+        at_mean = network_.heads(network_.encoder.layers(mean.of(scale, store)[None]))[0, 2]
+        assert given.baseline == pytest.approx(at_mean.item(), abs=1e-5)
+
+
+@pytest.mark.parametrize("encoder", ["gine", "dmpnn", "hybrid", "fingerprint"])
+def test_the_mean_molecule_itself_gets_nothing(encoder: str) -> None:
+    """Benzene, of one kind of atom and bond, told against itself."""
+    features = FeatureSet("atom_codes", ("ecfp_counts", "ecfp_bits"))
+    store = featurize(["c1ccccc1", "Clc1ccccc1"], features, workers=0)
+    torch.manual_seed(3)
+    settings = Model.model_validate({"encoder": ENCODERS[encoder]})
+    model = ScreeningModel(settings, inputs_of(store), 1).eval()
+    mols = [Chem.MolFromSmiles(text) for text in ("c1ccccc1", "Clc1ccccc1")]
+    these = Molecules.of(store, torch.arange(2), mols, Reference.fit(store, np.arange(1)))
+    given = integrated_gradients(model, 0, these)
+    assert given.logits[0] == pytest.approx(given.baseline[0], abs=1e-5)
+    assert np.abs(given.atoms[:6]).max() < 1e-5
+    assert abs(given.elsewhere[0]) < 1e-5
+    assert np.abs(given.atoms[6:]).max() > 1e-3
 
 
 @pytest.mark.parametrize("encoder", ["gine", "fingerprint"])

@@ -1,6 +1,9 @@
 """Explaining the molecules of a file: tables that add up, safe pages, planted structures that are found."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -8,6 +11,7 @@ import pandas as pd
 import pytest
 import small
 import torch
+from browser import DESKTOP, PHONE, too_wide
 from rdkit import Chem
 from sklearn.metrics import roc_auc_score
 
@@ -17,8 +21,8 @@ from screening.baselines import baselines
 from screening.bundle import Bundle, Member
 from screening.config import Model, load_config
 from screening.contributions import TOLERANCE
-from screening.errors import ConfigError, DataError
-from screening.explain import explain
+from screening.errors import BundleError, ConfigError, DataError
+from screening.explain import NO_REFERENCE, explain
 from screening.graphs import FeatureSet, featurize
 from screening.model import ScreeningModel, inputs_of
 
@@ -142,8 +146,80 @@ def test_a_model_of_descriptors_says_that_no_atom_is_behind_it(tmp_path: Path, s
     found = explain(bundle(tmp_path, vectors=("rdkit_fast",)), source, tmp_path / "out", assay="acid")
     assert (found.molecules["fingerprint"] == 0).all()
     shares = found.molecules[["graph", "elsewhere"]].abs().sum()
-    told = any("belong to no atom: colours" in note for note in found.notes)
+    told = any("belongs to no atom: colours" in note for note in found.notes)
     assert told == (shares["elsewhere"] > shares["graph"])
+
+
+LIKE_TRAINING = "id,smiles\n" + "".join(f"M{row},{text}\n" for row, text in enumerate(small.smiles(12)))
+
+
+@pytest.fixture
+def like_training(tmp_path: Path) -> Path:
+    (tmp_path / "like.csv").write_text(LIKE_TRAINING)
+    return tmp_path / "like.csv"
+
+
+def test_a_trained_run_is_told_against_its_mean_training_molecule(
+    any_run: Path, like_training: Path, tmp_path: Path
+) -> None:
+    """Also a bundle without it, which keeps structures; one without both says so."""
+    run = Bundle.load(any_run)
+    assert run.domain is not None
+    told = explain(any_run, like_training, tmp_path / "out", assay="acid")
+    older = replace(run, reference=None)
+    older.save(tmp_path / "older")
+    again = explain(tmp_path / "older", like_training, tmp_path / "again", assay="acid")
+    pd.testing.assert_frame_equal(told.molecules, again.molecules, atol=1e-4)
+    assert NO_REFERENCE not in told.notes + again.notes
+    replace(older, domain=replace(run.domain, structures=None)).save(tmp_path / "oldest")
+    empty = explain(tmp_path / "oldest", like_training, tmp_path / "empty", assay="acid")
+    assert NO_REFERENCE in empty.notes
+    assert "empty molecule" in (tmp_path / "empty" / "index.html").read_text()
+    assert not np.allclose(told.molecules["baseline"], empty.molecules["baseline"], atol=0.01)
+
+
+def test_a_reference_of_other_features_is_refused(real_run: Path, source: Path, tmp_path: Path) -> None:
+    run = Bundle.load(real_run)
+    assert run.reference is not None
+    replace(run, reference=replace(run.reference, atoms=run.reference.atoms[:-1])).save(tmp_path / "bundle")
+    with pytest.raises(BundleError, match="mean training molecule"):
+        explain(tmp_path, source, tmp_path / "out", assay="acid")
+
+
+def test_descriptors_are_named_with_their_part(run: Path, source: Path, tmp_path: Path) -> None:
+    told = explain(run, source, tmp_path / "out", assay="acid")
+    table = pd.read_parquet(tmp_path / "out" / "descriptors.parquet")
+    sums = table.groupby("molecule")["contribution"].sum()
+    np.testing.assert_allclose(sums, told.molecules["descriptors"], atol=1e-9)
+    np.testing.assert_allclose(
+        told.molecules["absent"] + told.molecules["descriptors"], told.molecules["elsewhere"], atol=1e-9
+    )
+    block = small.store(vectors=("rdkit_fast",)).vector_blocks[0]
+    values = featurize(["CCO"], FeatureSet(None, ("rdkit_fast",)), workers=0).batch([0]).vectors[0].numpy()
+    ethanol = table[table["id"] == "ethanol"].set_index("descriptor")["value"]
+    np.testing.assert_allclose(ethanol[list(block.columns)], values)
+    page = (tmp_path / "out" / "index.html").read_text()
+    for _, group in table.groupby("molecule"):
+        largest = group.loc[group["contribution"].abs().idxmax()]
+        assert f"{largest['descriptor']} = {largest['value']:.4g}<" in page
+        assert f"{largest['contribution']:+.2f}" in page
+
+
+@pytest.mark.parametrize("width", [PHONE, DESKTOP])
+def test_in_a_browser_the_page_fits_and_is_dark_in_the_dark(
+    run: Path, source: Path, tmp_path: Path, open_page: Callable[..., Any], width: int
+) -> None:
+    explain(run, source, tmp_path / "out", assay="acid", check=True)
+    page = open_page(tmp_path / "out" / "index.html", width=width, dark=True)
+    assert too_wide(page) == []
+    assert page.locator("figure").count() == 3
+    fills = page.eval_on_selector_all(
+        "figure svg rect", "all => all.map(each => getComputedStyle(each).fill)"
+    )
+    assert "rgb(255, 255, 255)" not in fills
+    inks = page.eval_on_selector_all("figure svg text", "all => all.map(each => getComputedStyle(each).fill)")
+    assert set(inks) == {"rgb(230, 232, 235)"}
+    assert page.title().startswith("acid")
 
 
 @pytest.mark.parametrize(
