@@ -96,6 +96,14 @@ def score(
             csv_safe=csv_safe,
         )
     _print_scores(report)
+    if report.read and not report.scored and shard is None:
+        from .errors import DataError
+
+        raise DataError(
+            f"None of the {report.read:,} records could be read as a molecule: nothing was scored. Expected "
+            "in each line of a list: a SMILES, a blank or tab, a name; in a table: a header line, and the "
+            "structures in the column that --smiles names."
+        )
 
 
 def _print_scores(report: "ScoreReport") -> None:
