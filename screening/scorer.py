@@ -15,6 +15,7 @@ import pyarrow as pa
 import torch
 
 from .bundle import Bundle
+from .choices import DTYPES, check_error
 from .columns import OURS, SET, SPREAD, assay_column, input_columns
 from .conformal import SETS, ConformalSets
 from .domain import Domain, Fingerprints, fingerprints_of, with_fingerprints
@@ -26,7 +27,6 @@ from .packing import pack_all
 from .parts import PartFolder, Tally
 from .registry import did_you_mean
 
-DTYPES = {"float32": np.float32, "float16": np.float16}
 BATCH = 4096
 """Molecules per batch; in large ones, more surroundings of atoms occur twice (see `environments`)."""
 
@@ -60,9 +60,7 @@ class Scorer:
         domain: bool = False,
         conformal: float | None = None,
     ) -> None:
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
-        self.bundle = bundle.to(device)
+        self.bundle = bundle.to(_device(device))
         self.tasks = bundle.tasks if assays is None else _chosen(assays, bundle.tasks)
         self.columns = tuple(map(assay_column, self.tasks))
         """The names of their probabilities in written tables, see `columns`."""
@@ -161,6 +159,21 @@ class Scorer:
         return columns
 
 
+def _device(name: str) -> torch.device:
+    """
+    Raises
+    ------
+    ConfigError : there is no such device here.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError, NotImplementedError) as problem:
+        what = str(problem).splitlines()[0].rstrip(".")
+        raise ConfigError(f"device is '{name}': {what}. Expected auto, cpu or cuda.") from problem
+
+
 def _spaced(column: np.ndarray, rows: np.ndarray, n: int) -> np.ndarray:
     """The values at `rows` of n; NaN, None or False elsewhere."""
     missing = {"f": np.nan, "O": None, "b": False}[column.dtype.kind]
@@ -181,8 +194,7 @@ def _ensembled(bundle: Bundle, columns: Sequence[int]) -> list[int]:
 
 
 def _conformal(bundle: Bundle, alpha: float) -> ConformalSets:
-    if not 0 < alpha < 1:
-        raise ConfigError(f"--conformal is {alpha}: expected an error between 0 and 1, such as 0.1.")
+    check_error(alpha)
     if bundle.conformal is None:
         raise ConfigError("--conformal: this model was trained without validation molecules. Train it with.")
     return bundle.conformal

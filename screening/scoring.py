@@ -13,23 +13,25 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from .bundle import SUMS
+from .choices import check_choices, check_places
 from .columns import OURS
-from .engines import ENGINES, Reading, run_pool, run_ray
+from .engines import Reading, run_pool, run_ray
 from .errors import ConfigError, DataError
 from .libraries import BLOCKS, Library, Piece, Portion, Shard, open_library
-from .opening import is_stream
 from .parts import MANIFEST, PartFolder, Tally, merged
 from .progress import progress
-from .registry import did_you_mean
-from .scorer import DTYPES, PartMaker, Recipe, Scorer
+from .scorer import PartMaker, Recipe, Scorer
 from .tables import file_sha256, some
-from .top import LARGEST_BLOCK, Leaders, write_top
-from .writing import FORMATS, write_whole
+from .top import Leaders, write_top
+from .writing import write_whole
 
 __all__ = ["OURS", "ScoreReport", "Scorer", "score_library"]
 
 BLOCK = 4096
 """Molecules per block: one part file each, and the unit that is done again after a stop."""
+
+MOST_BEST = 50_000_000
+"""Molecules that `top` lists, of all assays together: they take some 2 GB."""
 
 
 @dataclass(frozen=True)
@@ -113,11 +115,10 @@ def score_library(
     DataError : the library cannot be read, or `out` holds another job or cannot be written. The records
         before a damage in a file are scored before it is raised.
     """
-    _check_choices(output, engine, dtype, threshold, top, limit, block_size)
+    check_choices(output, engine, dtype, threshold, conformal, top, limit, workers, block_size)
     sources = [library] if isinstance(library, str | Path) else list(library)
     part = None if shard is None else Shard.parse(shard)
-    if engine == "ray" and any(is_stream(str(source)) for source in sources):
-        raise ConfigError("--engine ray reads files, not standard input or pipes: use --engine pool.")
+    check_places(sources, out, engine, ray_address)
     files = open_library(sources, smiles=smiles, id=id, block_size=block_size, limit=limit)
     folder = PartFolder(Path(out))
     wanted_assays = (assays,) if isinstance(assays, str) else None if assays is None else tuple(assays)
@@ -132,7 +133,7 @@ def score_library(
         finished = folder.finished(portion.has)
         damaged = [number for number in folder.numbers() if portion.has(number) and number not in finished]
         _check_sources(folder, files, finished)
-        leaders = Leaders(folder, maker.scorer.tasks, top, finished) if top else None
+        leaders = _leaders(folder, maker.scorer.tasks, top, finished) if top else None
         if engine == "ray":
             make = partial(PartMaker, recipe, files.extra, folder)
             readings = _readings(files, portion, finished)
@@ -335,30 +336,13 @@ def _about_damaged(folder: PartFolder, numbers: list[int]) -> list[str]:
     return [f"Damaged since they were written, made again: {len(numbers):,} of the parts ({parts})."]
 
 
-def _check_choices(
-    output: str,
-    engine: str,
-    dtype: str,
-    threshold: float | None,
-    top: int,
-    limit: int | None,
-    block_size: int,
-) -> None:
-    for option, value, known in (
-        ("--format", output, FORMATS),
-        ("--engine", engine, ENGINES),
-        ("--dtype", dtype, tuple(DTYPES)),
-    ):
-        if value not in known:
-            raise ConfigError(
-                f"{option} is '{value}': expected {' or '.join(known)}. {did_you_mean(value, known)}"
-            )
-    if threshold is not None and not 0 <= threshold <= 1:
-        raise ConfigError(f"--threshold is {threshold}: expected a probability from 0 to 1.")
-    if top < 0 or (limit is not None and limit < 0):
-        raise ConfigError(f"--top is {top}, --limit {limit}: expected counts, 0 or more.")
-    if not 1 <= block_size <= LARGEST_BLOCK:
-        raise ConfigError(f"block_size is {block_size}: expected 1 to {LARGEST_BLOCK:,} molecules.")
+def _leaders(folder: PartFolder, tasks: tuple[str, ...], top: int, finished: Mapping[int, Tally]) -> Leaders:
+    most = MOST_BEST // len(tasks)
+    if top > most:
+        raise ConfigError(
+            f"--top is {top}: expected at most {most:,} for {len(tasks):,} assays. The parts have all scores."
+        )
+    return Leaders(folder, tasks, top, finished)
 
 
 def _job(

@@ -98,6 +98,7 @@ NO_TORCH = [
     "sources",
     "parts",
     "sealed",
+    "choices",
     "cells",
     "columns",
     "top",
