@@ -41,7 +41,7 @@ FLOORS = [
     ["libraries"],
     ["atom_codes", "descriptors", "parts"],
     ["packing", "engines", "writing", "top"],
-    ["graphs", "splits"],
+    ["choices", "graphs", "splits"],
     ["layers", "environments", "tape", "circular"],
     ["datasets", "balancers", "heads", "losses", "encoders", "reference"],
     ["model", "places", "baselines", "paired"],
