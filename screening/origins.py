@@ -27,7 +27,7 @@ Origin = dict[str, Any]
 
 VERSIONS = ("screening", "rdkit", "torch")
 """Packages whose versions decide what comes out of the same settings and table."""
-ANOTHER = "Or start anew with --overwrite, or choose another name=..."
+ANOTHER = "start anew with --overwrite, or choose another name=..."
 _FREE = ("name", "runs", "data.source", "train.workers", "grouping.file", "grouping.joint")
 """Settings that may change between start and --resume; of files the content counts."""
 _FREE_SECTIONS = ("benchmark",)
@@ -61,8 +61,8 @@ def check_settings(config: Config) -> None:
         before = read_config(config.folder)
     except ConfigError as problem:
         raise ConfigError(
-            f"{path} cannot be read, so what the run started with is not known: {problem} Put it back. "
-            f"{ANOTHER}"
+            f"{path} cannot be read, so what the run started with is not known: {problem} "
+            f"Put it back, {ANOTHER}"
         ) from problem
     changed = differing_settings(before, config)
     if changed:
@@ -139,10 +139,12 @@ def _compare(where: Path, before: Any, now: Origin) -> None:
     differences = _differences(before, now)
     if differences:
         old, new = before.get("file"), now["file"]
-        table = f"{new} is not what it was" if old == new else f"{old} was trained on, {new} is given"
+        table = (
+            f"the table {new} is not what it was" if old == new else f"{old} was trained on, {new} is given"
+        )
         raise ConfigError(
             f"{where} was trained on something else than what is there now ({table}). Different: "
-            f"{'; '.join(differences)}. Put back what it started with. {ANOTHER}"
+            f"{'; '.join(differences)}. Put back what it started with, {ANOTHER}"
         )
 
 
@@ -196,8 +198,8 @@ def _differing_versions(before: Origin, now: Origin) -> list[str]:
 def _unknown(where: Path) -> str:
     return (
         f"{where} does not say which table it was trained on (it was written by an earlier version, or is "
-        "damaged), so it cannot be compared with the one given. Start anew with --overwrite, or choose "
-        "another name=..."
+        "damaged), so it cannot be compared with the one given: "
+        f"{ANOTHER}"
     )
 
 

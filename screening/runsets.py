@@ -13,7 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from .errors import ConfigError, DataError
-from .runs import Predictions, read_predictions
+from .runs import Predictions, is_too_deep, read_predictions
 from .tables import some
 
 FILE = "predictions.parquet"
@@ -156,9 +156,10 @@ def _seed(folder: Path) -> int:
 
 def _config(folder: Path) -> dict[str, Any]:
     """The settings of a run, as this or another version wrote them; empty where there are none."""
+    path = folder / "config.yaml"
     try:
-        values: Any = OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))
-    except (OSError, OmegaConfBaseException, YAMLError):
+        values: Any = {} if is_too_deep(path) else OmegaConf.to_container(OmegaConf.load(path))
+    except (OSError, ValueError, OmegaConfBaseException, YAMLError):
         return {}
     return values if isinstance(values, dict) else {}
 
