@@ -23,6 +23,7 @@ from .paired import (
     significance,
 )
 from .progress import progress
+from .runs import write_frame
 from .runsets import Bench, RunSet, read_benches, run_sets, training_sizes
 
 FEW = 10
@@ -68,11 +69,7 @@ class Comparison:
         macro = self.summary.assign(assay="", status="macro mean", result="")
         rows = pd.concat([self.assays, macro.reindex(columns=self.assays.columns)])
         rows = rows.astype({"actives": "Int64", "inactives": "Int64"})
-        work = path.with_name(f".{path.name}")
-        rows.assign(metric=self.metric, part=self.part, adjustment=self.adjustment).to_csv(
-            work, index=False, lineterminator="\n"
-        )
-        work.replace(path)
+        write_frame(path, rows.assign(metric=self.metric, part=self.part, adjustment=self.adjustment))
 
 
 def compare(

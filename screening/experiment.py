@@ -8,7 +8,6 @@ import os
 import platform
 import shutil
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -101,7 +100,7 @@ def train(
     """
     check_trust(config)
     distributed.join_processes()
-    with claimed_run(config.folder) if distributed.is_main() else nullcontext():
+    with claimed_run(config.folder):
         return _train(config, data, resume, overwrite, on_note, on_epoch)
 
 

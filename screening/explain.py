@@ -3,7 +3,7 @@
 The numbers come from `contributions`, the pictures from `drawing`. Called by `screening explain`.
 """
 
-import os
+import re
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -21,6 +21,7 @@ from .bundle import Bundle
 from .contributions import METHODS, Contributions, Molecules, other_columns
 from .drawing import draw_contributions, gradient, on_page
 from .errors import BundleError, ConfigError, DataError
+from .folders import claimed, explained, replace, sweep
 from .graphs import GraphStore, featurize
 from .model import ScreeningModel
 from .molecules import read_molecules
@@ -39,6 +40,8 @@ PARTS = {
 }
 """Where contributions come from."""
 
+INSTEAD = "give another folder with --out"
+_HALF = re.compile(r"\.(molecule-\d+|molecules|rejected|contributions|descriptors|index)\.\w+\..*\d")
 MOSTLY = 0.5  # the share that belongs to no atom and is worth a note
 NO_ATOMS = (
     "Most of the score comes from what belongs to no atom: colours show the smaller part, the descriptors "
@@ -325,8 +328,8 @@ def _agreements(found: Contributions, second: Contributions | None, n_atoms: np.
 
 def _write(result: Explanation, atoms: pd.DataFrame, mols: list[Mol]) -> None:
     folder = result.folder
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
+    with claimed(folder, INSTEAD), explained(folder, instead=INSTEAD):
+        sweep(folder, _HALF)
         for old in folder.glob("molecule-*.svg"):
             old.unlink()
         pictures = _pictures(result, atoms, mols)
@@ -338,10 +341,6 @@ def _write(result: Explanation, atoms: pd.DataFrame, mols: list[Mol]) -> None:
         _replace(folder / "contributions.parquet", atoms.to_parquet(index=False))
         _replace(folder / "descriptors.parquet", result.descriptors.to_parquet(index=False))
         _replace(folder / "index.html", _page(result, pictures).encode())
-    except OSError as problem:
-        raise DataError(
-            f"{folder} cannot be written: {problem}. Give another folder with --out."
-        ) from problem
 
 
 def _pictures(result: Explanation, atoms: pd.DataFrame, mols: list[Mol]) -> list[str]:
@@ -361,9 +360,7 @@ def _pictures(result: Explanation, atoms: pd.DataFrame, mols: list[Mol]) -> list
 
 
 def _replace(path: Path, content: bytes) -> None:
-    work = path.with_name(f".{path.name}.{os.getpid()}")
-    work.write_bytes(content)
-    work.replace(path)
+    replace(path, lambda work: work.write_bytes(content))
 
 
 def links_to(folder: Path, name: str, assay: str, table: pd.DataFrame) -> list[str]:

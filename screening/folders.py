@@ -56,8 +56,9 @@ def claimed(
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = _locked(path, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
     if lock is None:
+        what = folder if name == LOCK else Path(folder) / name.strip(".").removesuffix(LOCK)
         raise DataError(
-            f"{folder} is in use by another process: it is {_described(path)}. Wait for it, or {instead}."
+            f"{what} is in use by another process: it is {_described(path)}. Wait for it, or {instead}."
         )
     _held[lock] = path
     try:

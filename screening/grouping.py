@@ -143,8 +143,8 @@ def group(
         on_note(text)
     folder = config.folder if out is None else Path(out)
     table = explain_groups(found, affinity, tasks)
-    if distributed.is_main():
-        with claimed_run(folder):
+    with claimed_run(folder):
+        if distributed.is_main():
             write_groups(folder / "groups.yaml", found.groups, found.serves.tolist(), tasks)
             write_frame(folder / "groups.csv", table)
             plot_affinity(affinity, found, tasks, folder / "affinity.svg", title=f"{config.name}: affinity")

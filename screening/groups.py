@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from .errors import ConfigError
+from .folders import explained, replace
 from .plain_yaml import typed, yaml_tree
 from .registry import did_you_mean
 
@@ -44,10 +45,9 @@ def write_groups(
         "serves": {name: int(group) + 1 for name, group in zip(tasks, serves, strict=True)},
     }
     head = "# groups: assays that train together. serves: the group, counted from 1, that scores the assay.\n"
-    work = path.with_name(f".{path.name}")
     text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, default_flow_style=None, width=110)
-    work.write_text(head + text, encoding="utf-8")
-    work.replace(path)
+    with explained(path.parent):
+        replace(path, lambda work: work.write_text(head + text, encoding="utf-8"))
 
 
 def read_groups(path: Path, tasks: Sequence[str]) -> TaskGroups:

@@ -4,7 +4,7 @@ Reads the part files of `scoring`; writes hits.csv, hits.sdf and hits.html (`hit
 `screening hits`.
 """
 
-import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +27,7 @@ from .errors import ConfigError, DataError
 from .explain import explain as explain_molecules
 from .explain import links_to, networks_of
 from .filters import filters as known_filters
+from .folders import claimed, explained, replace, sweep
 from .hits_page import Quality, Records, hits_page
 from .molecules import read_molecules
 from .parts import PartFolder
@@ -34,6 +35,8 @@ from .progress import progress
 from .registry import did_you_mean
 
 Diversity = Literal["spheres", "maxmin", "none"]
+INSTEAD = "give another folder with --out"
+_HALF = re.compile(r"\.hits\.\w+\..*\d")
 DIVERSITIES = ("spheres", "maxmin", "none")
 
 
@@ -268,8 +271,8 @@ def _write(hits: Hits, mols: list[Mol], bundle: Bundle, run: Path, *, explain: b
     folder, table = hits.folder, hits.table
     lines = _lines(table, csv_safe=csv_safe)
     records = Records(lines[0], lines[1:], _records(table, mols))
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
+    with claimed(folder, INSTEAD), explained(folder, instead=INSTEAD):
+        sweep(folder, _HALF)
         _replace(folder / "hits.csv", "".join(lines))
         _replace(folder / "hits.sdf", "".join(records.molecules))
         if explain and len(table):
@@ -286,10 +289,6 @@ def _write(hits: Hits, mols: list[Mol], bundle: Bundle, run: Path, *, explain: b
             is_calibrated=bundle.calibration is not None and bundle.calibration.method != "none",
         )
         _replace(folder / "hits.html", page)
-    except OSError as problem:
-        raise DataError(
-            f"{folder} cannot be written: {problem}. Give another folder with --out."
-        ) from problem
 
 
 def _lines(table: pd.DataFrame, *, csv_safe: bool = False) -> list[str]:
@@ -313,6 +312,4 @@ def _records(table: pd.DataFrame, mols: list[Mol]) -> list[str]:
 
 
 def _replace(path: Path, text: str) -> None:
-    work = path.with_name(f".{path.name}.{os.getpid()}")
-    work.write_text(text, encoding="utf-8")
-    work.replace(path)
+    replace(path, lambda work: work.write_text(text, encoding="utf-8"))

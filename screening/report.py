@@ -5,6 +5,7 @@ in `findings`, pictures in `pictures`, the page itself is `templates/report.html
 """
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,7 +27,7 @@ from .folders import explained, replace
 from .material import Material, read_material
 from .metrics import pooled_average_precision
 from .pages import render, render_markdown, script
-from .runs import read_table
+from .runs import claimed_run, read_table
 
 WEAKEST, REJECTS, PAIRS = 15, 50, 12
 """Rows of the lists on the page."""
@@ -59,6 +60,11 @@ def write_report(run: Path | str, out: Path | str | None = None, *, scores: Path
     page = Path(out) if out is not None else folder / "report.html"
     if page.is_dir() or not page.parent.is_dir():
         raise DataError(f"The report cannot be written to {page}: expected a file in a folder that exists.")
+    with claimed_run(folder) if page.parent.resolve() == folder.resolve() else nullcontext():
+        return _write_report(folder, page, scores)
+
+
+def _write_report(folder: Path, page: Path, scores: Path | None) -> Report:
     material = read_material(folder)
     library = find_scores(folder, scores)
     context = _context(material, best_hits(library, material.evaluation))

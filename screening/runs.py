@@ -7,7 +7,7 @@ import io
 import json
 import re
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,8 +19,9 @@ import pyarrow.parquet as pq
 from .assays import AssayTable
 from .calibration import EFFECT
 from .config import Config, load_config
+from .distributed import is_main
 from .errors import ConfigError, DataError
-from .folders import claimed, explained, owner, replace
+from .folders import LOCK, claimed, explained, owner, replace
 from .registry import did_you_mean
 from .splits import PARTS, Split
 
@@ -69,9 +70,9 @@ class Predictions(NamedTuple):
     tasks: tuple[str, ...]
 
 
-def claimed_run(folder: Path) -> AbstractContextManager[None]:
-    """A run folder for this process alone, as `folders.claimed`."""
-    return claimed(folder, "choose another name=...")
+def claimed_run(folder: Path, name: str = LOCK) -> AbstractContextManager[None]:
+    """A run folder for this process alone, as `folders.claimed`; those that train together are one owner."""
+    return claimed(folder, "choose another name=...", name=name) if is_main() else nullcontext()
 
 
 def writing(folder: Path) -> AbstractContextManager[None]:

@@ -16,10 +16,11 @@ from . import distributed, experiment
 from .config import Component, Config
 from .errors import ConfigError, DataError
 from .evaluation import read_evaluation
+from .folders import LOCK
 from .history import Epoch
 from .origins import check_finished, check_settings
 from .preparation import Note
-from .runs import AGAIN, read_config, read_manifest, read_table, write_frame
+from .runs import AGAIN, claimed_run, read_config, read_manifest, read_table, write_frame
 
 METRICS = ("roc_auc", "average_precision")
 """What the tables of sets are about."""
@@ -88,6 +89,23 @@ def train_set(
     ConfigError : a folder holds a run with other settings; as `experiment.train` otherwise.
     """
     distributed.join_processes()
+    with claimed_run(path.parent, f".{path.name}{LOCK}"):
+        _train_all(configs, data, overwrite, on_note, on_epoch)
+        distributed.wait_for_all()
+        folders = tuple(config.folder for config in configs)
+        table = tabulate(folders)
+        if distributed.is_main():
+            write_frame(path, table)
+    return Study(folders, table, path)
+
+
+def _train_all(
+    configs: Sequence[Config],
+    data: Path | None,
+    overwrite: bool,
+    on_note: Note,
+    on_epoch: Callable[[Epoch], None],
+) -> None:
     for number, config in enumerate(configs, start=1):
         if not overwrite and (config.folder / "manifest.json").is_file():
             check_settings(config)
@@ -105,12 +123,6 @@ def train_set(
             on_note=clock.note,
             on_epoch=clock.epoch,
         )
-    distributed.wait_for_all()
-    folders = tuple(config.folder for config in configs)
-    table = tabulate(folders)
-    if distributed.is_main():
-        write_frame(path, table)
-    return Study(folders, table, path)
 
 
 def tabulate(folders: Sequence[Path], *, part: str = "test") -> pd.DataFrame:

@@ -21,7 +21,7 @@ from .groups import read_groups, write_groups
 from .history import Epoch
 from .origins import check_finished, is_finished
 from .preparation import Note, Prepared, prepare_data
-from .runs import read_table, write_frame
+from .runs import claimed_run, read_table, write_frame
 
 FEASIBLE = 20
 """Most assays for which networks of their own are trained unless asked for."""
@@ -71,6 +71,21 @@ def try_groups(
     """
     if seeds < 1 or draws < 0:
         raise ConfigError(f"{seeds} seeds and {draws} draws: expected at least 1 seed, and 0 draws or more.")
+    with claimed_run(Path(config.runs) / f"{config.name}-grouping"):
+        return _try_groups(config, choice, seeds, draws, alone, data, on_note, on_epoch)
+
+
+def _try_groups(
+    config: Config,
+    choice: Choice,
+    seeds: int,
+    draws: int,
+    alone: bool | None,
+    data: Path | None,
+    on_note: Note,
+    on_epoch: Callable[[Epoch], None],
+) -> Trial:
+    """`try_groups` in a folder that is ours."""
     config, found, costs = with_affinity(config, None), [], []
 
     def trained(name: str, seed: int, prepared: Prepared, **changes: Any) -> None:
