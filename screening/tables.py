@@ -33,6 +33,7 @@ VENDOR_IDS = (  # what vendors and databases call it, as `_bare` writes it
     *("dsstoxsubstanceid", "registrynumber", "regno", "casnumber", "casrn", "nsc"),
 )
 
+_ABOUT = {"state", "status", "valid", "validity", "length", "len", "count", "n", "hash", "id", "is", "flag"}
 _NUMBERED = re.compile(r" \(\d+\)$")
 
 
@@ -218,10 +219,13 @@ class TableReader:
             return self.columns[source.smiles]
         found = [name for name in self.columns if "smiles" in column_key(name)]
         found = found or [name for name in self.columns if is_structure_name(name)]
+        if len(found) > 1:  # that one of REINVENT's files is no structure can be told from its name
+            found = [name for name in found if not _ABOUT & set(column_key(name).split("_"))] or found
         if len(found) > 1:
             raise DataError(
                 f"{self.path}: the columns {some(found)} could all hold the structures. "
-                f"Say which one does, for example data.smiles: {found[0]}"
+                f"Say which one does, for example data.smiles={found[0]}, or --smiles {found[0]} where a "
+                "command has that option."
             )
         if not found and source.header_seems is not None:
             raise self._header_below(*source.header_seems)
