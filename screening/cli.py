@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .cli_checks import check_settings
 from .cli_library import export, hits, score, verify
 from .cli_results import compare, evaluate, explain, report
 from .cli_settings import config_file, kept_in, option_hint, with_options
@@ -138,6 +139,7 @@ def train(
     if print_config:
         tell(to_yaml(settings).rstrip("\n"))
         return
+    check_settings(settings)
     if seeds is not None or folds is not None:
         _train_set(settings, seeds, folds, data=data, overwrite=overwrite, dry_run=dry_run)
         return
@@ -214,6 +216,7 @@ def benchmark(
     from .distributed import is_main, leave_processes
 
     settings = load_config(config_file(config), overrides or [])
+    check_settings(settings)
     kept = f"Every finished run and epoch is kept in {settings.runs}."
     with progress_shown() as console, goes_on(lambda: kept):
         note = notes_to(console)
@@ -234,6 +237,7 @@ def group(
     budget: Annotated[
         float | None,
         typer.Option(
+            min=0,
             help="In place of --groups: cost of training all networks, in trainings of the joint model; a "
             "group costs the share of molecules with labels in it.",
             show_default=False,
@@ -264,8 +268,8 @@ def group(
             help="Train joint model, groups, random groups and, up to 20 assays, single networks; compare.",
         ),
     ] = False,
-    seeds: Annotated[int, typer.Option(help="With --evaluate: runs of each kind.")] = 3,
-    draws: Annotated[int, typer.Option(help="With --evaluate: random groupings per seed.")] = 3,
+    seeds: Annotated[int, typer.Option(min=1, help="With --evaluate: runs of each kind.")] = 3,
+    draws: Annotated[int, typer.Option(min=0, help="With --evaluate: random groupings per seed.")] = 3,
 ) -> None:
     """Choose which assays should train together (TAG), from one training of the joint model."""
     from . import grouping, trials
@@ -275,6 +279,7 @@ def group(
     if try_them and (out is not None or overwrite):
         raise ConfigError("--evaluate has run folders of its own: leave --out and --overwrite out.")
     settings = grouping.with_affinity(load_config(config_file(config), overrides or []), affinity)
+    check_settings(settings)
     choice = grouping.Choice(groups, budget, scale, singletons)
     kept = f"Every finished run and epoch is kept in {settings.runs}."
     with progress_shown() as console, goes_on(lambda: kept, "" if try_them else "--resume"):

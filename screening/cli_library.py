@@ -128,14 +128,16 @@ def hits(
     scores: Annotated[Path, typer.Argument(help="Folder that 'screening score RUN ...' wrote.")],
     assay: Annotated[str, typer.Option(help="Assay whose best molecules are wanted.")],
     out: Annotated[Path, typer.Option(help="Folder for hits.csv, hits.sdf and hits.html.")] = Path("hits"),
-    number: Annotated[int, typer.Option("--n", help="Hits at most.")] = 100,
-    top: Annotated[int, typer.Option(help="Choose among so many of the best molecules.")] = 2000,
+    number: Annotated[int, typer.Option("--n", min=1, help="Hits at most.")] = 100,
+    top: Annotated[int, typer.Option(min=1, help="Choose among so many of the best molecules.")] = 2000,
     filters: Annotated[
         str, typer.Option(help="Such as pains,brenk,lipinski: see 'screening list filters'.")
     ] = "",
     keep_flagged: Annotated[bool, typer.Option(help="Only mark what a filter speaks against.")] = False,
     diverse: Annotated[str, typer.Option(help="spheres, maxmin or none.")] = "spheres",
-    distance: Annotated[float, typer.Option(help="Tanimoto distance between hits (spheres).")] = 0.4,
+    distance: Annotated[
+        float, typer.Option(min=0, max=1, help="Tanimoto distance between hits (spheres).")
+    ] = 0.4,
     explain: Annotated[
         bool, typer.Option("--explain", help="Also explain the hits; the page links to the pictures.")
     ] = False,

@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
+from .cli_checks import PARTS, check_apart, check_choice, check_file
 from .cli_settings import CsvSafe
 from .console import progress_shown, tell
-from .errors import ConfigError
 from .grid import print_frame
 from .shown import print_comparison, print_evaluation, print_learning, say_account
 
@@ -41,10 +41,19 @@ def evaluate(
     csv_safe: CsvSafe = False,
 ) -> None:
     """Per-assay quality of a run or on another table, with 95 % intervals."""
-    _check_suffix("--out", out, ".csv", ".parquet")
-    _check_suffix("--plot", plot, ".svg", ".png")
+    check_choice("--part", part, PARTS)
+    check_file("--out", out, ".csv", ".parquet")
+    check_file("--plot", plot, ".svg", ".png")
+    of_table = {"--smiles": smiles is not None, "--id": id_column is not None, "--keep-known": keep_known}
+    if data is None:
+        check_apart(of_table, "only a table of --data has that. Give --data, or leave it out.")
+    of_results = {"--sort": sort is not None, "--out": out is not None, "--plot": plot is not None}
+    if learning:
+        check_apart({"--data": data is not None, **of_results}, "--learning has none of it. Leave it out.")
     from . import assessment, evaluation, experiment
 
+    if sort is not None:
+        evaluation.check_column(sort)
     if learning:
         print_learning(assessment.learning(run), all_assays=all_assays)
         return
@@ -88,7 +97,8 @@ def compare(
     """Paired differences per assay of runs on the same molecules; all against the first."""
     from .compare import compare as compare_runs
 
-    _check_suffix("--out", out, ".csv")
+    check_choice("--part", part, PARTS)
+    check_file("--out", out, ".csv")
     with progress_shown():
         found = compare_runs(runs, part, metric=metric, adjustment=adjust)
     print_comparison(found, all_assays=all_assays)
@@ -124,7 +134,7 @@ def explain(
     ),
     method: Annotated[str, typer.Option(help="integrated_gradients or occlusion.")] = "integrated_gradients",
     check: Annotated[bool, typer.Option(help="Compare with the other method.")] = False,
-    limit: Annotated[int, typer.Option(help="Explain only the first N molecules.")] = 200,
+    limit: Annotated[int, typer.Option(min=1, help="Explain only the first N molecules.")] = 200,
     smiles: Annotated[str | None, typer.Option(help="Column of the structures.", show_default=False)] = None,
     id_column: Annotated[
         str | None, typer.Option("--id", help="Column of the names.", show_default=False)
@@ -147,8 +157,3 @@ def explain(
         )
     for line in found.lines():
         tell(line)
-
-
-def _check_suffix(option: str, path: Path | None, *suffixes: str) -> None:
-    if path is not None and path.suffix not in suffixes:
-        raise ConfigError(f"{option} is '{path}': expected a file that ends in {' or '.join(suffixes)}.")

@@ -125,6 +125,12 @@ def summarize(table: pd.DataFrame, *, pooled: float | None = None) -> pd.DataFra
     return pd.DataFrame(rows, columns=names)
 
 
+def check_column(column: str) -> None:
+    """Raise ConfigError unless results can be sorted by that column."""
+    if column not in COLUMNS:
+        raise ConfigError(f"Results have no column '{column}' to sort by. {did_you_mean(column, COLUMNS)}")
+
+
 def sorted_by(table: pd.DataFrame, column: str) -> pd.DataFrame:
     """The table with the worst assays of a metric first (NaN last); counts and shares from the largest.
 
@@ -132,8 +138,7 @@ def sorted_by(table: pd.DataFrame, column: str) -> pd.DataFrame:
     ------
     ConfigError : there is no such column; the message lists those that are.
     """
-    if column not in COLUMNS:
-        raise ConfigError(f"Results have no column '{column}' to sort by. {did_you_mean(column, COLUMNS)}")
+    check_column(column)
     metric = metrics.get(column) if column in METRICS else None
     ascending = column in TEXTS or (metric is not None and metric.higher_is_better is True)
     ascending |= column in ("roc_auc_low", "roc_auc_high")

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from .balancers import Balancer, balancers
 from .baselines import baselines
 from .calibration import calibrations
+from .config import Component, Config
 from .encoders import encoders
 from .errors import ConfigError
 from .filters import filters
@@ -61,6 +62,23 @@ def family(name: str) -> list[Member]:
         raise ConfigError(f"There is no family '{name}'. {did_you_mean(name, FAMILIES)}")
     registry, _ = FAMILIES[name]
     return [_member(registry, member) for member in registry.names()]
+
+
+def check_components(config: Config) -> None:
+    """Raise ConfigError where a config names what there is not, before a table is read."""
+    benchmarked = config.benchmark.balancers if config.benchmark else ()
+    chosen: list[tuple[Registry[Any], Component]] = [
+        (splits, config.split),
+        (encoders, config.model.encoder),
+        (calibrations, config.calibration),
+        *((balancers, link) for chain in (config.balancer, *benchmarked) for link in chain),
+        *((baselines, model) for model in [config.model.baseline] if model),
+    ]
+    for registry, component in chosen:
+        registry.check_values(component.name, component.options)
+    for name in (config.features.graph, *config.features.vectors):
+        if name is not None:
+            featurizers.get(name)
 
 
 COSTS = {

@@ -88,7 +88,7 @@ def with_affinity(config: Config, how: str | None) -> Config:
     before = config.grouping.affinity
     wanted = how or (before if before != "none" else "linear")
     if wanted not in ("linear", "exact"):
-        raise ConfigError(f"--affinity is '{wanted}': expected linear or exact.")
+        raise ConfigError(f"--affinity is '{wanted}'. {did_you_mean(wanted, ('linear', 'exact'))}")
     values = config.model_dump(mode="json")
     values["grouping"]["affinity"] = wanted
     return check_config(values)

@@ -2,7 +2,7 @@
 
 import difflib
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Generic, TypeVar, get_type_hints
 
@@ -74,6 +74,14 @@ class Registry(Generic[Item]):
                     f"{self.family} '{name}' has no option '{option}'. {did_you_mean(option, known)}"
                 )
 
+    def check_values(self, name: str, options: Mapping[str, Any]) -> None:
+        """Raise ConfigError for an unknown name or option, or a value of the wrong type; nothing is built."""
+        self.check(name, options)
+        try:
+            _converted(self.get(name), options)
+        except ValueError as problem:
+            raise ConfigError(f"{self.family} '{name}': {problem}") from problem
+
     def build(self, name: str, /, *arguments: Any, **options: Any) -> Any:
         """Call the item with positional `arguments` from the program and `options` from the user.
 
@@ -93,7 +101,7 @@ class Registry(Generic[Item]):
             raise ConfigError(f"{where}: {problem}") from problem
 
 
-def _converted(item: Callable[..., Any], options: dict[str, Any]) -> dict[str, Any]:
+def _converted(item: Callable[..., Any], options: Mapping[str, Any]) -> dict[str, Any]:
     hints = get_type_hints(item.__init__ if inspect.isclass(item) else item, include_extras=True)
     converted = {}
     for option, value in options.items():

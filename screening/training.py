@@ -66,7 +66,7 @@ class Trainer:
         self.settings = config.train
         self.seed = config.seed
         self.tasks = tasks
-        self.device = _device(self.settings.device)
+        self.device = choose_device(self.settings.device)
         self.autocast = self.settings.bf16 is True or (
             self.settings.bf16 == "auto" and self.device.type == "cuda"
         )
@@ -362,7 +362,8 @@ def _decay_matrices_only(model: ScreeningModel, decay: float) -> list[dict[str, 
     ]
 
 
-def _device(name: str) -> torch.device:
+def choose_device(name: str) -> torch.device:
+    """The device that a config names; ConfigError if it is not here."""
     if name == "auto":
         name = f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if torch.cuda.is_available() else "cpu"
     try:

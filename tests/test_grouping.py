@@ -235,7 +235,7 @@ def test_wrong_calls_of_group_are_explained() -> None:
     settings = grouping.with_affinity(config(epochs=1), "linear")
     with pytest.raises(ConfigError, match="--groups K, or --budget"):
         grouping.group(settings, Choice())
-    with pytest.raises(ConfigError, match="expected linear or exact"):
+    with pytest.raises(ConfigError, match="Known: exact, linear"):
         grouping.with_affinity(config(), "cosine")
     with pytest.raises(ConfigError, match="Leave it out"):
         grouping.with_affinity(config(grouping={"file": "groups.yaml"}), None)

@@ -64,7 +64,8 @@ FLOORS = [
     ["experiment", "compare", "assessment", "pictures", "hits", "explorer"],
     ["grouping", "studies"],
     ["benchmark", "trials"],
-    ["shown", "report", "cli_settings"],
+    ["shown", "report"],
+    ["cli_checks", "cli_settings"],
     ["cli_results", "cli_library"],
     ["cli"],
     ["__main__"],
@@ -128,6 +129,7 @@ NO_TORCH = [
     "cli_results",
     "cli_library",
     "cli_settings",
+    "cli_checks",
 ]
 FILES = sorted(p for p in HOUSE.rglob("*.py") if p.name != "__init__.py" or p.parent != HOUSE)
 

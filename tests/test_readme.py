@@ -13,6 +13,7 @@ import typer
 from test_bundle import make
 
 from screening import cli
+from screening.cli_settings import config_file
 from screening.config import load_config
 
 ROOT = Path(__file__).parent.parent
@@ -45,7 +46,7 @@ def test_commands_are_understood(command: str, monkeypatch: pytest.MonkeyPatch) 
         group = group.commands[words.pop(0)]
     values = group.make_context(group.name, list(words)).params
     if group.name == "train":
-        load_config(values["config"], values["overrides"] or [])
+        load_config(config_file(values["config"]), values["overrides"] or [])
 
 
 @pytest.mark.parametrize("setting", SETTINGS)

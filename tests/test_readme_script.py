@@ -1,0 +1,172 @@
+"""The README as one script: its commands, in their order, in an empty folder with the reader's own files.
+
+Each command reads what an earlier one wrote or what the README calls the reader's, and none writes over
+another's results. The slow test types all of them: with one epoch of a small network on the first rows of
+the real tables, which changes what comes out but not what is asked, read, written and named.
+"""
+
+import gzip
+import os
+import re
+import shlex
+import shutil
+import subprocess
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import pytest
+import small
+import typer
+from test_readme import COMMANDS, ROOT, TEXT
+from warm import WarmCommands
+
+from screening import cli
+from screening.catalogue import catalogue
+from screening.cli_settings import config_file
+from screening.config import Config, load_config
+
+YOURS = ("assays.csv", "library.smi.gz", "library/")
+SMALL = (
+    "train.epochs=1 train.workers=0 train.batch_size=64 model.encoder.width=16 features.vectors=[ecfp_counts]"
+)
+"""Added to every training: seconds in place of minutes."""
+ROWS = 300
+
+
+class Call(NamedTuple):
+    """A command of the README, as the command line understands it."""
+
+    name: str
+    values: dict[str, Any]
+
+    @property
+    def config(self) -> Config:
+        return load_config(config_file(self.values["config"]), self.values["overrides"] or [])
+
+
+def call(command: str) -> Call:
+    words = shlex.split(re.sub(r"\$\w+", "1", command))[1:]
+    group = typer.main.get_command(cli.app)
+    while hasattr(group, "commands"):
+        group = group.commands[words.pop(0)]
+    return Call(group.name, group.make_context(group.name, words).params)
+
+
+def read_by(found: Call) -> list[str]:
+    """Paths that a command needs."""
+    values = found.values
+    if found.name in ("train", "group", "benchmark"):
+        config = found.config
+        files = [config.data.source, config.split.options.get("path"), config.grouping.file]
+        return [str(file) for file in files if file and file not in catalogue]
+    if found.name == "describe":
+        return [values["source"]]
+    inputs = [values[key] for key in ("run", "scores", "molecules", "folder") if values.get(key)]
+    return [str(path) for path in (*inputs, *values.get("runs", []), *values.get("library", []))]
+
+
+def written_by(found: Call) -> list[str]:
+    """Paths that a command makes; what is inside a folder of it is there too."""
+    values = found.values
+    if values.get("dry_run"):
+        return []
+    if found.name in ("train", "group", "benchmark"):
+        name = found.config.folder
+        if values.get("try_them") or found.name == "benchmark":
+            return [f"{name}-grouping" if values.get("try_them") else f"{name}-benchmark"]
+        return [f"{name}-seeds" if values.get("seeds") and found.name == "train" else str(name)]
+    if found.name == "report":
+        return [f"{values['run']}/report.html"]
+    return [str(values["out"])] if found.name in ("score", "hits", "explain", "export") else []
+
+
+def test_every_command_finds_what_it_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    there: set[str] = set()
+    for command in COMMANDS:
+        found = call(command)
+        for path in read_by(found):
+            made = any(f"{path}/".startswith(f"{each}/") or each == f"{path}-seeds" for each in there)
+            assert made or path.startswith(YOURS) or (ROOT / path).is_file(), f"{command}: no {path} yet"
+        for path in written_by(found):
+            assert path not in there, f"{command}: {path} is written twice"
+            there.add(path)
+
+
+@pytest.mark.parametrize("path", YOURS)
+def test_the_readers_own_files_are_called_so(path: str) -> None:
+    assert f"`{path}`" in TEXT.partition("are yours")[0][-300:]
+
+
+def test_no_command_needs_a_file_that_nobody_has() -> None:
+    assert "SCREENING_DATA" not in "".join(COMMANDS)
+
+
+def test_the_notebooks_use_other_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    texts = [path.read_text() for path in (ROOT / "notebooks").glob("*.ipynb")]
+    names = {name for text in texts for name in re.findall(r"\bname=([\w-]+)", text)}
+    written = {path for command in COMMANDS for path in written_by(call(command))}
+    assert names
+    assert not {f"runs/{name}" for name in names} & written
+
+
+@pytest.mark.slow
+def test_the_readme_is_a_script(tmp_path: Path, real_data: Path) -> None:
+    tables = tmp_path / "tables"
+    tables.mkdir()
+    for name in ("tox21", "toxcast"):
+        pd.read_csv(real_data / f"{name}.csv.gz", nrows=ROWS).to_csv(tables / f"{name}.csv.gz", index=False)
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    shutil.copytree(ROOT / "configs", folder / "configs")
+    _of_the_reader(folder)
+    commands = WarmCommands(tmp_path / "bin")
+    environment = {
+        **os.environ,
+        "PATH": f"{commands.folder}{os.pathsep}{os.environ['PATH']}",
+        "SCREENING_DATA": str(tables),
+        "XDG_CACHE_HOME": str(tmp_path / "cache"),
+        "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": str(ROOT),
+    }
+    script = "\n".join(_made_small(command) for command in COMMANDS if _can_run(command))
+    answer = subprocess.run(
+        ["bash", "-euxc", script], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    commands.close()
+    assert answer.returncode == 0, answer.stderr[-3000:]
+    assert "Traceback" not in answer.stderr
+    assert (folder / "hits" / "hits.html").exists()
+
+
+def _of_the_reader(folder: Path) -> None:
+    """The files that the README calls the reader's."""
+    small.write(folder / "assays.csv")
+    (folder / "library").mkdir()
+    for place, path in enumerate((folder / "library.smi.gz", folder / "library" / "a.smi.gz")):
+        lines = [f"{text}\tZ{place}{row}" for row, text in enumerate(small.smiles(100))]
+        path.write_bytes(gzip.compress("\n".join(lines).encode()))
+
+
+def _made_small(command: str) -> str:
+    if not command.startswith(("screening train", "screening group", "screening benchmark")):
+        return command
+    more = " benchmark.seeds=1 benchmark.balancers=[equal,slaw]" if " benchmark " in command else ""
+    return f"{command} {'train.workers=0' if 'baseline:' in command else SMALL}{more}"
+
+
+def _can_run(command: str) -> bool:
+    """Ray and ONNX are extras."""
+    needs = {"--engine ray": "ray", ".onnx": "onnxruntime"}
+    return all(find_spec(package) is not None for word, package in needs.items() if word in command)
+
+
+def test_the_published_split_is_that_of_the_data_folder(real_data: Path) -> None:
+    ours = pd.read_csv(ROOT / "configs" / "splits" / "tox21.csv.gz")
+    published = pd.read_csv(real_data / "splits" / "tox21_splits.csv.gz")
+    assert ours.equals(published[list(ours.columns)])
+    assert np.array_equal(ours["row"], np.arange(7831))
