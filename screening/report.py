@@ -58,7 +58,7 @@ def write_report(run: Path | str, out: Path | str | None = None, *, scores: Path
     """
     folder = Path(run)
     page = Path(out) if out is not None else folder / "report.html"
-    if page.is_dir() or not page.parent.is_dir():
+    if page.is_dir() or (out is not None and not page.parent.is_dir()):
         raise DataError(f"The report cannot be written to {page}: expected a file in a folder that exists.")
     with claimed_run(folder) if page.parent.resolve() == folder.resolve() else nullcontext():
         return _write_report(folder, page, scores)
