@@ -60,6 +60,11 @@ class RawTable:
         names = {"", self.smiles_name.strip().casefold()}
         return np.flatnonzero([text.strip().casefold() in names for text in self.smiles])
 
+    def others(self, tasks: Sequence[str]) -> list[str]:
+        """The columns that are none of these, in their order."""
+        taken = set(tasks)
+        return [name for name in self.columns if name not in taken]
+
 
 # --- which columns are assays -------------------------------------------------------------------------
 
@@ -130,7 +135,8 @@ def _advice(
     chosen, meanings = _best_guess(raw, among, labels)
     measured = [name for name in (bad if chosen else among) if is_measured(raw.columns[name])]
     properties = [name for name in bad if looks_like_a_property(name)]
-    texts = [name for name in bad or among if name not in (*measured, *properties, *chosen)]
+    others = {*measured, *properties, *chosen}
+    texts = [name for name in bad or among if name not in others]
     sentences = []
     if chosen and len(chosen) <= MOST_ASSAYS_LISTED:
         settings = [tasks_setting(chosen), *([as_setting(meanings)] if meanings != dict(labels) else [])]
@@ -252,7 +258,7 @@ def column_notes(
     """
     notes = [] if are_given else [*_left_out_notes(raw, tasks, labels), *_property_notes(raw, tasks)]
     notes += _one_value_notes(raw, tasks)
-    extra = [name for name in raw.columns if name not in tasks]
+    extra = raw.others(tasks)
     if extra:
         notes.append(f"{raw.path}: passed through, not assays: {some(extra)}.")
     empty = [name for name in extra if not raw.columns[name].n_labels + raw.columns[name].n_unknown]
@@ -266,9 +272,7 @@ def column_notes(
 
 def _left_out_notes(raw: RawTable, tasks: Sequence[str], labels: Mapping[str, float | None]) -> list[str]:
     """Columns of words for labels, and of two values, that nobody has explained."""
-    left_out = {
-        name: column for name, column in raw.columns.items() if name not in tasks and column.n_unknown
-    }
+    left_out = {name: raw.columns[name] for name in raw.others(tasks) if raw.columns[name].n_unknown}
     words = {name: found for name, column in left_out.items() if (found := words_of(column))}
     notes = []
     if words:
@@ -307,7 +311,7 @@ def _property_notes(raw: RawTable, tasks: Sequence[str]) -> list[str]:
     odd = [name for name in tasks if looks_like_a_property(name)]
     if not odd:
         return []
-    rest = [name for name in tasks if name not in odd]
+    rest = [name for name in tasks if not looks_like_a_property(name)]
     what = "is" if len(odd) == 1 else "are"
     advice = (
         f"Name the assays: {tasks_setting(rest)}."

@@ -236,7 +236,7 @@ def read_assays(
         smiles=raw.smiles,
         labels=_label_matrix(raw, wanted),
         tasks=tuple(wanted),
-        extra={name: column.texts() for name, column in raw.columns.items() if name not in wanted},
+        extra={name: raw.columns[name].texts() for name in raw.others(wanted)},
         rows=raw.rows,
     )
     notes = column_notes(raw, wanted, labels, are_given=given is not None)
@@ -326,15 +326,17 @@ def _label_matrix(raw: RawTable, tasks: Sequence[str]) -> np.ndarray:
 
 
 def _checked_tasks(reader: TableReader, tasks: Sequence[str]) -> list[str]:
-    for place, name in enumerate(tasks):
-        if name not in reader.columns:
+    columns, named = set(reader.columns), set[str]()
+    for name in tasks:
+        if name not in columns:
             raise DataError(
                 f"{reader.path} has no column '{name}' (data.tasks). {did_you_mean(name, reader.columns)}"
             )
         if name in (reader.smiles, reader.id):
             raise DataError(f"{reader.path}: '{name}' (data.tasks) holds the structures or identifiers.")
-        if name in tasks[:place]:
+        if name in named:
             raise ConfigError(f"data.tasks names '{name}' twice.")
+        named.add(name)
     _check_repeated(reader, tasks)
     return list(tasks)
 

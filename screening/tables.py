@@ -33,6 +33,7 @@ VENDOR_IDS = (  # what vendors and databases call it, as `_bare` writes it
     *("dsstoxsubstanceid", "registrynumber", "regno", "casnumber", "casrn", "nsc"),
 )
 
+FIELDS = 2**24  # held at a time: 128 MB of references
 _ABOUT = {"state", "status", "valid", "validity", "length", "len", "count", "n", "hash", "id", "is", "flag"}
 _NUMBERED = re.compile(r" \(\d+\)$")
 
@@ -72,7 +73,7 @@ class Block:
 
 
 def open_table(
-    path: str | Path, *, smiles: str | None = None, id: str | None = None, block_size: int = 8192
+    path: str | Path, *, smiles: str | None = None, id: str | None = None, block_size: int | None = None
 ) -> "TableReader":
     """A reader of the file, or of standard input for the path "-".
 
@@ -82,6 +83,7 @@ def open_table(
     Parameters
     ----------
     smiles, id : columns of the structures and the identifiers; None = found by name.
+    block_size : records of a block; None = 8,192, or fewer where there are thousands of columns.
 
     Raises
     ------
@@ -119,16 +121,17 @@ class TableReader:
     id: str | None
     """Name of the identifier column, None where there is none."""
 
-    def __init__(self, path: str, smiles: str | None, id: str | None, block_size: int) -> None:
+    def __init__(self, path: str, smiles: str | None, id: str | None, block_size: int | None) -> None:
         self.path = path
         self.is_stream = is_stream(path)
-        self._smiles_given, self._block_size = smiles, block_size
+        self._smiles_given = smiles
         self._oddities: dict[str, tuple[int, int]] = {}
         source = self._open()
         self._format: Format | None = source
         self._reading: Format | None = source
         names = [name.strip() for name in source.names]
         self.columns = _unique(name or f"unnamed_{i + 1}" for i, name in enumerate(names))
+        self._block_size = block_size or min(8192, max(FIELDS // max(len(names), 1), 1))
         counts = Counter(filter(None, names))
         self.repeated = frozenset(
             column for column, name in zip(self.columns, names, strict=True) if counts[name] > 1
@@ -293,10 +296,11 @@ def _bare(name: str) -> str:
 
 def _unique(names: Iterable[str]) -> tuple[str, ...]:
     unique: dict[str, None] = {}
+    times: Counter[str] = Counter()
     for name in names:
-        free, n = name, 1
+        free = name
         while free in unique:
-            n += 1
-            free = f"{name} ({n})"
+            times[name] += 1
+            free = f"{name} ({times[name] + 1})"
         unique[free] = None
     return tuple(unique)
