@@ -76,10 +76,13 @@ def as_setting(meanings: Mapping[str, float | None]) -> str:
     >>> print(as_setting({"Active": 1, "?": None, "0,0": 0}))
     'data.labels={Active: 1, "?": null, "0,0": 0}'
     """
-    pairs = [
-        f"{_as_key(text)}: {'null' if value is None else int(value)}" for text, value in meanings.items()
-    ]
-    return shlex.quote(f"data.labels={{{', '.join(pairs)}}}")
+    return mapping_setting("data.labels", {text: v if v is None else int(v) for text, v in meanings.items()})
+
+
+def mapping_setting(key: str, meanings: Mapping[str, str | int | None]) -> str:
+    """The setting `key={text: meaning, ...}` as it is typed in a shell."""
+    pairs = [f"{_as_key(text)}: {'null' if v is None else v}" for text, v in meanings.items()]
+    return shlex.quote(f"{key}={{{', '.join(pairs)}}}")
 
 
 def tasks_setting(names: Sequence[str]) -> str:

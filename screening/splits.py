@@ -3,15 +3,14 @@
 A split is a function registered in `splits`. Copies of one structure always fall into the same part.
 """
 
-import csv
 import functools
-import gzip
 import heapq
 import logging
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
@@ -20,12 +19,8 @@ from rdkit import rdBase
 from .assays import AssayTable
 from .errors import ConfigError, DataError
 from .molecules import canonical_smiles, scaffolds
+from .part_names import LEFT_OUT, PARTS, Words, part_codes, read_parts
 from .registry import Registry
-
-PARTS = ("train", "valid", "test")
-LEFT_OUT = -1
-SPELLINGS = {"training": "train", "validation": "valid", "val": "valid", "dev": "valid"}
-"""Other words for the parts, accepted in a column or file."""
 
 Fractions = tuple[float, float, float]
 """Shares of train, valid and test: each above 0, together 1."""
@@ -128,9 +123,23 @@ def split_table(
             "Choose another split, or give train a larger share."
         )
     empty = [part for part, count in zip(PARTS, counts, strict=True) if not count]
-    notes += [f"The split '{name}' leaves {part} empty." for part in empty]
+    notes += [f"The split '{name}' leaves {part} empty{_what_is_lost(part, name)}" for part in empty]
     names = np.array([*PARTS, ""], dtype=object)
     return Split(names[codes].tolist(), tuple(notes))
+
+
+def _what_is_lost(part: str, name: str) -> str:
+    if part == "test":
+        return ": there is nothing to say how good the model is."
+    advice = (
+        " A share of train can validate: split.valid_from_train=0.1."
+        if "valid_from_train" in splits.options(name)
+        else ""
+    )
+    return (
+        ": no early stopping and no choice of the best epoch, no calibrated probabilities, no limit of the "
+        f"domain.{advice}"
+    )
 
 
 def leakage(table: AssayTable, split: Split, *, workers: int | None = None) -> Leakage:
@@ -304,32 +313,45 @@ def folds_split(
 
 @splits.register("column")
 def column_split(
-    molecules: Molecules, generator: np.random.Generator, *, column: str
+    molecules: Molecules,
+    generator: np.random.Generator,
+    *,
+    column: str,
+    words: Words = MappingProxyType({}),
+    valid_from_train: float = 0.0,
 ) -> tuple[np.ndarray, list[str]]:
-    """The parts that a column of the table names: train, valid, test, or empty (left out)."""
+    """The parts that a column of the table names: train, valid, test, or empty (left out).
+
+    `words` says what other texts mean, such as {holdout: test}. Where there are train and test only,
+    `valid_from_train` is the share of train that validates.
+    """
     table = molecules.table
     if column not in table.extra:
         known = ", ".join(table.extra) or "none"
         raise DataError(
             f"The table has no column '{column}' to split by. Columns that are no assay: {known}."
         )
-    codes = [
-        _code(text, f"column '{column}', row {row}")
-        for text, row in zip(table.extra[column], table.rows, strict=True)
-    ]
-    return _copies_follow_the_first(np.array(codes), molecules)
+    codes = part_codes(table.extra[column], table.rows.tolist(), words, f"column '{column}'")
+    return _given(codes, valid_from_train, molecules, generator)
 
 
 @splits.register("file")
 def file_split(
-    molecules: Molecules, generator: np.random.Generator, *, path: Path, column: str = "part"
+    molecules: Molecules,
+    generator: np.random.Generator,
+    *,
+    path: Path,
+    column: str = "part",
+    words: Words = MappingProxyType({}),
+    valid_from_train: float = 0.0,
 ) -> tuple[np.ndarray, list[str]]:
     """The parts that a CSV file names: column `row` counts the records of the table's file from 0.
 
     An empty part leaves the row out. Where copies of a structure were merged, the first record counts.
-    The `split.csv` of a run has this form, with the column "part".
+    The `split.csv` of a run has this form, with the column "part". `words` and `valid_from_train` as in
+    `column`.
     """
-    parts = _read_parts(path, column)
+    parts = read_parts(path, column)
     table = molecules.table
     missing = [row for row in table.rows.tolist() if row - 1 not in parts]
     if missing:
@@ -338,10 +360,17 @@ def file_split(
             f"being record {missing[0]} of the table (row {missing[0] - 1} there, counted from 0). "
             "Is it the split of another table?"
         )
-    codes = [
-        _code(parts[row - 1], f"{path}, column '{column}', row {row - 1}") for row in table.rows.tolist()
-    ]
-    return _copies_follow_the_first(np.array(codes), molecules)
+    rows = (table.rows - 1).tolist()
+    codes = part_codes([parts[row] for row in rows], rows, words, f"{path}, column '{column}'")
+    return _given(codes, valid_from_train, molecules, generator)
+
+
+def _given(
+    codes: np.ndarray, share: float, molecules: Molecules, generator: np.random.Generator
+) -> tuple[np.ndarray, list[str]]:
+    together, moved = _copies_follow_the_first(codes, molecules)
+    codes, taken = _with_valid(together, share, molecules, generator)
+    return codes, [*moved, *taken]
 
 
 def _molecules(table: AssayTable, workers: int | None) -> Molecules:
@@ -432,38 +461,24 @@ def _split_by_deepchem(
     return codes[molecules.structure], []
 
 
-def _code(text: str, where: str) -> int:
-    """The number of a part; LEFT_OUT for an empty text."""
-    part = text.strip().lower()
-    part = SPELLINGS.get(part, part)
-    if part and part not in PARTS:
-        raise DataError(f"{where}: '{text}' is none of train, valid, test or empty (left out).")
-    return PARTS.index(part) if part else LEFT_OUT
-
-
-def _read_parts(path: Path, column: str) -> dict[int, str]:
-    """Part of each row (from 0) in a split file."""
-    opener = gzip.open if path.suffix == ".gz" else open
-    try:
-        with opener(path, "rt", encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            columns = list(reader.fieldnames or [])
-            for wanted in ("row", column):
-                if wanted not in columns:
-                    raise DataError(
-                        f"{path} has no column '{wanted}'. It has: {', '.join(columns) or 'none'}. "
-                        "Name the one to use with the option 'column'."
-                    )
-            lines = [(int(line["row"]), line[column] or "") for line in reader]
-    except (OSError, EOFError, ValueError, TypeError, csv.Error) as problem:
-        raise DataError(
-            f"The split file {path} cannot be read: {problem}. A CSV file with a column 'row' (from 0) and a "
-            "column of train, valid, test or empty was expected."
-        ) from problem
-    parts = dict(lines)
-    if len(parts) < len(lines):
-        raise DataError(f"{path} names a row more than once; one line per row was expected.")
-    return parts
+def _with_valid(
+    codes: np.ndarray, share: float, molecules: Molecules, generator: np.random.Generator
+) -> tuple[np.ndarray, list[str]]:
+    """A random share of the training structures as the validation part, where there is none."""
+    if not 0 <= share < 1:
+        raise ValueError(
+            f"option 'valid_from_train' is {share}; a share of 0 or more and below 1 was expected."
+        )
+    if not share:
+        return codes, []
+    if (codes == PARTS.index("valid")).any():
+        raise ValueError("option 'valid_from_train' is given, and there is a validation part. Leave it out.")
+    trained = np.unique(molecules.structure[codes == 0])
+    n_valid = round(share * len(trained))
+    chosen = np.zeros(len(molecules.first), dtype=bool)
+    chosen[generator.permutation(trained)[:n_valid]] = True
+    taken = np.where((codes == 0) & chosen[molecules.structure], PARTS.index("valid"), codes)
+    return taken, [f"{n_valid:,} structures of train, drawn at random, are the validation part."]
 
 
 def _copies_follow_the_first(codes: np.ndarray, molecules: Molecules) -> tuple[np.ndarray, list[str]]:

@@ -293,7 +293,10 @@ def test_column_names_the_parts() -> None:
     assert split.parts == ["train", "valid", "test", ""]
     with pytest.raises(DataError, match=r"no column 'folds'.*fold"):
         split_table(table, "column", seed=0, column="folds")
-    with pytest.raises(DataError, match=r"row 2: 'b' is none of train, valid, test"):
+    with pytest.raises(
+        DataError,
+        match=r"'b' \(1\) is none of train, valid, test .*first in row 2\..*'split\.words=\{b: test\}'",
+    ):
         split_table(replace(table, extra={"fold": ["train", "b", "", ""]}), "column", seed=0, column="fold")
     with pytest.raises(DataError, match="no molecule to train on"):
         split_table(replace(table, extra={"fold": ["test"] * 4}), "column", seed=0, column="fold")
@@ -308,7 +311,62 @@ def test_copies_in_a_given_split_follow_the_first_and_it_is_said() -> None:
 
 def test_an_empty_part_is_noted() -> None:
     split = split_table(table_of(["C", "CC"], fold=["train", "test"]), "column", seed=0, column="fold")
-    assert split.notes == ("The split 'column' leaves valid empty.",)
+    (note,) = split.notes
+    assert note.startswith("The split 'column' leaves valid empty: no early stopping")
+    assert "no calibrated probabilities" in note
+    assert note.endswith("split.valid_from_train=0.1.")
+    table = table_of(list(POOL), part=["train", "valid"] * (len(POOL) // 2) + ["train"] * (len(POOL) % 2))
+    assert "nothing to say how good" in split_table(table, "column", seed=0, column="part").notes[0]
+
+
+WORDS = {"Holdout": "test", "trainset": "Training", "out": None, "train": "valid"}
+
+
+def test_words_of_a_split_are_what_the_user_says(tmp_path: Path) -> None:
+    texts = ["trainset", " HOLDOUT", "out", "Train", "", "TEST "]
+    table = table_of(["C", "CC", "CCC", "CCCC", "CCCCC", "CCO"], set=texts)
+    expected = ["train", "test", "", "valid", "", "test"]
+    assert split_table(table, "column", seed=0, column="set", words=WORDS).parts == expected
+    lines = "".join(f"{row},{text}\n" for row, text in enumerate(texts))
+    (tmp_path / "s.csv").write_text(f"row,set\n{lines}")
+    options = {"path": tmp_path / "s.csv", "column": "set", "words": WORDS}
+    assert split_table(table, "file", seed=0, **options).parts == expected
+    with pytest.raises(DataError, match=r"'trainset' \(1\), 'HOLDOUT' \(1\), 'out' \(1\) are none of"):
+        split_table(table, "column", seed=0, column="set")
+    with pytest.raises(ConfigError, match="'out' is mapped to 'somewhere'"):
+        split_table(table, "column", seed=0, column="set", words={"out": "somewhere"})
+
+
+def test_a_column_of_dates_is_no_split() -> None:
+    table = table_of(list(POOL), date=[f"2024-01-{day + 1:02}" for day in range(len(POOL))])
+    with pytest.raises(
+        DataError, match=r"other texts are none of train.*A column of dates or numbers is no split"
+    ):
+        split_table(table, "column", seed=0, column="date")
+
+
+def test_validation_is_taken_out_of_train() -> None:
+    smiles = ["C" * (n + 1) for n in range(40)]
+    table = table_of([*smiles, *smiles[:10]], part=["train"] * 30 + ["test"] * 10 + ["train"] * 10)
+    split = split_table(table, "column", seed=0, column="part", valid_from_train=0.2)
+    assert [len({table.smiles[row] for row in split.rows(part)}) for part in ("train", "valid", "test")] == [
+        24,
+        6,
+        10,
+    ]
+    assert split.rows("test").tolist() == list(range(30, 40))
+    assert not {table.smiles[row] for row in split.rows("train")} & {
+        table.smiles[row] for row in split.rows("valid")
+    }
+    assert split.notes == ("6 structures of train, drawn at random, are the validation part.",)
+    again = split_table(table, "column", seed=0, column="part", valid_from_train=0.2)
+    other = split_table(table, "column", seed=1, column="part", valid_from_train=0.2)
+    assert split == again != other
+    table = table_of(["C", "CC", "CCC"], part=["train", "valid", "test"])
+    with pytest.raises(ConfigError, match="there is a validation part"):
+        split_table(table, "column", seed=0, column="part", valid_from_train=0.2)
+    with pytest.raises(ConfigError, match="a share of 0 or more and below 1"):
+        split_table(table, "column", seed=0, column="part", valid_from_train=1.5)
 
 
 def test_a_written_split_is_read_back(tmp_path: Path) -> None:
@@ -330,7 +388,7 @@ def test_file_counts_records_of_the_table_file_from_0(tmp_path: Path) -> None:
     ("content", "message"),
     [
         ("row,part\n0,train\n", r"no line for 1 of the table's 2 molecules.*record 2"),
-        ("row,part\n0,train\n1,nonsense\n", "'nonsense' is none of"),
+        ("row,part\n0,train\n1,nonsense\n", r"'nonsense' \(1\) is none of"),
         ("row,fold\n0,train\n1,test\n", "no column 'part'. It has: row, fold"),
         ("number,part\n0,train\n", "no column 'row'"),
         ("row,part\nx,train\n", "cannot be read"),
