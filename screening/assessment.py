@@ -4,8 +4,10 @@ The numbers for the parts of its own table are in the run folder already: `exper
 """
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -13,10 +15,12 @@ import pandas as pd
 from . import datasets
 from .assays import AssayTable, prepare, read_assays
 from .config import Data
-from .errors import DataError
+from .errors import ConfigError, DataError
 from .evaluation import evaluate, summarize
 from .graphs import featurize
+from .labels import label_key
 from .metrics import pooled_average_precision
+from .registry import did_you_mean
 from .runs import read_config, read_table
 from .scorer import Scorer
 from .tables import Rejected, open_table, some
@@ -71,6 +75,9 @@ def assess(
     *,
     smiles: str | None = None,
     id: str | None = None,
+    tasks: Sequence[str] | None = None,
+    labels: Mapping[str, float | None] = MappingProxyType({}),
+    format: str = "auto",
     keep_known: bool = False,
     workers: int | None = None,
 ) -> Assessment:
@@ -84,6 +91,9 @@ def assess(
     ----------
     source : path of a table, or a name of the catalogue.
     smiles, id : its columns of structures and identifiers; None = found by name.
+    tasks : assays to evaluate; None = all that model and table have.
+    labels : what other texts mean than those that the training had, or what they mean here.
+    format : as in `read_assays`.
     keep_known : evaluate on known molecules too.
 
     Raises
@@ -95,13 +105,21 @@ def assess(
     settings = _data_settings(Path(run))
     path = datasets.find(source)
     columns = _columns(path, smiles, id)
-    matched = [task for task in scorer.tasks if task in columns]
+    _check_tasks(tasks or (), scorer.tasks, run)
+    matched = [task for task in scorer.tasks if task in columns and (tasks is None or task in tasks)]
     if not matched:
         raise DataError(
             f"{path} has no assay of {run}. Its columns: {some(columns, 10) or 'none'}; assays of the model: "
             f"{some(scorer.tasks, 10)}. They are matched by name: rename the columns."
         )
-    table, unread, notes = read_assays(path, smiles=smiles, id=id, tasks=matched, labels=settings.labels)
+    table, unread, notes = read_assays(
+        path,
+        smiles=smiles,
+        id=id,
+        tasks=matched,
+        labels=_labels_of(settings.labels, labels),
+        format=format,
+    )
     usable, unusable, decided = prepare(table, standardize=settings.standardize, workers=workers)
     known = _known_parts(Path(run), usable)
     if known is None:
@@ -123,11 +141,11 @@ def assess(
         )
     place = [scorer.tasks.index(task) for task in matched]
     scores = scorer.probabilities(store)[store.usable][:, place]
-    labels = chosen.labels[store.usable]
-    evaluation = evaluate(labels, scores, matched, part=path.name)
+    truth = chosen.labels[store.usable]
+    evaluation = evaluate(truth, scores, matched, part=path.name)
     return Assessment(
         evaluation,
-        summarize(evaluation, pooled=pooled_average_precision(labels, scores)),
+        summarize(evaluation, pooled=pooled_average_precision(truth, scores)),
         _account(table, usable, known, keep_known, [*unread, *unusable, *failed]),
         tuple(task for task in scorer.tasks if task not in matched),
         tuple(name for name in columns if name not in matched),
@@ -189,6 +207,20 @@ def _trends(table: pd.DataFrame) -> np.ndarray:
         late,
     ]
     return np.select(cases, ["unknown", "fell", "flat", "still rising"], "levelled off")
+
+
+def _check_tasks(tasks: Sequence[str], known: Sequence[str], run: Path | str) -> None:
+    for name in tasks:
+        if name not in known:
+            raise ConfigError(f"{run} has no assay '{name}' (data.tasks). {did_you_mean(name, known)}")
+
+
+def _labels_of(
+    trained: Mapping[str, float | None], given: Mapping[str, float | None]
+) -> dict[str, float | None]:
+    """The texts of the training, but for those that mean something else here, and those that are new."""
+    new = {label_key(str(text)) for text in given}
+    return {**{text: label for text, label in trained.items() if label_key(text) not in new}, **given}
 
 
 def _data_settings(run: Path) -> Data:

@@ -376,14 +376,35 @@ def data_list() -> None:
 @data_app.command("describe")
 def data_describe(
     source: Annotated[str, typer.Argument(help="Catalogue name or file.")],
+    settings: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[KEY=VALUE]...", help="How to read it, as in a config: data.id=CID."),
+    ] = None,
     data: DataPath = None,
 ) -> None:
     """Rows, assays, labels and problems of a table."""
     from . import datasets
+    from .config import data_settings
 
+    fixed = {"source": "the first argument names the table", "duplicates": "duplicates are counted"}
+    given = data_settings(source, settings or [], fixed=fixed)
     with progress_shown():
-        description = datasets.describe(source, data=data)
+        description = datasets.describe(source, data=data, settings=given)
     tell(str(description))
+
+
+@data_app.command("join")
+def data_join(
+    actives: Annotated[list[Path], typer.Option(help="List of active structures; may be given repeatedly.")],
+    inactives: Annotated[list[Path], typer.Option(help="List of inactive ones, or decoys; repeatedly too.")],
+    out: Annotated[Path, typer.Option(help="The table to write, .csv or .csv.gz.")],
+    assay: Annotated[str, typer.Option(help="Name of the assay.")] = "active",
+    overwrite: Annotated[bool, typer.Option(help="Replace the table.")] = False,
+) -> None:
+    """Make an assay table of a list of actives and one of inactives, as LIT-PCBA and DUD-E have them."""
+    from .joining import join_lists
+
+    tell(str(join_lists(actives, inactives, out, assay=assay, overwrite=overwrite)))
 
 
 @data_app.command("fetch")

@@ -11,9 +11,22 @@ from .console import progress_shown, tell
 from .grid import print_frame
 from .shown import print_comparison, print_evaluation, print_learning, say_account
 
+OF_THE_MODEL = {
+    "source": "--data names the table",
+    "standardize": "structures are prepared as in the training of the model",
+    "duplicates": "rows of one structure are merged",
+}
+"""Settings of a table that an evaluation does not take, and why."""
+
 
 def evaluate(
     run: Annotated[Path, typer.Argument(help="Run folder, such as runs/tox21; with --data also a bundle.")],
+    settings: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[KEY=VALUE]...", help="With --data: how to read the table, such as data.id=CID."
+        ),
+    ] = None,
     part: Annotated[str, typer.Option(help="Split part: test or valid.")] = "test",
     data: Annotated[
         str | None, typer.Option(help="Another table, whose assays have the same names.", show_default=False)
@@ -50,10 +63,14 @@ def evaluate(
     of_results = {"--sort": sort is not None, "--out": out is not None, "--plot": plot is not None}
     if learning:
         check_apart({"--data": data is not None, **of_results}, "--learning has none of it. Leave it out.")
+    if settings and data is None:
+        raise ConfigError(f"'{settings[0]}' says how a table is read: name the table with --data.")
     from . import assessment, evaluation, experiment
+    from .config import data_settings
 
     if sort is not None:
         evaluation.check_column(sort)
+    given = data_settings(data or "", settings or [], fixed=OF_THE_MODEL)
     if learning:
         print_learning(assessment.learning(run), all_assays=all_assays)
         return
@@ -62,7 +79,16 @@ def evaluate(
         table, summary = experiment.evaluate(run, part=part)
     else:
         with progress_shown():
-            found = assessment.assess(run, data, smiles=smiles, id=id_column, keep_known=keep_known)
+            found = assessment.assess(
+                run,
+                data,
+                smiles=smiles or given.smiles,
+                id=id_column or given.id,
+                tasks=given.tasks,
+                labels=given.labels,
+                format=given.format,
+                keep_known=keep_known,
+            )
         table, summary, title = found.evaluation, found.summary, Path(data).name
         say_account(found)
     if sort is not None:

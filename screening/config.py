@@ -7,6 +7,7 @@ the keyword-only arguments of its constructor and are checked by its registry.
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -73,6 +74,16 @@ def _as_chain(value: Any) -> Any:
     return [_by_name(part) for part in value] if isinstance(value, list | tuple) else [_by_name(value)]
 
 
+def _one_file(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        raise ValueError(
+            "one file was expected. Lists of actives and of inactives are joined by: screening data join "
+            "--actives actives.smi --inactives inactives.smi --out table.csv"
+        )
+    return value
+
+
+AFile = Annotated[str, BeforeValidator(_one_file)]
 AComponent = Annotated[Component, BeforeValidator(_by_name)]
 AChain = Annotated[tuple[Component, ...], BeforeValidator(_as_chain), Field(min_length=1)]
 
@@ -80,7 +91,7 @@ AChain = Annotated[tuple[Component, ...], BeforeValidator(_as_chain), Field(min_
 class Data(Section):
     """Where the assay table is and how to read it."""
 
-    source: str
+    source: AFile
     """Name in the catalogue (`screening data list`) or path of a CSV, TSV, Parquet or SDF file."""
     smiles: str | None = None
     """Column of the structures; found by its name if not given."""
@@ -297,6 +308,31 @@ def load_config(path: str | Path, overrides: Iterable[str] = ()) -> Config:
         for keys, value in sorted(parsed, key=lambda item: (len(item[0]) > 1, item[0][-1] != "name")):
             _set(values, keys, value)
     return check_config(values, where=str(path))
+
+
+def data_settings(
+    source: str, overrides: Iterable[str], *, fixed: Mapping[str, str] = MappingProxyType({})
+) -> Data:
+    """How a table outside of a config is read: `data.key=value` settings as for a training.
+
+    Parameters
+    ----------
+    fixed : settings that cannot be given here, and why.
+
+    Raises
+    ------
+    ConfigError : a setting of something else than data, one of `fixed`, or a wrong value.
+    """
+    values: dict[str, Any] = {"source": source}
+    for text in overrides:
+        keys, value = _parse_override(text)
+        if keys[0] != "data" or len(keys) < 2:
+            settings = ", ".join(f"data.{key}" for key in Data.model_fields if key not in fixed)
+            raise ConfigError(f"'{text}': only settings of the table are taken here: {settings}.")
+        if keys[1] in fixed:
+            raise ConfigError(f"'{text}' cannot be given here: {fixed[keys[1]]}.")
+        _set(values, keys[1:], value)
+    return check_config({"name": "table", "data": values}, where=source).data
 
 
 def check_config(values: Any, where: str = "config") -> Config:

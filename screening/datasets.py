@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
@@ -17,11 +18,15 @@ from .alerts import make_alerts
 from .assay_columns import ATTENTION
 from .assays import AssayTable, prepare, read_assays
 from .catalogue import AssayCounts, DataSet, catalogue, known_counts
+from .config import Data
 from .downloads import DownloadError, download
 from .errors import ConfigError, DataError
 from .opening import is_stream, lasting
 from .registry import did_you_mean
 from .tables import Rejected, some
+
+MANY_SALTS = 0.01
+"""Share of structures of several components from which advice is given; 3 % in Tox21."""
 
 
 @dataclass(frozen=True)
@@ -200,10 +205,22 @@ def load(
     return table, rejected, notes
 
 
-def describe(source: str, *, data: str | Path | None = None, workers: int | None = None) -> Description:
-    """Rows, assays, labels and problems of a table, by name or path; every structure is read."""
-    table, unread, notes = load(source, data=data)
-    merged, unusable, decided = prepare(table, workers=workers)
+def describe(
+    source: str,
+    *,
+    data: str | Path | None = None,
+    settings: Data | None = None,
+    workers: int | None = None,
+) -> Description:
+    """Rows, assays, labels and problems of a table, by name or path; every structure is read.
+
+    Parameters
+    ----------
+    settings : how to read it, as in a config; None = by its defaults.
+    """
+    settings = settings or Data(source=source)
+    table, unread, notes = load(source, data=data, **reading(settings))
+    merged, unusable, decided = prepare(table, standardize=settings.standardize, workers=workers)
     several = sum("." in text for text in merged.canonical or [])
     return Description(
         path=find(source, data=data),
@@ -215,8 +232,24 @@ def describe(source: str, *, data: str | Path | None = None, workers: int | None
         n_several=several,
         assays=_count(table),
         rejected=sorted([*unread, *unusable]),
-        notes=[*notes, *decided],
+        notes=[*notes, *decided, *_salt_notes(several, len(merged), settings.standardize)],
     )
+
+
+def reading(settings: Data) -> dict[str, Any]:
+    """The settings that `load` and `read_assays` take."""
+    return settings.model_dump(include={"smiles", "id", "tasks", "labels", "format"})
+
+
+def _salt_notes(n_several: int, n: int, standardize: str) -> list[str]:
+    """Advice where salts and mixtures are many."""
+    if standardize in ("fragment", "neutral") or n_several < MANY_SALTS * n or not n_several:
+        return []
+    return [
+        f"{n_several:,} of {n:,} structures ({n_several / n:.1%}) have several components (salts, mixtures): "
+        "a salt and its parent count as two molecules, and may be trained on and tested. With the setting "
+        "data.standardize=fragment the largest component stands for the molecule."
+    ]
 
 
 def compare_with_catalogue(row: DataSet, table: AssayTable, n_rows: int) -> list[str]:

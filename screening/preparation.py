@@ -7,12 +7,16 @@ from typing import NamedTuple
 import numpy as np
 
 from . import datasets
+from .assay_columns import ATTENTION
 from .assays import AssayTable, prepare
+from .balancers import balancers
+from .baselines import baselines
 from .config import Config
+from .encoders import encoders
 from .errors import DataError
 from .graphs import FeatureSet, GraphStore, featurize
-from .splits import Split, leakage, split_table
-from .tables import Rejected
+from .splits import Split, leakage, split_table, splits
+from .tables import Rejected, some
 
 PARTS = ("train", "valid", "test")
 
@@ -48,16 +52,13 @@ def prepare_data(config: Config, data: Path | None = None, on_note: Note = lambd
         notes.append(text)
         on_note(text)
 
+    check_components(config)
     section = config.data
     source = datasets.find(section.source, data=data)
     table, unread, decided = datasets.load(
         section.source,
         data=data,
-        smiles=section.smiles,
-        id=section.id,
-        tasks=section.tasks,
-        labels=section.labels,
-        format=section.format,
+        **datasets.reading(section),
     )
     for text in decided:
         note(text)
@@ -81,7 +82,7 @@ def prepare_data(config: Config, data: Path | None = None, on_note: Note = lambd
     merged = n_read - len(table) - len(unusable)
     _check_labels(table, source)
     split = split_table(table, config.split.name, seed=config.seed, workers=workers, **config.split.options)
-    for text in split.notes:
+    for text in [*split.notes, *_unlearnable(table, split)]:
         note(text)
     measured = np.isfinite(table.labels)
     note(
@@ -92,6 +93,32 @@ def prepare_data(config: Config, data: Path | None = None, on_note: Note = lambd
     sizes = ", ".join(f"{len(split.rows(part)):,} {part}" for part in PARTS)
     note(f"split {config.split.name}: {sizes}; {leakage(table, split, workers=workers)}")
     return Prepared(table, store, split, rejected, merged, notes, source)
+
+
+def check_components(config: Config) -> None:
+    """Raise ConfigError if a component or one of its options is not there, before any table is read."""
+    splits.check_values(config.split.name, config.split.options)
+    if config.model.baseline is not None:
+        baselines.check_values(config.model.baseline.name, config.model.baseline.options)
+    else:
+        encoders.check_values(config.model.encoder.name, config.model.encoder.options)
+        for part in config.balancer:
+            balancers.check_values(part.name, part.options)
+
+
+def _unlearnable(table: AssayTable, split: Split) -> list[str]:
+    """Assays whose labels in train are all the same, or none, though the table has both classes."""
+    trained = table.labels[split.rows("train")]
+    notes = []
+    for what, other, value in (("active", "inactive", 1), ("inactive", "active", 0)):
+        without = ~(trained == value).any(axis=0) & (table.labels == value).any(axis=0)
+        names = [table.tasks[task] for task in np.flatnonzero(without)]
+        if names:
+            notes.append(
+                f"{ATTENTION}the training part has no {what} label of {some(names)}: they cannot be learned "
+                f"from {other} labels alone. Another split (split=stratified) may share them out."
+            )
+    return notes
 
 
 def _check_labels(table: AssayTable, source: Path) -> None:

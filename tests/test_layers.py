@@ -111,6 +111,7 @@ NO_TORCH = [
     "label_words",
     "assay_columns",
     "part_names",
+    "joining",
     "long_tables",
     "molecules",
     "assays",
