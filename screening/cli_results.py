@@ -8,6 +8,7 @@ import typer
 from .cli_checks import PARTS, check_apart, check_choice, check_file
 from .cli_settings import CsvSafe
 from .console import progress_shown, tell
+from .errors import ConfigError
 from .grid import print_frame
 from .shown import print_comparison, print_evaluation, print_learning, say_account
 

@@ -9,13 +9,10 @@ import numpy as np
 from . import datasets
 from .assay_columns import ATTENTION
 from .assays import AssayTable, prepare
-from .balancers import balancers
-from .baselines import baselines
 from .config import Config
-from .encoders import encoders
 from .errors import DataError
 from .graphs import FeatureSet, GraphStore, featurize
-from .splits import Split, leakage, split_table, splits
+from .splits import Split, leakage, split_table
 from .tables import Rejected, some
 
 PARTS = ("train", "valid", "test")
@@ -52,7 +49,6 @@ def prepare_data(config: Config, data: Path | None = None, on_note: Note = lambd
         notes.append(text)
         on_note(text)
 
-    check_components(config)
     section = config.data
     source = datasets.find(section.source, data=data)
     table, unread, decided = datasets.load(
@@ -93,17 +89,6 @@ def prepare_data(config: Config, data: Path | None = None, on_note: Note = lambd
     sizes = ", ".join(f"{len(split.rows(part)):,} {part}" for part in PARTS)
     note(f"split {config.split.name}: {sizes}; {leakage(table, split, workers=workers)}")
     return Prepared(table, store, split, rejected, merged, notes, source)
-
-
-def check_components(config: Config) -> None:
-    """Raise ConfigError if a component or one of its options is not there, before any table is read."""
-    splits.check_values(config.split.name, config.split.options)
-    if config.model.baseline is not None:
-        baselines.check_values(config.model.baseline.name, config.model.baseline.options)
-    else:
-        encoders.check_values(config.model.encoder.name, config.model.encoder.options)
-        for part in config.balancer:
-            balancers.check_values(part.name, part.options)
 
 
 def _unlearnable(table: AssayTable, split: Split) -> list[str]:
