@@ -456,23 +456,6 @@ def test_a_record_of_an_sdf_has_an_end(tmp_path: Path, small_limits: int, is_pac
         open_table(path)
 
 
-def test_a_parquet_cell_has_a_limit(tmp_path: Path, small_limits: int) -> None:
-    good, bad = "C" * small_limits, "C" * (small_limits + 1)
-    pyarrow.parquet.write_table(pyarrow.table({"smiles": ["C", good]}), tmp_path / "good.parquet")
-    assert columns(open_table(tmp_path / "good.parquet"))["smiles"] == ["C", good]
-    pyarrow.parquet.write_table(pyarrow.table({"smiles": ["C", bad]}), tmp_path / "bad.parquet")
-    pyarrow.parquet.write_table(pyarrow.table({"smiles": [good] * 40}), tmp_path / "many.parquet")
-    for name, message in (("bad", "a cell has more"), ("many", "records of a block")):
-        with pytest.raises(DataError, match=message):
-            columns(open_table(tmp_path / f"{name}.parquet"))
-
-
-def test_a_packed_parquet_that_unpacks_to_far_more_is_refused(tmp_path: Path, small_limits: int) -> None:
-    path = written(tmp_path, gzip.compress(b"PAR1" + b"\0" * (200 * small_limits)), "t.parquet.gz")
-    with pytest.raises(DataError, match="more than 100 times its size"):
-        open_table(path)
-
-
 ZEROS = """
 import resource, sys
 from screening.errors import DataError
@@ -485,6 +468,48 @@ except DataError as problem:
     print(problem)
 print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
 """
+
+
+def test_a_parquet_cell_has_a_limit(tmp_path: Path, small_limits: int) -> None:
+    good, bad = "C" * small_limits, "C" * (small_limits + 1)
+    pyarrow.parquet.write_table(pyarrow.table({"smiles": ["C", good]}), tmp_path / "good.parquet")
+    assert columns(open_table(tmp_path / "good.parquet"))["smiles"] == ["C", good]
+    pyarrow.parquet.write_table(pyarrow.table({"smiles": ["C", bad]}), tmp_path / "bad.parquet")
+    pyarrow.parquet.write_table(pyarrow.table({"smiles": [good] * 40}), tmp_path / "many.parquet")
+    for name, message in (("bad", "a cell has more"), ("many", "records of a block")):
+        with pytest.raises(DataError, match=message):
+            columns(open_table(tmp_path / f"{name}.parquet"))
+
+
+def test_a_dictionary_of_parquet_does_not_unpack_to_gigabytes(tmp_path: Path) -> None:
+    """A text of 8 MB in 4,000 records: a file of some kilobytes, 32 GB as texts."""
+    texts = pyarrow.DictionaryArray.from_arrays(pyarrow.array([0] * 4000), ["C" * 2**23])
+    pyarrow.parquet.write_table(pyarrow.table({"smiles": texts, "A": [1] * 4000}), tmp_path / "t.parquet")
+    answer = subprocess.run(
+        [sys.executable, "-c", ZEROS, tmp_path / "t.parquet"], capture_output=True, text=True, check=True
+    )
+    message, megabytes = answer.stdout.strip().rsplit("\n", 1)
+    assert "the records of a block with more than 1,024 MB" in message
+    assert int(megabytes) < 400
+    few = pyarrow.table({"smiles": texts.take(pyarrow.array([0, 1, 2])), "A": [1, None, 0]})
+    pyarrow.parquet.write_table(few, tmp_path / "few.parquet")
+    assert [len(text) for text in columns(open_table(tmp_path / "few.parquet"))["smiles"]] == [2**23] * 3
+
+
+def test_texts_that_stay_packed_come_out_as_the_others(tmp_path: Path, small_limits: int) -> None:
+    texts = [None if n % 7 == 0 else f"{'C' * (n % 5 + 1)}{'' if n % 3 else chr(0)}" for n in range(3000)]
+    table = pyarrow.table({"smiles": texts, "n": range(3000)})
+    pyarrow.parquet.write_table(table, tmp_path / "packed.parquet", row_group_size=1000)
+    pyarrow.parquet.write_table(table, tmp_path / "plain.parquet", use_dictionary=False)
+    packed, plain = (open_table(tmp_path / f"{name}.parquet", block_size=700) for name in ("packed", "plain"))
+    assert columns(packed) == columns(plain)
+    assert columns(packed)["smiles"][:4] == ["", "CC", "CCC", "CCCC\ufffd"]
+
+
+def test_a_packed_parquet_that_unpacks_to_far_more_is_refused(tmp_path: Path, small_limits: int) -> None:
+    path = written(tmp_path, gzip.compress(b"PAR1" + b"\0" * (200 * small_limits)), "t.parquet.gz")
+    with pytest.raises(DataError, match="more than 100 times its size"):
+        open_table(path)
 
 
 @pytest.mark.parametrize("name", ["t.smi.gz", "t.sdf.gz"])
