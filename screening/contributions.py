@@ -2,7 +2,8 @@
 
 Both act on what the network sees: the vectors that stand for atoms and bonds (`CodeEmbedding`) and the
 scaled fingerprints and descriptors (`VectorScale`). Which atoms a fingerprint's columns stand for is in
-`circular`, what contributions are told against in `reference`; `explain` draws what comes out.
+`circular`, to which atoms descriptors belong in `atom_parts`, what contributions are told against in
+`reference`; `explain` draws what comes out.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -13,6 +14,7 @@ import torch
 from rdkit.Chem import Mol
 from torch import Tensor, nn
 
+from .atom_parts import Parts, parts_of
 from .circular import CIRCULAR, Environments, environments_of
 from .graphs import GraphBatch, GraphStore
 from .layers import CodeEmbedding, VectorScale
@@ -40,6 +42,8 @@ class Molecules(NamedTuple):
     n_atoms: np.ndarray
     """[n] int64"""
     environments: Environments
+    parts: Parts
+    """Which atoms descriptors belong to, where they are sums over atoms."""
     reference: Reference
     """What they are told against."""
 
@@ -61,8 +65,16 @@ class Molecules(NamedTuple):
         stored = (store.first_atom[rows + 1] - store.first_atom[rows]).numpy()
         if store.features.graph is not None and not np.array_equal(stored, n_atoms):
             raise ValueError("the molecules are not those of the store")
-        reference = reference or Reference.nothing(store)
-        return cls(store, rows, n_atoms, environments_of(mols, store.vector_blocks), reference)
+        places, names = other_columns(store)
+        values = torch.cat([store.batch(part).vectors[:, places] for part in rows.split(1024)])
+        return cls(
+            store,
+            rows,
+            n_atoms,
+            environments_of(mols, store.vector_blocks),
+            parts_of(mols, values, places, names),
+            reference or Reference.nothing(store),
+        )
 
     @property
     def first(self) -> np.ndarray:
@@ -77,10 +89,14 @@ class Contributions(NamedTuple):
     """[N] float64, through the graph: the atom itself, and half of each of its bonds."""
     fingerprint: np.ndarray
     """[N] float64, through circular fingerprints, by `Environments`."""
+    described: np.ndarray
+    """[N] float64, through descriptors that are sums over atoms, by `Parts`."""
     absent: np.ndarray
     """[n] float64, from circular environments that the reference has in part and the molecule has not."""
+    descriptors: np.ndarray
+    """[n] float64, from the other descriptors, and all else that belongs to no atom."""
     columns: np.ndarray
-    """[n, C] float64, from the columns `other_columns`: descriptors and what else belongs to no atom."""
+    """[n, C] float64, from each of the columns `other_columns`, whether it is on atoms or not."""
     logits: np.ndarray
     """[n] float64, of the molecules."""
     baseline: np.ndarray
@@ -89,12 +105,12 @@ class Contributions(NamedTuple):
     @property
     def elsewhere(self) -> np.ndarray:
         """[n] float64, what no atom can be given."""
-        return self.absent + self.columns.sum(1)
+        return self.absent + self.descriptors
 
     @property
     def atoms(self) -> np.ndarray:
         """[N] float64, in all."""
-        return self.graph + self.fingerprint
+        return self.graph + self.fingerprint + self.described
 
     def errors(self, n_atoms: np.ndarray) -> np.ndarray:
         """[n] logit difference to the baseline minus the sum of all contributions: 0 if complete."""
@@ -130,22 +146,44 @@ def integrated_gradients(model: ScreeningModel, column: int, molecules: Molecule
     Sundararajan, Taly, Yan, Axiomatic attribution for deep networks, ICML 2017,
     https://arxiv.org/abs/1703.01365, equation 1.
     """
-    n, n_atoms, (others, _) = len(molecules.rows), molecules.n_atoms, other_columns(molecules.store)
-    owner = np.repeat(np.arange(n), n_atoms)
     logits, baseline = (_whole(model, column, molecules, share) for share in (1.0, 0.0))
-    zeros = np.zeros(len(owner))
-    told = Contributions(zeros, zeros.copy(), np.zeros(n), np.zeros((n, len(others))), logits, baseline)
-    todo, steps = np.ones(n, bool), FIRST_STEPS
+    owner = torch.from_numpy(np.repeat(np.arange(len(molecules.rows)), molecules.n_atoms))
+    way = torch.from_numpy(logits - baseline)
+    todo, steps = torch.ones(len(way), dtype=torch.bool), FIRST_STEPS
     while todo.any() and steps <= MOST_STEPS:
-        atoms, vectors = _path_totals(model, column, molecules, np.flatnonzero(todo), steps)
-        fingerprint, absent = _on_atoms(vectors, molecules)
-        again = todo[owner]
-        told.graph[again], told.fingerprint[again] = atoms.numpy()[again], fingerprint[again]
-        told.absent[todo], told.columns[todo] = absent[todo], vectors[:, others].numpy()[todo]
-        allowed = TOLERANCE * np.maximum(np.abs(logits - baseline), 1)
-        todo &= np.abs(told.errors(n_atoms)) > allowed
+        some = torch.nonzero(todo).squeeze(1).numpy()
+        atoms_now, vectors_now = _path_totals(model, column, molecules, some, steps)
+        if steps == FIRST_STEPS:
+            atoms, vectors = atoms_now, vectors_now
+        atoms[todo[owner]], vectors[todo] = atoms_now[todo[owner]], vectors_now[todo]
+        missing = way - vectors.sum(1) - torch.zeros_like(way).index_add_(0, owner, atoms)
+        todo &= missing.abs() > TOLERANCE * way.abs().clamp(min=1)
         steps *= 2
-    return told
+    return _parted(atoms, vectors, molecules, logits, baseline)
+
+
+def _parted(
+    atoms: Tensor, vectors: Tensor, molecules: Molecules, logits: np.ndarray, baseline: np.ndarray
+) -> Contributions:
+    """Totals of atoms [N] and columns [n, F] by where they belong; each is in one part."""
+    others, _ = other_columns(molecules.store)
+    columns = vectors[:, others].clone()
+    on_atoms, rest = [], vectors.clone()
+    for given in (molecules.environments, molecules.parts):
+        on_atoms.append(_on_atoms(vectors, molecules, given))
+        rest[given.molecule, given.column] = 0
+    descriptors = rest[:, others].sum(1)
+    rest[:, others] = 0
+    return Contributions(
+        graph=atoms.numpy(),
+        fingerprint=on_atoms[0].numpy(),
+        described=on_atoms[1].numpy(),
+        absent=rest.sum(1).numpy(),
+        descriptors=descriptors.numpy(),
+        columns=columns.numpy(),
+        logits=logits,
+        baseline=baseline,
+    )
 
 
 @torch.no_grad()
@@ -170,8 +208,9 @@ def occlusion(model: ScreeningModel, column: int, molecules: Molecules) -> Contr
             kept[_first_of_copies(batch) + position[some]] = False
         change = _masked(batch, store, kept)
         fallen[some] = logits[owner[some]] - _logits(model, column, batch, change).numpy()
-    nothing, none = np.full(len(rows), np.nan), np.zeros((len(rows), len(other_columns(store)[0])))
-    return Contributions(fallen, np.zeros(len(owner)), np.zeros(len(rows)), none, logits, nothing)
+    none, no_atom, n_columns = np.zeros(len(rows)), np.zeros(len(owner)), len(other_columns(store)[0])
+    columns, nothing = np.zeros((len(rows), n_columns)), np.full(len(rows), np.nan)
+    return Contributions(fallen, no_atom, no_atom, none, none, columns, logits, nothing)
 
 
 METHODS: dict[str, Callable[[ScreeningModel, int, Molecules], Contributions]] = {
@@ -224,15 +263,11 @@ def _points(steps: int) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(places**POWER), torch.from_numpy(weights * POWER * places ** (POWER - 1))
 
 
-def _on_atoms(vectors: Tensor, molecules: Molecules) -> tuple[np.ndarray, np.ndarray]:
-    """Totals per column [n, F] as totals per atom [N], and those of columns a molecule has not [n]."""
-    given = molecules.environments
+def _on_atoms(vectors: Tensor, molecules: Molecules, given: Environments | Parts) -> Tensor:
+    """Totals per column [n, F] as totals per atom [N]."""
     parts = vectors[given.molecule, given.column] * given.share
-    atoms = torch.zeros(int(molecules.n_atoms.sum()), dtype=torch.float64).index_add_(0, given.atom, parts)
-    rest = vectors.clone()
-    rest[given.molecule, given.column] = 0
-    rest[:, other_columns(molecules.store)[0]] = 0
-    return atoms.numpy(), rest.sum(1).numpy()
+    atoms = torch.zeros(int(molecules.n_atoms.sum()), dtype=torch.float64)
+    return atoms.index_add_(0, given.atom, parts)
 
 
 def _slopes(

@@ -35,8 +35,9 @@ from .tables import Rejected, TableReader, open_table
 PARTS = {
     "graph": "atoms through the graph",
     "fingerprint": "atoms through circular fingerprints",
+    "described": "atoms through descriptors that are sums over atoms",
     "absent": "environments of atoms that the molecules lack",
-    "descriptors": "descriptors",
+    "descriptors": "other descriptors",
 }
 """Where contributions come from."""
 
@@ -84,9 +85,9 @@ class Explanation:
     method: str
     molecules: pd.DataFrame
     """One row per molecule: molecule (from 1), id, smiles, assay, probability, logit, baseline (the logit of
-    the reference), atoms (the sum of their contributions), of that `graph` and `fingerprint`, elsewhere (no
-    atom's), of that `absent` and `descriptors`, error (of completeness), agreement (rank correlation with the
-    other method, NaN unless asked for)."""
+    the reference), atoms (the sum of their contributions), of that `graph`, `fingerprint` and `described`,
+    elsewhere (no atom's), of that `absent` and `descriptors`, error (of completeness), agreement (rank
+    correlation with the other method, NaN unless asked for)."""
     descriptors: pd.DataFrame
     """One row per molecule and descriptor, strongest first: molecule, id, descriptor, value, contribution."""
     rejected: list[Rejected]
@@ -262,7 +263,7 @@ def _tables(
     owner = np.repeat(number - 1, n_atoms)
     sums = {
         name: np.bincount(owner, getattr(found, name), len(n_atoms))
-        for name in ("atoms", "graph", "fingerprint")
+        for name in ("atoms", "graph", "fingerprint", "described")
     }
     prediction = bundle.predict(chosen.store, chosen.rows)
     molecules = pd.DataFrame(
@@ -277,7 +278,7 @@ def _tables(
             **sums,
             "elsewhere": found.elsewhere,
             "absent": found.absent,
-            "descriptors": found.columns.sum(1),
+            "descriptors": found.descriptors,
             "error": found.errors(n_atoms),
             "agreement": _agreements(found, second, n_atoms),
         }
@@ -291,6 +292,7 @@ def _tables(
             "contribution": found.atoms,
             "graph": found.graph,
             "fingerprint": found.fingerprint,
+            "described": found.described,
         }
     )
     return molecules, atoms
@@ -314,13 +316,16 @@ def _descriptors(chosen: Chosen, told: Contributions) -> pd.DataFrame:
 
 
 def _agreements(found: Contributions, second: Contributions | None, n_atoms: np.ndarray) -> np.ndarray:
-    """Spearman's rank correlation over the atoms of each molecule; NaN below three atoms or if all equal."""
+    """Spearman's rank correlation over the atoms of each molecule; NaN below three atoms or if all equal.
+
+    Of what comes through the graph and circular fingerprints: occlusion leaves descriptors as they are.
+    """
     values = np.full(len(n_atoms), np.nan)
     if second is None:
         return values
-    ends = np.cumsum(n_atoms)
+    ends, (ours, theirs) = np.cumsum(n_atoms), (each.graph + each.fingerprint for each in (found, second))
     for number, (end, n) in enumerate(zip(ends, n_atoms, strict=True)):
-        one, other = found.atoms[end - n : end], second.atoms[end - n : end]
+        one, other = ours[end - n : end], theirs[end - n : end]
         if n > 2 and np.ptp(one) > 0 and np.ptp(other) > 0:
             values[number] = spearmanr(one, other).statistic
     return values

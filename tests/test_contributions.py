@@ -76,9 +76,10 @@ def test_contributions_from_the_mean_molecule_are_complete(encoder: str) -> None
     given = integrated_gradients(network(encoder), 2, these)
     change = given.logits - given.baseline
     owner = np.repeat(np.arange(len(texts)), these.n_atoms)
-    parts = np.bincount(owner, given.atoms), given.absent, given.columns.sum(1)
+    parts = np.bincount(owner, given.atoms), given.absent, given.descriptors
     assert np.abs(sum(parts) - change).max() <= TOLERANCE * max(np.abs(change).max(), 1)
     assert given.columns.shape[1] == len(store.vector_blocks[0].columns)
+    assert given.columns.sum(1) == pytest.approx(given.descriptors + np.bincount(owner, given.described))
     if encoder == "fingerprint":  # one reference for all: the network at the mean of its inputs
         network_, scale = network(encoder), network(encoder).encoder.scale
         at_mean = network_.heads(network_.encoder.layers(mean.of(scale, store)[None]))[0, 2]

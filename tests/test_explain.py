@@ -72,7 +72,9 @@ def source(tmp_path: Path) -> Path:
 def test_the_tables_add_up(run: Path, source: Path, tmp_path: Path) -> None:
     found = explain(run, source, tmp_path / "out", assay="acid")
     molecules, atoms = found.molecules, pd.read_parquet(tmp_path / "out" / "contributions.parquet")
-    assert list(atoms.columns) == ["molecule", "id", "atom", "symbol", "contribution", "graph", "fingerprint"]
+    through = ["graph", "fingerprint", "described"]
+    assert list(atoms.columns) == ["molecule", "id", "atom", "symbol", "contribution", *through]
+    np.testing.assert_allclose(atoms[through].sum(axis=1), atoms["contribution"], atol=1e-12)
     assert atoms.groupby("molecule").size().tolist() == [13, 3, 2]
     assert atoms[atoms["id"] == "ethanol"]["symbol"].tolist() == ["C", "C", "O"]
     np.testing.assert_allclose(atoms.groupby("molecule")["contribution"].sum(), molecules["atoms"])
@@ -145,9 +147,10 @@ def test_a_second_start_replaces_the_first(run: Path, source: Path, tmp_path: Pa
 def test_a_model_of_descriptors_says_that_no_atom_is_behind_it(tmp_path: Path, source: Path) -> None:
     found = explain(bundle(tmp_path, vectors=("rdkit_fast",)), source, tmp_path / "out", assay="acid")
     assert (found.molecules["fingerprint"] == 0).all()
-    shares = found.molecules[["graph", "elsewhere"]].abs().sum()
+    shares = found.molecules[["graph", "described", "descriptors"]].abs().sum()
+    assert shares["described"] > 0
     told = any("belongs to no atom: colours" in note for note in found.notes)
-    assert told == (shares["elsewhere"] > shares["graph"])
+    assert told == (shares["descriptors"] > shares["graph"] + shares["described"])
 
 
 LIKE_TRAINING = "id,smiles\n" + "".join(f"M{row},{text}\n" for row, text in enumerate(small.smiles(12)))
@@ -190,7 +193,8 @@ def test_descriptors_are_named_with_their_part(run: Path, source: Path, tmp_path
     told = explain(run, source, tmp_path / "out", assay="acid")
     table = pd.read_parquet(tmp_path / "out" / "descriptors.parquet")
     sums = table.groupby("molecule")["contribution"].sum()
-    np.testing.assert_allclose(sums, told.molecules["descriptors"], atol=1e-9)
+    of_descriptors = told.molecules["descriptors"] + told.molecules["described"]
+    np.testing.assert_allclose(sums, of_descriptors, atol=1e-9)
     np.testing.assert_allclose(
         told.molecules["absent"] + told.molecules["descriptors"], told.molecules["elsewhere"], atol=1e-9
     )

@@ -43,7 +43,7 @@ FLOORS = [
     ["atom_codes", "descriptors", "parts"],
     ["packing", "engines", "writing", "top"],
     ["choices", "graphs", "splits"],
-    ["layers", "environments", "tape", "circular"],
+    ["layers", "environments", "tape", "circular", "atom_parts"],
     ["datasets", "balancers", "heads", "losses", "encoders", "reference"],
     ["model", "places", "baselines", "paired"],
     ["calibration", "conformal", "contributions", "domain", "evaluation", "gradients", "loss_gradients"],
