@@ -81,12 +81,15 @@ class Delimited(Format):
         return [_without_formula(name) for name in names]
 
     def _look_for_header(self, ahead: Sequence[str], start: int) -> None:
-        """Where no column of the first line holds structures, perhaps lines of a report stand above them."""
-        if any(is_structure_name(name) for name in self.names):
+        """Where no column of the first line holds structures, perhaps lines of a report stand above them.
+
+        So too where the line has one field ("Smiles, March" without the comma) and a later one is a header.
+        """
+        if len(self.names) > 1 and any(is_structure_name(name) for name in self.names):
             return
         for number, line in enumerate(ahead, start):
             separator, is_header = sniff(line, None)
-            if is_header:
+            if is_header and (separator or not any(map(is_structure_name, self.names))):
                 names = next(csv.reader([line], delimiter=separator or ","))
                 self.header_seems = number, [name.strip() for name in names]
                 return

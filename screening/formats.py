@@ -95,9 +95,9 @@ def _open_text(path: str, stem: str, lines: Lines, smiles: str | None) -> Format
         what = "is binary, or UTF-16 without its mark" if first else "has only blank lines"
         raise DataError(f"{path} {what}. A table with a header line or a list of SMILES was expected.")
     if hint := _SEPARATOR_HINT.fullmatch(first.strip("\r\n")):
-        return Delimited(path, next(filter(is_record, lines), ""), lines, hint[1])
+        return Delimited(path, _header_below(path, first, lines), lines, hint[1])
     if first.startswith(SPOTFIRE):
-        return Spotfire(path, next((line for line in lines if not line.startswith("\\*")), ""), lines)
+        return Spotfire(path, _header_below(path, first, lines), lines)
     ahead = lines.ahead(SEARCHED)
     if ahead and is_spotfire(first, ahead[0]):
         return Spotfire(path, first, lines)
@@ -109,6 +109,16 @@ def _open_text(path: str, stem: str, lines: Lines, smiles: str | None) -> Format
     if not is_header and (separator := _separator_of_list([first, *ahead])):
         return _without_header(path, first, lines, separator, ahead)
     return SmilesLines(first, lines, ahead=ahead, smiles=smiles)
+
+
+def _header_below(path: str, first: str, lines: Lines) -> str:
+    """The header behind a line about the format, and behind comments of Spotfire."""
+    header = next((line for line in lines if is_record(line) and not line.startswith("\\*")), "")
+    if not header:
+        raise DataError(
+            f"{path} ends behind its first line, '{first.strip()}'. A table was expected below it."
+        )
+    return header
 
 
 def _is_list(

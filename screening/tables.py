@@ -220,18 +220,19 @@ class TableReader:
             return self._known(given, "smiles", source)
         if source.smiles is not None:
             return self.columns[source.smiles]
+        if source.header_seems is not None:
+            raise self._header_below(*source.header_seems)
         found = [name for name in self.columns if "smiles" in column_key(name)]
         found = found or [name for name in self.columns if is_structure_name(name)]
         if len(found) > 1:  # that one of REINVENT's files is no structure can be told from its name
             found = [name for name in found if not _ABOUT & set(column_key(name).split("_"))] or found
         if len(found) > 1:
+            first = f"'{found[0]} (1)'" if found[0] in self.repeated else found[0]
             raise DataError(
                 f"{self.path}: the columns {some(found)} could all hold the structures. "
-                f"Say which one does, for example data.smiles={found[0]}, or --smiles {found[0]} where a "
-                "command has that option."
+                f"Say which one does, for example data.smiles={first}, or --smiles {first} where a command "
+                "has that option."
             )
-        if not found and source.header_seems is not None:
-            raise self._header_below(*source.header_seems)
         if not found:
             raise DataError(
                 f"{self.path}: no column of SMILES; the first line was read as the columns "
@@ -242,8 +243,8 @@ class TableReader:
 
     def _header_below(self, line: int, names: list[str]) -> DataError:
         return DataError(
-            f"{self.path}: no column of SMILES in the first line ({some(self.columns, 5)}); the header seems "
-            f"to be line {line} ({some(names, 10)}). Delete the lines above it."
+            f"{self.path}: the first line ({some(self.columns, 5)}) is no header with a column of SMILES; the "
+            f"header seems to be line {line} ({some(names, 10)}). Delete the lines above it."
         )
 
     def _id_column(self, given: str | None, source: Format) -> str | None:

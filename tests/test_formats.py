@@ -178,11 +178,17 @@ def test_the_hint_of_excel_is_followed(tmp_path: Path, hint: str, separator: str
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
 @pytest.mark.parametrize("n", [1, 2, 7, 30])
 def test_the_header_below_lines_of_a_report_is_named(tmp_path: Path, separator: str, n: int) -> None:
-    above = ["Report", f"Operator{separator}A. Nonymous", "", "Date: today", f"a{separator}b"]
+    above = ["Report on smiles", f"Operator{separator}A. Nonymous", "", "Date: today", f"a{separator}b"]
     lines = [*(above * 6)[:n], f"id{separator}smiles{separator}A", f"1{separator}CCO{separator}0"]
     for named in (None, "smiles"):
         with pytest.raises(DataError, match=rf"seems to be line {n + 1} \('id', 'smiles', 'A'\). Delete"):
             open_table(written(tmp_path, "\n".join(lines) + "\n"), smiles=named)
+
+
+@pytest.mark.parametrize("first", ["sep=;", "\\! filetype=Spotfire.DataFormat.Text; version=1.0;"])
+def test_a_file_that_ends_behind_its_hint(tmp_path: Path, first: str) -> None:
+    with pytest.raises(DataError, match="ends behind its first line"):
+        open_table(written(tmp_path, f"{first}\n\n"))
 
 
 @given(
@@ -298,6 +304,11 @@ def test_a_table_that_ends_lines_with_a_semicolon_is_not_spotfires(tmp_path: Pat
 def test_columns_of_the_same_name_can_be_told_apart(tmp_path: Path) -> None:
     path = written(tmp_path, "smiles,x,x,x\nCCO,1,2,3\n")
     assert [open_table(path, id=f"x ({n})").id for n in (1, 2, 3)] == ["x", "x (2)", "x (3)"]
+    path = written(tmp_path, "smiles,smiles\nCCO,CCN\n", "u.csv")
+    with pytest.raises(DataError, match=r"data.smiles='smiles \(1\)'"):
+        open_table(path)
+    assert open_table(path, smiles="smiles (1)").smiles == "smiles"
+    path = written(tmp_path, "smiles,x,x,x\nCCO,1,2,3\n")
     with pytest.raises(DataError, match=r"'x' \(data.id\) shares its name .* 'x \(1\)' for the first"):
         open_table(path, id="x")
 
