@@ -23,6 +23,7 @@ from .long_tables import check_not_long
 from .molecules import canonical_smiles
 from .progress import progress
 from .registry import did_you_mean
+from .sizes import MOST_ATOMS
 from .tables import Block, Rejected, TableReader, open_table, some
 
 DUPLICATES = ("error", "keep", "merge")
@@ -361,7 +362,12 @@ def _id_notes(path: str, ids: Sequence[str]) -> list[str]:
 
 
 def prepare(
-    table: AssayTable, *, standardize: str = "none", duplicates: str = "merge", workers: int | None = None
+    table: AssayTable,
+    *,
+    standardize: str = "none",
+    duplicates: str = "merge",
+    max_atoms: int = MOST_ATOMS,
+    workers: int | None = None,
 ) -> tuple[AssayTable, list[Rejected], list[str]]:
     """The table with unusable molecules taken out, `canonical` filled, and duplicates treated.
 
@@ -373,6 +379,7 @@ def prepare(
     duplicates : rows of the same canonical SMILES are an `error`, are `keep`-ed, or are `merge`-d: the
         first row stays with its id and extra columns and gets all labels; where they contradict each
         other the label becomes missing.
+    max_atoms : atoms besides hydrogen that a molecule may have.
     workers : processes; None = as many as pay off.
 
     Raises
@@ -384,7 +391,7 @@ def prepare(
         raise ConfigError(
             f"data.duplicates: there is no '{duplicates}'. {did_you_mean(duplicates, DUPLICATES)}"
         )
-    usable, rejected = _usable(table, standardize, workers)
+    usable, rejected = _usable(table, standardize, max_atoms, workers)
     codes = Codes()
     groups = codes.of(usable.canonical or [])
     sizes = np.bincount(groups)
@@ -408,9 +415,13 @@ def prepare(
     return merged, rejected, [note]
 
 
-def _usable(table: AssayTable, standardize: str, workers: int | None) -> tuple[AssayTable, list[Rejected]]:
+def _usable(
+    table: AssayTable, standardize: str, max_atoms: int, workers: int | None
+) -> tuple[AssayTable, list[Rejected]]:
     """The rows whose molecules can be read, with their canonical SMILES, and the others with reasons."""
-    canonical, reasons = canonical_smiles(table.smiles, standardize=standardize, workers=workers)
+    canonical, reasons = canonical_smiles(
+        table.smiles, standardize=standardize, max_atoms=max_atoms, workers=workers
+    )
     is_usable = np.array([bool(text) for text in canonical], dtype=bool)
     rejected = [
         Rejected(

@@ -120,7 +120,12 @@ def assess(
         labels=_labels_of(settings.labels, labels),
         format=format,
     )
-    usable, unusable, decided = prepare(table, standardize=settings.standardize, workers=workers)
+    usable, unusable, decided = prepare(
+        table,
+        standardize=settings.standardize,
+        max_atoms=scorer.bundle.features.max_atoms,
+        workers=workers,
+    )
     known = _known_parts(Path(run), usable)
     if known is None:
         notes.append(f"{run} does not say which molecules it was trained on: none was left out.")

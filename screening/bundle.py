@@ -32,6 +32,7 @@ from .graphs import FeatureSet, GraphStore, VectorBlock
 from .model import Predictor, ScreeningModel
 from .reference import Reference
 from .representation import Representation
+from .sizes import MOST_ATOMS
 
 FORMAT = 2
 DESCRIPTION = "bundle.json"
@@ -198,6 +199,7 @@ class Bundle:
                 "graph": self.features.graph,
                 "vectors": list(self.features.vectors),
                 "standardize": self.features.standardize,
+                "max_atoms": self.features.max_atoms,
                 "key": self.features.key(),
             },
             "inputs": {
@@ -254,6 +256,7 @@ class Bundle:
             graph=description["features"]["graph"],
             vectors=tuple(description["features"]["vectors"]),
             standardize=description["features"]["standardize"],
+            max_atoms=description["features"].get("max_atoms", MOST_ATOMS),
         )
         inputs = Inputs(
             tuple(description["inputs"]["atom_sizes"]),

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from rdkit.Chem import Mol, rdmolops
+from rdkit.Chem import Mol
 from rdkit.Chem.rdFingerprintGenerator import AdditionalOutput, GetMorganGenerator
 from torch import Tensor
 
@@ -57,11 +57,19 @@ def _environments(mol: Mol) -> dict[int, list[np.ndarray]]:
     output = AdditionalOutput()
     output.AllocateBitInfoMap()
     generator.GetCountFingerprint(mol, additionalOutput=output)
-    distances = rdmolops.GetDistanceMatrix(mol)
+    near = [[atom.GetIdx(), *(other.GetIdx() for other in atom.GetNeighbors())] for atom in mol.GetAtoms()]
     return {
-        column: [np.flatnonzero(distances[centre] <= radius) for centre, radius in places]
+        column: [_within(near, centre, radius) for centre, radius in places]
         for column, places in output.GetBitInfoMap().items()
     }
+
+
+def _within(near: Sequence[Sequence[int]], centre: int, radius: int) -> np.ndarray:
+    """Atoms at most `radius` bonds from one, ascending; `near` has each atom with its neighbours."""
+    atoms = {centre}
+    for _ in range(radius):
+        atoms = {other for atom in atoms for other in near[atom]}
+    return np.array(sorted(atoms), np.int64)
 
 
 def _column_rows(

@@ -49,6 +49,14 @@ def score(
         float | None,
         typer.Option(help="Add the labels that cannot be ruled out at this error, such as 0.1."),
     ] = None,
+    max_atoms: Annotated[
+        int | None,
+        typer.Option(
+            help="Reject molecules of more atoms besides hydrogen; as in training if not given (1,000 unless "
+            "data.max_atoms said otherwise).",
+            show_default=False,
+        ),
+    ] = None,
     dtype: Annotated[str, typer.Option(help="Of the scores in the parts: float32 or float16.")] = "float32",
     limit: Annotated[int | None, typer.Option(help="Read only the first N records.")] = None,
     shard: Annotated[
@@ -84,6 +92,7 @@ def score(
             spread=spread,
             domain=domain,
             conformal=conformal,
+            max_atoms=max_atoms,
             top=top,
             threshold=threshold,
             dtype=dtype,

@@ -25,6 +25,7 @@ from yaml import YAMLError
 from .errors import ConfigError
 from .plain_yaml import as_texts, dump, one_text, option, typed, yaml_tree
 from .registry import did_you_mean
+from .sizes import LARGEST, MOST_ATOMS
 
 Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -106,6 +107,9 @@ class Data(Section):
     long, with a row per structure and assay, is refused."""
     standardize: Literal["none", "cleanup", "fragment", "neutral"] = "none"
     """Preparation of structures, in training and in scoring alike."""
+    max_atoms: Annotated[int, Field(ge=1, le=LARGEST)] = MOST_ATOMS
+    """Atoms besides hydrogen that a molecule may have, in training and, unless another limit is given, in
+    scoring; one with more is rejected."""
     duplicates: Literal["error", "keep", "merge"] = "merge"
     """Rows with the same structure; merging leaves contradicting labels empty."""
 

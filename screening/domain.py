@@ -17,6 +17,7 @@ from .errors import BundleError
 from .featurizers import spans
 from .graphs import GraphStore, SparseRows, featurize
 from .packing import FeatureSet
+from .sizes import LARGEST
 
 PERCENTILE = 5.0
 """Of validation molecules that count as outside."""
@@ -60,7 +61,7 @@ def with_fingerprints(features: FeatureSet) -> FeatureSet:
     """The same features with ECFP at the end, unless they have it."""
     if set(SOURCES) & set(features.vectors):
         return features
-    return FeatureSet(features.graph, (*features.vectors, "ecfp_bits"), features.standardize)
+    return replace(features, vectors=(*features.vectors, "ecfp_bits"))
 
 
 def fingerprints_of(store: GraphStore) -> Fingerprints:
@@ -79,8 +80,11 @@ def fingerprints(
     workers: int | None = None,
     cache: Path | None = None,
 ) -> Fingerprints:
-    """The fingerprints of SMILES; one that cannot be read has no bits."""
-    features = FeatureSet(None, ("ecfp_bits",), standardize)
+    """The fingerprints of SMILES; one that cannot be read has no bits.
+
+    They were accepted before, so any size that can be allowed is.
+    """
+    features = FeatureSet(None, ("ecfp_bits",), standardize, LARGEST)
     return fingerprints_of(featurize(smiles, features, workers=workers, cache=cache))
 
 

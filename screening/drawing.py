@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from rdkit import rdBase
-from rdkit.Chem import Mol
+from rdkit.Chem import Conformer, Mol, RemoveStereochemistry, rdDepictor
 from rdkit.Chem.Draw import rdMolDraw2D
 
 WIDTH, HEIGHT = 320, 230
@@ -34,6 +34,10 @@ ATOMS = {
 TEXT = ("#000000", "#191919", "#333333")
 PAPER = "#FFFFFF"
 
+MOST_DRAWN = 250
+"""Atoms of a molecule that is laid out and drawn: it takes 0.5 s at most (chains of small rings), and a
+tenfold time for every threefold size. The largest molecule of the public tables but PCBA has 136."""
+
 Colour = tuple[float, float, float]
 
 
@@ -43,6 +47,27 @@ def colour_of(share: float) -> Colour:
     amount = min(amount, 1.0)
     red, green, blue = (middle + amount * (far - middle) for middle, far in zip(MIDDLE, end, strict=True))
     return red, green, blue
+
+
+def too_large_to_draw(mol: Mol) -> str:
+    """Why there is no picture of a molecule, "" where there is."""
+    n_atoms = mol.GetNumAtoms()
+    return f"{n_atoms:,} atoms, more than {MOST_DRAWN}: not drawn" if n_atoms > MOST_DRAWN else ""
+
+
+def lay_out(mol: Mol) -> None:
+    """Give a molecule 2D coordinates for a MOL block; a large one gets zeros, and a comment that says so.
+
+    Without any, RDKit would make some itself. Stereo, which needs them, is taken off.
+    """
+    reason = too_large_to_draw(mol)
+    if not reason:
+        rdDepictor.Compute2DCoords(mol)
+        return
+    RemoveStereochemistry(mol)
+    mol.RemoveAllConformers()
+    mol.AddConformer(Conformer(mol.GetNumAtoms()))
+    mol.SetProp("MolFileComments", reason, computed=True)  # computed: for the block alone, not as a property
 
 
 def draw_contributions(mol: Mol, values: Sequence[float] | np.ndarray, *, scale: float, title: str) -> str:
@@ -74,10 +99,14 @@ def draw_contributions(mol: Mol, values: Sequence[float] | np.ndarray, *, scale:
 
 
 def draw_structure(mol: Mol, *, title: str, width: int = 220, height: int = 150) -> str:
-    """An SVG element for a page: the structure, and a title for screen readers.
+    """An SVG element for a page: the structure, and a title for screen readers; of a large one its size.
 
     Notes that a CXSMILES carries are drawn too: read the molecule without (`smiles.split()[0]`).
     """
+    reason = too_large_to_draw(mol)
+    if reason:
+        text = _words(reason, width, height, "currentColor")
+        return f"<svg role='img' viewBox='0 0 {width} {height}'><title>{escape(title)}</title>{text}</svg>"
     drawer = rdMolDraw2D.MolDraw2DSVG(width, height)
     options: Any = drawer.drawOptions()
     options.clearBackground = False
@@ -146,7 +175,16 @@ def _legend(scale: float) -> str:
     return f'{bars}<g font-size="11" fill="#333333">{ends}</g>'
 
 
+def _words(text: str, width: int, height: int, colour: str) -> str:
+    """A line of text in place of a picture."""
+    place = f'x="{width / 2:.0f}" y="{height / 2:.0f}" text-anchor="middle"'
+    return f'<text {place} font-size="12" fill="{colour}">{escape(text)}</text>'
+
+
 def _drawn(mol: Mol, shares: dict[int, float]) -> str:
+    reason = too_large_to_draw(mol)
+    if reason:
+        return _words(reason, WIDTH, HEIGHT, "#000000") + "\n"
     drawer = rdMolDraw2D.MolDraw2DSVG(WIDTH, HEIGHT)
     options: Any = drawer.drawOptions()
     options.useBWAtomPalette()

@@ -7,16 +7,14 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import pandas as pd
-from rdkit.Chem import Mol, MolToSmiles
-from rdkit.rdBase import BlockLogs
+from rdkit.Chem import Mol
 
 from .errors import DataError
+from .molecules import smiles_of
 from .records import column_key, is_structure_name
 from .registry import did_you_mean
 from .tables import some
 
-LARGEST = 5000
-"""Atoms of a molecule object whose SMILES is written: at about 20,000 RDKit ends the process."""
 TAKEN = "a SMILES, an RDKit molecule, or a list, array, column or other iterable of them"
 
 
@@ -101,15 +99,8 @@ def _entry(entry: Any, place: int) -> tuple[Any, str, str]:
 
 def _written(mol: Mol) -> tuple[str, str, str]:
     """As `_entry`, of a molecule object."""
-    n_atoms = mol.GetNumAtoms()
-    if n_atoms > LARGEST:
-        return "", "", f"a molecule object of {n_atoms:,} atoms: expected at most {LARGEST:,}"
-    try:
-        with BlockLogs():
-            smiles = MolToSmiles(mol)
-    except (ValueError, RuntimeError) as problem:
-        return "", "", f"RDKit cannot write its SMILES: {str(problem).strip()}"
-    return smiles, smiles, "" if smiles else "the structure has no atoms"
+    smiles, reason = smiles_of(mol)
+    return smiles, smiles, reason
 
 
 def _column(frame: pd.DataFrame, given: str | None) -> Any:

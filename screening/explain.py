@@ -214,7 +214,7 @@ def _chosen(reader: TableReader, bundle: Bundle, limit: int) -> Chosen:
     more = next(records, None) is not None
     texts = ["" if each.reason else each.smiles for each in taken]
     store = featurize(texts, bundle.features, workers=0)
-    read = read_molecules(texts, standardize=bundle.features.standardize)
+    read = read_molecules(texts, standardize=bundle.features.standardize, max_atoms=bundle.features.max_atoms)
     mols = [None if reason else mol for (mol, _), reason in zip(read, store.reasons, strict=True)]
     rejected = [
         each._replace(reason=each.reason or reason)

@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from rdkit.Chem import Mol, MolToSmiles, SDWriter, rdDepictor, rdMolDescriptors
+from rdkit.Chem import Mol, MolToSmiles, SDWriter, rdMolDescriptors
 from rdkit.Chem.rdFingerprintGenerator import GetMorganGenerator
 from rdkit.SimDivFilters.rdSimDivPickers import LeaderPicker, MaxMinPicker
 
@@ -23,6 +23,7 @@ from .bundle import Bundle
 from .cells import csv_of
 from .columns import NEIGHBOUR, OURS, SET, SPREAD, assay_column, property_names
 from .domain import fingerprints
+from .drawing import lay_out
 from .errors import ConfigError, DataError
 from .explain import explain as explain_molecules
 from .explain import links_to, networks_of
@@ -33,6 +34,7 @@ from .molecules import read_molecules
 from .parts import PartFolder
 from .progress import progress
 from .registry import did_you_mean
+from .sizes import LARGEST
 
 Diversity = Literal["spheres", "maxmin", "none"]
 INSTEAD = "give another folder with --out"
@@ -163,7 +165,7 @@ def _check(n: int, candidates: int, filters: Sequence[str], diversity: str, dist
 def _readable(best: pd.DataFrame, bundle: Bundle) -> tuple[pd.DataFrame, list[Mol]]:
     """The candidates that can be read, and their structures as the model sees them."""
     structures = [(text.split() or [""])[0] for text in best["smiles"]]  # without names and notes
-    read = read_molecules(structures, standardize=bundle.features.standardize)
+    read = read_molecules(structures, standardize=bundle.features.standardize, max_atoms=LARGEST)
     mols = [mol for mol, _ in read]
     return best[[mol is not None for mol in mols]].reset_index(drop=True), [mol for mol in mols if mol]
 
@@ -302,7 +304,7 @@ def _records(table: pd.DataFrame, mols: list[Mol]) -> list[str]:
     records, names = [], property_names(map(str, table.columns), "_")
     for number, (row, mol) in enumerate(zip(table.to_dict("records"), mols, strict=True), start=1):
         drawn = Mol(mol)
-        rdDepictor.Compute2DCoords(drawn)
+        lay_out(drawn)
         drawn.SetProp("_Name", " ".join(str(row["id"]).split()))
         for name, value in zip(names, row.values(), strict=True):
             text = f"{value:.6g}" if isinstance(value, float) else str(value)

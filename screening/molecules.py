@@ -17,10 +17,12 @@ from rdkit.Chem.Scaffolds import MurckoScaffold
 from .errors import ConfigError
 from .processes import map_in_processes
 from .registry import did_you_mean
+from .sizes import LARGEST, MOST_ATOMS, too_large, too_large_molecule
 
 STANDARDIZATIONS = ("none", "cleanup", "fragment", "neutral")
 BLOCK = 1000  # molecules handed to a process at a time
 SECONDS = 2e-4  # roughly, to read a molecule and write its canonical SMILES or scaffold
+RDKIT_SCAFFOLD = 350  # atoms up to which RDKit finds the scaffold (0.05 s): its time grows as their cube
 
 # Hydrogens written as atoms are taken into their neighbours by a full reading alone; an extension
 # ("|...|" behind the SMILES) may change atoms. "[H" also matches [Hg] and [Ho], which costs nothing.
@@ -47,23 +49,32 @@ def check_standardization(how: str) -> None:
         raise ConfigError(f"There is no standardisation '{how}'. {did_you_mean(how, STANDARDIZATIONS)}")
 
 
-def read_molecule(smiles: str, *, standardize: str = "none") -> tuple[Mol | None, str]:
+def check_max_atoms(most: int) -> None:
+    """Raise ConfigError unless `most` is a limit that can be kept."""
+    if not 1 <= most <= LARGEST:
+        raise ConfigError(f"max_atoms is {most}: expected 1 to {LARGEST:,} atoms besides hydrogen.")
+
+
+def read_molecule(
+    smiles: str, *, standardize: str = "none", max_atoms: int = MOST_ATOMS
+) -> tuple[Mol | None, str]:
     """The molecule of a SMILES and "", or None and the reason why it cannot be used.
 
     Text behind the first space or tab is a name (or a CXSMILES extension), as in RDKit; blanks of any kind
     around the text do not matter, but no other blank ends a structure: CC, U+00A0, O is not ethane. Unlike
     RDKit, an empty SMILES and characters outside ASCII are refused: RDKit reads a carbon and a Cyrillic
-    look-alike as one carbon. RDKit's own messages become the reason and are not logged.
+    look-alike as one carbon. RDKit's own messages become the reason and are not logged. A molecule of more
+    than `max_atoms` atoms besides hydrogen is refused unread (see `sizes`).
 
     Raises
     ------
     ConfigError : unknown standardisation.
     """
-    return read_molecules([smiles], standardize=standardize)[0]
+    return read_molecules([smiles], standardize=standardize, max_atoms=max_atoms)[0]
 
 
 def read_molecules(
-    texts: Iterable[str], *, standardize: str = "none", stereo: bool = True
+    texts: Iterable[str], *, standardize: str = "none", stereo: bool = True, max_atoms: int = MOST_ATOMS
 ) -> list[tuple[Mol | None, str]]:
     """`read_molecule` of every text.
 
@@ -75,8 +86,21 @@ def read_molecules(
     check_standardization(standardize)
     with rdBase.BlockLogs():
         if stereo or standardize != "none":
-            return [_read(text, standardize) for text in texts]
-        return _read_lightly(list(texts))
+            return [_read(text, standardize, max_atoms) for text in texts]
+        return _read_lightly(list(texts), max_atoms)
+
+
+def smiles_of(mol: Mol, *, max_atoms: int = LARGEST) -> tuple[str, str]:
+    """The canonical SMILES of a molecule object and "", or "" and why there is none."""
+    reason = too_large_molecule(mol, max_atoms)
+    if reason:
+        return "", reason
+    try:
+        with rdBase.BlockLogs():
+            smiles = Chem.MolToSmiles(mol)
+    except (ValueError, RuntimeError) as problem:
+        return "", f"RDKit cannot write its SMILES: {_first_line(str(problem))}"
+    return smiles, "" if smiles else "the structure has no atoms"
 
 
 def standardized(mol: Mol, how: str) -> Mol:
@@ -97,20 +121,26 @@ def standardized(mol: Mol, how: str) -> Mol:
 
 
 def canonical_smiles(
-    texts: Sequence[str], *, standardize: str = "none", workers: int | None = None
+    texts: Sequence[str],
+    *,
+    standardize: str = "none",
+    max_atoms: int = MOST_ATOMS,
+    workers: int | None = None,
 ) -> tuple[list[str | None], list[str]]:
     """Canonical SMILES (None where unusable) and reasons ("" where usable), in the order of `texts`.
 
     Many molecules are read in `workers` processes (None: one per processor).
     """
     check_standardization(standardize)
-    function = partial(_canonical_block, standardize=standardize)
+    function = partial(_canonical_block, standardize=standardize, max_atoms=max_atoms)
     pairs = [pair for block in _in_blocks(function, texts, workers, "reading molecules") for pair in block]
     return [canonical for canonical, _ in pairs], [reason for _, reason in pairs]
 
 
 def murcko_scaffold(smiles: str) -> str:
     """Canonical SMILES of the Bemis-Murcko scaffold, without stereo; "" without a ring or a molecule.
+
+    Large molecules are stripped of their side chains first, which RDKit would take a long time for.
 
     References
     ----------
@@ -122,11 +152,64 @@ def murcko_scaffold(smiles: str) -> str:
     >>> murcko_scaffold("CC(=O)Oc1ccccc1C(=O)O")
     'c1ccccc1'
     """
-    mol, _ = read_molecule(smiles)
+    mol, _ = read_molecule(smiles, max_atoms=LARGEST)
     if mol is None or mol.GetRingInfo().NumRings() == 0:
         return ""
     with rdBase.BlockLogs():
-        return MurckoScaffold.MurckoScaffoldSmiles(mol=mol)
+        if mol.GetNumAtoms() <= RDKIT_SCAFFOLD:
+            return MurckoScaffold.MurckoScaffoldSmiles(mol=mol)
+        return Chem.MolToSmiles(framework(mol), isomericSmiles=False)
+
+
+def framework(mol: Mol) -> Mol:
+    """The scaffold of a molecule in a time that grows as its size: what RDKit's `MurckoDecompose` gives.
+
+    It finds the linkers as what is left when ends that are in no ring are taken off, one after the other, in
+    place of the shortest paths between all pairs of atoms.
+    """
+    kept = _rings_and_linkers(mol)
+    work = Chem.RWMol(mol)
+    work.BeginBatchEdit()
+    for atom in work.GetAtoms():
+        if atom.GetIdx() not in kept and not _is_held(atom, kept):
+            work.RemoveAtom(atom.GetIdx())
+    work.CommitBatchEdit()
+    work.ClearComputedProps()
+    Chem.SanitizeMol(work)
+    return work
+
+
+def _rings_and_linkers(mol: Mol) -> set[int]:
+    rings = mol.GetRingInfo()
+    degree = {atom.GetIdx(): atom.GetDegree() for atom in mol.GetAtoms()}
+    ends = [atom for atom, n in degree.items() if n <= 1 and not rings.NumAtomRings(atom)]
+    while ends:
+        end = ends.pop()
+        del degree[end]
+        for near in mol.GetAtomWithIdx(end).GetNeighbors():
+            other = near.GetIdx()
+            if other in degree:
+                degree[other] -= 1
+                if degree[other] == 1 and not rings.NumAtomRings(other):
+                    ends.append(other)
+    return set(degree)
+
+
+def _is_held(atom: Chem.Atom, kept: set[int]) -> bool:
+    """Whether a double bond holds a side atom to the scaffold; where not, its neighbour gets hydrogen."""
+    for bond in atom.GetBonds():
+        near = bond.GetOtherAtom(atom)
+        if near.GetIdx() not in kept:
+            continue
+        if bond.GetBondType() == Chem.BondType.DOUBLE:
+            return True
+        if near.GetIsAromatic() and near.GetAtomicNum() != 6:
+            near.SetNumExplicitHs(1)
+        elif near.GetNoImplicit() or near.GetChiralTag() != Chem.ChiralType.CHI_UNSPECIFIED:
+            near.SetNoImplicit(False)
+            near.SetNumExplicitHs(0)
+            near.SetChiralTag(Chem.ChiralType.CHI_UNSPECIFIED)
+    return False
 
 
 def scaffolds(texts: Sequence[str], *, workers: int | None = None) -> list[str]:
@@ -141,10 +224,10 @@ def _in_blocks(function: Callable[..., Any], texts: Sequence[str], workers: int 
     return map_in_processes(function, blocks, workers=workers, title=title, seconds=seconds)
 
 
-def _canonical_block(texts: Sequence[str], standardize: str) -> list[tuple[str | None, str]]:
+def _canonical_block(texts: Sequence[str], standardize: str, max_atoms: int) -> list[tuple[str | None, str]]:
     return [
         (None if mol is None else Chem.MolToSmiles(mol), reason)
-        for mol, reason in read_molecules(texts, standardize=standardize)
+        for mol, reason in read_molecules(texts, standardize=standardize, max_atoms=max_atoms)
     ]
 
 
@@ -152,8 +235,10 @@ def _scaffold_block(texts: Sequence[str]) -> list[str]:
     return [murcko_scaffold(text) for text in texts]
 
 
-def _read(smiles: str, standardize: str) -> tuple[Mol | None, str]:
-    text, reason = _checked(smiles)
+def _read(smiles: str, standardize: str, max_atoms: int) -> tuple[Mol | None, str]:
+    text, reason = "", too_large(smiles, max_atoms)
+    if not reason:
+        text, reason = _checked(smiles)
     if reason:
         return None, reason
     mol = Chem.MolFromSmiles(text)
@@ -169,17 +254,20 @@ def _read(smiles: str, standardize: str) -> tuple[Mol | None, str]:
         return None, f"standardisation '{standardize}' failed: {_first_line(str(problem))}"
 
 
-def _read_lightly(texts: Sequence[str]) -> list[tuple[Mol | None, str]]:
+def _read_lightly(texts: Sequence[str], max_atoms: int) -> list[tuple[Mol | None, str]]:
     """First all are parsed, then all sanitised: the processor then has the code of either in its cache."""
     params = _unsanitized()
-    parsed = [Chem.MolFromSmiles(text, params) if _is_simple(text) else None for text in texts]
+    parsed = [
+        Chem.MolFromSmiles(text, params) if _is_simple(text) and not too_large(text, max_atoms) else None
+        for text in texts
+    ]
     steps = [_LIGHT if _NEEDS_CLEANUP.search(text) else _LIGHTEST for text in texts]
     sane = [
         mol is not None and Chem.SanitizeMol(mol, some, True) == _SANE
         for mol, some in zip(parsed, steps, strict=True)
     ]
     return [
-        (mol, "") if is_sane else _read(text, "none")
+        (mol, "") if is_sane else _read(text, "none", max_atoms)
         for text, mol, is_sane in zip(texts, parsed, sane, strict=True)
     ]
 

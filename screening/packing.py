@@ -1,7 +1,6 @@
 """SMILES to packed features, a block at a time; runs in worker processes, so no torch here."""
 
 import json
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
@@ -24,13 +23,13 @@ from .featurizers import (
     joined,
     taken,
 )
-from .molecules import check_standardization, read_molecules
+from .molecules import check_max_atoms, check_standardization, read_molecules
+from .sizes import MOST_ATOMS
 
 Row = np.ndarray | tuple[Sequence[int], Sequence[int]]  # dense reals, or columns and values that are not 0
 RUN = 24  # molecules that are RDKit's at the same time: so many stay in the processor's cache
 BLOCK = 500  # molecules packed together
-MOST_ATOMS = 32_767  # atoms of a molecule are counted in 16 bits
-_ATOM = re.compile(r"\[[^\]]*\]|Br|Cl|[BCNOPSFIbcnops*]")
+MOST_COUNTED = 32_767  # atoms of a molecule are counted in 16 bits
 
 
 @cache
@@ -74,10 +73,13 @@ class FeatureSet:
     """Names of vector featurizers, joined in this order."""
     standardize: str = "none"
     """Standard form of the molecule: none, cleanup, fragment or neutral."""
+    max_atoms: int = MOST_ATOMS
+    """Atoms besides hydrogen that a molecule may have."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "vectors", tuple(self.vectors))
         check_standardization(self.standardize)
+        check_max_atoms(self.max_atoms)
         if self.graph is not None:
             graph_featurizer(self.graph)
         for name in self.vectors:
@@ -106,7 +108,7 @@ class FeatureSet:
         """A text that differs whenever a SMILES could have other features."""
         versions = {name: featurizers.get(name).version for name in self.names}
         record = [self.graph, self.vectors, self.standardize, versions, rdkit.__version__]
-        return json.dumps(record)
+        return json.dumps(record if self.max_atoms == MOST_ATOMS else [*record, self.max_atoms])
 
 
 class Sparse(NamedTuple):
@@ -135,14 +137,13 @@ class Packed(NamedTuple):
 
 
 def pack(texts: Sequence[str], features: FeatureSet) -> Packed:
-    """The features of a block of SMILES; each is read once.
-
-    A text of too many atoms is refused unread: RDKit would look for its rings for minutes.
-    """
-    large = {place: _too_large(n) for place, n in enumerate(map(_least_atoms, texts)) if n > MOST_ATOMS}
-    if large:
-        texts = ["" if place in large else text for place, text in enumerate(texts)]
-    read = partial(read_molecules, standardize=features.standardize, stereo=features.reads_stereo)
+    """The features of a block of SMILES; each is read once."""
+    read = partial(
+        read_molecules,
+        standardize=features.standardize,
+        stereo=features.reads_stereo,
+        max_atoms=features.max_atoms,
+    )
     featurizer = None if features.graph is None else graph_featurizer(features.graph)
     seen: list[Any] = []
     reasons: list[str] = []
@@ -159,8 +160,6 @@ def pack(texts: Sequence[str], features: FeatureSet) -> Packed:
                         rows.append(vector)
             if featurizer is not None:
                 seen.append(featurizer.look(mols))
-    for place, reason in large.items():
-        reasons[place] = reason
     usable = np.array([not reason for reason in reasons], bool)
     used = list(compress(texts, usable))
     graphs = _packed_graphs(seen, lambda number: read([used[number]])[0][0], usable, featurizer)
@@ -176,19 +175,10 @@ def pack_all(texts: Sequence[str], features: FeatureSet) -> list[Packed]:
     return [pack(texts[start : start + BLOCK], features) for start in range(0, len(texts), BLOCK)]
 
 
-def _least_atoms(text: str) -> int:
-    """0 for a text of usual length, else the number of atoms it would have, without reading it."""
-    return 0 if len(text) <= MOST_ATOMS else len(_ATOM.findall(text))
-
-
-def _too_large(n_atoms: int) -> str:
-    return f"the molecule has {n_atoms:,} atoms, more than {MOST_ATOMS:,}"
-
-
 def _vectors_of(mol: Mol, features: FeatureSet) -> tuple[list[Row], str]:
     """One row for each vector featurizer and "", or nothing and the reason."""
-    if mol.GetNumAtoms() > MOST_ATOMS:
-        return [], _too_large(mol.GetNumAtoms())
+    if mol.GetNumAtoms() > MOST_COUNTED:
+        return [], f"the molecule has {mol.GetNumAtoms():,} atoms, more than {MOST_COUNTED:,}"
     row: list[Row] = []
     for name in features.vectors:
         featurizer = vector_featurizer(name)

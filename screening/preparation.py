@@ -60,11 +60,17 @@ def prepare_data(config: Config, data: Path | None = None, on_note: Note = lambd
         note(text)
     workers, n_read = config.train.workers, len(table)
     table, unusable, decided = prepare(
-        table, standardize=section.standardize, duplicates=section.duplicates, workers=workers
+        table,
+        standardize=section.standardize,
+        duplicates=section.duplicates,
+        max_atoms=section.max_atoms,
+        workers=workers,
     )
     for text in decided:
         note(text)
-    features = FeatureSet(config.features.graph, tuple(config.features.vectors), section.standardize)
+    features = FeatureSet(
+        config.features.graph, tuple(config.features.vectors), section.standardize, section.max_atoms
+    )
     store = featurize(table.smiles, features, workers=workers, cache=datasets.cache_folder() / "features")
     if not store.usable.all():
         failed = [

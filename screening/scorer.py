@@ -44,6 +44,7 @@ class Scorer:
         networks or a bundle written before it existed), and whether the molecule is inside the applicability
         domain: near enough by both, where there are both.
     conformal : add `<assay>:set`, the labels that cannot be ruled out at this error (see `conformal`).
+    max_atoms : atoms besides hydrogen that a molecule may have; None = as in training.
 
     Raises
     ------
@@ -59,6 +60,7 @@ class Scorer:
         spread: bool = False,
         domain: bool = False,
         conformal: float | None = None,
+        max_atoms: int | None = None,
     ) -> None:
         self.bundle = bundle.to(_device(device))
         self.tasks = bundle.tasks if assays is None else _chosen(assays, bundle.tasks)
@@ -69,7 +71,8 @@ class Scorer:
         self._domain = _domain(bundle) if domain else None
         self._alpha = conformal if conformal is not None else 1.0
         self._spread = _ensembled(bundle, self._columns) if spread else []
-        self.features = with_fingerprints(bundle.features) if domain else bundle.features
+        features = bundle.features if max_atoms is None else replace(bundle.features, max_atoms=max_atoms)
+        self.features = with_fingerprints(features) if domain else features
         """What is computed of a molecule: what the model sees, and the fingerprint where it is wanted."""
 
     @property
@@ -253,6 +256,8 @@ class Recipe:
     """More columns, as `Scorer` has them."""
     domain: bool = False
     conformal: float | None = None
+    max_atoms: int | None = None
+    """None = as in training."""
 
 
 class PartMaker:
@@ -270,6 +275,7 @@ class PartMaker:
             spread=recipe.spread,
             domain=recipe.domain,
             conformal=recipe.conformal,
+            max_atoms=recipe.max_atoms,
         )
         self.prepare: Callable[[list[str]], Any] = partial(pack_all, features=self.scorer.features)
         results = self.scorer.columns_of(GraphStore.of(self.scorer.features, []))

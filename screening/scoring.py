@@ -67,6 +67,7 @@ def score_library(
     spread: bool = False,
     domain: bool = False,
     conformal: float | None = None,
+    max_atoms: int | None = None,
     top: int = 0,
     threshold: float | None = None,
     dtype: str = "float32",
@@ -92,6 +93,7 @@ def score_library(
     smiles, id : columns of structures and identifiers; None = found by name.
     assays : those wanted, as `Scorer` takes them; None = all.
     spread, domain, conformal : more columns, as `Scorer` describes them.
+    max_atoms : atoms besides hydrogen that a molecule may have; None = as in training.
     top : best molecules per assay to list in `top.csv`; they are taken from the parts, with what a
         threshold leaves of them and in the precision of `dtype`; ties by place in the library.
     threshold : keep only molecules that reach this probability in one of the assays, and those rejected.
@@ -122,7 +124,7 @@ def score_library(
     files = open_library(sources, smiles=smiles, id=id, block_size=block_size, limit=limit)
     folder = PartFolder(Path(out))
     wanted_assays = (assays,) if isinstance(assays, str) else None if assays is None else tuple(assays)
-    recipe = Recipe(Path(run), wanted_assays, threshold, dtype, device, spread, domain, conformal)
+    recipe = Recipe(Path(run), wanted_assays, threshold, dtype, device, spread, domain, conformal, max_atoms)
     maker = PartMaker(recipe, files.extra, folder)
     with folder.claimed(part):
         if overwrite:
@@ -353,7 +355,7 @@ def _job(
     return {
         "model": _sum_of_bundle(recipe.run),
         "assays": list(scorer.tasks),
-        "features": scorer.bundle.features.key(),
+        "features": replace(scorer.bundle.features, max_atoms=scorer.features.max_atoms).key(),
         "library": files.sizes(),
         "smiles": smiles,
         "id": id,

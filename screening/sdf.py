@@ -7,6 +7,7 @@ from itertools import islice
 
 from .opening import LINE_LIMIT, Lines, Note
 from .records import Format
+from .sizes import too_large_block
 
 # As in RDKit, the name goes up to the last '>', for it may have one ("IC50 >10 uM"); or a field has a number.
 _TAG = re.compile(r">.*?(?:<(.*)>|(DT\d+))")
@@ -133,6 +134,9 @@ def smiles_of_molblock(molblock: str) -> tuple[str, str]:
     from rdkit import Chem
     from rdkit.rdBase import BlockLogs
 
+    reason = too_large_block(molblock)
+    if reason:
+        return "", reason
     with BlockLogs():
         mol = Chem.MolFromMolBlock(molblock)
         if mol is not None:

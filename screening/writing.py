@@ -31,8 +31,8 @@ def write_whole(
     """`scores.csv` or `scores.sdf` of the parts `numbers`, beside them; None for `parquet`.
 
     The CSV has every row of the parts. The SDF has the molecules that were scored, with coordinates for
-    drawing (so that stereo survives) and every other column as a property; line breaks in a property
-    become blanks.
+    drawing (so that stereo survives; molecules of more than `drawing.MOST_DRAWN` atoms have none) and every
+    other column as a property; line breaks in a property become blanks.
 
     Parameters
     ----------
@@ -100,12 +100,13 @@ def _sdf_of_part(parts: PartFolder, number: int) -> str:
 
 def _molblock(smiles: str, id: str) -> str:
     from rdkit import Chem
-    from rdkit.Chem import rdDepictor
     from rdkit.rdBase import BlockLogs
+
+    from .drawing import lay_out
 
     with BlockLogs():
         mol = Chem.MolFromSmiles(smiles)
-        rdDepictor.Compute2DCoords(mol)
+        lay_out(mol)
         try:
             block = Chem.MolToMolBlock(mol)
         except ValueError:  # aromatic in a way that has no Kekule form

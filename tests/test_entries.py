@@ -12,9 +12,10 @@ from rdkit import Chem
 from rdkit.Chem import AddHs, Mol, MolFromSmiles, MolToSmiles
 from test_bundle import make
 
-from screening.entries import LARGEST, read_entries
+from screening.entries import read_entries
 from screening.errors import DataError
 from screening.scorer import Scorer
+from screening.sizes import LARGEST
 
 TEXTS = ["CCO", "c1ccccc1O", "CC(=O)Nc1ccccc1"]
 KINDS: dict[str, Callable[[list[str]], Iterable[Any]]] = {

@@ -7,7 +7,7 @@ import pytest
 
 HOUSE = Path(__file__).parent.parent / "screening"
 FLOORS = [
-    ["errors", "progress", "printable", "plain_yaml"],
+    ["errors", "progress", "printable", "plain_yaml", "sizes"],
     ["opening"],
     ["records"],
     ["delimited", "smiles_lines", "sdf", "parquet"],
@@ -73,6 +73,7 @@ FLOORS = [
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 NO_TORCH = [
+    "sizes",
     "errors",
     "registry",
     "progress",

@@ -65,7 +65,7 @@ def test_a_line_of_five_megabytes(run: Path, tmp_path: Path) -> None:
     frame = scored(run, tmp_path, f"CCO a\n{chain} b\n{rings} c\n{junk} d\nCCN e\n".encode())
     assert frame["id"].tolist() == list("abcde")
     assert frame["status"].tolist() == ["ok", "rejected", "rejected", "rejected", "ok"]
-    assert "5,000,000 atoms" in frame["reason"][1]
+    assert "5,000,000 letters" in frame["reason"][1]
     assert frame["smiles"][1] == chain
 
 
