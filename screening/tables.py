@@ -243,8 +243,8 @@ class TableReader:
 
     def _header_below(self, line: int, names: list[str]) -> DataError:
         return DataError(
-            f"{self.path}: the first line ({some(self.columns, 5)}) is no header with a column of SMILES; the "
-            f"header seems to be line {line} ({some(names, 10)}). Delete the lines above it."
+            f"{self.path}: the first line ({some(self.columns, 5)}) is no header with SMILES; the header "
+            f"seems to be line {line} ({some(names, 10)}). Delete the lines above it."
         )
 
     def _id_column(self, given: str | None, source: Format) -> str | None:
