@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .errors import DataError
+from .folders import replace
 from .molecules import read_molecule
 from .progress import progress
 
@@ -326,6 +327,4 @@ def _table_bytes(molecules: _Molecules, names: list[str], labels: np.ndarray) ->
 
 def _write(path: Path, content: bytes) -> None:
     """Write under a temporary name, then rename: another process sees the whole file or none."""
-    part = path.with_name(f".part-{os.getpid()}-{path.name}")
-    part.write_bytes(content)
-    os.replace(part, path)
+    replace(path, lambda work: work.write_bytes(content))

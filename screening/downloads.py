@@ -10,6 +10,7 @@ from http.client import HTTPException
 from pathlib import Path
 
 from .errors import DataError
+from .folders import sweep_old
 from .progress import progress
 
 TRIES = 3
@@ -41,6 +42,7 @@ def download(address: str, path: Path, *, limit: int, check: Callable[[Path], No
     OSError : the file cannot be written.
     """
     part = path.with_name(f".part-{os.getpid()}-{path.name}")
+    sweep_old(path.parent, ".part-*")
     try:
         _fetch(address, part, limit)
         check(part)

@@ -20,6 +20,7 @@ from typing import Any
 from .errors import DataError
 
 LOCK = ".lock"
+A_DAY = 24 * 3600
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _GONE = (errno.ENOENT, errno.ESTALE)
 _TRIES, _PAUSE = 5, 0.05
@@ -155,6 +156,19 @@ def sweep(folder: Path, half_written: re.Pattern[str]) -> None:
                 shutil.rmtree(path, ignore_errors=True)
             else:
                 path.unlink(missing_ok=True)
+
+
+def sweep_old(folder: Path, pattern: str) -> None:
+    """Remove files of a folder that many use at once, such as a cache, if nobody wrote to them for a day.
+
+    Parameters
+    ----------
+    pattern : of the names under which they are written before they get their own.
+    """
+    for path in Path(folder).glob(pattern):
+        with suppress(OSError):
+            if time.time() - path.stat().st_mtime > A_DAY:
+                path.unlink()
 
 
 def _locked(path: Path, how: int) -> int | None:

@@ -9,6 +9,7 @@ import json
 import os
 import zlib
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,6 +23,7 @@ from torch import Tensor
 
 from .errors import DataError
 from .featurizers import featurizers
+from .folders import sweep_old
 from .packing import BLOCK, FeatureSet, Packed, Sparse, graph_featurizer, pack, vector_featurizer
 from .processes import map_in_processes
 
@@ -274,14 +276,17 @@ def _save(store: GraphStore, path: Path) -> None:
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        sweep_old(path.parent, "*.safetensors.*.tmp")
         save_file(tensors, temporary, {"store": json.dumps(header)})
         temporary.replace(path)
     except (OSError, SafetensorError) as problem:
         if temporary.parent.is_dir():
-            temporary.unlink(missing_ok=True)
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
         raise DataError(
             f"{path.parent}: the cache of features cannot be written: {problem}. "
-            "Name another folder, or none to go without a cache."
+            "Make room, or name another folder (on the command line with the variable XDG_CACHE_HOME), or "
+            "none to go without a cache."
         ) from problem
 
 

@@ -20,7 +20,7 @@ from .assays import AssayTable
 from .calibration import EFFECT
 from .config import Config, load_config
 from .distributed import is_main
-from .errors import ConfigError, DataError
+from .errors import DataError
 from .folders import LOCK, claimed, explained, owner, replace
 from .registry import did_you_mean
 from .splits import PARTS, Split
@@ -33,8 +33,6 @@ HALF_WRITTEN = re.compile(
 )
 """What a killed process may leave in a run folder, also one of an earlier version."""
 
-MOST_BRACKETS = 5000
-"""In a config; the parser of YAML calls itself for each and overflows the stack at about 20,000."""
 AGAIN = "Train the run again with --overwrite."
 _ROOM = "Make room and start again; a training goes on with --resume."
 _INSTEAD = "choose another folder (runs=..., name=... or --out)"
@@ -255,19 +253,7 @@ def read_config(run: Path | str) -> Config:
     ------
     ConfigError : no run there, or one of another version, or the file is damaged.
     """
-    path = Path(run) / "config.yaml"
-    if is_too_deep(path):
-        raise ConfigError(f"{path} is damaged: it has thousands of brackets. {AGAIN}")
-    return load_config(path)
-
-
-def is_too_deep(path: Path) -> bool:
-    """Whether a file has so many brackets that reading it as YAML could end the process."""
-    try:
-        content = path.read_bytes()
-    except OSError:
-        return False
-    return content.count(b"[") + content.count(b"{") > MOST_BRACKETS
+    return load_config(Path(run) / "config.yaml")
 
 
 def _matrix(table: pa.Table, names: list[str]) -> np.ndarray:

@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from .errors import ConfigError, DataError
-from .runs import Predictions, is_too_deep, read_predictions
+from .plain_yaml import option, yaml_tree
+from .runs import Predictions, read_predictions
 from .tables import some
 
 FILE = "predictions.parquet"
@@ -156,10 +155,9 @@ def _seed(folder: Path) -> int:
 
 def _config(folder: Path) -> dict[str, Any]:
     """The settings of a run, as this or another version wrote them; empty where there are none."""
-    path = folder / "config.yaml"
     try:
-        values: Any = {} if is_too_deep(path) else OmegaConf.to_container(OmegaConf.load(path))
-    except (OSError, ValueError, OmegaConfBaseException, YAMLError):
+        values = option(yaml_tree((folder / "config.yaml").read_text(encoding="utf-8")))
+    except (OSError, ValueError, YAMLError):
         return {}
     return values if isinstance(values, dict) else {}
 
