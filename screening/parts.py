@@ -181,6 +181,7 @@ class PartFolder:
         ------
         DataError : the folder cannot be written, or another process works in it.
         """
+        was_there = self.path.exists()
         with ExitStack() as stack:
             shared = shard is not None
             stack.enter_context(claimed(self.path, _INSTEAD, shared=shared, stays=True))
@@ -189,7 +190,21 @@ class PartFolder:
             else:
                 name = f".lock-{shard.index}-of-{shard.of}"
                 stack.enter_context(claimed(self.path, _INSTEAD, name=name, stays=True))
-            yield
+            try:
+                yield
+            except BaseException:
+                if not was_there:
+                    self._remove_if_empty()
+                raise
+
+    def _remove_if_empty(self) -> None:
+        """Remove a folder that was made for work that came to nothing."""
+        with suppress(OSError):
+            locks = list(self.path.iterdir())
+            if all(path.name.startswith(".lock") for path in locks):
+                for path in locks:
+                    path.unlink()
+                self.path.rmdir()
 
     def check_job(self, job: Mapping[str, Any]) -> None:
         """Write down which job this is, or check that the folder holds parts of the same one.

@@ -111,7 +111,7 @@ class Scorer:
         store = featurize(entries.structures, self.features, workers=0)
         reasons = [problem or reason for problem, reason in zip(entries.problems, store.reasons, strict=True)]
         frame = pd.DataFrame(self.columns_of(store), index=entries.rows)
-        frame.insert(0, "smiles", entries.shown)
+        frame.insert(0, "smiles", _texts(entries.shown, frame.index))
         frame.insert(1, "status", ["rejected" if reason else "ok" for reason in reasons])
         frame.insert(2, "reason", reasons)
         return frame
@@ -160,6 +160,14 @@ class Scorer:
         if domain.structures is not None:
             columns["nearest"] = np.array(domain.structures.ids, object)[found.row]
         return columns
+
+
+def _texts(entries: list[Any], rows: pd.Index) -> pd.Series:
+    """As pandas holds texts; as objects where one is no text of Unicode (half of a pair of surrogates)."""
+    try:
+        return pd.Series(entries, rows)
+    except UnicodeEncodeError:
+        return pd.Series(entries, rows, object)
 
 
 def _device(name: str) -> torch.device:

@@ -125,8 +125,8 @@ def score_library(
     folder = PartFolder(Path(out))
     wanted_assays = (assays,) if isinstance(assays, str) else None if assays is None else tuple(assays)
     recipe = Recipe(Path(run), wanted_assays, threshold, dtype, device, spread, domain, conformal, max_atoms)
-    maker = PartMaker(recipe, files.extra, folder)
-    with folder.claimed(part):
+    with folder.claimed(part):  # before the model, which takes seconds
+        maker = PartMaker(recipe, files.extra, folder)
         if overwrite:
             folder.clear()
         job = _job(maker, files, block_size, smiles, id)

@@ -143,6 +143,12 @@ def test_what_cannot_be_meant_is_refused(scorer: Scorer, wrong: Any, message: st
         scorer.score(wrong)
 
 
+def test_half_a_pair_of_surrogates_is_a_rejected_row(scorer: Scorer) -> None:
+    frame = scorer.score(["CCO", "CC\udc80", None])
+    assert frame["status"].tolist() == ["ok", "rejected", "rejected"]
+    assert frame["smiles"].tolist()[:2] == ["CCO", "CC\udc80"]
+
+
 def test_numbers_are_rejected_rows_with_a_reason(scorer: Scorer) -> None:
     frame = scorer.score(["CCO", 5, 2.5, True, np.int64(7), np.bool_(False)])
     assert frame["status"].tolist() == ["ok", *["rejected"] * 5]

@@ -437,6 +437,11 @@ def test_a_device_that_is_not_here_is_refused(run: Path) -> None:
 def test_without_a_model_nothing_is_scored(library: Path, tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="no trained model"):
         score_library(tmp_path, library, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    (tmp_path / "kept").mkdir()
+    with pytest.raises(BundleError, match="no trained model"):
+        score_library(tmp_path, library, tmp_path / "kept")
+    assert (tmp_path / "kept").is_dir()
 
 
 @pytest.fixture(scope="module")
