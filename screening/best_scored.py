@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -33,11 +33,11 @@ class Hit(NamedTuple):
     """None where it cannot be drawn."""
 
 
-def find_scores(run: Path, given: Path | None = None) -> Path | None:
-    """The folder of `screening score` to show: the given one, `scores` in the run, or one nearby.
+def find_scores(runs: Sequence[Path], given: Path | None = None) -> Path | None:
+    """The folder of `screening score` to show: the given one, `scores` in a run, or one nearby.
 
     Nearby are the folders in the run, beside it, beside the folder it lies in, and in the working folder;
-    they count if their job names the checksum of the run's bundle. The newest is taken.
+    they count if their job names the checksum of a run's bundle. The newest is taken.
 
     Parameters
     ----------
@@ -47,24 +47,22 @@ def find_scores(run: Path, given: Path | None = None) -> Path | None:
     ------
     DataError : there are no scores in `given`, or they were made with another model.
     """
-    model = _model(run)
+    models = {model for model in map(_model, runs) if model is not None}
     if given is not None:
         if not _has_scores(given):
+            raise DataError(f"There are no scores in {given}: expected what 'screening score' wrote.")
+        if not _may_be_of(given, models):
             raise DataError(
-                f"There are no scores in {given}: expected a folder that 'screening score' wrote."
-            )
-        if model is not None and _job_model(given) not in (None, model):
-            raise DataError(
-                f"The scores in {given} were made with another model than that of {run}. Score the library "
-                "with this run, or give the folder of its scores."
+                f"The scores in {given} were made with another model than that of {runs[0]}. Score the "
+                "library with this run, or give the folder of its scores."
             )
         return given
-    own = run / "scores"
-    if _has_scores(own) and (model is None or _job_model(own) in (None, model)):
-        return own
-    found = [folder for folder in _nearby(run) if model is not None and _job_model(folder) == model]
-    found = [folder for folder in found if _has_scores(folder)]
-    return max(found, key=lambda folder: (_job_time(folder), str(folder)), default=None)
+    for own in (run / "scores" for run in runs):
+        if _has_scores(own) and _may_be_of(own, models):
+            return own
+    places = dict.fromkeys(folder for run in runs for folder in _nearby(run))
+    near = [folder for folder in places if _job_model(folder) in models and _has_scores(folder)]
+    return max(near, key=lambda folder: (_job_time(folder), str(folder)), default=None)
 
 
 def best_hits(folder: Path | None, evaluation: pd.DataFrame) -> dict[str, list[Hit]]:
@@ -76,8 +74,10 @@ def best_hits(folder: Path | None, evaluation: pd.DataFrame) -> dict[str, list[H
     """
     if folder is None:
         return {}
-    known = evaluation.dropna(subset="roc_auc_low").assign(is_sure=evaluation["status"] == "ok")
-    sure = known.sort_values(["is_sure", "roc_auc_low"], ascending=False, kind="stable")
+    ranked = evaluation.assign(is_sure=evaluation["status"] == "ok").dropna(subset="roc_auc_low")
+    sure = ranked.sort_values(["is_sure", "roc_auc_low"], ascending=False, kind="stable")
+    if not len(sure):
+        return {}
     hits: dict[str, list[Hit]] = {}
     for row in _top_molecules(folder, sure["assay"].head(ASSAYS).tolist()).itertuples(index=False):
         hit = Hit(row.rank, row.id, row.smiles, row.probability, _drawn(row.smiles, row.id))
@@ -118,6 +118,11 @@ def _top_molecules(folder: Path, assays: list[str]) -> pd.DataFrame:
 
 def _has_scores(folder: Path) -> bool:
     return any(folder.glob("part-*.parquet")) or (folder / "top.csv").is_file()
+
+
+def _may_be_of(folder: Path, models: set[str]) -> bool:
+    """Whether the folder's job names one of the models, or none: so it was before version 0.2."""
+    return not models or _job_model(folder) in (None, *models)
 
 
 def _nearby(run: Path) -> Iterator[Path]:

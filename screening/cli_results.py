@@ -1,7 +1,8 @@
 """Commands about trained runs: evaluate, compare, report, explain. Joined to the command line by cli.py."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,7 +11,10 @@ from .cli_settings import CsvSafe
 from .console import progress_shown, tell
 from .errors import ConfigError
 from .grid import print_frame
-from .shown import print_comparison, print_evaluation, print_learning, say_account
+from .shown import print_comparison, print_evaluation, print_learning, print_set, say_account
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 OF_THE_MODEL = {
     "source": "--data names the table",
@@ -21,7 +25,13 @@ OF_THE_MODEL = {
 
 
 def evaluate(
-    run: Annotated[Path, typer.Argument(help="Run folder, such as runs/tox21; with --data also a bundle.")],
+    run: Annotated[
+        Path,
+        typer.Argument(
+            help="Run folder, such as runs/tox21, or runs/NAME for the set runs/NAME-seed0, ... or "
+            "runs/NAME-fold0, ... together; with --data also a bundle."
+        ),
+    ],
     settings: Annotated[
         list[str] | None,
         typer.Argument(
@@ -66,19 +76,18 @@ def evaluate(
         check_apart({"--data": data is not None, **of_results}, "--learning has none of it. Leave it out.")
     if settings and data is None:
         raise ConfigError(f"'{settings[0]}' says how a table is read: name the table with --data.")
-    from . import assessment, evaluation, experiment
+    from . import assessment, evaluation
     from .config import data_settings
 
     if sort is not None:
         evaluation.check_column(sort)
     given = data_settings(data or "", settings or [], fixed=OF_THE_MODEL)
+    is_set = _check_set(run, {"--data": data is not None, "--learning": learning})
     if learning:
         print_learning(assessment.learning(run), all_assays=all_assays)
         return
-    title = f"{part} part"
-    if data is None:
-        table, summary = experiment.evaluate(run, part=part)
-    else:
+    title = f"{part} part" if data is None else Path(data).name
+    if data is not None:
         with progress_shown():
             found = assessment.assess(
                 run,
@@ -90,19 +99,60 @@ def evaluate(
                 format=given.format,
                 keep_known=keep_known,
             )
-        table, summary, title = found.evaluation, found.summary, Path(data).name
+        table, summary, tell_more = found.evaluation, found.summary, lambda: None
         say_account(found)
+    else:
+        table, summary, tell_more = _of_set(run, part) if is_set else _of_run(run, part)
     if sort is not None:
         table = evaluation.sorted_by(table, sort)
     print_evaluation(table, summary, title, by=sort, all_assays=all_assays)
     if out is not None:
         evaluation.write_evaluation(table, out, csv_safe=csv_safe)
     if plot is not None:
-        from .pictures import plot_assays
+        _draw(table, plot, title=f"{Path(run).name}, {title}")
+    tell_more()
 
-        plot_assays(table, plot, title=f"{Path(run).name}, {title}")
-    if data is None and part == "test" and len(effect := experiment.calibration_effect(run)):
-        print_frame(effect, "calibration, test part: means over assays")
+
+def _check_set(run: Path, of_one_run: dict[str, bool]) -> bool:
+    """Whether `run` names a set of runs; with options that take one run alone that is an error."""
+    from . import runsets
+
+    if not runsets.is_set(run):
+        return False
+    runs = ", ".join(map(str, runsets.run_folders(run)[:5]))
+    check_apart(of_one_run, f"takes one run, and {run} names a set. Give one of its runs: {runs}.")
+    return True
+
+
+def _draw(table: "pd.DataFrame", path: Path, *, title: str) -> None:
+    from .pictures import plot_assays
+
+    plot_assays(table, path, title=title)
+
+
+def _of_run(run: Path, part: str) -> "tuple[pd.DataFrame, pd.DataFrame, Callable[[], None]]":
+    """The assays, their summary, and what is printed behind them: what calibration changed."""
+    from . import experiment
+
+    def tell_more() -> None:
+        effect = experiment.calibration_effect(run) if part == "test" else ()
+        if len(effect):
+            print_frame(effect, "calibration, test part: means over assays")
+
+    return *experiment.evaluate(run, part=part), tell_more
+
+
+def _of_set(run: Path, part: str) -> "tuple[pd.DataFrame, pd.DataFrame, Callable[[], None]]":
+    """The assays of all runs together, their summary, and what is printed behind: the mean within runs."""
+    from . import pooled, studies
+
+    found = pooled.pool(run, part=part)
+
+    def tell_more() -> None:
+        print_set(studies.tabulate(found.folders, part=part), f"{part} part, mean within runs")
+        tell(found.note())
+
+    return found.evaluation, found.summary, tell_more
 
 
 def compare(
@@ -135,13 +185,18 @@ def compare(
 
 
 def report(
-    run: Annotated[Path, typer.Argument(help="Run folder, such as runs/tox21.")],
+    run: Annotated[
+        Path,
+        typer.Argument(help="Run folder, such as runs/tox21, or runs/NAME for the set runs/NAME-fold0, ..."),
+    ],
     out: Annotated[
         Path | None, typer.Option(help="The page; RUN/report.html if not given.", show_default=False)
     ] = None,
     scores: Annotated[
         Path | None,
-        typer.Option(help="Folder of 'screening score' to show the best of; RUN/scores if it is there."),
+        typer.Option(
+            help="Folder of 'screening score' to show the best of; found near the run if not given."
+        ),
     ] = None,
 ) -> None:
     """One page about a run that opens offline, and MODEL_CARD.md beside it."""
@@ -149,7 +204,8 @@ def report(
 
     written = write_report(run, out, scores=scores)
     tell(f"Report: {written.page} ({written.size / 1e6:.1f} MB)")
-    tell(f"Model card: {written.card}")
+    if written.card is not None:
+        tell(f"Model card: {written.card}")
 
 
 def explain(

@@ -148,7 +148,8 @@ def sorted_by(table: pd.DataFrame, column: str) -> pd.DataFrame:
 def write_evaluation(table: pd.DataFrame, path: Path | str, *, csv_safe: bool = False) -> None:
     """Write a table of `evaluate` as CSV, or Parquet if the name ends so; readers never see half a file.
 
-    With `csv_safe`, no cell of the CSV is run by a spreadsheet (see `cells`).
+    Columns behind those of `evaluate` are written too. With `csv_safe`, no cell of the
+    CSV is run by a spreadsheet (see `cells`).
 
     Raises
     ------
@@ -156,11 +157,12 @@ def write_evaluation(table: pd.DataFrame, path: Path | str, *, csv_safe: bool = 
     """
     path = Path(path)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    columns = [*COLUMNS, *(name for name in table.columns if name not in COLUMNS)]
     try:
         if path.suffix == ".parquet":
-            table[list(COLUMNS)].to_parquet(unfinished, index=False)
+            table[columns].to_parquet(unfinished, index=False)
         else:
-            unfinished.write_text(csv_of(table[list(COLUMNS)], csv_safe=csv_safe), encoding="utf-8")
+            unfinished.write_text(csv_of(table[columns], csv_safe=csv_safe), encoding="utf-8")
         os.replace(unfinished, path)
     except OSError as problem:
         raise DataError(

@@ -32,6 +32,10 @@ NUMBERS = (
 """Columns of the evaluation that are kept for each assay."""
 
 
+WITHIN = ("runs_mean", "runs_sd", "runs")
+"""Columns that the evaluation of a set of runs has behind them."""
+
+
 class Sizes(NamedTuple):
     """How much is kept of each assay."""
 
@@ -73,6 +77,7 @@ def explore(material: Material) -> Markup:
             "curve": _rows(cumulative(test.labels[:, task], test.scores[:, task], sizes.points)),
             "bins": _rows(bins(test.labels[:, task], test.scores[:, task], 1)),
             "history": history.get(row.assay, []),
+            "within": [_short(getattr(row, name, math.nan)) for name in WITHIN],
             **_named(lists[task], names, test, task),
         }
         for task, row in enumerate(evaluation.itertuples(index=False))

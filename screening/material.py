@@ -34,6 +34,10 @@ class Material(NamedTuple):
     rejected: pd.DataFrame
     data: DataSet | None
     """The table's row in the catalogue, if it is a known one."""
+    folders: tuple[Path, ...] = ()
+    """The runs of a set (`pooled`); empty of one run."""
+    note: str = ""
+    """What was put together of a set."""
 
 
 def read_material(folder: Path) -> Material:
@@ -48,7 +52,7 @@ def read_material(folder: Path) -> Material:
     plain = config.loss.positive_weight == "none"
     reasons = likely_reasons(parts["test"], valid, counts, history, plain_loss=plain)
     evaluation = parts["test"].assign(verdict=judge(parts["test"]), why=reasons)
-    evaluation = evaluation.join(_training_counts(counts), on="assay")
+    evaluation = evaluation.join(training_counts(counts), on="assay")
     both = [*valid_predictions, test]
     return Material(
         folder=folder,
@@ -75,7 +79,7 @@ def _history(folder: Path) -> pd.DataFrame:
     return history.groupby(["epoch", "assay"], sort=False)[numbers].mean().reset_index()
 
 
-def _training_counts(counts: pd.DataFrame) -> pd.DataFrame:
+def training_counts(counts: pd.DataFrame) -> pd.DataFrame:
     """`train_measured` and `train_actives` by assay; NaN in runs without labels.csv."""
     if not len(counts):
         return pd.DataFrame(columns=["train_measured", "train_actives"], dtype=float)

@@ -27,7 +27,9 @@ from .folders import explained, replace
 from .material import Material, read_material
 from .metrics import pooled_average_precision
 from .pages import render, render_markdown, script
+from .pooled import read_pooled_material
 from .runs import claimed_run, read_table
+from .runsets import is_set
 
 WEAKEST, REJECTS, PAIRS = 15, 50, 12
 """Rows of the lists on the page."""
@@ -38,7 +40,8 @@ class Report:
     """Where a report was written."""
 
     page: Path
-    card: Path
+    card: Path | None
+    """None of a set of runs: it is no model."""
     size: int
     """Bytes of the page."""
 
@@ -48,7 +51,9 @@ def write_report(run: Path | str, out: Path | str | None = None, *, scores: Path
 
     Parameters
     ----------
-    out : the page; None = report.html in the run folder.
+    run : the run folder; or `runs/a` for the runs `runs/a-seed0`, ... or `runs/a-fold0`, ... together, whose
+        page has no model card.
+    out : the page; None = report.html in the run folder, or `runs/a-report.html`.
     scores : folder of `screening score`, for the best molecules; None = what `find_scores` finds.
 
     Raises
@@ -57,23 +62,30 @@ def write_report(run: Path | str, out: Path | str | None = None, *, scores: Path
         be written.
     """
     folder = Path(run)
-    page = Path(out) if out is not None else folder / "report.html"
-    if page.is_dir() or (out is not None and not page.parent.is_dir()):
+    pools = is_set(folder)
+    page = Path(out) if out is not None else _usual_page(folder, pools)
+    if page.is_dir() or ((pools or out is not None) and not page.parent.is_dir()):
         raise DataError(f"The report cannot be written to {page}: expected a file in a folder that exists.")
     with claimed_run(folder) if page.parent.resolve() == folder.resolve() else nullcontext():
-        return _write_report(folder, page, scores)
+        return _write_report(folder, page, scores, pools=pools)
 
 
-def _write_report(folder: Path, page: Path, scores: Path | None) -> Report:
-    material = read_material(folder)
-    library = find_scores(folder, scores)
+def _write_report(folder: Path, page: Path, scores: Path | None, *, pools: bool) -> Report:
+    material = read_pooled_material(folder) if pools else read_material(folder)
+    library = find_scores(material.folders or (folder,), scores)
     context = _context(material, best_hits(library, material.evaluation))
     context["library"] = None if library is None else library.name
-    card = page.with_name("MODEL_CARD.md")
-    texts = {page: render_page(context), card: render_markdown("model_card.md", **context) + "\n"}
+    texts = {page: render_page(context)}
+    card = None if pools else page.with_name("MODEL_CARD.md")
+    if card is not None:
+        texts[card] = render_markdown("model_card.md", **context) + "\n"
     for path, text in texts.items():
         _write(path, text)
     return Report(page, card, len(texts[page].encode()))
+
+
+def _usual_page(run: Path, pools: bool) -> Path:
+    return run.with_name(f"{run.name}-report.html") if pools else run / "report.html"
 
 
 def _write(path: Path, text: str) -> None:
@@ -98,6 +110,9 @@ def _context(material: Material, hits: dict[str, list[Hit]]) -> dict[str, Any]:
     weak = evaluation[evaluation["verdict"] != "good"].sort_values("roc_auc_high", kind="stable")
     return {
         "name": material.config.name,
+        "runs": [folder.name for folder in material.folders],
+        "pooled_note": material.note,
+        "within": _within_runs(evaluation),
         "model": _model_in_words(material.config),
         "config": material.config,
         "config_text": to_yaml(material.config),
@@ -141,6 +156,19 @@ def _context(material: Material, hits: dict[str, list[Hit]]) -> dict[str, Any]:
     }
 
 
+class Within(NamedTuple):
+    """Mean over assays of the mean ROC-AUC within the runs of a set."""
+
+    value: float
+    assays: int
+
+
+def _within_runs(evaluation: pd.DataFrame) -> Within | None:
+    if "runs_mean" not in evaluation:
+        return None
+    return Within(float(evaluation["runs_mean"].mean()), int(evaluation["runs_mean"].notna().sum()))
+
+
 def _macro_of(valid: pd.DataFrame) -> float:
     return float(valid["roc_auc"].mean()) if len(valid) else float("nan")
 
@@ -148,7 +176,7 @@ def _macro_of(valid: pd.DataFrame) -> float:
 def _calibrated(material: Material) -> list[Any]:
     """Log-loss, Brier score and calibration error before and after calibration; empty without one."""
     table = read_table(material.folder, "calibration.csv")
-    if material.config.calibration.name == "none" or not len(table):
+    if material.folders or material.config.calibration.name == "none" or not len(table):
         return []
     changes = effect(table)
     return list(changes[changes["metric"] != "roc_auc"].itertuples(index=False))

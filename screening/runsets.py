@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from glob import escape
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -75,6 +76,21 @@ def run_sets(paths: Sequence[str | Path] | Sequence[RunSet]) -> list[RunSet]:
     return [RunSet(name, tuple(found)) for name, found in zip(names, groups.values(), strict=True)]
 
 
+def run_folders(path: Path) -> list[Path]:
+    """The finished run at a path alone, or those of the set that the path names.
+
+    Raises
+    ------
+    DataError : there is neither, or a run of the set is not finished.
+    """
+    return [path] if (path / FILE).is_file() else _numbered(path)
+
+
+def is_set(path: Path) -> bool:
+    """Whether a path names a set of runs, finished or not, and no run."""
+    return not (path / FILE).is_file() and bool(_siblings(path))
+
+
 def read_benches(sets: Sequence[RunSet], *, part: str) -> tuple[list[Bench], tuple[str, ...], list[str]]:
     """The runs by the molecules they were tested on, the assays that all runs have, and notes on others.
 
@@ -124,8 +140,7 @@ def training_sizes(sets: Sequence[RunSet]) -> list[int]:
 
 def _numbered(path: Path) -> list[Path]:
     """The finished runs `path`-seed0, `path`-seed1, ... or `path`-fold0, ..."""
-    siblings = sorted(path.parent.glob(f"{path.name}-*"), key=lambda p: (len(p.name), p.name))
-    siblings = [p for p in siblings if p.is_dir() and _NUMBERED.sub("", p.name) == path.name]
+    siblings = _siblings(path)
     unfinished = [p.name for p in siblings if not (p / FILE).is_file()]
     if not siblings or unfinished:
         why = f"{', '.join(unfinished)} did not finish" if unfinished else "there is no finished run"
@@ -134,6 +149,14 @@ def _numbered(path: Path) -> list[Path]:
             "and so on. Train first: screening train CONFIG."
         )
     return siblings
+
+
+def _siblings(path: Path) -> list[Path]:
+    """The folders `path`-seed0, ... or `path`-fold0, ..., in the order of their numbers."""
+    if not path.name:
+        return []
+    siblings = sorted(path.parent.glob(f"{escape(path.name)}-*"), key=lambda p: (len(p.name), p.name))
+    return [p for p in siblings if p.is_dir() and _NUMBERED.sub("", p.name) == path.name]
 
 
 def _settings(folder: Path) -> str:

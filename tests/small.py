@@ -1,6 +1,7 @@
 """A small table that trains in seconds: molecules of the rdkit wheel, assays that are substructures."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -16,7 +17,14 @@ from screening.config import check_config, to_yaml
 from screening.evaluation import evaluate, write_evaluation
 from screening.graphs import FeatureSet, GraphStore, featurize
 from screening.groups import write_groups
-from screening.runs import write_frame, write_label_counts, write_predictions, write_split, write_text
+from screening.runs import (
+    read_predictions,
+    write_frame,
+    write_label_counts,
+    write_predictions,
+    write_split,
+    write_text,
+)
 from screening.splits import Split
 
 PATTERNS = {"halogen": "[F,Cl,Br,I]", "acid": "C(=O)[OH]", "ring-N": "[n,N;r]", "sulfur": "[#16]"}
@@ -160,3 +168,15 @@ def run_folder(
     write_evaluation(pd.concat(tables), folder / "evaluation.csv")
     write_text(folder / "manifest.json", json.dumps(manifest))
     return folder
+
+
+def rewrite(run: Path, change: Callable[[pd.DataFrame], pd.DataFrame]) -> None:
+    """Other predictions of the same run folder, evaluated as training does."""
+    frame = change(pd.read_parquet(run / "predictions.parquet"))
+    frame.to_parquet(run / "predictions.parquet")
+    tables = []
+    for part in ("valid", "test"):
+        if (frame["part"] == part).any():
+            found = read_predictions(run, part=part)
+            tables.append(evaluate(found.labels, found.scores, found.tasks, part=part))
+    write_evaluation(pd.concat(tables), run / "evaluation.csv")

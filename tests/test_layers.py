@@ -72,6 +72,7 @@ FLOORS = [
         "material",
         "best_scored",
     ],
+    ["pooled"],
     ["experiment", "compare", "assessment", "pictures", "hits", "explorer"],
     ["grouping", "studies"],
     ["benchmark", "trials"],

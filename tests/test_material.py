@@ -12,23 +12,11 @@ import pytest
 import small
 
 from screening.errors import DataError, ScreeningError
-from screening.evaluation import evaluate, write_evaluation
+from screening.evaluation import write_evaluation
 from screening.material import read_material
 from screening.pictures import plot_assays
 from screening.report import write_report
-from screening.runs import LABEL, SCORE, read_predictions
-
-
-def rewrite(run: Path, change: Callable[[pd.DataFrame], pd.DataFrame]) -> None:
-    """Other predictions of the same run, evaluated as training does."""
-    frame = change(pd.read_parquet(run / "predictions.parquet"))
-    frame.to_parquet(run / "predictions.parquet")
-    tables = []
-    for part in ("valid", "test"):
-        if (frame["part"] == part).any():
-            found = read_predictions(run, part=part)
-            tables.append(evaluate(found.labels, found.scores, found.tasks, part=part))
-    write_evaluation(pd.concat(tables), run / "evaluation.csv")
+from screening.runs import LABEL, SCORE
 
 
 def relabel(new: float) -> Callable[[pd.DataFrame], pd.DataFrame]:
@@ -77,7 +65,7 @@ CHANGES = {
 @pytest.mark.parametrize("name", CHANGES)
 def test_whatever_the_test_part_lacks_there_is_a_page(tmp_path: Path, name: str) -> None:
     run = small.run_folder(tmp_path / "run", n_tasks=6)
-    rewrite(run, CHANGES[name])
+    small.rewrite(run, CHANGES[name])
     (run / "scores").mkdir()
     scores = dict.fromkeys(read_material(run).evaluation["assay"], 0.5)
     pd.DataFrame([{"id": "a", "smiles": "CCO", **scores}]).to_parquet(run / "scores" / "part-000000.parquet")

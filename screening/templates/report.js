@@ -253,10 +253,14 @@
     return [make("h3", {}, title), make("p", { class: "note" }, note), make("ul", { class: "hits" }, ...items)];
   };
 
+  const within = (assay) => {
+    const [mean, deviation, runs] = assay.within;
+    return mean === null ? "" : "; mean within " + runs + " runs " + digits(mean) + (deviation === null ? "" : " ± " + digits(deviation));
+  };
   const figures = (assay) => {
     const box = (title, value, small) => make("div", {}, make("dt", {}, title), make("dd", { class: "big" }, value), make("dd", { class: "small" }, small));
     return make("dl", { class: "numbers" },
-      box("ROC-AUC", digits(number(assay, "roc_auc")), "95 %: " + digits(number(assay, "roc_auc_low"), 2) + " to " + digits(number(assay, "roc_auc_high"), 2)),
+      box("ROC-AUC", digits(number(assay, "roc_auc")), "95 %: " + digits(number(assay, "roc_auc_low"), 2) + " to " + digits(number(assay, "roc_auc_high"), 2) + within(assay)),
       box("Average precision", digits(number(assay, "average_precision")), "base rate " + digits(number(assay, "base_rate"))),
       box("Enrichment, top 1 %", digits(number(assay, "ef_1pct"), 1) + " ×", "BEDROC " + digits(number(assay, "bedroc"))),
       box("Calibration error", digits(number(assay, "calibration_error")), "Brier score " + digits(number(assay, "brier"))),
