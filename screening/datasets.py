@@ -22,6 +22,7 @@ from .config import Data
 from .downloads import DownloadError, download
 from .errors import ConfigError, DataError
 from .opening import is_stream, lasting
+from .printable import printable
 from .registry import did_you_mean
 from .tables import Rejected, some
 
@@ -80,9 +81,13 @@ class Description:
         if self.known:
             lines += [f"known defects: {self.known.defects}", f"source: {self.known.source}"]
             lines += [f"licence: {self.known.licence}"]
-        width = max((len(assay.assay) for assay in self.assays), default=0)
+        names = [printable(assay.assay) for assay in self.assays]
+        width = max(map(len, names), default=0)
         lines.append(f"  {'assay':<{width}} {'labels':>9} {'actives':>9}")
-        lines += [f"  {assay.assay:<{width}} {assay.labels:>9,} {assay.actives:>9,}" for assay in self.assays]
+        lines += [
+            f"  {name:<{width}} {assay.labels:>9,} {assay.actives:>9,}"
+            for name, assay in zip(names, self.assays, strict=True)
+        ]
         lines += [f"rejected: record {r.row}, {r.smiles[:60]!r}: {r.reason}" for r in self.rejected[:10]]
         if len(self.rejected) > 10:
             lines.append(f"rejected: {len(self.rejected) - 10:,} more")

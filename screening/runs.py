@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from .assays import AssayTable
 from .calibration import EFFECT
+from .cells import csv_of
 from .config import Config, load_config
 from .distributed import is_main
 from .errors import DataError
@@ -96,7 +97,7 @@ def write_text(path: Path, text: str) -> None:
 
 def write_frame(path: Path, frame: pd.DataFrame) -> None:
     """Write a table as CSV."""
-    write_text(path, frame.to_csv(index=False, lineterminator="\n"))
+    write_text(path, csv_of(frame))
 
 
 def write_parquet(path: Path, table: pa.Table) -> None:

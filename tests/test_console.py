@@ -1,12 +1,20 @@
 """What is printed: names cannot change the terminal, lines break between words."""
 
 import io
+import os
+import pty
 import re
+import subprocess
+import sys
+import termios
+from pathlib import Path
 
 import pytest
+import small
 from hypothesis import given
 from hypothesis import strategies as st
 
+from screening import cli
 from screening.console import cells, notes_to, open_console, p_value, say, tell, wrapped
 from screening.grid import Column, print_table
 from screening.printable import printable
@@ -93,3 +101,77 @@ def test_a_message_that_cannot_be_written_stops_nothing(monkeypatch: pytest.Monk
 
     monkeypatch.setattr("sys.stderr", Full())
     say("anything")
+
+
+# --- whole commands ---------------------------------------------------------------------------------------
+
+LONG = "TOX21_PPARg_BLA_Agonist_viability_and_a_very_long_name_for_it_indeed_ch2"
+INTERVAL = re.compile(r"\d\.\d{3} to -?\d\.\d{3}")
+
+
+@pytest.fixture(scope="module")
+def two_runs(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    folder = tmp_path_factory.mktemp("runs")
+    names = (*(name for name in EVIL if "\udce9" not in name), "NR-AhR", LONG)
+    return [str(small.run_folder(folder / name, names=names, n_tasks=16)) for name in ("first", "second")]
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 140])
+@pytest.mark.parametrize("command", ["evaluate", "compare"])
+def test_results_fit_the_terminal(
+    command: str,
+    width: int,
+    two_runs: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = {"evaluate": ["evaluate", two_runs[0]], "compare": ["compare", *two_runs]}[command]
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setattr(sys, "argv", ["screening", *words])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    output, errors = capsys.readouterr()
+    assert end.value.code == 0, errors
+    assert not CHANGES.search(output + errors)
+    lines = [line for line in output.splitlines() if not line.startswith("verdicts: ")]
+    assert all(cells(line) <= width for line in lines)
+    letters = iter(re.sub(r"\s", "", output))
+    assert all(letter in letters for letter in LONG)
+    assert sum(bool(INTERVAL.search(line)) for line in lines) >= 10
+    assert "\u2026" not in output
+
+
+def in_terminal(words: list[str], width: int, folder: Path) -> str:
+    """What a command writes to a terminal of so many columns."""
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (40, width))
+    environment = {key: value for key, value in os.environ.items() if key != "COLUMNS"}
+    environment |= {"PYTHONPATH": str(Path(cli.__file__).parent.parent), "TERM": "xterm"}
+    command = [sys.executable, "-m", "screening", *words]
+    with subprocess.Popen(
+        command, stdin=theirs, stdout=theirs, stderr=theirs, cwd=folder, env=environment
+    ) as child:
+        os.close(theirs)
+        pieces = []
+        while True:
+            try:
+                piece = os.read(ours, 65536)
+            except OSError:  # the terminal is closed
+                break
+            pieces.append(piece)
+        child.wait()
+    os.close(ours)
+    return b"".join(pieces).decode().replace("\r\n", "\n")
+
+
+@pytest.mark.parametrize("width", [60, 100])
+def test_messages_break_between_words_on_a_terminal(width: int, tmp_path: Path) -> None:
+    """The name with an escape sequence comes from the command line, as a file's name would."""
+    name = "\x1b[31mno such config"
+    text = in_terminal(["train", name], width, tmp_path)
+    assert "\x1b" not in text
+    lines = text.strip().split("\n")
+    assert len(lines) > 1
+    assert all(len(line) <= width for line in lines)
+    assert "\\x1b[31mno such config" in " ".join(text.split())
+    assert "slaw_toxcast" in text

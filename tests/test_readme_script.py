@@ -1,8 +1,8 @@
 """The README as one script: its commands, in their order, in an empty folder with the reader's own files.
 
 Each command reads what an earlier one wrote or what the README calls the reader's, and none writes over
-another's results. The slow test types all of them: with one epoch of a small network on the first rows of
-the real tables, which changes what comes out but not what is asked, read, written and named.
+another's results. The slow test types all of them: with one epoch, without descriptors, on the first rows
+of the real tables, which changes what comes out but not what is asked, read, written and named.
 """
 
 import gzip
@@ -29,9 +29,7 @@ from screening.cli_settings import config_file
 from screening.config import Config, load_config
 
 YOURS = ("assays.csv", "library.smi.gz", "library/")
-SMALL = (
-    "train.epochs=1 train.workers=0 train.batch_size=64 model.encoder.width=16 features.vectors=[ecfp_counts]"
-)
+SMALL = "train.epochs=1 train.workers=0 train.batch_size=64 features.vectors=[ecfp_counts]"
 """Added to every training: seconds in place of minutes."""
 ROWS = 300
 

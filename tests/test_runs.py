@@ -1,0 +1,22 @@
+"""Files of a run folder: what people write into names comes back."""
+
+import tempfile
+from pathlib import Path
+
+import pandas as pd
+from hypothesis import given
+from hypothesis import strategies as st
+
+from screening.runs import read_table, write_frame
+
+NAMES = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0"), min_size=1)
+
+
+@given(st.lists(NAMES, min_size=1, max_size=4))
+def test_a_table_of_a_run_reads_back_whatever_the_assays_are_called(names: list[str]) -> None:
+    """Line breaks of every kind, quotation marks, separators, words such as NA."""
+    frame = pd.DataFrame({"epoch": range(len(names)), "assay": names, "loss": 0.5, "weight": float("nan")})
+    frame["valid_roc_auc"] = 0.75
+    with tempfile.TemporaryDirectory() as folder:
+        write_frame(Path(folder) / "history.csv", frame)
+        pd.testing.assert_frame_equal(read_table(folder, "history.csv"), frame)
