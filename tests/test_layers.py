@@ -48,7 +48,7 @@ FLOORS = [
     ["part_names"],
     ["long_tables"],
     ["assays", "featurizers", "filters", "alerts", "sources", "entries"],
-    ["sketches"],
+    ["sketches", "joining"],
     ["libraries"],
     ["atom_codes", "descriptors", "parts"],
     ["packing", "engines", "writing", "top"],
