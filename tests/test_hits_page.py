@@ -10,10 +10,18 @@ import numpy as np
 import pandas as pd
 import pytest
 import small
+import torch
 from browser import DESKTOP, PHONE, pages_printed, too_wide
 from rdkit import Chem
 
+from screening import hits as hits_module
+from screening.baselines import baselines
+from screening.bundle import Bundle, Member
+from screening.config import Model
+from screening.errors import ConfigError
 from screening.hits import Hits, choose_hits
+from screening.model import inputs_of
+from screening.registry import Registry
 from screening.runs import read_table
 from screening.scoring import score_library
 
@@ -202,7 +210,7 @@ def test_explanations_of_another_assay_are_not_linked(
 ) -> None:
     shutil.copytree(hits.folder, tmp_path / "hits")
     for assay, is_linked in ((ASSAY, True), ("halogen", False)):
-        choose_hits(real_run, scores, tmp_path / "hits", assay=assay, diversity="none")
+        choose_hits(real_run, scores, tmp_path / "hits", assay=assay, diversity="none", n=10)
         text = (tmp_path / "hits" / "hits.html").read_text()
         assert ('href="explained/' in text) == is_linked
 
@@ -218,3 +226,46 @@ def test_in_the_dark_nothing_is_a_white_box(hits: Hits, open_page: Opens) -> Non
       return [...boxes].filter((each) => isBright(ground(each))).map((each) => each.outerHTML.slice(0, 80));
     }"""
     assert page.evaluate(bright) == []
+
+
+def test_a_number_that_the_test_part_cannot_give_has_its_reason(
+    real_run: Path, scores: Path, tmp_path: Path, open_page: Opens
+) -> None:
+    quality = read_table(real_run, "evaluation.csv").set_index(["part", "assay"]).loc["test"]
+    for assay in quality.index[quality["roc_auc"].isna() | (quality["reason"] != "")][:1]:
+        chosen = choose_hits(real_run, scores, tmp_path / "hits", assay=assay, n=5)
+        page = open_page(chosen.folder / "hits.html")
+        assert quality.loc[assay, "reason"] in page.inner_text("main")
+        assert "nan" not in page.inner_text(".numbers").lower()
+
+
+def test_without_any_hit_the_page_says_so_and_works(
+    real_run: Path, scores: Path, tmp_path: Path, open_page: Opens, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("screening.hits.known_filters", Registry("filter"))
+    hits_module.known_filters.register("none_passes")(lambda mol: ["no"])
+    chosen = choose_hits(
+        real_run, scores, tmp_path / "hits", assay=ASSAY, filters=["none_passes"], explain=True
+    )
+    assert len(chosen.table) == 0
+    page = open_page(chosen.folder / "hits.html", width=PHONE)
+    assert "0 of 0 hits shown" in page.inner_text("#said")
+    assert "No hit is left" in page.inner_text(".notes")
+    page.click("#tick-all")
+    assert page.is_disabled("#save-csv")
+    page.select_option("#sort", "weight")
+    assert too_wide(page) == []
+
+
+def test_a_baseline_is_not_explained_and_nothing_is_written(
+    scores: Path, tmp_path: Path, real_run: Path
+) -> None:
+    run, store = Bundle.load(real_run), small.store()
+    forest = baselines.build("random_forest", trees=3)
+    labels = torch.from_numpy(np.tile(small.table().labels[:, :1], (1, len(run.tasks))))
+    forest.fit(store, labels, torch.arange(100), workers=1)
+    members = (Member(forest, tuple(range(len(run.tasks)))),)
+    Bundle(members, Model(), inputs_of(store), store.features, run.tasks, {}).save(tmp_path / "bundle")
+    with pytest.raises(ConfigError, match="baseline 'random_forest'"):
+        choose_hits(tmp_path, scores, tmp_path / "hits", assay=ASSAY, explain=True)
+    assert not (tmp_path / "hits").exists()
