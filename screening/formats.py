@@ -7,12 +7,14 @@ import csv
 import re
 from collections.abc import Sequence
 
-from .delimited import SPOTFIRE, Delimited, Spotfire, is_spotfire, sniff
+from .delimited import SEPARATORS, SPOTFIRE, Delimited, Spotfire, is_spotfire, sniff
 from .errors import DataError
 from .opening import (
+    COLUMN_LIMIT,
     LINE_LIMIT,
     NUL_REPLACED,
     Lines,
+    TooLongError,
     as_text,
     is_stream,
     open_bytes,
@@ -94,6 +96,8 @@ def _open_text(path: str, stem: str, lines: Lines, smiles: str | None) -> Format
     if not first or NUL_REPLACED in lines.odd:
         what = "is binary, or UTF-16 without its mark" if first else "has only blank lines"
         raise DataError(f"{path} {what}. A table with a header line or a list of SMILES was expected.")
+    if max(map(first.count, SEPARATORS)) >= COLUMN_LIMIT:
+        raise TooLongError(f"a header with more than {COLUMN_LIMIT:,} columns")
     if hint := _SEPARATOR_HINT.fullmatch(first.strip("\r\n")):
         return Delimited(path, _header_below(path, first, lines), lines, hint[1])
     if first.startswith(SPOTFIRE):

@@ -28,6 +28,8 @@ LINE_LIMIT = 64 * 2**20
 """Bytes of a line, unpacked, a field of a table, or a record of an SDF: 64 MB."""
 BLOCK_LIMIT = 2**30
 """Bytes of the records that are held at a time: 1 GB."""
+COLUMN_LIMIT = 10**6
+"""Columns of a table."""
 CHUNK = 2**17  # bytes read at a time
 PATIENCE = 10.0  # seconds that a pipe without a writer is waited for
 STANDARD_INPUT = ("/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")

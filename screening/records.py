@@ -7,12 +7,15 @@ from types import MappingProxyType
 from typing import Any
 
 from .errors import DataError
-from .opening import BROKEN, Bounded, Note
+from .opening import BROKEN, Bounded, Note, TooLongError
 
 STRUCTURE_NAMES = {  # besides every name with "smiles" in it
     *("smi", "structure", "mol", "molecule"),
     *("molblock", "mol_block", "molfile", "mol_file", "ctab"),
 }
+
+FIELD_LIMIT = 2**28
+"""Fields that are held at a time: 2 GB of references, for a short line may stand for many empty fields."""
 
 Wanted = Callable[[int], bool]
 """Whether the part of this number, from 0, is to be parsed."""
@@ -72,13 +75,16 @@ class Format:
         self, records: Iterator[tuple[list[str], str]], size: int
     ) -> tuple[list[list[str]], list[str], Exception | None]:
         n = len(self.names)
+        most = max(FIELD_LIMIT // max(n, 1), 1)
         flat: list[str] = []  # all fields, one after the other: lists of records would keep Python's garbage
         problems: list[str] = []  # collector busy for longer than reading takes
         damage: Exception | None = None
         try:
-            for fields, problem in islice(records, size):
+            for fields, problem in islice(records, min(size, most)):
                 flat += fields
                 problems.append(problem)
+            if len(problems) == most < size:
+                raise TooLongError(f"the records of a block with more than {FIELD_LIMIT:,} fields")
         except (*BROKEN, DataError) as found:
             damage = found
         return [flat[place::n] for place in range(n)], problems, damage

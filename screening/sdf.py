@@ -5,12 +5,13 @@ import re
 from collections.abc import Iterator
 from itertools import islice
 
-from .opening import LINE_LIMIT, Lines, Note
+from .opening import LINE_LIMIT, Lines, Note, TooLongError
 from .records import Format
 from .sizes import too_large_block
 
 # As in RDKit, the name goes up to the last '>', for it may have one ("IC50 >10 uM"); or a field has a number.
 _TAG = re.compile(r">.*?(?:<(.*)>|(DT\d+))")
+TAG_LIMIT = 50_000
 _COUNTS = re.compile(r"[ \d]{6}.*V[23]000\s*$")
 
 
@@ -45,6 +46,8 @@ class Sdf(Format):
                     titles.add(line.strip())
             if line[0] == ">" and (tag := _TAG.match(line)):
                 tags[tag[1] or tag[2] or ""] = None
+                if len(tags) > TAG_LIMIT:
+                    raise TooLongError(f"records with more than {TAG_LIMIT:,} different properties")
             elif line.startswith("$$$$"):
                 is_title, bounds.of_block = True, 0
         bounds.reset()

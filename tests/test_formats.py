@@ -481,6 +481,25 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
 """
 
 
+def test_a_header_does_not_multiply_short_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line of two bytes stands for as many fields as the header has."""
+    monkeypatch.setattr("screening.records.FIELD_LIMIT", 10_000)
+    path = written(tmp_path, "smiles" + "," * 999 + "\n" + "C\n" * 20)
+    assert len(list(open_table(path, block_size=9))) == 3
+    with pytest.raises(DataError, match="more than 10,000 fields"):
+        list(open_table(path, block_size=16))
+    with pytest.raises(DataError, match="more than 1,000,000 columns"):
+        open_table(written(tmp_path, gzip.compress(b"smiles" + b"," * 1_000_001 + b"\nC\n")))
+
+
+def test_properties_of_an_sdf_have_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("screening.sdf.TAG_LIMIT", 20)
+    records = [("a", {f"p{n}": "1"}) for n in range(21)]
+    assert len(open_table(written(tmp_path, sdf(*records[:20]), "t.sdf")).columns) == 22
+    with pytest.raises(DataError, match="more than 20 different properties"):
+        open_table(written(tmp_path, sdf(*records), "t.sdf"))
+
+
 def test_a_parquet_cell_has_a_limit(tmp_path: Path, small_limits: int) -> None:
     good, bad = "C" * small_limits, "C" * (small_limits + 1)
     pyarrow.parquet.write_table(pyarrow.table({"smiles": ["C", good]}), tmp_path / "good.parquet")
