@@ -54,7 +54,6 @@ NO_REFERENCE = (
     "version 0.4.0 and keeps no structures). Train again for one."
 )
 TOP = 6  # descriptors named for each molecule
-SAME = 1e-3  # difference of probabilities of one model, float16 in the parts included
 AT_ONCE = 100  # molecules explained together
 NAMED = 44  # letters of a name that fit on a picture
 
@@ -366,26 +365,6 @@ def _pictures(result: Explanation, atoms: pd.DataFrame, mols: list[Mol]) -> list
 
 def _replace(path: Path, content: bytes) -> None:
     replace(path, lambda work: work.write_bytes(content))
-
-
-def links_to(folder: Path, name: str, assay: str, table: pd.DataFrame) -> list[str]:
-    """For the molecules of a table (smiles, probability) where the page `folder`/`name` explains them.
-
-    Relative to `folder`; "" for a molecule that is not there with the assay and the same probability (it is
-    then another model's).
-    """
-    path = folder / name / "molecules.csv"
-    if not path.is_file():
-        return [""] * len(table)
-    texts = dict.fromkeys(("id", "smiles", "assay"), str)
-    told = pd.read_csv(path, dtype=texts, keep_default_na=False)
-    told = told[told["assay"] == assay] if "assay" in told else told.head(0)
-    places = {row.smiles: (row.probability, row.molecule) for row in told.itertuples()}
-    found = [places.get(smiles, (np.nan, 0)) for smiles in table["smiles"]]
-    return [
-        f"{name}/index.html#molecule-{number:04d}" if abs(there - here) < SAME else ""
-        for (there, number), here in zip(found, table["probability"].tolist(), strict=True)
-    ]
 
 
 def _page(result: Explanation, pictures: list[str]) -> str:

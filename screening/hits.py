@@ -26,10 +26,10 @@ from .domain import fingerprints
 from .drawing import lay_out
 from .errors import ConfigError, DataError
 from .explain import explain as explain_molecules
-from .explain import links_to, networks_of
+from .explain import networks_of
 from .filters import filters as known_filters
 from .folders import claimed, explained, replace, sweep
-from .hits_page import Quality, Records, hits_page
+from .hits_page import Quality, Records, hits_page, links_to
 from .molecules import read_molecules
 from .parts import PartFolder
 from .progress import progress

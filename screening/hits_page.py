@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 from markupsafe import Markup
 from rdkit.Chem import Mol
@@ -33,6 +34,7 @@ SORTS = {
     "rank": "rank in the library",
 }
 """Columns that the page sorts by, in words."""
+SAME = 1e-3  # difference of probabilities of one model, float16 in the parts included
 
 
 class Quality(NamedTuple):
@@ -46,7 +48,7 @@ class Quality(NamedTuple):
     @classmethod
     def of(cls, run: Path, assay: str) -> "Quality | None":
         """Of a run folder, or of the run folder around a bundle; None where there is no evaluation."""
-        for folder in (run, run.parent):
+        for folder in (run, run.parent) if run.name == "bundle" else (run,):
             path = folder / "evaluation.csv"
             if path.is_file() and (folder / "bundle").is_dir():
                 table = read_evaluation(path)
@@ -119,6 +121,26 @@ def hits_page(
         script_hash=digest,
         **values,
     )
+
+
+def links_to(folder: Path, name: str, assay: str, table: pd.DataFrame) -> list[str]:
+    """For the molecules of a table (smiles, probability) where the page `folder`/`name` explains them.
+
+    Relative to `folder`; "" for a molecule that is not there with the assay and the same probability (it is
+    then another model's).
+    """
+    texts = dict.fromkeys(("id", "smiles", "assay"), str)
+    try:
+        told = pd.read_csv(folder / name / "molecules.csv", dtype=texts, keep_default_na=False)
+        told = told[told["assay"] == assay].astype({"probability": float, "molecule": int})
+    except (FileNotFoundError, ValueError, KeyError):  # none, or not what `explain` writes
+        return [""] * len(table)
+    places = {row.smiles: (row.probability, row.molecule) for row in told.itertuples()}
+    found = [places.get(smiles, (np.nan, 0)) for smiles in table["smiles"]]
+    return [
+        f"{name}/index.html#molecule-{number:04d}" if abs(there - here) < SAME else ""
+        for (there, number), here in zip(found, table["probability"].tolist(), strict=True)
+    ]
 
 
 def _is_said(value: Any) -> bool:

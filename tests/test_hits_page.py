@@ -20,6 +20,7 @@ from screening.bundle import Bundle, Member
 from screening.config import Model
 from screening.errors import ConfigError
 from screening.hits import Hits, choose_hits
+from screening.hits_page import Quality, links_to
 from screening.model import inputs_of
 from screening.registry import Registry
 from screening.runs import read_table
@@ -205,14 +206,29 @@ def test_each_hit_leads_to_its_explanation(page: Any, hits: Hits) -> None:
     assert card.bounding_box()["y"] < 844
 
 
-def test_explanations_of_another_assay_are_not_linked(
-    real_run: Path, scores: Path, hits: Hits, tmp_path: Path
-) -> None:
-    shutil.copytree(hits.folder, tmp_path / "hits")
-    for assay, is_linked in ((ASSAY, True), ("halogen", False)):
-        choose_hits(real_run, scores, tmp_path / "hits", assay=assay, diversity="none", n=10)
-        text = (tmp_path / "hits" / "hits.html").read_text()
-        assert ('href="explained/' in text) == is_linked
+def test_explanations_of_another_assay_or_model_are_not_linked(hits: Hits, tmp_path: Path) -> None:
+    told = hits.folder / "explained" / "molecules.csv"
+    (tmp_path / "explained").mkdir()
+    path = shutil.copy(told, tmp_path / "explained")
+    places = links_to(tmp_path, "explained", ASSAY, hits.table)
+    assert places[5] == f"explained/index.html#molecule-{6:04d}"
+    assert all(places)
+    assert not any(links_to(tmp_path, "explained", "halogen", hits.table))
+    other = hits.table.assign(probability=hits.table["probability"] / 2)
+    assert not any(links_to(tmp_path, "explained", ASSAY, other))
+    whole = pd.read_csv(told, keep_default_na=False)
+    for damaged in ("", "\0", whole.drop(columns="assay").to_csv(), whole.assign(probability="x").to_csv()):
+        Path(path).write_text(damaged)
+        assert not any(links_to(tmp_path, "explained", ASSAY, hits.table))
+
+
+def test_quality_is_that_of_the_run_around_a_bundle_alone(real_run: Path, tmp_path: Path) -> None:
+    within, alone = Quality.of(real_run / "bundle", ASSAY), Quality.of(real_run, ASSAY)
+    assert within is not None
+    assert within == alone
+    shutil.copytree(real_run, tmp_path / "run")
+    (tmp_path / "run" / "bundle").rename(tmp_path / "run" / "other")
+    assert Quality.of(tmp_path / "run" / "other", ASSAY) is None
 
 
 def test_in_the_dark_nothing_is_a_white_box(hits: Hits, open_page: Opens) -> None:
