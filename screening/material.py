@@ -108,7 +108,7 @@ _MANIFEST = {"file": str, "file_sha256": str, "seed": int, "molecules": dict, "v
 def _read_manifest(path: Path) -> dict[str, Any]:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as problem:
+    except (OSError, ValueError, RecursionError) as problem:
         raise DataError(
             f"{path}: the run is not finished or damaged ({problem}). Train it again."
         ) from problem

@@ -40,7 +40,7 @@ _INSTEAD = "choose another folder (runs=..., name=... or --out)"
 
 _COLUMNS = {
     "calibration.csv": ("assay", "method", "slope", "intercept"),
-    "epochs.csv": ("epoch", "loss", "valid_macro_roc_auc", "lr", "is_best"),
+    "epochs.csv": ("epoch", "is_best"),
     "history.csv": ("epoch", "assay", "loss", "weight", "valid_roc_auc"),
     "labels.csv": ("assay", "part", "measured", "actives"),
     "rejected.csv": ("row", "id", "smiles", "reason"),

@@ -104,7 +104,7 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
 }
 SILENT = {"empty", "gone", "words", "half"}
 """Damage that may be harmless: a baseline has empty tables, and a changed name is still a name."""
-DEAR = ("half", "garbage")
+DEAR = ("half", "garbage", "deep")
 """The damages that the report, which takes a second, is tried on."""
 
 
