@@ -100,15 +100,15 @@ def ended(command: Callable[[], int | None]) -> int:
 def prepare_streams() -> None:
     """Make the three standard streams usable, whatever they were given.
 
-    A closed one gets a file that refuses, lest the next file to be opened takes its number; letters that an
-    encoding does not have are spelt out; warnings, which may quote names, pass through the console.
+    A closed one gets a file that refuses, lest the next file to be opened takes its number (`sys.stdin` stays
+    None: readers say that it is closed); letters that an encoding does not have are spelt out; warnings,
+    which may quote names, pass through the console.
     """
     for number, flags in ((0, os.O_WRONLY), (1, os.O_RDONLY), (2, os.O_WRONLY)):
         try:
             os.fstat(number)
         except OSError:
             os.open(os.devnull, flags)
-    sys.stdin = sys.stdin or os.fdopen(0, closefd=False)
     sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
     sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
     for stream in (sys.stdout, sys.stderr):

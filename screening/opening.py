@@ -92,9 +92,11 @@ def open_once(path: str) -> io.BufferedReader:
 
     Raises
     ------
-    DataError : nobody writes into the pipe.
+    DataError : nobody writes into the pipe, or standard input is closed.
     """
     if path == "-" or (path in STANDARD_INPUT and is_stream(path)):
+        if sys.stdin is None:
+            raise DataError("Standard input is closed: name a file, or send one with '<' or through a pipe.")
         return io.BufferedReader(_StandardInput())
     if is_stream(path):
         return io.BufferedReader(_Pipe(path))

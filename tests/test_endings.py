@@ -244,6 +244,28 @@ def test_a_closed_output_does_not_end_up_in_a_file_of_ours(small_yaml: Path) -> 
     assert (small_yaml / "runs" / "small" / "manifest.json").exists()
 
 
+@pytest.mark.parametrize(
+    "words",
+    ["data describe -", "score RUN - --out s", "explain RUN - --assay halogen", "evaluate RUN --data -"],
+)
+def test_a_closed_input_is_called_so(
+    words: str,
+    real_run: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "stdin", None)
+    monkeypatch.setattr(sys, "argv", ["screening", *words.replace("RUN", str(real_run)).split()])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    errors = capsys.readouterr().err
+    assert end.value.code == 2, errors
+    assert errors.startswith("Error: Standard input")
+    assert "is closed" in errors
+
+
 def test_a_greek_assay_on_a_terminal_of_ascii(small_yaml: Path) -> None:
     table = (small_yaml / "small.csv").read_text().replace("halogen", "ERα \u202e")
     (small_yaml / "small.csv").write_text(table, encoding="utf-8")
