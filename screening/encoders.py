@@ -42,7 +42,10 @@ class Inputs(NamedTuple):
 
 
 class Encoder(nn.Module):
-    """Base of all encoders; `width` is d, the size of the representation."""
+    """Base of all encoders; `width` is d, the size of the representation.
+
+    In training, random numbers come from dropout.py: then several processes draw what one draws.
+    """
 
     width: int
 
