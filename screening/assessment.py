@@ -20,6 +20,7 @@ from .evaluation import evaluate, summarize
 from .graphs import featurize
 from .labels import label_key
 from .metrics import pooled_average_precision
+from .molecules import parents
 from .registry import did_you_mean
 from .runs import read_config, read_table
 from .scorer import Scorer
@@ -43,6 +44,15 @@ LEARNING = (
     *("last_valid", "trend"),
 )
 """Columns of `learning` behind the assay."""
+
+
+OF_KNOWN = {
+    "train": "in the training part of the run",
+    "valid": "in the validation part of the run",
+    "parent train": "its parent is in the training part of the run (another salt, charge or stereoisomer)",
+    "parent valid": "its parent is in the validation part of the run (another salt, charge or stereoisomer)",
+}
+"""Why a molecule is known, in words."""
 
 
 @dataclass(frozen=True)
@@ -84,8 +94,9 @@ def assess(
     """The quality of a run's model on another table, whose assays have the same names.
 
     Structures and label texts are treated as in training. Molecules that the run trained on or validated with
-    are left out, since the model has seen their labels: they are found by their canonical SMILES in the run's
-    split.csv; a bundle without a run folder does not know them.
+    are left out, since the model has seen their labels: they are found in the run's split.csv by their
+    canonical SMILES, or by that of their parent (another salt, charge or stereoisomer); a bundle
+    without a run folder does not know them.
 
     Parameters
     ----------
@@ -126,10 +137,11 @@ def assess(
         max_atoms=scorer.bundle.features.max_atoms,
         workers=workers,
     )
-    known = _known_parts(Path(run), usable)
+    known = _known_parts(Path(run), usable, workers)
     if known is None:
         notes.append(f"{run} does not say which molecules it was trained on: none was left out.")
         known = [""] * len(usable)
+    notes += _count_known(known)
     seen = np.array([bool(part) for part in known])
     kept = np.flatnonzero(~seen | keep_known)
     chosen = usable.take(kept)
@@ -240,14 +252,35 @@ def _columns(path: Path, smiles: str | None, id: str | None) -> list[str]:
     return [name for name in reader.columns if name not in (reader.smiles, reader.id)]
 
 
-def _known_parts(run: Path, table: AssayTable) -> list[str] | None:
-    """The part of the run that each molecule trained or validated in, "" if neither; None = not known."""
+def _known_parts(run: Path, table: AssayTable, workers: int | None) -> list[str] | None:
+    """A key of `OF_KNOWN` for each molecule, "" if it is new to the run; None = not known.
+
+    The structure itself counts before its parent.
+    """
     split = read_table(run if (run / "split.csv").is_file() else run.parent, "split.csv")
     if "structure" not in split:
         return None
     seen = split[split["part"].isin(("train", "valid"))]
     parts = dict(zip(seen["structure"], seen["part"], strict=True))
-    return [parts.get(text, "") for text in table.canonical or []]
+    exact = [parts.get(text, "") for text in table.canonical or []]
+    of_parents: dict[str | None, str] = {}
+    for parent, part in zip(parents(list(parts), workers=workers), parts.values(), strict=True):
+        of_parents.setdefault(parent, f"parent {part}")
+    of_parents.pop(None, None)
+    found = parents(table.canonical or [], workers=workers)
+    return [part or of_parents.get(parent, "") for part, parent in zip(exact, found, strict=True)]
+
+
+def _count_known(known: list[str]) -> list[str]:
+    """How many molecules the run knows, and by what."""
+    n_parents = sum(part.startswith("parent") for part in known)
+    n_exact = sum(map(bool, known)) - n_parents
+    if not n_exact + n_parents:
+        return []
+    return [
+        f"{n_exact + n_parents:,} molecules are known to the run: {n_exact:,} as the same structure, "
+        f"{n_parents:,} by their parent (largest fragment, uncharged, without stereo)."
+    ]
 
 
 def _account(
@@ -257,8 +290,7 @@ def _account(
     frame = pd.DataFrame(
         {"row": table.rows, "id": table.ids, "smiles": table.smiles, "status": "merged", "reason": ""}
     ).set_index("row")
-    of_known = {"train": "in the training part of the run", "valid": "in the validation part of the run"}
-    frame.loc[usable.rows, "reason"] = [of_known.get(part, "") for part in known]
+    frame.loc[usable.rows, "reason"] = [OF_KNOWN.get(part, "") for part in known]
     status = ["known" if part and not keep_known else "scored" for part in known]
     frame.loc[usable.rows, "status"] = status
     frame.loc[frame["status"] == "merged", "reason"] = "the structure of another row: labels were merged"

@@ -20,6 +20,7 @@ from .registry import did_you_mean
 from .sizes import LARGEST, MOST_ATOMS, too_large, too_large_molecule
 
 STANDARDIZATIONS = ("none", "cleanup", "fragment", "neutral")
+PARENT_SECONDS = 1e-3  # roughly, to find a parent
 BLOCK = 1000  # molecules handed to a process at a time
 SECONDS = 2e-4  # roughly, to read a molecule and write its canonical SMILES or scaffold
 RDKIT_SCAFFOLD = 350  # atoms up to which RDKit finds the scaffold (0.05 s): its time grows as their cube
@@ -135,6 +136,28 @@ def canonical_smiles(
     function = partial(_canonical_block, standardize=standardize, max_atoms=max_atoms)
     pairs = [pair for block in _in_blocks(function, texts, workers, "reading molecules") for pair in block]
     return [canonical for canonical, _ in pairs], [reason for _, reason in pairs]
+
+
+def parents(texts: Sequence[str], *, workers: int | None = None) -> list[str | None]:
+    """The parent of each structure: canonical SMILES of its largest fragment, uncharged, without stereo.
+
+    Salts, forms of charge and stereoisomers of a compound have the same; tautomers have not. None where a
+    text cannot be read. About 1 ms each, of which standardising takes most.
+
+    Examples
+    --------
+    >>> parents(["C[C@H]([NH3+])C(=O)O.[Cl-]", "CC(N)C(=O)[O-].[Na+]"], workers=0)
+    ['CC(N)C(=O)O', 'CC(N)C(=O)O']
+    """
+    blocks = [texts[start : start + BLOCK] for start in range(0, len(texts), BLOCK)]
+    seconds = len(texts) * PARENT_SECONDS
+    found = map_in_processes(_parent_block, blocks, workers=workers, title="finding parents", seconds=seconds)
+    return [parent for block in found for parent in block]
+
+
+def _parent_block(texts: Sequence[str]) -> list[str | None]:
+    read = read_molecules(texts, standardize="neutral", max_atoms=LARGEST)
+    return [None if mol is None else Chem.MolToSmiles(mol, isomericSmiles=False) for mol, _ in read]
 
 
 def murcko_scaffold(smiles: str) -> str:

@@ -77,6 +77,31 @@ def test_rows_add_up_and_known_molecules_are_left_out(
     assert per_assay["actives"]["halogen"] == (labels == "yes").sum()
 
 
+def test_salts_charges_and_stereoisomers_of_known_molecules_are_known(
+    run: experiment.Run, tmp_path: Path
+) -> None:
+    """Each compound of the training and validation part, written in ways that are other structures."""
+    split = pd.read_csv(run.folder / "split.csv")
+    seen = split[split["part"].isin(("train", "valid")) & ~split["structure"].str.contains(r"\.|\+|-\]")]
+    salts = seen["structure"] + ".[Na+].[Cl-]"
+    acids = seen["structure"].str.replace(r"C\(=O\)O$", "C(=O)[O-]", regex=True) + ".[K+]"
+    new = ["OCCN(CC#CCCCF)C1CCCCCC1.Cl", "N#CCCCCCCC(=O)[O-].[Na+]"]
+    texts = [*salts, *acids, *new]
+    rows = [f"X{number},{text},yes\n" for number, text in enumerate(texts)]
+    (tmp_path / "salts.csv").write_text("id,smiles,halogen\n" + "".join(rows))
+    found = assess(run.folder, str(tmp_path / "salts.csv"), workers=0)
+    status = found.rows["status"].tolist()
+    assert status[-2:] == ["scored"] * 2
+    assert set(status[:-2]) <= {"known", "merged"}
+    reasons = found.rows["reason"][found.rows["status"] == "known"]
+    assert reasons.str.startswith("its parent is in the").all()
+    assert any(
+        f"{len(reasons)} molecules are known to the run: 0 as the same" in note for note in found.notes
+    )
+    kept = assess(run.folder, str(tmp_path / "salts.csv"), keep_known=True, workers=0)
+    assert set(kept.counts) <= {"scored", "merged"}
+
+
 def test_known_molecules_can_be_kept(run: experiment.Run, frame: pd.DataFrame, tmp_path: Path) -> None:
     source = write(frame, tmp_path / "other.csv")
     found = assess(run.folder, source, keep_known=True, workers=0)
