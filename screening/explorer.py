@@ -32,6 +32,9 @@ NUMBERS = (
 """Columns of the evaluation that are kept for each assay."""
 
 
+HISTORY = ("epoch", "loss", "weight", "valid_roc_auc")
+"""Columns of the history that are kept."""
+
 WITHIN = ("runs_mean", "runs_sd", "runs")
 """Columns that the evaluation of a set of runs has behind them."""
 
@@ -164,14 +167,20 @@ def _histories(history: pd.DataFrame, n: int) -> dict[str, list[list[float | int
         return {}
     epochs = np.sort(history["epoch"].unique())
     kept = epochs[np.unique(np.linspace(0, len(epochs) - 1, n).round().astype(int))]
-    rows = history[history["epoch"].isin(kept)].assign(epoch=lambda table: table["epoch"] + 1)
-    columns = ["epoch", "loss", "weight", "valid_roc_auc"]
-    return {str(assay): _rows(of_one[columns].to_numpy(float)) for assay, of_one in rows.groupby("assay")}
+    rows = history[history["epoch"].isin(kept)]
+    numbers = _rows(rows.assign(epoch=rows["epoch"] + 1)[list(HISTORY)].to_numpy(float))
+    return _by_assay(rows["assay"].tolist(), numbers)
 
 
 def _label_counts(counts: pd.DataFrame) -> dict[str, list[list[Any]]]:
     """Per assay [part, labels, actives] of every part."""
     if not len(counts):
         return {}
-    columns = ["part", "measured", "actives"]
-    return {str(assay): rows[columns].values.tolist() for assay, rows in counts.groupby("assay", sort=False)}
+    return _by_assay(counts["assay"].tolist(), counts[["part", "measured", "actives"]].values.tolist())
+
+
+def _by_assay(assays: list[str], rows: list[Any]) -> dict[str, list[Any]]:
+    lists: dict[str, list[Any]] = {assay: [] for assay in assays}
+    for assay, row in zip(assays, rows, strict=True):
+        lists[assay].append(row)
+    return lists
