@@ -14,7 +14,7 @@ from .errors import ConfigError
 from .registry import did_you_mean
 
 if TYPE_CHECKING:
-    from .config import Config, Section
+    from .config import Config
 
 CsvSafe = Annotated[
     bool,
@@ -107,10 +107,10 @@ def option_hint(problem: Exception, words: Sequence[str]) -> str | None:
     option = getattr(problem, "option_name", "")
     if type(problem).__name__ != "NoSuchOption" or words[0] not in ("train", "group", "benchmark"):
         return None
-    from .config import Config
+    from .config import setting_keys
 
     wanted = option.lstrip("-").replace("-", "_").lower()
-    keys = [key for key in _keys(Config) if wanted in (key, key.rpartition(".")[2])] or _of_encoders(wanted)
+    keys = [key for key in setting_keys() if wanted in (key, key.rpartition(".")[2])] or _of_encoders(wanted)
     if not keys:
         return None
     value = next((word for word in _after(option, words) if not word.startswith("-")), "...")
@@ -130,18 +130,6 @@ def _after(option: str, words: Sequence[str]) -> Iterator[str]:
     for place, word in enumerate(words):
         if word.partition("=")[0] == option:
             yield from [word.partition("=")[2]] if "=" in word else words[place + 1 : place + 2]
-
-
-def _keys(section: "type[Section]", before: str = "") -> Iterator[str]:
-    """Every setting of a section, with its dots."""
-    from .config import Section
-
-    for name, field in section.model_fields.items():
-        kind = field.annotation
-        if isinstance(kind, type) and issubclass(kind, Section):
-            yield from _keys(kind, f"{before}{name}.")
-        else:
-            yield f"{before}{name}"
 
 
 def kept_in(config: "Config") -> str:

@@ -5,7 +5,7 @@ the keyword-only arguments of its constructor and are checked by its registry.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
@@ -425,10 +425,22 @@ def _explain(error: Any) -> str:
     if error["type"] == "extra_forbidden":
         known = _keys_at(place[:-1])
         inside = f" in section '{'.'.join(place[:-1])}'" if place[:-1] else ""
-        return f"unknown key '{place[-1]}'{inside}. {did_you_mean(place[-1], known)}"
+        elsewhere = [key for key in setting_keys() if key.rpartition(".")[2] == place[-1]]
+        where = f" It is a setting elsewhere: {' or '.join(elsewhere)}." if elsewhere else ""
+        return f"unknown key '{place[-1]}'{inside}.{where} {did_you_mean(place[-1], known)}"
     if error["type"] == "missing":
         return f"'{'.'.join(place)}' is missing."
     return f"'{'.'.join(place)}' is {error['input']!r}: {error['msg']}."
+
+
+def setting_keys(section: type[Section] | None = None, before: str = "") -> Iterator[str]:
+    """Every setting of a section and of those inside it, with its dots; None = of the whole config."""
+    for name, field in (section or Config).model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, Section):
+            yield from setting_keys(kind, f"{before}{name}.")
+        else:
+            yield f"{before}{name}"
 
 
 def _keys_at(place: list[str]) -> list[str]:
