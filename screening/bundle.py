@@ -6,7 +6,6 @@ has the sums of all. Loading checks format, sums, featurizer versions and shapes
 ensemble, a network per group of assays and a network per assay are bundles of several members.
 """
 
-import hashlib
 import json
 import shutil
 import tempfile
@@ -16,12 +15,13 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors import numpy as arrays
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from .baselines import restore
+from .bundle_files import SUMS, check_sums, sum_of
 from .calibration import Calibration
 from .config import Model
 from .conformal import ConformalSets
@@ -33,10 +33,24 @@ from .model import Predictor, ScreeningModel
 from .reference import Reference
 from .representation import Representation
 from .sizes import MOST_ATOMS
+from .tables import some
 
 FORMAT = 2
 DESCRIPTION = "bundle.json"
-SUMS = "SHA256SUMS"
+UNREADABLE = (
+    ConfigError,
+    SafetensorError,
+    KeyError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    IndexError,
+    ArithmeticError,
+    RuntimeError,
+    MemoryError,
+    OSError,
+)
+"""What comes of a description or of arrays that are not as `Bundle.save` writes them."""
 OPTIONAL: dict[str, Any] = {
     "calibration": Calibration,
     "conformal": ConformalSets,
@@ -169,7 +183,7 @@ class Bundle:
             for path in work.iterdir():
                 path.chmod(0o644)  # safetensors writes files that nobody else may read
             names = sorted(path.name for path in work.iterdir())
-            (work / SUMS).write_text("".join(f"{_sha256(work / name)}  {name}\n" for name in names))
+            (work / SUMS).write_text("".join(f"{sum_of(work / name)}  {name}\n" for name in names))
             work.chmod(0o755)
             if folder.exists():
                 folder.rename(old := work.with_name(work.name + "-old"))
@@ -223,7 +237,7 @@ class Bundle:
             do not fit, or a featurizer this version does not have.
         """
         folder = _bundle_folder(Path(folder))
-        summed = _check_sums(folder)
+        summed = check_sums(folder)
         try:
             description = json.loads((folder / DESCRIPTION).read_text())
             if description["format"] != FORMAT:
@@ -239,16 +253,9 @@ class Bundle:
                     "Copy the bundle again, with all its files."
                 )
             return cls._restore(folder, description)
-        except (
-            KeyError,
-            TypeError,
-            json.JSONDecodeError,
-            ConfigError,
-            SafetensorError,
-            RuntimeError,
-            ValueError,
-        ) as problem:
-            raise BundleError(f"{folder} is not a complete bundle: {problem}. Train again.") from problem
+        except UNREADABLE as problem:
+            said = " ".join(str(problem).split())[:300] or type(problem).__name__
+            raise BundleError(f"{folder} is not a complete bundle: {said}. Train again.") from problem
 
     @classmethod
     def _restore(cls, folder: Path, description: dict[str, Any]) -> "Bundle":
@@ -267,7 +274,9 @@ class Bundle:
             ),
         )
         settings = Model.model_validate(description["model"])
-        tasks = tuple(description["tasks"])
+        tasks, about = _checked_tasks(description["tasks"]), description["about"]
+        if not isinstance(about, dict):
+            raise BundleError(f"{folder / DESCRIPTION}: 'about' is no record of names and values.")
         members = tuple(
             _restored(member, settings, inputs, len(tasks), folder / _member_file(number))
             for number, member in enumerate(description["members"])
@@ -276,7 +285,7 @@ class Bundle:
         if served != set(range(len(tasks))):
             raise BundleError(f"{folder}: some of the {len(tasks)} assays have no network. Train again.")
         parts = {name: _restored_part(name, folder, len(tasks)) for name in description["parts"]}
-        made = cls(members, settings, inputs, features, tasks, description["about"], **parts)
+        made = cls(members, settings, inputs, features, tasks, about, **parts)
         made._check_representation(folder)
         return made
 
@@ -325,6 +334,31 @@ def _restored_part(name: str, folder: Path, n_tasks: int) -> Any:
     return part
 
 
+def _checked_tasks(names: Any) -> tuple[str, ...]:
+    if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
+        raise ValueError("'tasks' is no list of names of assays")
+    if len(set(names)) != len(names):
+        raise ValueError("an assay is there twice in 'tasks'")
+    return tuple(names)
+
+
+def _check_shapes(settings: Model, inputs: Inputs, n_tasks: int, path: Path) -> None:
+    """Raise BundleError unless the file has the arrays of such a network, which is not made for it."""
+    with torch.device("meta"):
+        model = ScreeningModel(settings, inputs, n_tasks)
+    expected = {name: list(value.shape) for name, value in model.state_dict().items()}
+    with safe_open(path, "pt") as file:
+        shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
+    if shapes != expected:
+        different = {
+            name for name in expected.keys() | shapes.keys() if expected.get(name) != shapes.get(name)
+        }
+        raise BundleError(
+            f"{path} has other arrays than the model of {DESCRIPTION} ({some(sorted(different), 3)}). "
+            "Train again."
+        )
+
+
 def _restored(
     description: dict[str, Any], settings: Model, inputs: Inputs, n_tasks: int, path: Path
 ) -> Member:
@@ -334,6 +368,7 @@ def _restored(
     if description["kind"] != ScreeningModel.kind:
         kind, options = description["kind"], description["options"]
         return Member(restore(kind, options, load_file(path), inputs.vectors, len(columns)), columns)
+    _check_shapes(settings, inputs, len(columns), path)
     model = ScreeningModel(settings, inputs, len(columns))
     model.load_state_dict(load_file(path))
     if not all(value.isfinite().all() for value in model.state_dict().values()):
@@ -342,29 +377,4 @@ def _restored(
 
 
 def _listed(names: set[str]) -> str:
-    return ", ".join(sorted(names)) or "nothing"
-
-
-def _check_sums(folder: Path) -> set[str]:
-    """The names in the list of sums, all of them there and unchanged."""
-    expected = {}
-    try:
-        for line in (folder / SUMS).read_text().splitlines():
-            total, _, name = line.partition("  ")
-            expected[name] = total
-    except (OSError, UnicodeDecodeError) as problem:
-        raise BundleError(f"{folder / SUMS} cannot be read: {problem}. Copy the bundle again.") from problem
-    for name, total in expected.items():
-        path = folder / name
-        if Path(name).name != name:
-            raise BundleError(f"{folder / SUMS} names {name!r}, which is not a file of the bundle.")
-        if path.is_symlink() or not path.is_file():
-            raise BundleError(f"{path} is missing. Copy the bundle again, with all its files.")
-        if total != _sha256(path):
-            raise BundleError(f"{path} was changed after it was written (checksum). Copy the bundle again.")
-    return set(expected)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return some(sorted(names), 10) or "nothing"

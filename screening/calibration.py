@@ -118,7 +118,12 @@ class Calibration:
         fits = {len(made.intercept), len(made.actives), len(made.inactives), len(made.bounds) - 1} == {
             n_tasks
         }
-        fits = fits and made.bounds[0] == 0 and bool((np.diff(made.bounds) >= 0).all())
+        fits = (
+            fits
+            and made.bounds.dtype.kind == "i"
+            and made.bounds[0] == 0
+            and bool((np.diff(made.bounds) >= 0).all())
+        )
         fits = fits and made.bounds[-1] == len(made.knots) == len(made.values)
         numbers = (made.slope, made.intercept, made.knots, made.values)
         if (

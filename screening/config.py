@@ -126,7 +126,7 @@ class Features(Section):
 class Heads(Section):
     """One output per task on top of the shared representation."""
 
-    hidden: Annotated[int, Field(ge=0)] = 0
+    hidden: Annotated[int, Field(ge=0, le=20_000)] = 0
     """Width of a private hidden layer per task; 0 = linear heads."""
     dropout: Share = 0.0
 

@@ -222,17 +222,27 @@ class Domain:
 
     def _is_consistent(self) -> bool:
         first, columns = self.known
-        fits = _are_bounds(first, len(columns)) and bool(np.isfinite(self.threshold))
+        fits = (
+            columns.dtype.kind == "i"
+            and _are_bounds(first, len(columns))
+            and bool(np.isfinite(self.threshold))
+        )
         fits = fits and len(first) > 1 and bool(((columns >= 0) & (columns < _BITS)).all())
         if self.structures is None:
             return fits
         ids, smiles, rows, bounds = self.structures
-        fits = fits and _are_bounds(bounds, len(rows)) and len(ids) == len(smiles) == len(first) - 1
+        fits = (
+            fits
+            and rows.dtype.kind == "i"
+            and _are_bounds(bounds, len(rows))
+            and len(ids) == len(smiles) == len(first) - 1
+        )
         return fits and bool(((rows >= 0) & (rows < len(ids))).all())
 
 
 def _are_bounds(bounds: np.ndarray, n: int) -> bool:
-    return len(bounds) > 0 and bounds[0] == 0 and bounds[-1] == n and bool((np.diff(bounds) >= 0).all())
+    fits = bounds.dtype.kind == "i" and len(bounds) > 0
+    return fits and bounds[0] == 0 and bounds[-1] == n and bool((np.diff(bounds) >= 0).all())
 
 
 def _similarity(molecules: Fingerprints, known: Fingerprints, dense: np.ndarray) -> np.ndarray:

@@ -21,7 +21,8 @@ from .layers import CodeEmbedding, Pooling, PoolingName, VectorScale, Wiring, li
 from .registry import Registry
 from .sums import AnySums, Sums
 
-Size = Annotated[int, Field(gt=0)]
+Size = Annotated[int, Field(gt=0, le=20_000)]
+Depth = Annotated[int, Field(gt=0, le=100)]
 Rate = Annotated[float, Field(ge=0, lt=1)]
 Noise = Annotated[float, Field(ge=0)]
 
@@ -93,7 +94,7 @@ class GINE(Encoder):
         self,
         inputs: Inputs,
         *,
-        depth: Size = 5,
+        depth: Depth = 5,
         width: Size = 300,
         dropout: Rate = 0.1,
         virtual_node: bool = False,
@@ -200,7 +201,7 @@ class DMPNN(Encoder):
         self,
         inputs: Inputs,
         *,
-        depth: Size = 3,
+        depth: Depth = 3,
         width: Size = 300,
         dropout: Rate = 0.0,
         pooling: PoolingName = "mean",
@@ -277,7 +278,7 @@ class Fingerprint(Encoder):
         self,
         inputs: Inputs,
         *,
-        widths: tuple[Size, ...] = (512, 512),
+        widths: Annotated[tuple[Size, ...], Field(max_length=100)] = (512, 512),
         dropout: Rate = 0.5,
         count_dropout: Rate = 0.3,
         real_dropout: Rate = 0.2,
@@ -331,7 +332,7 @@ class Hybrid(Encoder):
         inputs: Inputs,
         *,
         graph: Literal["gine", "dmpnn"] = "gine",
-        depth: Size = 3,
+        depth: Depth = 3,
         width: Size = 64,
         projection: Size = 128,
         hidden: Size = 512,

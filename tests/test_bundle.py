@@ -11,7 +11,8 @@ import small
 import torch
 
 from screening.baselines import baselines
-from screening.bundle import SUMS, Bundle, Member
+from screening.bundle import Bundle, Member
+from screening.bundle_files import SUMS
 from screening.calibration import calibrations
 from screening.config import Model
 from screening.conformal import ConformalSets

@@ -12,6 +12,7 @@ FLOORS = [
     ["records"],
     ["delimited", "smiles_lines", "sdf", "parquet"],
     [
+        "bundle_files",
         "console",
         "registry",
         "processes",
