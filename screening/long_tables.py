@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .assay_columns import RawTable, is_measured
+from .assay_columns import RawTable, is_measured, looks_like_a_property
 from .errors import DataError
 from .label_words import guessed_label
 from .labels import Codes, ExplainedColumn, label_key
@@ -108,7 +108,9 @@ def check_not_long(raw: RawTable, tasks: Sequence[str]) -> None:
     for key in _keys(names) if repeats.n_further >= max(2, FEW_REPEATS * repeats.n_all) else ():
         if _separates(raw, key, repeats) and _is_assay_key(raw, key, repeats, tasks):
             raise DataError(_message(raw, key, repeats, tasks))
-    if len(tasks) == 1 and _rank(names[0]) == 0 and _has_a_few_columns(raw):
+    are_labels = len(tasks) == 1 and not is_measured(raw.columns[tasks[0]])
+    are_labels = are_labels and not looks_like_a_property(tasks[0])
+    if are_labels and _rank(names[0]) == 0 and _has_a_few_columns(raw):
         raise DataError(_message(raw, (names[0],), repeats, tasks))
 
 

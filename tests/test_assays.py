@@ -527,3 +527,28 @@ def test_reading_takes_time_in_proportion_to_the_columns(tmp_path) -> None:
         seconds.append(time.process_time() - start)
         assert (len(table.tasks), len(same.tasks), len(same.extra)) == (n, n // 2, n - n // 2)
     assert seconds[1] < 20 * seconds[0], seconds
+
+
+def test_what_looks_like_an_assay_or_cannot_be_learned_is_said_loudly(tmp_path) -> None:
+    rows = [f"{'C' * (n + 1)},{n % 2},{['No', 'Yes'][n % 2]},1,{n % 3 == 0:d},{n / 7:.2f}" for n in range(12)]
+    path = written(tmp_path, "smiles,A,B,One,fr_azide,pIC50\n" + "\n".join(rows))
+    table, _, notes = read_assays(path)
+    loud = [note for note in notes if note.startswith("Attention: ")]
+    assert notes[: len(loud)] == loud
+    assert table.tasks == ("A", "One", "fr_azide")
+    assert "'B' ('No' 6, 'Yes' 6)" in loud[0]
+    assert "'data.labels={No: 0, Yes: 1}'" in loud[0]
+    assert "'fr_azide'" in loud[1]
+    assert "'data.tasks=[A, One]'" in loud[1]
+    assert "every label of 'One' is active" in loud[2]
+    with pytest.raises(DataError, match="threshold"):
+        read_assays(path, tasks=["pIC50"])
+
+
+def test_lines_that_are_no_molecules_do_not_stop_the_reading(tmp_path) -> None:
+    path = written(tmp_path, "id,smiles,A\n,,0/1\na,CCO,1\nid,smiles,A\nb,no molecule,odd\nc,CCN,0\n")
+    table, rejected, _ = read_assays(path)
+    assert table.ids == ["a", "c"]
+    assert [r.row for r in rejected] == [1, 3, 4]
+    assert "a line of units" in rejected[0].reason
+    assert rejected[1].reason == "the header line once more"
