@@ -8,6 +8,7 @@ import urllib.request
 from collections.abc import Callable
 from http.client import HTTPException
 from pathlib import Path
+from typing import Any
 
 from .errors import DataError
 from .folders import sweep_old
@@ -66,9 +67,8 @@ def _fetch(address: str, part: Path, limit: int) -> None:
 
 def _stream(address: str, write: Callable[[bytes], object], limit: int) -> None:
     request = urllib.request.Request(address, headers={"User-Agent": "screening"})
-    with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
-        if answer.geturl().split(":")[0] not in SCHEMES:
-            raise DataError(f"{address} leads to {answer.geturl()}, which is not https: not downloaded.")
+    _check_scheme(address, address)
+    with urllib.request.build_opener(_Redirects).open(request, timeout=TIMEOUT) as answer:
         size = int(answer.headers.get("Content-Length") or 0)
         done = 0
         _check_size(size, address, limit)
@@ -80,6 +80,19 @@ def _stream(address: str, write: Callable[[bytes], object], limit: int) -> None:
                 advance(len(block))
         if done < size:
             raise HTTPException(f"the connection broke after {done:,} of {size:,} bytes")
+
+
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """Every address on the way has to be https: one that is not could be read or changed by others."""
+
+    def redirect_request(self, req: Any, fp: Any, code: Any, msg: Any, headers: Any, newurl: str) -> Any:
+        _check_scheme(req.full_url, newurl)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _check_scheme(address: str, target: str) -> None:
+    if target.split(":")[0].lower() not in SCHEMES:
+        raise DataError(f"{address} leads to {target}, which is not https: not downloaded.")
 
 
 def _check_size(size: int, address: str, limit: int) -> None:

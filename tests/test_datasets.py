@@ -5,6 +5,7 @@ import csv
 import gzip
 import io
 import threading
+import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -476,3 +477,13 @@ def test_a_missing_file_of_rdkit_is_one_paragraph(monkeypatch: pytest.MonkeyPatc
 def test_read_assays_finds_the_same_table_without_the_catalogue(real_data: Path) -> None:
     plain, _, _ = read_assays(real_data / "clintox.csv.gz")
     assert plain.tasks == load("clintox", data=real_data)[0].tasks
+
+
+def test_every_hop_of_a_redirect_is_https() -> None:
+    """What is asked for next is looked at before it is asked for, though the last address may be https."""
+    request = urllib.request.Request("https://a.example/table.csv")
+    hop = downloads._Redirects().redirect_request
+    for target in ("http://b.example/x", "ftp://b.example/x", "HTTP://b.example/x"):
+        with pytest.raises(DataError, match=r"a\.example.*leads to.*which is not https"):
+            hop(request, None, 302, "Found", {}, target)
+    assert hop(request, None, 302, "Found", {}, "https://b.example/x").full_url == "https://b.example/x"
