@@ -11,8 +11,10 @@ from typing import Any
 
 import numpy as np
 from rdkit import rdBase
-from rdkit.Chem import Conformer, Mol, RemoveStereochemistry, rdDepictor
+from rdkit.Chem import Mol
 from rdkit.Chem.Draw import rdMolDraw2D
+
+from .layout import too_large_to_draw
 
 WIDTH, HEIGHT = 320, 230
 TITLE, LEGEND = 34, 40  # height of the lines above and below a molecule
@@ -34,10 +36,6 @@ ATOMS = {
 TEXT = ("#000000", "#191919", "#333333")
 PAPER = "#FFFFFF"
 
-MOST_DRAWN = 250
-"""Atoms of a molecule that is laid out and drawn: it takes 0.5 s at most (chains of small rings), and a
-tenfold time for every threefold size. The largest molecule of the public tables but PCBA has 136."""
-
 Colour = tuple[float, float, float]
 
 
@@ -47,27 +45,6 @@ def colour_of(share: float) -> Colour:
     amount = min(amount, 1.0)
     red, green, blue = (middle + amount * (far - middle) for middle, far in zip(MIDDLE, end, strict=True))
     return red, green, blue
-
-
-def too_large_to_draw(mol: Mol) -> str:
-    """Why there is no picture of a molecule, "" where there is."""
-    n_atoms = mol.GetNumAtoms()
-    return f"{n_atoms:,} atoms, more than {MOST_DRAWN}: not drawn" if n_atoms > MOST_DRAWN else ""
-
-
-def lay_out(mol: Mol) -> None:
-    """Give a molecule 2D coordinates for a MOL block; a large one gets zeros, and a comment that says so.
-
-    Without any, RDKit would make some itself. Stereo, which needs them, is taken off.
-    """
-    reason = too_large_to_draw(mol)
-    if not reason:
-        rdDepictor.Compute2DCoords(mol)
-        return
-    RemoveStereochemistry(mol)
-    mol.RemoveAllConformers()
-    mol.AddConformer(Conformer(mol.GetNumAtoms()))
-    mol.SetProp("MolFileComments", reason, computed=True)  # computed: for the block alone, not as a property
 
 
 def draw_contributions(mol: Mol, values: Sequence[float] | np.ndarray, *, scale: float, title: str) -> str:

@@ -23,13 +23,13 @@ from .bundle import Bundle
 from .cells import csv_of
 from .columns import NEIGHBOUR, OURS, SET, SPREAD, assay_column, property_names
 from .domain import fingerprints
-from .drawing import lay_out
 from .errors import ConfigError, DataError
 from .explain import explain as explain_molecules
 from .explain import networks_of
 from .filters import filters as known_filters
 from .folders import claimed, explained, replace, sweep
 from .hits_page import Quality, Records, hits_page, links_to
+from .layout import lay_out
 from .molecules import read_molecules
 from .parts import PartFolder
 from .progress import progress

@@ -31,7 +31,7 @@ def write_whole(
     """`scores.csv` or `scores.sdf` of the parts `numbers`, beside them; None for `parquet`.
 
     The CSV has every row of the parts. The SDF has the molecules that were scored, with coordinates for
-    drawing (so that stereo survives; molecules of more than `drawing.MOST_DRAWN` atoms have none) and every
+    drawing (so that stereo survives; molecules of more than `layout.MOST_DRAWN` atoms have none) and every
     other column as a property; line breaks in a property become blanks.
 
     Parameters
@@ -102,7 +102,7 @@ def _molblock(smiles: str, id: str) -> str:
     from rdkit import Chem
     from rdkit.rdBase import BlockLogs
 
-    from .drawing import lay_out
+    from .layout import lay_out
 
     with BlockLogs():
         mol = Chem.MolFromSmiles(smiles)

@@ -7,7 +7,7 @@ import pytest
 
 HOUSE = Path(__file__).parent.parent / "screening"
 FLOORS = [
-    ["errors", "progress", "printable", "plain_yaml", "sizes"],
+    ["errors", "progress", "layout", "printable", "plain_yaml", "sizes"],
     ["opening"],
     ["records"],
     ["delimited", "smiles_lines", "sdf", "parquet"],

@@ -20,11 +20,12 @@ from screening.assays import prepare, read_assays
 from screening.assessment import assess
 from screening.bundle import Bundle
 from screening.config import check_config
-from screening.drawing import MOST_DRAWN, draw_contributions, draw_structure
+from screening.drawing import draw_contributions, draw_structure
 from screening.errors import ConfigError
 from screening.explain import explain
 from screening.graphs import FeatureSet, featurize
 from screening.hits import choose_hits
+from screening.layout import MOST_DRAWN
 from screening.molecules import (
     RDKIT_SCAFFOLD,
     canonical_smiles,
