@@ -18,6 +18,7 @@ from scipy.stats import spearmanr
 from torch import Tensor
 
 from .bundle import Bundle
+from .cells import csv_of
 from .contributions import METHODS, Contributions, Molecules, other_columns
 from .drawing import draw_contributions, gradient, on_page
 from .errors import BundleError, ConfigError, DataError
@@ -339,9 +340,9 @@ def _write(result: Explanation, atoms: pd.DataFrame, mols: list[Mol]) -> None:
         pictures = _pictures(result, atoms, mols)
         for number, picture in enumerate(pictures, start=1):
             _replace(folder / f"molecule-{number:04d}.svg", picture.encode())
-        _replace(folder / "molecules.csv", result.molecules.to_csv(index=False).encode())
+        _replace(folder / "molecules.csv", csv_of(result.molecules).encode())
         rejected = pd.DataFrame(result.rejected, columns=Rejected._fields)
-        _replace(folder / "rejected.csv", rejected.to_csv(index=False).encode())
+        _replace(folder / "rejected.csv", csv_of(rejected).encode())
         _replace(folder / "contributions.parquet", atoms.to_parquet(index=False))
         _replace(folder / "descriptors.parquet", result.descriptors.to_parquet(index=False))
         _replace(folder / "index.html", _page(result, pictures).encode())

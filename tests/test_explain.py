@@ -1,5 +1,6 @@
 """Explaining the molecules of a file: tables that add up, safe pages, planted structures that are found."""
 
+import csv
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -302,3 +303,13 @@ def _area(run: Path, assay: str, smarts: str, folder: Path) -> float:
         if 0 < inside.sum() < len(inside):
             areas.append(roc_auc_score(inside, group["contribution"]))
     return float(np.mean(areas)) if areas else np.nan
+
+
+def test_a_carriage_return_in_a_name_does_not_break_rows(real_run: Path, tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_bytes(b'id,smiles\n"one\rtwo",CCO\n"three\rfour",C1CC\n')
+    assay = Bundle.load(real_run).tasks[0]
+    explain(real_run, tmp_path / "in.csv", tmp_path / "out", assay=assay)
+    for name, text in (("molecules.csv", "one\rtwo"), ("rejected.csv", "three\rfour")):
+        with (tmp_path / "out" / name).open(newline="") as file:
+            (row,) = csv.DictReader(file)
+        assert row["id"] == text, name
