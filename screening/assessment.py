@@ -18,9 +18,9 @@ from .config import Data
 from .errors import ConfigError, DataError
 from .evaluation import evaluate, summarize
 from .graphs import featurize
+from .known import OF_KNOWN, known_parts
 from .labels import label_key
 from .metrics import pooled_average_precision
-from .molecules import parents
 from .registry import did_you_mean
 from .runs import read_config, read_table
 from .scorer import Scorer
@@ -44,15 +44,6 @@ LEARNING = (
     *("last_valid", "trend"),
 )
 """Columns of `learning` behind the assay."""
-
-
-OF_KNOWN = {
-    "train": "in the training part of the run",
-    "valid": "in the validation part of the run",
-    "parent train": "its parent is in the training part of the run (another salt, charge or stereoisomer)",
-    "parent valid": "its parent is in the validation part of the run (another salt, charge or stereoisomer)",
-}
-"""Why a molecule is known, in words."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +128,7 @@ def assess(
         max_atoms=scorer.bundle.features.max_atoms,
         workers=workers,
     )
-    known = _known_parts(Path(run), usable, workers)
+    known = known_parts(Path(run), usable.canonical or [], workers=workers)
     if known is None:
         notes.append(f"{run} does not say which molecules it was trained on: none was left out.")
         known = [""] * len(usable)
@@ -250,25 +241,6 @@ def _columns(path: Path, smiles: str | None, id: str | None) -> list[str]:
     """Columns of a table that may be assays."""
     reader = open_table(path, smiles=smiles, id=id)
     return [name for name in reader.columns if name not in (reader.smiles, reader.id)]
-
-
-def _known_parts(run: Path, table: AssayTable, workers: int | None) -> list[str] | None:
-    """A key of `OF_KNOWN` for each molecule, "" if it is new to the run; None = not known.
-
-    The structure itself counts before its parent.
-    """
-    split = read_table(run if (run / "split.csv").is_file() else run.parent, "split.csv")
-    if "structure" not in split:
-        return None
-    seen = split[split["part"].isin(("train", "valid"))]
-    parts = dict(zip(seen["structure"], seen["part"], strict=True))
-    exact = [parts.get(text, "") for text in table.canonical or []]
-    of_parents: dict[str | None, str] = {}
-    for parent, part in zip(parents(list(parts), workers=workers), parts.values(), strict=True):
-        of_parents.setdefault(parent, f"parent {part}")
-    of_parents.pop(None, None)
-    found = parents(table.canonical or [], workers=workers)
-    return [part or of_parents.get(parent, "") for part, parent in zip(exact, found, strict=True)]
 
 
 def _count_known(known: list[str]) -> list[str]:

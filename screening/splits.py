@@ -18,7 +18,7 @@ from rdkit import rdBase
 
 from .assays import AssayTable
 from .errors import ConfigError, DataError
-from .molecules import canonical_smiles, scaffolds
+from .molecules import canonical_smiles, parents, scaffolds
 from .part_names import LEFT_OUT, PARTS, Words, part_codes, read_parts
 from .registry import Registry
 
@@ -61,6 +61,10 @@ class Molecules:
         """Murcko scaffold of each structure, "" where there is no ring."""
         return _scaffolds(tuple(self.smiles()), self.workers)
 
+    def parents(self) -> list[str | None]:
+        """Parent of each structure (see `molecules.parents`); None where it cannot be read."""
+        return _parents(tuple(self.smiles()), self.table.canonical is not None, self.workers)
+
 
 @dataclass(frozen=True)
 class Split:
@@ -82,6 +86,8 @@ class Leakage:
 
     shared: int
     """Structures that are in train and in valid or test."""
+    related: int
+    """Further structures of valid or test whose parent train has: other salts, charges or stereoisomers."""
     n_with_ring: int
     """Test molecules that have a Murcko scaffold at all."""
     n_seen: int
@@ -90,7 +96,8 @@ class Leakage:
     def __str__(self) -> str:
         share = f" ({self.n_seen / self.n_with_ring:.1%})" if self.n_with_ring else ""
         return (
-            f"structures of train in valid or test: {self.shared}; test molecules whose scaffold is in "
+            f"structures of train in valid or test: {self.shared}, and {self.related} more by their parent "
+            "(another salt, charge or stereoisomer); test molecules whose scaffold is in "
             f"train: {self.n_seen:,} of {self.n_with_ring:,} with a ring{share}"
         )
 
@@ -143,14 +150,17 @@ def _what_is_lost(part: str, name: str) -> str:
 
 
 def leakage(table: AssayTable, split: Split, *, workers: int | None = None) -> Leakage:
-    """How many structures and scaffolds of the test part the training part has too."""
+    """How many structures, parents and scaffolds of the test part the training part has too."""
     molecules = _molecules(table, workers)
     trained, validated, tested = (molecules.structure[split.rows(part)] for part in PARTS)
-    found = molecules.scaffolds()
+    found, parent = molecules.scaffolds(), molecules.parents()
     known = {found[i] for i in trained.tolist()}
     of_test = [found[i] for i in tested.tolist() if found[i]]
-    shared = np.intersect1d(trained, np.concatenate([validated, tested]))
-    return Leakage(len(shared), len(of_test), sum(scaffold in known for scaffold in of_test))
+    others = np.concatenate([validated, tested])
+    shared = np.intersect1d(trained, others)
+    of_train = {parent[i] for i in trained.tolist()} - {None}
+    related = sum(parent[i] in of_train for i in np.setdiff1d(others, trained).tolist())
+    return Leakage(len(shared), related, len(of_test), sum(scaffold in known for scaffold in of_test))
 
 
 @splits.register("random")
@@ -388,6 +398,12 @@ def _molecules(table: AssayTable, workers: int | None) -> Molecules:
 def _scaffolds(texts: tuple[str, ...], workers: int | None) -> list[str]:
     """Murcko scaffolds, kept for the next call: a scaffold split and its leakage look at the same ones."""
     return scaffolds(texts, workers=workers)
+
+
+@functools.lru_cache(maxsize=1)
+def _parents(texts: tuple[str, ...], are_canonical: bool, workers: int | None) -> list[str | None]:
+    """Parents, kept for the next call: seeds and folds split the same molecules."""
+    return parents(texts, are_canonical=are_canonical, workers=workers)
 
 
 def _checked(fractions: Sequence[float]) -> np.ndarray:

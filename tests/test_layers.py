@@ -59,7 +59,7 @@ FLOORS = [
     ["model", "places", "baselines", "paired"],
     ["calibration", "conformal", "contributions", "domain", "evaluation", "gradients", "loss_gradients"],
     ["representation", "affinity", "families", "history", "runs"],
-    ["bundle"],
+    ["bundle", "known"],
     ["training", "scorer", "explain", "preparation", "export", "findings"],
     [
         "fitting",

@@ -1,16 +1,19 @@
 """Molecules: every text gives a molecule or a reason, and the lighter reading decides as the full one."""
 
 import csv
+import gzip
 import os
 import signal
 import sys
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rdkit import Chem, RDConfig
+from rdkit.Chem.MolStandardize import rdMolStandardize
 
 from screening import molecules
 from screening.errors import ConfigError, ScreeningError
@@ -18,6 +21,7 @@ from screening.molecules import (
     STANDARDIZATIONS,
     canonical_smiles,
     murcko_scaffold,
+    parents,
     read_molecule,
     read_molecules,
     scaffolds,
@@ -219,3 +223,39 @@ def test_two_lines_are_not_one_molecule() -> None:
     for text in ("CCO\nCCN", "CCO a\nCCN b", "CCO\r\nCCN"):
         assert read_molecule(text) == (None, "line break in the structure")
         assert read_lightly(text) == (None, "line break in the structure")
+
+
+# --- parents ------------------------------------------------------------------------------------------
+
+ODD = [
+    *("CS(C)=O", "CS(C)(=O)=O", "C[S+](C)[O-]", "CC(C)=S", "CSC", "c1ccsc1", "CN=[N+]=[N-]", "CC.CC"),
+    *("C[C@H](F)Cl", "C/C=C/C", "C/C=C\\C", "[13CH4]", "[2H]C", "C[N+](C)(C)C", "C[Se]C", "CP(C)C", "B"),
+    *("CC(=O)[O-].[Na+]", "[Na]", "[O-][n+]1ccccc1", "C[S@](=O)CC", "C1CC2CCC1CC2", "ClC#CBr", "[H][H]"),
+    *("CS", "O=S1CCC1", "CS(=O)O", "OS(=O)(=O)O", "NS(=O)(=O)CC", "O=S1(=O)CCC1", "CS(=O)(=O)[O-]"),
+    *("CS(=O)C=S", "C[N+](=O)[O-]"),
+]
+
+
+def test_parents_of_canonical_smiles_are_those_of_any_reading(real_data: Path) -> None:
+    """What is taken as it is and what is read lightly, against standardising all."""
+    with gzip.open(real_data / "fsmol_train_wide.csv.gz", "rt") as file:
+        real = [row["smiles"] for row in islice(csv.DictReader(file), 0, 60_000, 150)]
+    with gzip.open(real_data / "tox21.csv.gz", "rt") as file:
+        real += [row["smiles"] for row in islice(csv.DictReader(file), 0, None, 25)]
+    texts = [text for text in canonical_smiles([*ODD, *real], workers=0)[0] if text]
+    plainly = [standardize_by_hand(text) for text in texts]
+    assert parents(texts, workers=0) == plainly
+    assert parents(texts, are_canonical=True, workers=0) == plainly
+    assert sum(text == parent for text, parent in zip(texts, plainly, strict=True)) > 200
+
+
+def standardize_by_hand(text: str) -> str:
+    mol = rdMolStandardize.FragmentParent(Chem.MolFromSmiles(text))
+    mol = rdMolStandardize.Uncharger().uncharge(mol)
+    return Chem.MolToSmiles(mol, isomericSmiles=False)
+
+
+def test_what_cannot_be_read_has_no_parent() -> None:
+    texts = ["C1CC", "CCO", "", "C[C@H](F)Cl"]
+    assert parents(texts, workers=0) == [None, "CCO", None, "CC(F)Cl"]
+    assert parents([], workers=0) == []

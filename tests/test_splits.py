@@ -424,6 +424,19 @@ def test_leakage_counts_structures_and_scaffolds_worked_by_hand() -> None:
         "benzene is in train, pyridine is not, ethanol has no ring"
     )
     assert str(found) == (
-        "structures of train in valid or test: 1; test molecules whose scaffold is in train: "
-        "1 of 2 with a ring (50.0%)"
+        "structures of train in valid or test: 1, and 0 more by their parent (another salt, charge or "
+        "stereoisomer); test molecules whose scaffold is in train: 1 of 2 with a ring (50.0%)"
     )
+
+
+@pytest.mark.parametrize("is_prepared", [False, True])
+def test_leakage_by_parents_worked_by_hand(is_prepared: bool) -> None:
+    """Each in train and elsewhere: an acid and its salt, a base and its salts, two stereoisomers."""
+    of_train = ["CC(=O)O", "CCN.Cl", "C[C@H](N)C(=O)O", "CCO"]
+    elsewhere = ["CC(=O)[O-].[Na+]", "CC[NH3+].[Br-]", "CCN", "C[C@@H](N)C(=O)O", "OCC", "CCCCO"]
+    table = table_of([*of_train, *elsewhere])
+    if is_prepared:
+        table, _, _ = prepare(table, duplicates="keep", workers=0)
+    found = leakage(table, Split(["train"] * 4 + ["valid", "test"] * 3), workers=0)
+    assert (found.shared, found.related) == (1, 4), "ethanol is the same; four are by their parent"
+    assert "train in valid or test: 1, and 4 more by their parent" in str(found)
