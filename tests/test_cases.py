@@ -19,8 +19,8 @@ import yaml
 from warm import WarmCommands
 
 ROOT = Path(__file__).parent.parent
-CASES = sorted(path.parent for path in Path(__file__).parent.glob("cases/*/checks.yaml"))
-SLOW = {"40-many-rings", "41-many-rings-training"}
+CASES = sorted(path.parent for path in Path(__file__).parent.glob("cases/*/cmd"))
+SLOW = {"40-many-rings", "41-many-rings-training", "66-run-names"}
 TOX21 = [
     *("NR-AR", "NR-AR-LBD", "NR-AhR", "NR-Aromatase", "NR-ER", "NR-ER-LBD", "NR-PPAR-gamma"),
     *("SR-ARE", "SR-ATAD5", "SR-HSE", "SR-MMP", "SR-p53"),
