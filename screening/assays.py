@@ -230,7 +230,7 @@ def read_assays(
     if format == "auto":
         check_not_long(raw, wanted)
     if not wanted and given is None:
-        raise no_assay(raw, labels)
+        raise _no_structure(raw) or no_assay(raw, labels)
     check_labels(raw, wanted, labels, are_given=given is not None)
     table = AssayTable(
         ids=raw.ids,
@@ -277,6 +277,19 @@ def _assays_and_molecules(
         rejected.append(Rejected(int(raw.rows[place]), raw.ids[place], raw.smiles[place], reason))
         bad.append(place)
     return assays, raw.without(np.array(bad, dtype=np.int64)), rejected
+
+
+def _no_structure(raw: RawTable) -> DataError | None:
+    """That a list without further columns is perhaps none: its first lines are no SMILES."""
+    texts = raw.smiles[:20]
+    _, reasons = canonical_smiles(texts, workers=1)
+    if raw.columns or not all(reasons):
+        return None
+    return DataError(
+        f"{raw.path} was read as a list of SMILES, and none of its first {len(texts)} lines begins with one "
+        f"({texts[0][:60]!r}: {reasons[0]}). A table with a header line and ',', ';', '|' or tabs between "
+        "columns was expected, or a list with a SMILES, a blank or tab and a name in each line."
+    )
 
 
 def _texts_of(raw: RawTable, place: int, names: Sequence[str]) -> str:

@@ -38,6 +38,9 @@ FOREIGN = {  # first bytes of files that are given by mistake
     b"BZh": "a bzip2 archive",
     b"\xfd7zXZ": "an xz archive",
     b"\x28\xb5\x2f\xfd": "a Zstandard archive",
+    b"\x1f\x8b": "packed twice with gzip",  # what is packed once has been unpacked here
+    b"ARROW1": "an Arrow or Feather file",
+    b"\x89HDF": "an HDF5 file",
 }
 
 OTHER_TEXTS = {  # first lines of formats whose lines could be taken for molecules or names
@@ -53,6 +56,7 @@ OTHER_TEXTS = {  # first lines of formats whose lines could be taken for molecul
 SEARCHED = 50  # lines in which a header, columns and separators are looked for
 
 _SEPARATOR_HINT = re.compile(r'"?sep=(.)"?', re.IGNORECASE)  # Excel's, above the header
+_SELFIES = re.compile(r"(\[[^\]\s]+\])*\[([=#]?(Branch|Ring)\d|[=#\\/][A-Z])")
 _XYZ_ATOM = re.compile(r"\s*[A-Z][a-z]?(\s+-?\d+\.\d+){3}")
 _SDF_HEAD = re.compile(rb"([^\n]*\n){3}[^\n]*V[23]000")
 
@@ -112,6 +116,8 @@ def _open_text(path: str, stem: str, lines: Lines, smiles: str | None) -> Format
         return Delimited(path, first, lines, separator or ",", ahead=ahead)
     if not is_header and (separator := _separator_of_list([first, *ahead])):
         return _without_header(path, first, lines, separator, ahead)
+    if not header_names(first, smiles):
+        _check_list(path, [first, *ahead], lines.number, smiles)
     return SmilesLines(first, lines, ahead=ahead, smiles=smiles)
 
 
@@ -145,10 +151,31 @@ def _refuse_other_formats(path: str, lines: Sequence[str]) -> None:
     what = next((what for start, what in OTHER_TEXTS.items() if re.match(start, lines[0])), None)
     if lines[0].strip().isdecimal() and len(lines) > 2 and _XYZ_ATOM.match(lines[2]):
         what = "an XYZ file"
+    elif any(map(_SELFIES.match, lines)):
+        what = "a list of SELFIES"
     if what is not None:
         raise DataError(
             f"{path} is {what}: expected a table, a list of SMILES or an SDF. Convert it, for example with "
             "Open Babel or RDKit."
+        )
+
+
+def _check_list(path: str, lines: Sequence[str], start: int, smiles: str | None) -> None:
+    """DataError for a list of no SMILES: lines of a report above its header, or names before structures."""
+    fields = [line.split(None, 2) for line in lines if is_record(line)]
+    if any(_is_smiles(words[0]) for words in fields):
+        return
+    for number, line in enumerate(lines, start):
+        if is_record(line) and (sniff(line, smiles)[1] or header_names(line, smiles)):
+            raise DataError(
+                f"{path}: no line above line {number} begins with a SMILES; the header seems to be line "
+                f"{number} ({line.strip()!r}). Delete the lines above it."
+            )
+    n_second = sum(len(words) > 1 and _is_smiles(words[1]) for words in fields)
+    if n_second > max(2, len(fields) / 2):
+        raise DataError(
+            f"{path}: a SMILES was expected at the beginning of each line, and stands behind the first blank "
+            "or tab. Put a header line above that says so: id smiles"
         )
 
 

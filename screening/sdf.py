@@ -51,6 +51,7 @@ class Sdf(Format):
             elif line.startswith("$$$$"):
                 is_title, bounds.of_block = True, 0
         bounds.reset()
+        self.lines.odd.clear()  # said again where the records are read
         self.tags = list(tags)
         self.has_titles = bool(titles - {""})
         own = ["structure" if "smiles" in tags else "smiles"]

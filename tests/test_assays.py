@@ -67,6 +67,13 @@ def test_labels_without_mapping(tmp_path, text, label) -> None:
     np.testing.assert_array_equal(table.labels, np.float32([[label], [1]]))
 
 
+def test_a_list_of_no_smiles_is_called_so(tmp_path) -> None:
+    path = tmp_path / "t.txt"
+    path.write_text("id^smiles^A\n1^CCO^1\n2^CCN^0\n")
+    with pytest.raises(DataError, match=r"read as a list of SMILES, and none of its first 2 lines .*'1\^CCO"):
+        read_assays(path)
+
+
 @pytest.mark.parametrize(
     "text", ["active", "NA", "nan", "-1", "0.5", "TRUE", "inf", "2", "1_0", "0x1", "1,0", "?", "1e-400x"]
 )

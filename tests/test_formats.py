@@ -142,6 +142,7 @@ OTHERS = {
     "a file of reactions": "$RXN\n\n\n",
     "a CIF file": "data_1ABC\n#\n",
     "a FASTA file": ">sp|P1|X\nMKV\n",
+    "a list of SELFIES": "[C][C][O] a\n[C][=C][C] b\n",
     "an XYZ file": "3\nwater\nO 0.000 0.000 0.117\nH 0.0 0.757 -0.469\nH 0.0 -0.757 -0.469\n",
 }
 
@@ -158,6 +159,32 @@ def test_other_formats_are_named_not_read_as_molecules(tmp_path: Path, what: str
 def test_lines_that_only_begin_like_another_format_are_read(tmp_path: Path) -> None:
     for first in ("TITLE  SMILES", "[H]C([H])[H] methane", "[2H]O x", "3 CCO", "HEADER smiles"):
         open_table(written(tmp_path, f"{first}\nx CCO\n", "t.smi"))
+
+
+def test_a_list_of_which_no_line_begins_with_a_smiles_is_refused(tmp_path: Path) -> None:
+    rows = "".join(f"M{n}x\t{smiles}\t1\n" for n, smiles in enumerate(SMILES))
+    for name in ("t.txt", "t.smi"):
+        with pytest.raises(DataError, match=r"behind the first blank or tab.*id smiles"):
+            open_table(written(tmp_path, rows, name))
+        assert columns(open_table(written(tmp_path, "id\tsmiles\tA\n" + rows, name)))["smiles"] == SMILES
+        report = f"# x\nProject X\nbatch 7\n\nid\tsmiles\tA\n{rows}"
+        with pytest.raises(DataError, match="header seems to be line 5"):
+            open_table(written(tmp_path, report, name))
+    mixed = open_table(written(tmp_path, f"name x\nCCO y\nid smiles\n{rows}", "t.smi"))
+    assert columns(mixed)["smiles"][:2] == ["name", "CCO"]
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (gzip.compress(gzip.compress(b"smiles,A\nCCO,1\n")), "packed twice with gzip"),
+        (b"ARROW1\0\0\x10", "an Arrow or Feather file"),
+        (b"\x89HDF\r\n", "an HDF5 file"),
+    ],
+)
+def test_binary_formats_are_named(tmp_path: Path, content: bytes, what: str) -> None:
+    with pytest.raises(DataError, match=f"is {what}"):
+        open_table(written(tmp_path, content))
 
 
 # --- tables from spreadsheets and other programs ------------------------------------------------------
@@ -617,3 +644,12 @@ def test_what_is_read_twice_is_kept_in_a_copy(tmp_path: Path) -> None:
     assert copy == opening.lasting(str(pipe))
     assert copy.read_text() == TABLE
     assert opening.lasting(tmp_path / "no.csv") == tmp_path / "no.csv"
+
+
+def test_odd_bytes_of_an_sdf_are_said_once(tmp_path: Path) -> None:
+    content = sdf(("a", {"A": "1"}), ("\xe9", {"A": "0"})).encode("latin-1")
+    reader = open_table(written(tmp_path, content, "t.sdf"))
+    columns(reader)
+    assert [note.split("t.sdf")[1] for note in reader.notes] == [
+        ", record 2: bytes that are not UTF-8 were read as Latin-1."
+    ]
