@@ -28,6 +28,13 @@ FORMULA = 'in a spreadsheet =IF(X2="","",IF(X2>=6,1,0)), with its column for X a
 """How measured values become 1 and 0 without a program."""
 
 
+_NUMBERED = re.compile(
+    r"(.*[\W_])?(rep|repl|replicates?|run|batch|plate|lot|fold|day|series|trial|donor|passage|cluster|group)"
+    r"([\W_]*(id|no|nr|num|number|index)\.?)?",
+    re.IGNORECASE,
+)
+
+
 @dataclass(frozen=True)
 class RawTable:
     """What a file holds before it is known which of its columns are assays."""
@@ -74,7 +81,9 @@ def likely_assays(raw: RawTable) -> list[str]:
     return [
         name
         for name, column in raw.columns.items()
-        if column.n_labels and column.n_labels >= column.n_unknown and not _is_index(name)
+        if column.n_labels
+        and column.n_labels >= column.n_unknown
+        and not (_is_index(name) or _is_numbering(name, column))
     ]
 
 
@@ -120,6 +129,14 @@ def check_labels(
 def _is_index(name: str) -> bool:
     """Whether the column is one that a spreadsheet or pandas has numbered the rows in."""
     return name.casefold().startswith(("unnamed", "__index_level")) or name == "index"
+
+
+def _is_numbering(name: str, column: ExplainedColumn) -> bool:
+    """Whether the column counts 1, 2, ... replicates, plates and the like, and does not end at 1."""
+    keys = [label_key(text) for text, n in zip(column.different, column.counts.tolist(), strict=True) if n]
+    numbers = {key for key in keys if key != ""}
+    steps = set(map(float, range(len(numbers) + 1)))
+    return column.n_unknown > 0 and numbers <= steps and _NUMBERED.fullmatch(name.strip()) is not None
 
 
 def _advice(

@@ -67,6 +67,16 @@ def test_labels_without_mapping(tmp_path, text, label) -> None:
     np.testing.assert_array_equal(table.labels, np.float32([[label], [1]]))
 
 
+@pytest.mark.parametrize("name", ["replicate", "Rep No.", "batch_id", "plate", "assay run"])
+def test_numbers_of_replicates_are_no_assay(tmp_path, name) -> None:
+    rows = "".join(f"{'C' * n},{n % 2},{r}\n" for n in range(1, 5) for r in (1, 2))
+    table, _, notes = read_assays(written(tmp_path, f"smiles,A,{name}\n{rows}"))
+    assert table.tasks == ("A",)
+    assert any(f"not assays: '{name}'" in note for note in notes)
+    with pytest.raises(DataError, match="label '2'"):  # under another name it may be a code
+        read_assays(written(tmp_path, f"smiles,A,outcome\n{rows}"))
+
+
 def test_a_list_of_no_smiles_is_called_so(tmp_path) -> None:
     path = tmp_path / "t.txt"
     path.write_text("id^smiles^A\n1^CCO^1\n2^CCN^0\n")
@@ -277,7 +287,8 @@ def test_dirty_csv(real_data) -> None:
         assert expected[row]["canonical"] in (text, "(long)")
     for reject in unusable:
         assert reject.reason
-        assert expected[reject.row]["rdkit_reads"] == "0" or expected[reject.row]["atoms"] == "0"
+        n_atoms = int(expected[reject.row]["atoms"] or 0)
+        assert expected[reject.row]["rdkit_reads"] == "0" or n_atoms == 0 or n_atoms > 1000
     assert any("no value in 'ASSAY-5'" in note for note in notes)
     assert read_assays(path, labels=DIRTY_LABELS, tasks=["ASSAY-5"])[0].labels.shape == (148, 1)
     merged, unusable, notes = prepare(table, workers=1)
@@ -289,9 +300,10 @@ def test_dirty_csv(real_data) -> None:
 def test_dirty_sdf(real_data) -> None:
     table, rejected, _ = read_assays(real_data / "dirty" / "dirty.sdf")
     kept, unusable, _ = prepare(table, duplicates="keep", workers=1)
-    assert (table.tasks, len(table), len(rejected), len(unusable)) == (("ASSAY-1",), 82, 8, 0)
+    assert (table.tasks, len(table), len(rejected), len(unusable)) == (("ASSAY-1",), 82, 8, 1)
+    assert "more than 1,000 atoms" in unusable[0].reason
     assert np.nansum(table.labels) == 67
-    assert len(kept) + len(rejected) == 90
+    assert len(kept) + len(rejected) + len(unusable) == 90
 
 
 # --- preparing ----------------------------------------------------------------------------------------

@@ -162,12 +162,12 @@ def test_lines_that_only_begin_like_another_format_are_read(tmp_path: Path) -> N
 
 
 def test_a_list_of_which_no_line_begins_with_a_smiles_is_refused(tmp_path: Path) -> None:
-    rows = "".join(f"M{n}x\t{smiles}\t1\n" for n, smiles in enumerate(SMILES))
+    rows = "".join(f"M{n}x {smiles}\n" for n, smiles in enumerate(SMILES))
     for name in ("t.txt", "t.smi"):
         with pytest.raises(DataError, match=r"behind the first blank or tab.*id smiles"):
             open_table(written(tmp_path, rows, name))
-        assert columns(open_table(written(tmp_path, "id\tsmiles\tA\n" + rows, name)))["smiles"] == SMILES
-        report = f"# x\nProject X\nbatch 7\n\nid\tsmiles\tA\n{rows}"
+        assert columns(open_table(written(tmp_path, "id smiles\n" + rows, name)))["smiles"] == SMILES
+        report = f"# x\nProject X\nbatch 7\n\nid smiles\n{rows}"
         with pytest.raises(DataError, match="header seems to be line 5"):
             open_table(written(tmp_path, report, name))
     mixed = open_table(written(tmp_path, f"name x\nCCO y\nid smiles\n{rows}", "t.smi"))
