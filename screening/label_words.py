@@ -17,6 +17,9 @@ _MISSING = "na n/a #n/a nan null none nd n.d. nt n.t. n/d n/t <na> unknown missi
 _MISSING += " ambiguous equivocal ? - ~ . .. x tbd pending not_determined not_tested not_measured no_data"
 _NO = ("in", "im", "un", "non", "non-", "non ", "not ", "no ")
 
+_PAIRS = (("+", "-"), ("++", "-"), ("a", "i"), ("act", "inact"), ("1", "-1"))
+"""Codes that are active and inactive where a column has both, and not 0 besides."""
+
 ACTIVE_WORDS = frozenset(_ACTIVE.split())
 """Words for a label 1, as laboratories write them."""
 INACTIVE_WORDS = frozenset(_INACTIVE.split()) | {f"{no}{word}" for no in _NO for word in ACTIVE_WORDS}
@@ -55,10 +58,16 @@ def guessed_meanings(texts: Iterable[str]) -> dict[str, int | None]:
     --------
     >>> guessed_meanings(["Active", "Inactive", "", "ND"])
     {'Active': 1, 'Inactive': 0, 'ND': None}
+    >>> guessed_meanings(["+", "-", "n.d."]), guessed_meanings(["1", "-1"]), guessed_meanings(["1", "0", "-"])
+    ({'+': 1, '-': 0, 'n.d.': None}, {'-1': 0}, {'-': None})
     >>> guessed_meanings(["Active", "male"])
     {}
     """
     guesses = {text.strip(): guessed_label(text) for text in texts if text.strip()}
+    plain = {bare(text): text for text in guesses}
+    for active, inactive in _PAIRS:
+        if 0.0 not in guesses.values() and {active, inactive} <= set(plain):
+            guesses |= {plain[active]: 1.0, plain[inactive]: 0.0}
     if not {0.0, 1.0} <= set(guesses.values()) or None in guesses.values():
         return {}
     return {

@@ -237,13 +237,14 @@ class _Tree:
 
 def _key(node: yaml.Node) -> str:
     """The text of a key; "?" alone, which YAML takes for the mark of an empty key, is the text "?"."""
-    if not isinstance(node, yaml.ScalarNode):
-        raise yaml.constructor.ConstructorError(
-            "while reading a mapping", node.start_mark, "expected a text as a key", node.start_mark
-        )
     mark = node.start_mark
-    if not node.value and node.style is None and mark.buffer and mark.buffer[mark.pointer - 1] == "?":
+    is_empty = not node.value and getattr(node, "style", "") is None  # "&a" is read as a name of nothing
+    if is_empty and mark.buffer and mark.buffer[mark.pointer - 1] == "?":
         return "?"
+    if not isinstance(node, yaml.ScalarNode) or is_empty or node.tag.startswith("!"):
+        raise yaml.constructor.ConstructorError(
+            "while reading a mapping", mark, "expected a text as a key", mark
+        )
     return str(node.value)
 
 

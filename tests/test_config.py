@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
@@ -269,3 +270,10 @@ def test_odd_yaml_is_one_paragraph(tmp_path: Path, text: str, message: str) -> N
 def test_missing_section_is_named() -> None:
     with pytest.raises(ConfigError, match="'data' is missing"):
         check_config({"name": "x"})
+
+
+@pytest.mark.parametrize("text", ["{&a: 1}", "{!x: 1}", "{? &a : 1}", "{[1]: 1}"])
+def test_a_key_that_yaml_would_read_as_another_is_refused(text: str) -> None:
+    with pytest.raises(yaml.YAMLError, match="expected a text as a key"):
+        yaml_tree(text)
+    assert yaml_tree("{?: 1, ~: 2, '': 3, '&a': 4}") == {"?": "1", "~": "2", "": "3", "&a": "4"}
