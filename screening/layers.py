@@ -117,8 +117,8 @@ class VectorScale(nn.Module):
         real = np.array([block.kind == "real" for block in blocks for _ in block.columns], bool)
         self.size = len(real)
         self.count_dropout, self.real_dropout, self.real_noise = count_dropout, real_dropout, real_noise
-        self.register_buffer("counts", torch.from_numpy(np.flatnonzero(~real)), persistent=False)
-        self.register_buffer("reals", torch.from_numpy(np.flatnonzero(real)), persistent=False)
+        self.register_buffer("counts", torch.tensor(np.flatnonzero(~real)), persistent=False)
+        self.register_buffer("reals", torch.tensor(np.flatnonzero(real)), persistent=False)
         for name, value in {"median": 0.0, "range": 1.0, "mean": 0.0, "deviation": 1.0}.items():
             self.register_buffer(name, torch.full((len(self.reals),), value))
 
