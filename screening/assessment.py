@@ -18,7 +18,7 @@ from .config import Data
 from .errors import ConfigError, DataError
 from .evaluation import evaluate, summarize
 from .graphs import featurize
-from .known import OF_KNOWN, known_parts
+from .known import OF_KNOWN, count_known, known_parts
 from .labels import label_key
 from .metrics import pooled_average_precision
 from .registry import did_you_mean
@@ -132,7 +132,7 @@ def assess(
     if known is None:
         notes.append(f"{run} does not say which molecules it was trained on: none was left out.")
         known = [""] * len(usable)
-    notes += _count_known(known)
+    notes += count_known(known)
     seen = np.array([bool(part) for part in known])
     kept = np.flatnonzero(~seen | keep_known)
     chosen = usable.take(kept)
@@ -241,18 +241,6 @@ def _columns(path: Path, smiles: str | None, id: str | None) -> list[str]:
     """Columns of a table that may be assays."""
     reader = open_table(path, smiles=smiles, id=id)
     return [name for name in reader.columns if name not in (reader.smiles, reader.id)]
-
-
-def _count_known(known: list[str]) -> list[str]:
-    """How many molecules the run knows, and by what."""
-    n_parents = sum(part.startswith("parent") for part in known)
-    n_exact = sum(map(bool, known)) - n_parents
-    if not n_exact + n_parents:
-        return []
-    return [
-        f"{n_exact + n_parents:,} molecules are known to the run: {n_exact:,} as the same structure, "
-        f"{n_parents:,} by their parent (largest fragment, uncharged, without stereo)."
-    ]
 
 
 def _account(

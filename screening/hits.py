@@ -29,6 +29,7 @@ from .explain import networks_of
 from .filters import filters as known_filters
 from .folders import claimed, explained, replace, sweep
 from .hits_page import Quality, Records, hits_page, links_to
+from .known import count_known, known_parts
 from .layout import lay_out
 from .molecules import read_molecules
 from .parts import PartFolder
@@ -53,7 +54,8 @@ class Hits:
     """One row per hit, best first: rank (among the candidates), id, smiles, probability, further columns of
     the library, flags, weight, logp, donors, acceptors, polar_surface; where the bundle knows the training
     part, training_similarity (Tanimoto of ECFP4 to the nearest molecule), in_domain (as scored with
-    `domain`, else by that similarity), nearest_active, nearest_active_smiles and similarity (to it)."""
+    `domain`, else by that similarity), nearest_active, nearest_active_smiles and similarity (to it); where
+    the run says what it was trained on, known (a key of `known.OF_KNOWN`, or "")."""
     candidates: int
     """The best of the library that were looked at."""
     repeated: int
@@ -136,6 +138,9 @@ def choose_hits(
     against = dict(zip(single, flags, strict=True))
     table = _described(best.iloc[picked], [mols[row] for row in picked], [against[row] for row in picked])
     table, notes = _beside_actives(table, bundle, bundle.tasks.index(assay))
+    known = known_parts(Path(run), [MolToSmiles(mols[row]) for row in picked])
+    if known is not None:
+        table, notes = table.assign(known=known), [*notes, *count_known(known)]
     hits = Hits(
         Path(out),
         assay,

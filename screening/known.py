@@ -42,3 +42,15 @@ def known_parts(run: Path, canonical: Sequence[str], *, workers: int | None = No
     of_parents.pop(None, None)
     found = parents(canonical, are_canonical=True, workers=workers)
     return [part or of_parents.get(parent, "") for part, parent in zip(exact, found, strict=True)]
+
+
+def count_known(known: list[str]) -> list[str]:
+    """How many molecules the run knows, and by what; nothing where it knows none."""
+    n_parents = sum(part.startswith("parent") for part in known)
+    n_exact = sum(map(bool, known)) - n_parents
+    if not n_exact + n_parents:
+        return []
+    return [
+        f"{n_exact + n_parents:,} molecules are known to the run: {n_exact:,} as the same structure, "
+        f"{n_parents:,} by their parent (largest fragment, uncharged, without stereo)."
+    ]

@@ -160,3 +160,19 @@ def test_wrong_requests_are_explained(choose: Callable[..., Hits], options: dict
 def test_a_folder_without_scores_is_explained(run: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="screening score"):
         choose_hits(run, tmp_path, tmp_path / "hits", assay="acid")
+
+
+def test_hits_that_the_run_was_trained_on_are_called_known(real_run: Path, tmp_path: Path) -> None:
+    """As the same structure, as a salt, and not at all."""
+    split = pd.read_csv(real_run / "split.csv", dtype=str)
+    trained, tested = (split[split["part"] == part]["structure"].iloc[:3] for part in ("train", "test"))
+    library = [*trained, *(f"{text}.[Na+].[Cl-]" for text in trained), "FC(F)CCNCCCCCCC#N", *tested]
+    (tmp_path / "in.smi").write_text("".join(f"{text} {row}\n" for row, text in enumerate(library)))
+    score_library(real_run, tmp_path / "in.smi", tmp_path / "scores", workers=0)
+    out, assay = tmp_path / "hits", Bundle.load(real_run).tasks[0]
+    hits = choose_hits(real_run, tmp_path / "scores", out, assay=assay, diversity="none")
+    known = hits.table.set_index(hits.table["id"].astype(int))["known"]
+    assert known.sort_index().tolist() == ["train"] * 3 + ["parent train"] * 3 + [""] * 4
+    note = "6 molecules are known to the run: 3 as the same structure, 3 by their parent"
+    assert any(note in line for line in hits.lines())
+    assert pd.read_csv(out / "hits.csv", keep_default_na=False)["known"].tolist() == known.tolist()
