@@ -46,6 +46,9 @@ class DataSet:
     """Columns of structures and of identifiers in the file at the address; other copies may differ."""
     limit: int = 50
     """Largest download accepted, MB."""
+    sha256: str | None = None
+    """Sum of the file at the address. None = not known here, and so far it is for none: copies that go round
+    are packed anew. Such a download is checked by its rows, labels and actives."""
 
     @property
     def tasks(self) -> tuple[str, ...] | None:

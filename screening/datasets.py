@@ -161,7 +161,8 @@ def fetch(name: str, to: str | Path | None = None) -> Path:
         if row.address is None:
             return make_alerts(folder)
         path = folder / row.files[0]
-        download(row.address, path, limit=row.limit * 1_000_000, check=lambda part: _check(row, part))
+        limit = row.limit * 1_000_000
+        download(row.address, path, limit=limit, check=lambda part: _check(row, part), sha256=row.sha256)
         return path
     except DownloadError as problem:
         raise DataError(

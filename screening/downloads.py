@@ -1,10 +1,14 @@
 """One file over https: several tries, a size limit, a progress bar, and a check before it gets its name."""
 
+import contextlib
+import gzip
+import hashlib
 import os
 import ssl
 import time
 import urllib.error
 import urllib.request
+import zlib
 from collections.abc import Callable
 from http.client import HTTPException
 from pathlib import Path
@@ -19,6 +23,8 @@ PAUSE = 1.0
 """Seconds before the second try; four times as long before the third."""
 TIMEOUT = 30.0
 """Seconds without a byte after which a try has failed."""
+UNPACKED = 10
+"""A packed file may unpack to so many times the bytes that are accepted of it."""
 SCHEMES = ("https",)
 BROKEN = (urllib.error.URLError, HTTPException, ConnectionError, TimeoutError, ssl.SSLError)
 """What is worth another try. Errors in writing the file are not."""
@@ -28,24 +34,29 @@ class DownloadError(Exception):
     """The address gave nothing, after all tries."""
 
 
-def download(address: str, path: Path, *, limit: int, check: Callable[[Path], None]) -> None:
+def download(
+    address: str, path: Path, *, limit: int, check: Callable[[Path], None], sha256: str | None = None
+) -> None:
     """Fetch `address` to `path`; the file gets its name, replacing what is there, once `check` has passed.
 
     Parameters
     ----------
-    limit : most bytes accepted.
+    limit : most bytes accepted; of a gzip file, UNPACKED times as many unpacked.
+    sha256 : sum of the file, where it is known.
     check : called with the file under a temporary name that ends in its own; raises to refuse it.
 
     Raises
     ------
     DownloadError : no network, no such file, or the connection broke, after TRIES tries.
-    DataError : larger than `limit`, or not https to the end.
+    DataError : larger than `limit`, packed or unpacked, of another sum, or not https to the end.
     OSError : the file cannot be written.
     """
     part = path.with_name(f".part-{os.getpid()}-{path.name}")
     sweep_old(path.parent, ".part-*")
     try:
         _fetch(address, part, limit)
+        _check_sum(part, address, sha256)
+        _check_unpacked(part, address, limit * UNPACKED)
         check(part)
         os.replace(part, path)
     finally:
@@ -99,4 +110,32 @@ def _check_size(size: int, address: str, limit: int) -> None:
     if size > limit:
         raise DataError(
             f"{address} is larger than {limit / 1e6:,.0f} MB, which it should not be: not downloaded."
+        )
+
+
+def _check_sum(part: Path, address: str, sha256: str | None) -> None:
+    with part.open("rb") as file:
+        given = hashlib.file_digest(file, "sha256").hexdigest()
+    if sha256 is not None and given != sha256:
+        raise DataError(
+            f"What {address} gave is not the published file and was not kept: its SHA-256 is {given}, not "
+            f"{sha256}. Fetch it again; if it is what you want all the same, save it yourself and name "
+            "the file with --data."
+        )
+
+
+def _check_unpacked(part: Path, address: str, limit: int) -> None:
+    """Count what a gzip file unpacks to, a megabyte at a time; a broken one is left to who reads it."""
+    n_bytes = 0
+    with part.open("rb") as file:
+        if file.peek(2)[:2] != b"\x1f\x8b":
+            return
+        with contextlib.suppress(EOFError, zlib.error, gzip.BadGzipFile), gzip.GzipFile(fileobj=file) as text:
+            while block := text.read1(1 << 20):
+                n_bytes += len(block)
+                if n_bytes > limit:
+                    break
+    if n_bytes > limit:
+        raise DataError(
+            f"{address} unpacks to more than {limit / 1e6:,.0f} MB, which it should not do: not kept."
         )

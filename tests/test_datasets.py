@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import gzip
+import hashlib
 import io
 import threading
 import urllib.request
@@ -258,6 +259,7 @@ def test_a_good_download_is_kept_and_found_again(server: Server, elsewhere: Path
         ([content(b"half", claimed=99)], 3, r"broke after 4 of 99 bytes, 3 tries"),
         ([content(b"x" * 1_000_001)], 1, "larger than 1 MB"),
         ([content(b"", claimed=10**12)], 1, "larger than 1 MB"),
+        ([content(gzip.compress(bytes(10_000_001)))], 1, "unpacks to more than 10 MB, which it should not"),
         ([content(b"<html>Service moved</html>")], 1, "is not the table 'clintox' and was not kept"),
         ([content(as_csv(known_table(SMALL))[:-20])], 1, "is not the table 'clintox'"),
         ([content(b"smiles,FDA_APPROVED,CT_TOX\nC,1,0\n")], 1, "was not kept: 1 rows, not 1,484"),
@@ -277,6 +279,17 @@ def test_a_bad_download_says_why_and_leaves_the_folder_as_it_was(
     with pytest.raises(DataError):
         fetch(SMALL)
     assert old.read_text() == "older copy"
+
+
+def test_the_sum_is_checked_where_it_is_known(server: Server, elsewhere: Path) -> None:
+    published = as_csv(known_table(SMALL))
+    row = replace(datasets.catalogue[SMALL], sha256=hashlib.sha256(published).hexdigest())
+    datasets.catalogue[SMALL] = row  # type: ignore[index]
+    server.answers = [content(gzip.compress(gzip.decompress(published), 1)), content(published)]
+    with pytest.raises(DataError, match=f"its SHA-256 is [0-9a-f]{{64}}, not {row.sha256}"):
+        fetch(SMALL)
+    assert in_cache(elsewhere) == []
+    assert fetch(SMALL).read_bytes() == published
 
 
 def test_a_wrong_number_of_actives_is_refused(server: Server, elsewhere: Path) -> None:
