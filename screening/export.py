@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -263,7 +264,9 @@ def _write_onnx(program: Any, path: Path) -> tuple[list[str], Runner]:
 
 
 def _write_program(program: Any, path: Path) -> tuple[list[str], Runner]:
-    torch.export.save(program, path)
+    written = BytesIO()  # torch's own writer ends the process where the disk is full
+    torch.export.save(program, written)
+    path.write_bytes(written.getbuffer())
     module = torch.export.load(path).module()
     return list(ARRAYS), lambda values: module(*values).detach().numpy()
 

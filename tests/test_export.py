@@ -1,6 +1,7 @@
 """Exported networks give the probabilities that `Scorer` gives, for any number of molecules."""
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -202,3 +203,12 @@ def test_other_suffixes_are_refused(calibrated: Path, tmp_path: Path) -> None:
 def test_no_bundle_no_export(tmp_path: Path) -> None:
     with pytest.raises(BundleError):
         export(tmp_path, tmp_path / "net.onnx")
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_full_disk_ends_in_a_sentence(suffix: str, tmp_path: Path) -> None:
+    saved(tmp_path, {"name": "gine", "depth": 1, "width": 8}, name="none")
+    (tmp_path / f".{os.getpid()}-full{suffix}").symlink_to("/dev/full")
+    with pytest.raises(DataError, match="cannot be written: .*No space left"):
+        export(tmp_path, tmp_path / f"full{suffix}")
+    assert not list(tmp_path.glob("full.*"))
