@@ -15,6 +15,7 @@ import pandas as pd
 from .curves import Curves
 from .errors import DataError
 from .findings import SHADES, Likeness
+from .folders import replace
 from .svg import PAGE, PAPER, Colours, Marks, Picture, drawing, inline, plain
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def plot_assays(evaluation: pd.DataFrame, path: Path, *, title: str) -> None:
         metadata = {"Date": None} if path.suffix == ".svg" else None
         figure.savefig(stream, format=path.suffix[1:], metadata=metadata)
     try:
-        path.write_bytes(stream.getvalue())
+        replace(path, lambda work: work.write_bytes(stream.getvalue()))
     except OSError as problem:
         raise DataError(
             f"{path} cannot be written: {problem.strerror or problem}. Give a file in a folder that exists, "

@@ -209,6 +209,6 @@ def test_no_bundle_no_export(tmp_path: Path) -> None:
 def test_a_full_disk_ends_in_a_sentence(suffix: str, tmp_path: Path) -> None:
     saved(tmp_path, {"name": "gine", "depth": 1, "width": 8}, name="none")
     (tmp_path / f".{os.getpid()}-full{suffix}").symlink_to("/dev/full")
-    with pytest.raises(DataError, match="cannot be written: .*No space left"):
+    with pytest.raises(DataError, match=r"cannot be written: .*No space left"):
         export(tmp_path, tmp_path / f"full{suffix}")
     assert not list(tmp_path.glob("full.*"))

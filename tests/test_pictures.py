@@ -1,5 +1,6 @@
 """Pictures take colours from the page, are readable aloud, and are not confused by names."""
 
+import errno
 import re
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from markupsafe import Markup
 
 from screening import pictures
+from screening.errors import DataError
 from screening.findings import likeness
 from screening.svg import PAGE, drawing, inline, plain
 
@@ -128,3 +130,21 @@ def test_texts_of_a_picture_are_escaped() -> None:
         root = elements(inline(figure, "x", "<title>", "<what>"))
     assert [element.text for element in root.iter("text")] == ["<script>&"]
     assert (root[0].text, root[1].text) == ("<title>", "<what>")
+
+
+def test_a_picture_stays_whole_where_there_is_no_room_for_a_new_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "assays.svg"
+    pictures.plot_assays(table(3), path, title="before")
+    before, write = path.read_bytes(), Path.write_bytes
+
+    def full(self: Path, content: bytes) -> int:
+        write(self, content[:100])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(DataError, match="No space left"):
+        pictures.plot_assays(table(4), path, title="after")
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
