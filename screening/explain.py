@@ -145,7 +145,8 @@ def explain(
         raise ConfigError(f"There is no method '{method}'. {did_you_mean(method, METHODS)}")
     bundle = Bundle.load(Path(run))
     networks = networks_of(bundle, assay)
-    chosen = _chosen(open_table(source, smiles=smiles, id=id, block_size=min(limit, 8192)), bundle, limit)
+    reader = open_table(source, smiles=smiles, id=id, block_size=min(limit, 8192))
+    chosen = _chosen(reader, bundle, assay, limit)
     reference, notes = _reference(bundle, chosen.store)
     told = _contributions(networks, chosen, method, reference)
     other = next(name for name in METHODS if name != method)
@@ -195,20 +196,22 @@ def networks_of(bundle: Bundle, assay: str) -> list[tuple[ScreeningModel, int]]:
     return networks
 
 
-def _chosen(reader: TableReader, bundle: Bundle, limit: int) -> Chosen:
-    """The first `limit` records; those that cannot be used are rejected."""
+def _chosen(reader: TableReader, bundle: Bundle, assay: str, limit: int) -> Chosen:
+    """The first `limit` records, of top.csv of scores those of the assay; unusable ones are rejected."""
     if limit < 1:
         raise ConfigError(f"--limit is {limit}: expected at least 1.")
     records = (
         Rejected(int(row), name or f"row {row}", text, problem)
         for block in reader
-        for row, name, text, problem in zip(
+        for row, name, text, problem, best_of in zip(
             block.rows,
             block.columns[reader.id] if reader.id else [""] * len(block),
             block.columns[reader.smiles],
             block.problems,
+            block.columns["assay"] if _is_best_of_assays(reader) else [assay] * len(block),
             strict=True,
         )
+        if best_of == assay
     )
     taken = list(islice(records, limit))
     more = next(records, None) is not None
@@ -222,11 +225,13 @@ def _chosen(reader: TableReader, bundle: Bundle, limit: int) -> Chosen:
         if reason
     ]
     notes = list(reader.notes)
+    if _is_best_of_assays(reader):
+        notes.append(f"{reader.path} has the best of every assay: those of {assay} were explained.")
     if more:
         notes.append(f"Only the first {limit:,} molecules of {reader.path} were explained (--limit).")
     kept = [number for number, mol in enumerate(mols) if mol is not None]
     if not kept:
-        first = rejected[0].reason if rejected else "the file has no records"
+        first = rejected[0].reason if rejected else _nothing(reader, assay)
         raise DataError(f"{reader.path} has no molecule that can be used. The first problem: {first}")
     return Chosen(
         [taken[number].id for number in kept],
@@ -237,6 +242,17 @@ def _chosen(reader: TableReader, bundle: Bundle, limit: int) -> Chosen:
         rejected,
         notes,
     )
+
+
+def _is_best_of_assays(reader: TableReader) -> bool:
+    """Whether the file is top.csv of scores, where each row is among the best of the assay that it names."""
+    return {"assay", "rank", "probability", "row", "file"} <= set(reader.columns)
+
+
+def _nothing(reader: TableReader, assay: str) -> str:
+    if _is_best_of_assays(reader):
+        return f"its column 'assay' has no row of '{assay}'. Score with --top, for this assay too."
+    return "the file has no records"
 
 
 def _contributions(

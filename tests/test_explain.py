@@ -313,3 +313,27 @@ def test_a_carriage_return_in_a_name_does_not_break_rows(real_run: Path, tmp_pat
         with (tmp_path / "out" / name).open(newline="") as file:
             (row,) = csv.DictReader(file)
         assert row["id"] == text, name
+
+
+def best_of_assays(tmp_path: Path) -> Path:
+    path = tmp_path / "top.csv"
+    best = [
+        "other,1,a,CCO,0.9,0,l",
+        "other,2,b,CCN,0.8,1,l",
+        "acid,1,c,CC(=O)O,0.7,2,l",
+        "acid,2,a,CCO,0.6,0,l",
+    ]
+    path.write_text("\n".join(["assay,rank,id,smiles,probability,row,file", *best, ""]))
+    return path
+
+
+def test_of_the_best_of_every_assay_those_of_the_assay_are_explained(run: Path, tmp_path: Path) -> None:
+    found = explain(run, best_of_assays(tmp_path), tmp_path / "out", assay="acid", limit=2)
+    assert sorted(found.molecules["id"]) == ["a", "c"]
+    assert [note for note in found.notes if "first 2" in note] == []
+    assert any("those of acid were explained" in note for note in found.notes)
+
+
+def test_an_assay_that_is_not_among_the_best_is_named(run: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"no row of 'NR/AhR <b>'\. Score with --top"):
+        explain(run, best_of_assays(tmp_path), tmp_path / "out", assay="NR/AhR <b>")
