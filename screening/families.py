@@ -12,7 +12,7 @@ from .encoders import encoders
 from .errors import ConfigError
 from .filters import filters
 from .graphs import featurizers
-from .metrics import metrics
+from .metrics import Metric, metrics
 from .registry import Registry, did_you_mean
 from .splits import splits
 
@@ -89,7 +89,8 @@ COSTS = {
 
 
 def _member(registry: Registry[Any], name: str) -> Member:
-    text = inspect.getdoc(registry.get(name)) or ""
+    found = registry.get(name)
+    text = inspect.getdoc(found.function if isinstance(found, Metric) else found) or ""
     references = text.partition("References")[2]
     link = re.search(r"https?://([^\s,;]+)", references)
     cost = ""

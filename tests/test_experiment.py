@@ -222,6 +222,7 @@ def test_every_member_of_a_family_says_what_it_is(name: str) -> None:
     for member in members:
         assert member.summary.endswith((".", ":")), member
         assert len(member.summary) < 260, member
+    assert len({member.summary for member in members}) == len(members)
     if name == "balancers":
         assert all(member.cost for member in members)
         assert sum(bool(member.paper) for member in members) > 0.9 * len(members)
