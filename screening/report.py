@@ -28,9 +28,10 @@ from .material import Material, read_material
 from .metrics import pooled_average_precision
 from .pages import render, render_markdown, script
 from .pooled import read_pooled_material
-from .runs import claimed_run, read_table
+from .runs import claimed_run, not_finished, read_table
 from .runsets import is_set
 
+PREDICTIONS = "predictions.parquet"
 WEAKEST, REJECTS, PAIRS = 15, 50, 12
 """Rows of the lists on the page."""
 
@@ -66,6 +67,8 @@ def write_report(run: Path | str, out: Path | str | None = None, *, scores: Path
     page = Path(out) if out is not None else _usual_page(folder, pools)
     if page.is_dir() or ((pools or out is not None) and not page.parent.is_dir()):
         raise DataError(f"The report cannot be written to {page}: expected a file in a folder that exists.")
+    if not pools and not (folder / PREDICTIONS).is_file():
+        raise DataError(not_finished(folder, PREDICTIONS))  # before the folder is made and claimed
     with claimed_run(folder) if page.parent.resolve() == folder.resolve() else nullcontext():
         return _write_report(folder, page, scores, pools=pools)
 

@@ -283,8 +283,10 @@ def test_a_trained_run_has_a_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_mistakes_are_explained(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="not a finished run"):
-        write_report(tmp_path)
+    for folder in (tmp_path, tmp_path / "typo"):
+        with pytest.raises(DataError, match=r"not a finished run: it has no predictions\.parquet"):
+            write_report(folder)
+    assert not (tmp_path / "typo").exists()
     run = small.run_folder(tmp_path / "run")
     with pytest.raises(DataError, match="There are no scores in"):
         write_report(run, scores=tmp_path)
