@@ -34,14 +34,29 @@ ASSAY_WORDS = frozenset(
 """Words in the name of a column that tells assays apart."""
 
 NAMING = frozenset(
-    ["id", "ids", "name", "chembl", "pubchem", "accession", "code", "title", "label", "pref", "no"]
+    [
+        "id",
+        "ids",
+        "name",
+        "chembl",
+        "pubchem",
+        "accession",
+        "code",
+        "title",
+        "label",
+        "pref",
+        "no",
+        "idx",
+        "index",
+    ]
 )
 """Words beside them in the name of a column that does nothing else."""
 
 _OFTEN = (
     "protein proteins gene genes uniprot receptor kinase enzyme readout variable panel screen strain species"
 )
-_OFTEN += " organism cell cells cellline tissue property parameter measurement pathway test"
+_OFTEN += " organism cell cells cellline tissue property parameter measurement pathway test mode endpunkt"
+_OFTEN += " aeid aenm acnm tid"  # of the data bases of ToxCast and ChEMBL
 OFTEN_ASSAYS = frozenset(_OFTEN.split())
 """Words that mean so where structures repeat."""
 
@@ -58,7 +73,10 @@ _REPLICATE += (
 _REPLICATE += (
     " note notes salt supplier vendor version fold split set part subset row index record position name"
 )
-_REPLICATE += " synonym cas inchi inchikey formula unit units relation qualifier stereo isomer form purity"
+_REPLICATE += (
+    " synonym cas inchi inchikey formula unit units relation qualifier stereo isomer form purity passage"
+)
+_REPLICATE += " concentration conc dose temperature donor"
 REPLICATE_WORDS = frozenset(_REPLICATE.split())
 """Words in the name of a column that tells repeated measurements, or forms of a compound, apart."""
 
@@ -110,13 +128,18 @@ def check_not_long(raw: RawTable, tasks: Sequence[str]) -> None:
             raise DataError(_message(raw, key, repeats, tasks))
     are_labels = len(tasks) == 1 and not is_measured(raw.columns[tasks[0]])
     are_labels = are_labels and not looks_like_a_property(tasks[0])
-    if are_labels and _rank(names[0]) == 0 and _has_a_few_columns(raw):
+    if are_labels and _rank(names[0]) == 0 and _has_groups(raw, names[0]) and _has_a_few_columns(raw):
         raise DataError(_message(raw, (names[0],), repeats, tasks))
 
 
 def _has_a_few_columns(raw: RawTable) -> bool:
     """Long tables describe each row; a table of descriptors or of measured values has more columns."""
     return sum(is_measured(column) for column in raw.columns.values()) <= 10
+
+
+def _has_groups(raw: RawTable, name: str) -> bool:
+    """Whether most values of a column are those of several rows, unlike numbers of measurements."""
+    return 2 * int((raw.columns[name].counts > 0).sum()) <= len(raw.rows)
 
 
 def _keys(names: Sequence[str]) -> list[tuple[str, ...]]:
@@ -145,7 +168,10 @@ def _may_tell_assays(name: str, column: ExplainedColumn) -> bool:
     if len(texts) <= 6 and {text.casefold() for text in texts} <= SPLIT_WORDS:
         return False
     n_labels = sum(n for text, n in texts.items() if guessed_label(text) is not None)
-    is_numbered = _rank(name) == 0 and column.n_unknown > 0 and all(isinstance(key, float) for key in keys)
+    is_numbered = _rank(name) == 0 and all(isinstance(key, float) for key in keys)
+    is_numbered = is_numbered and (
+        column.n_unknown > 0 or bool(_words(name) & {"id", "ids", "no", "idx", "index"})
+    )
     return is_numbered or n_labels < (len(column.codes) - n_empty) / 2
 
 
@@ -161,7 +187,7 @@ def _separates(raw: RawTable, key: tuple[str, ...], repeats: _Repeats) -> bool:
 
 
 def _is_assay_key(raw: RawTable, key: tuple[str, ...], repeats: _Repeats, tasks: Sequence[str]) -> bool:
-    if any(_rank(name) < 2 for name in key):
+    if any(_rank(name) < 2 and _has_groups(raw, name) for name in key):
         return True
     n_different = int((raw.columns[key[0]].counts > 0).sum())
     if (
@@ -216,6 +242,8 @@ def _rank(name: str) -> int:
     is_all = any(form <= ASSAY_WORDS | NAMING and form & ASSAY_WORDS for form in forms)
     if is_all and not any(sign.isdigit() for sign in name):
         return 0
+    if words & (REPLICATE_WORDS - {"name", "record", "index"}):
+        return 2
     return 1 if words & (ASSAY_WORDS | OFTEN_ASSAYS) else 2
 
 

@@ -78,6 +78,14 @@ LONG: dict[str, Callable[[], tuple[str, list[str]]]] = {
         "smiles,AID,active",
         [f"{SMILES[n]},{a},{y}" for n, a, y in long_rows(["1", "2"])],
     ),
+    "two tasks called 0 and 1": lambda: (
+        "smiles,task_idx,y",
+        [f"{SMILES[n]},{a},{y}" for n, a, y in long_rows(["0", "1"])],
+    ),
+    "ToxCast's own names": lambda: (
+        "smiles,chnm,aeid,hitc",
+        [f"{SMILES[n]},name{n},{a},{label(n, 'all')}" for n, a, y in long_rows(["12", "13"])],
+    ),
     "no structure twice": lambda: (
         "smiles,assay,label",
         [f"{SMILES[n]},A{n % 7},{label(n, 'x')}" for n in range(N)],
@@ -107,6 +115,26 @@ NOT_LONG: dict[str, Callable[[], tuple[str, list[str]]]] = {
     "runs of two laboratories that agree": lambda: (
         "smiles,where,active",
         [f"{SMILES[n]},{lab},{label(n, 'a')}" for n in range(N) for lab in ("Basel", "Mainz")],
+    ),
+    "plates of an assay": lambda: (
+        "smiles,assay_plate,active",
+        [f"{SMILES[n]},P{r},{label(n, str(r))}" for n in range(N) for r in (1, 2)],
+    ),
+    "numbers of tests": lambda: (
+        "smiles,test_id,active",
+        [f"{SMILES[n]},T{n:04d}{r},{label(n, str(r))}" for n in range(N) for r in (1, 2)],
+    ),
+    "notes on an assay": lambda: (
+        "smiles,assay_notes,active",
+        [f"{SMILES[n]},{['ok', 'repeat'][r - 1]},{label(n, str(r))}" for n in range(N) for r in (1, 2)],
+    ),
+    "concentrations": lambda: (
+        "smiles,target_concentration,active",
+        [f"{SMILES[n]},{10 * r},{label(n, str(r))}" for n in range(N) for r in (1, 2)],
+    ),
+    "passages of cells": lambda: (
+        "smiles,cell_passage,active",
+        [f"{SMILES[n]},{10 + r},{label(n, str(r))}" for n in range(N) for r in (1, 2)],
     ),
     "substances": lambda: (
         "SID,smiles,ALDH1,GBA",
