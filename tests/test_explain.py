@@ -26,6 +26,7 @@ from screening.errors import BundleError, ConfigError, DataError
 from screening.explain import NO_REFERENCE, explain
 from screening.graphs import FeatureSet, featurize
 from screening.model import ScreeningModel, inputs_of
+from screening.scorer import Scorer
 
 TABLE = """id,smiles
 <script>alert(1)</script>,CC(=O)Oc1ccccc1C(=O)O
@@ -337,3 +338,14 @@ def test_of_the_best_of_every_assay_those_of_the_assay_are_explained(run: Path, 
 def test_an_assay_that_is_not_among_the_best_is_named(run: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no row of 'NR/AhR <b>'\. Score with --top"):
         explain(run, best_of_assays(tmp_path), tmp_path / "out", assay="NR/AhR <b>")
+
+
+def test_what_is_told_of_trained_runs_adds_up(any_run: Path, source: Path, tmp_path: Path) -> None:
+    """The mean logit over members, complete; beside it the calibrated probability, as scored."""
+    for assay in Bundle.load(any_run).tasks[-2:]:
+        molecules = explain(any_run, source, tmp_path / "out", assay=assay).molecules
+        change = molecules["logit"] - molecules["baseline"]
+        np.testing.assert_allclose(molecules["atoms"] + molecules["elsewhere"] + molecules["error"], change)
+        assert (molecules["error"].abs() <= TOLERANCE * np.maximum(change.abs(), 1)).all()
+        scores = Scorer.load(any_run).score(molecules["smiles"].tolist())[assay]
+        np.testing.assert_allclose(molecules["probability"], scores, rtol=1e-5)

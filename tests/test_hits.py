@@ -176,3 +176,16 @@ def test_hits_that_the_run_was_trained_on_are_called_known(real_run: Path, tmp_p
     note = "6 molecules are known to the run: 3 as the same structure, 3 by their parent"
     assert any(note in line for line in hits.lines())
     assert pd.read_csv(out / "hits.csv", keep_default_na=False)["known"].tolist() == known.tolist()
+
+
+def test_hits_of_trained_runs_add_up(any_run: Path, tmp_path: Path) -> None:
+    texts = [*small.smiles(60), *small.smiles(5), "C1CC"]
+    (tmp_path / "in.smi").write_text("".join(f"{text} L{row}\n" for row, text in enumerate(texts)))
+    score_library(any_run, tmp_path / "in.smi", tmp_path / "scores", workers=0)
+    parts = pd.read_parquet(tmp_path / "scores" / "part-000000-000000.parquet").set_index("id")
+    for assay in Bundle.load(any_run).tasks:
+        hits = choose_hits(any_run, tmp_path / "scores", tmp_path / "out", assay=assay, n=10)
+        assert (hits.candidates, hits.repeated) == (65, 5)
+        assert hits.candidates == hits.repeated + hits.left_out + hits.alike + len(hits.table)
+        scored = parts.loc[hits.table["id"], assay]
+        np.testing.assert_array_equal(hits.table["probability"], scored, "calibrated, as scored")

@@ -18,7 +18,7 @@ from rdkit import Chem
 from test_bundle import make, trusted
 from test_representation import measured
 
-from screening.bundle import Member
+from screening.bundle import Bundle, Member
 from screening.errors import BundleError, ConfigError, DataError
 from screening.model import ScreeningModel, inputs_of
 from screening.scoring import OURS, Scorer, score_library
@@ -33,6 +33,13 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run")
     make({"name": "hybrid", "width": 16, "hidden": 16}).save(folder / "bundle")
     return folder
+
+
+@pytest.fixture(params=["made", "trained", "trained in groups"])
+def any_model(request: pytest.FixtureRequest) -> Path:
+    """A bundle of nothing but a network, and those that the real code trained."""
+    names = {"made": "run", "trained": "real_run", "trained in groups": "grouped_run"}
+    return request.getfixturevalue(names[request.param])
 
 
 @pytest.fixture
@@ -84,21 +91,25 @@ def test_rows_out_equal_rows_in(run: Path, library: Path, tmp_path: Path) -> Non
     assert frame[TASKS].isna().all(axis=1).equals(rejected)
 
 
-def test_scores_do_not_depend_on_blocks_or_processes(run: Path, library: Path, tmp_path: Path) -> None:
-    score_library(run, library, tmp_path / "small", block_size=7, workers=0)
-    score_library(run, library, tmp_path / "large", block_size=4096, workers=2)
+def test_scores_do_not_depend_on_blocks_or_processes(any_model: Path, library: Path, tmp_path: Path) -> None:
+    score_library(any_model, library, tmp_path / "small", block_size=7, workers=0)
+    score_library(any_model, library, tmp_path / "large", block_size=4096, workers=2)
+    calibration = Bundle.load(any_model).calibration
+    near = 1e-6 if calibration is None or calibration.method != "isotonic" else 1e-4  # its curves are steep
     small_blocks, large_block = read(tmp_path / "small"), read(tmp_path / "large")
-    np.testing.assert_allclose(small_blocks[TASKS], large_block[TASKS], rtol=1e-5, atol=1e-6)
-    alone = Scorer.load(run).score(large_block["smiles"].tolist())
-    np.testing.assert_allclose(alone[TASKS], large_block[TASKS], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(small_blocks[TASKS], large_block[TASKS], rtol=1e-5, atol=near)
+    alone = Scorer.load(any_model).score(large_block["smiles"].tolist())
+    np.testing.assert_allclose(alone[TASKS], large_block[TASKS], rtol=1e-5, atol=near)
 
 
-def test_a_stopped_job_goes_on_and_ends_with_the_same_bytes(run: Path, library: Path, tmp_path: Path) -> None:
-    score_library(run, library, tmp_path / "whole", block_size=16, workers=0)
-    score_library(run, library, tmp_path / "broken", block_size=16, workers=0)
+def test_a_stopped_job_goes_on_and_ends_with_the_same_bytes(
+    any_model: Path, library: Path, tmp_path: Path
+) -> None:
+    score_library(any_model, library, tmp_path / "whole", block_size=16, workers=0)
+    score_library(any_model, library, tmp_path / "broken", block_size=16, workers=0)
     for name in ("part-000000-000002.parquet", "part-000000-000005.parquet", "_manifest.json"):
         (tmp_path / "broken" / name).unlink()
-    report = score_library(run, library, tmp_path / "broken", block_size=16, workers=0)
+    report = score_library(any_model, library, tmp_path / "broken", block_size=16, workers=0)
     assert (report.parts, report.skipped) == (7, 5)
     assert report.read == 105
     for path in (tmp_path / "whole").iterdir():
@@ -128,8 +139,8 @@ def test_other_programs_read_the_folder_as_one_table(run: Path, library: Path, t
     pd.testing.assert_frame_equal(parts, read(tmp_path / "out"))
 
 
-def test_manifest_counts_add_up(run: Path, library: Path, tmp_path: Path) -> None:
-    score_library(run, library, tmp_path / "out", block_size=16, workers=0)
+def test_manifest_counts_add_up(any_model: Path, library: Path, tmp_path: Path) -> None:
+    score_library(any_model, library, tmp_path / "out", block_size=16, workers=0)
     manifest = json.loads((tmp_path / "out" / "_manifest.json").read_text())
     assert manifest["read"] == manifest["scored"] + manifest["rejected"] == 105
     assert sum(manifest["reasons"].values()) == manifest["rejected"]
@@ -199,9 +210,9 @@ def test_a_threshold_keeps_hits_and_rejected_rows_and_counts_the_rest(
     )
 
 
-def test_half_precision(run: Path, library: Path, tmp_path: Path) -> None:
-    score_library(run, library, tmp_path / "all", workers=0)
-    score_library(run, library, tmp_path / "half", dtype="float16", output="csv", top=3, workers=0)
+def test_half_precision(any_model: Path, library: Path, tmp_path: Path) -> None:
+    score_library(any_model, library, tmp_path / "all", workers=0)
+    score_library(any_model, library, tmp_path / "half", dtype="float16", output="csv", top=3, workers=0)
     half = read(tmp_path / "half")
     assert (half[TASKS].dtypes == np.float16).all()
     np.testing.assert_allclose(half[TASKS], read(tmp_path / "all")[TASKS], atol=5e-4)
@@ -215,14 +226,16 @@ def test_a_limit_reads_the_first_records(run: Path, library: Path, tmp_path: Pat
     assert read(tmp_path / "out")["row"].tolist() == list(range(1, 21))
 
 
-def test_shards_together_are_the_whole(run: Path, library: Path, tmp_path: Path) -> None:
+def test_shards_together_are_the_whole(any_model: Path, library: Path, tmp_path: Path) -> None:
     options = {"block_size": 8, "workers": 0, "top": 5, "output": "csv"}
-    whole = score_library(run, library, tmp_path / "whole", **options)
-    shards = [score_library(run, library, tmp_path / "shared", shard=f"{i}/3", **options) for i in (2, 3, 1)]
+    whole = score_library(any_model, library, tmp_path / "whole", **options)
+    shards = [
+        score_library(any_model, library, tmp_path / "shared", shard=f"{i}/3", **options) for i in (2, 3, 1)
+    ]
     assert sum(report.read for report in shards) == whole.read
     assert sum(report.parts for report in shards) == whole.parts
     assert (tmp_path / "shared" / "top-2-of-3.csv").exists()
-    together = score_library(run, library, tmp_path / "shared", **options)
+    together = score_library(any_model, library, tmp_path / "shared", **options)
     assert together.skipped == together.parts == whole.parts
     for path in (tmp_path / "whole").iterdir():
         assert path.read_bytes() == (tmp_path / "shared" / path.name).read_bytes(), path.name
