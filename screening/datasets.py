@@ -5,6 +5,7 @@ in the file of that name; its labels are computed, not measured.
 """
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from .catalogue import AssayCounts, DataSet, catalogue, known_counts
 from .config import Data
 from .downloads import DownloadError, download
 from .errors import ConfigError, DataError
+from .molecules import parents
 from .opening import is_stream, lasting
 from .printable import printable
 from .registry import did_you_mean
@@ -238,7 +240,12 @@ def describe(
         n_several=several,
         assays=_count(table),
         rejected=sorted([*unread, *unusable]),
-        notes=[*notes, *decided, *_salt_notes(several, len(merged), settings.standardize)],
+        notes=[
+            *notes,
+            *decided,
+            *_salt_notes(several, len(merged), settings.standardize),
+            *_parent_notes(merged.canonical or [], workers),
+        ],
     )
 
 
@@ -255,6 +262,20 @@ def _salt_notes(n_several: int, n: int, standardize: str) -> list[str]:
         f"{n_several:,} of {n:,} structures ({n_several / n:.1%}) have several components (salts, mixtures): "
         "a salt and its parent count as two molecules, and may be trained on and tested. With the setting "
         "data.standardize=fragment the largest component stands for the molecule."
+    ]
+
+
+def _parent_notes(canonical: Sequence[str], workers: int | None) -> list[str]:
+    """How many structures are other forms of compounds that came before."""
+    structures = list(dict.fromkeys(canonical))
+    forms = Counter(parents(structures, are_canonical=True, workers=workers))
+    n_related = sum(forms.values()) - len(forms)
+    if not n_related:
+        return []
+    return [
+        f"{n_related:,} of {len(structures):,} structures have the parent of another (another salt, charge "
+        "or stereoisomer) and are kept apart. With the setting data.standardize=neutral salts and charges "
+        "count as the same structure; stereoisomers never do."
     ]
 
 

@@ -345,6 +345,17 @@ def test_description_adds_up(elsewhere: Path) -> None:
     assert "6 records; 1 could not be read as rows, 1 have no usable structure, 1 repeat" in str(found)
 
 
+def test_structures_of_one_parent_are_counted(elsewhere: Path) -> None:
+    """An acid and its salt, two stereoisomers; ethanol twice is a duplicate, and an amine is alone."""
+    texts = ["CC(=O)O", "CC(=O)[O-].[Na+]", "C[C@H](F)Cl", "C[C@@H](F)Cl", "CCO", "OCC", "CCN"]
+    rows = "".join(f"{text},{row % 2}\n" for row, text in enumerate(texts))
+    (elsewhere / "forms.csv").write_text("smiles,A\n" + rows)
+    notes = datasets.describe("forms.csv", workers=0).notes
+    assert any(note.startswith("2 of 6 structures have the parent of another") for note in notes)
+    (elsewhere / "plain.csv").write_text("smiles,A\nCCO,1\nOCC,0\nCCN,0\n")
+    assert not any("parent of another" in note for note in datasets.describe("plain.csv", workers=0).notes)
+
+
 def described_or_refused(path: Path) -> datasets.Description | str:
     try:
         return describe(str(path), workers=1)
