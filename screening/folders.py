@@ -93,6 +93,11 @@ def owner(folder: Path | str, name: str = LOCK) -> str:
     return ""
 
 
+def is_ours(folder: Path | str) -> bool:
+    """Whether this process claimed the folder."""
+    return Path(folder).absolute() / LOCK in _held.values()
+
+
 @contextmanager
 def explained(
     folder: Path | str,

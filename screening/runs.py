@@ -22,7 +22,7 @@ from .cells import csv_of
 from .config import Config, load_config
 from .distributed import is_main
 from .errors import DataError
-from .folders import LOCK, claimed, explained, owner, replace
+from .folders import LOCK, claimed, explained, is_ours, owner, replace
 from .registry import did_you_mean
 from .splits import PARTS, Split
 
@@ -186,7 +186,7 @@ def damaged_checkpoint(path: Path, problem: Exception) -> str:
 
 def not_finished(run: Path | str, missing: str) -> str:
     """What to say of a run without a file that every finished one has."""
-    at_work = owner(run)
+    at_work = "" if is_ours(run) else owner(run)
     if at_work:
         return f"{run} is not a finished run: it is {at_work}. Wait for it."
     return f"{run} is not a finished run: it has no {missing}. Train it first."
