@@ -87,7 +87,7 @@ def test_every_assay_opens_whatever_it_is_called(
     page = open_page(page_file)
     page.locator("#assay-table tbody th a").filter(has_text=name).first.click()
     dialog = page.locator("dialog")
-    assert dialog.is_visible()
+    dialog.wait_for()  # it opens when the address has changed
     assert page.locator("#assay-name").inner_text() == name
     row = read_material(run).evaluation.set_index("assay").loc[name]
     assert row["verdict"] in dialog.inner_text()
