@@ -7,14 +7,14 @@ The names below are the Python interface; they are loaded on first use so that
 from importlib import import_module
 
 _HOMES = {
-    "AssayTable": "assays",
-    "Rejected": "tables",
-    "read_assays": "assays",
-    "Scorer": "scoring",
-    "Bundle": "bundle",
+    "AssayTable": "data.assays",
+    "Rejected": "data.tables",
+    "read_assays": "data.assays",
+    "Scorer": "scoring.job",
+    "Bundle": "bundle.bundle",
     "ScreeningError": "errors",
-    "train": "experiment",
-    "evaluate": "experiment",
+    "train": "training.run",
+    "evaluate": "training.run",
 }
 
 __all__ = ["__version__", *sorted(_HOMES)]

@@ -3,6 +3,7 @@
 import difflib
 import inspect
 from collections.abc import Callable, Iterable, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Generic, TypeVar, get_type_hints
 
@@ -30,9 +31,16 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 class Registry(Generic[Item]):
     """Classes or functions of one family, each under a lower-case name."""
 
-    def __init__(self, family: str) -> None:
+    def __init__(self, family: str, members: str | None = None) -> None:
+        """`members`: the package whose files register the family, imported when a name is first asked for."""
         self.family = family
         self._items: dict[str, Item] = {}
+        self._members = members
+
+    def _load_members(self) -> None:
+        if self._members is not None:
+            package, self._members = self._members, None
+            import_module(package)
 
     def register(self, name: str) -> Callable[[Item], Item]:
         """Decorator that enters a class or function under `name`."""
@@ -47,6 +55,7 @@ class Registry(Generic[Item]):
 
     def names(self) -> list[str]:
         """All names, sorted."""
+        self._load_members()
         return sorted(self._items)
 
     def get(self, name: str) -> Item:
@@ -56,6 +65,7 @@ class Registry(Generic[Item]):
         ------
         ConfigError : the name is not known; the message lists those that are.
         """
+        self._load_members()
         if name not in self._items:
             raise ConfigError(f"There is no {self.family} '{name}'. {did_you_mean(name, self._items)}")
         return self._items[name]

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from screening.assays import AssayTable
 from screening.config import check_config, load_config, to_yaml
+from screening.data.assays import AssayTable
+from screening.data.splits import split_table
 from screening.errors import ConfigError
 from screening.plain_yaml import Plain, yaml_tree
-from screening.splits import split_table
 
 TEXT = """
 name: tox21

@@ -1,198 +1,99 @@
-"""Imports point down: a file imports from lower floors only (README, section "For developers")."""
+"""Imports point down the tower of packages, and no file is part of a circle (README, For developers)."""
 
 import ast
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 HOUSE = Path(__file__).parent.parent / "screening"
-FLOORS = [
-    ["errors", "progress", "layout", "printable", "plain_yaml", "sizes"],
-    ["opening"],
-    ["records"],
-    ["delimited", "smiles_lines", "sdf", "parquet"],
-    [
-        "bundle_files",
-        "console",
-        "registry",
-        "processes",
-        "folders",
-        "distributed",
-        "dropout",
-        "sums",
-        "ranking",
-        "formats",
-        "trees",
-        "drawing",
-        "pages",
-        "svg",
-        "covers",
-        "cells",
-        "columns",
-        "sealed",
-    ],
-    ["grid", "endings"],
-    [
-        "config",
-        "metrics",
-        "tables",
-        "labels",
-        "molecules",
-        "catalogue",
-        "downloads",
-        "solvers",
-        "selection",
-        "groups",
-    ],
-    ["label_words"],
-    ["assay_columns"],
-    ["part_names"],
-    ["long_tables"],
-    ["assays", "featurizers", "filters", "alerts", "sources", "entries"],
-    ["sketches", "joining"],
-    ["libraries"],
-    ["atom_codes", "descriptors", "parts"],
-    ["packing", "engines", "writing", "top"],
-    ["choices", "graphs", "splits"],
-    ["layers", "environments", "tape", "circular", "atom_parts"],
-    ["datasets", "balancers", "heads", "losses", "encoders", "reference"],
-    ["model", "places", "baselines", "paired"],
-    ["calibration", "conformal", "contributions", "domain", "evaluation", "gradients", "loss_gradients"],
-    ["representation", "affinity", "families", "history", "runs"],
-    ["bundle", "known"],
-    ["training", "scorer", "explain", "preparation", "export", "findings"],
-    [
-        "fitting",
-        "origins",
-        "hits_page",
-        "scoring",
-        "verify",
-        "runsets",
-        "trust",
-        "curves",
-        "material",
-        "best_scored",
-    ],
-    ["pooled"],
-    ["experiment", "compare", "assessment", "pictures", "hits", "explorer"],
-    ["grouping", "studies"],
-    ["benchmark", "trials"],
-    ["shown", "report"],
-    ["cli_checks", "cli_settings"],
-    ["cli_results", "cli_library"],
-    ["cli"],
-    ["__main__"],
+TOWER = [
+    *("cli", "triage", "grouping", "reporting", "evaluation", "training", "scoring", "bundle"),
+    *("uncertainty", "balancing", "models", "features", "metrics", "data", "runtime", "root"),
 ]
-FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
-NO_TORCH = [
-    "sizes",
-    "errors",
-    "registry",
-    "progress",
-    "printable",
-    "console",
-    "grid",
-    "endings",
-    "processes",
-    "folders",
-    "config",
-    "ranking",
-    "trees",
-    "metrics",
-    "calibration",
-    "conformal",
-    "opening",
-    "records",
-    "delimited",
-    "smiles_lines",
-    "sdf",
-    "parquet",
-    "formats",
-    "tables",
-    "libraries",
-    "sources",
-    "parts",
-    "sealed",
-    "choices",
-    "cells",
-    "columns",
-    "top",
-    "writing",
-    "engines",
-    "labels",
-    "plain_yaml",
-    "label_words",
-    "assay_columns",
-    "part_names",
-    "joining",
-    "long_tables",
-    "molecules",
-    "assays",
-    "featurizers",
-    "atom_codes",
-    "descriptors",
-    "packing",
-    "catalogue",
-    "downloads",
-    "alerts",
-    "datasets",
-    "splits",
-    "covers",
-    "selection",
-    "groups",
-    "paired",
-    "cli",
-    "cli_results",
-    "cli_library",
-    "cli_settings",
-    "cli_checks",
-]
-FILES = sorted(p for p in HOUSE.rglob("*.py") if p.name != "__init__.py" or p.parent != HOUSE)
+BESIDE = {  # lower in the list and yet not below: neighbours that know nothing of each other
+    "grouping": {"reporting"},
+    "training": {"scoring"},
+    "bundle": {"balancing"},
+    "uncertainty": {"balancing"},
+    "features": {"metrics"},
+    "metrics": {"data"},
+}
+WITH_TORCH = {"runtime/distributed.py"}
+HEAVY = {"deepchem", "ray", "torch_geometric", "lightgbm"}
+FILES = sorted(HOUSE.rglob("*.py"))
+each_file = pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(HOUSE)))
 
 
-def room_of(path: Path) -> str:
-    return path.relative_to(HOUSE).parts[0].removesuffix(".py")
+def package_of(path: Path) -> str:
+    """The package of a file of the house; files that lie in no package are `root`."""
+    inside = path.relative_to(HOUSE).parts
+    if inside in {("__init__.py",), ("__main__.py",)}:
+        return "cli"  # the front door and the command may know everything
+    return inside[0] if len(inside) > 1 else "root"
 
 
-def imports_of(path: Path) -> set[tuple[str, bool]]:
-    """(module, at the top of the file) for every import in the file; our own rooms as '.room'."""
-    depth = len(path.relative_to(HOUSE).parts)
-    found = set()
+def imports_of(path: Path) -> list[tuple[str, bool]]:
+    """(absolute module, at the top of the file) of every import; `from . import it` is the module `it`."""
     tree = ast.parse(path.read_text())
     top = set(tree.body)
+    here = ["screening", *path.relative_to(HOUSE).parts[:-1]]
+    imported = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            found |= {(name.name, node in top) for name in node.names}
+            imported += [(name.name, node in top) for name in node.names]
         elif isinstance(node, ast.ImportFrom):
-            if node.level == depth:
-                names = [node.module] if node.module else [name.name for name in node.names]
-                found |= {("." + name.split(".")[0], node in top) for name in names}
-            elif node.level == 0:
-                module = (node.module or "").removeprefix("screening.")
-                ours = (node.module or "").startswith("screening.")
-                found.add(("." * ours + module, node in top))
-    return found
+            start = here[: len(here) - node.level + 1] if node.level else []
+            module = ".".join([*start, *([node.module] if node.module else [])])
+            inner = [f"{module}.{name.name}" for name in node.names if file_of(f"{module}.{name.name}")]
+            imported += [(name, node in top) for name in inner or [module]]
+    return imported
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(HOUSE)))
+def file_of(module: str) -> Path | None:
+    """The file of a module of ours, None for any other."""
+    if module.split(".")[0] != "screening":
+        return None
+    place = HOUSE.joinpath(*module.split(".")[1:])
+    return next((p for p in (place.with_suffix(".py"), place / "__init__.py") if p.is_file()), None)
+
+
+def test_the_tower_is_the_house() -> None:
+    folders = {path.parent.name for path in HOUSE.glob("*/__init__.py")}
+    assert folders == set(TOWER) - {"root"}
+
+
+@each_file
 def test_imports_point_down(path: Path) -> None:
-    room = room_of(path)
-    assert room in FLOOR, f"{room} has no floor: add it to FLOORS"
+    package = package_of(path)
+    below = set(TOWER[TOWER.index(package) :]) - BESIDE.get(package, set())
     for module, _ in imports_of(path):
-        if module.startswith(".") and module[1:] in FLOOR:
-            assert FLOOR[module[1:]] < FLOOR[room], f"{room} imports {module[1:]}, which is not below it"
+        target = file_of(module)
+        if target is not None and target != HOUSE / "__init__.py":
+            assert package_of(target) in below, f"{package} imports {module}, which is not below it"
 
 
-@pytest.mark.parametrize("room", NO_TORCH)
-def test_ground_floors_do_not_import_torch(room: str) -> None:
-    path = HOUSE / f"{room}.py"
-    if path.exists():
-        assert not any(module.split(".")[0] == "torch" and top for module, top in imports_of(path))
+def test_no_file_is_part_of_a_circle() -> None:
+    """Imports at the top of files alone: what runs inside a function is resolved later."""
+    graph = {
+        path: {
+            file_of(module) for module, top in imports_of(path) if top and file_of(module) not in (None, path)
+        }
+        for path in FILES
+    }
+    try:
+        list(TopologicalSorter(graph).static_order())
+    except CycleError as circle:
+        pytest.fail(" imports ".join(str(path.relative_to(HOUSE)) for path in reversed(circle.args[1])))
 
 
-def test_heavy_or_optional_packages_are_imported_inside_functions() -> None:
-    for path in FILES:
-        for module, top in imports_of(path):
-            assert not (top and module.split(".")[0] in {"deepchem", "ray", "torch_geometric", "lightgbm"}), (
-                path
-            )
+@each_file
+def test_ground_floors_do_not_import_torch(path: Path) -> None:
+    if package_of(path) in {"root", "runtime", "data", "metrics", "cli"}:
+        imported = {module.split(".")[0] for module, top in imports_of(path) if top}
+        assert "torch" not in imported or str(path.relative_to(HOUSE)) in WITH_TORCH
+
+
+@each_file
+def test_heavy_or_optional_packages_are_imported_inside_functions(path: Path) -> None:
+    assert not {module.split(".")[0] for module, top in imports_of(path) if top} & HEAVY

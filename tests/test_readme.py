@@ -12,8 +12,8 @@ import small
 import typer
 from test_bundle import make
 
-from screening import cli
-from screening.cli_settings import config_file
+from screening.cli import main as cli
+from screening.cli.settings import config_file
 from screening.config import load_config
 
 ROOT = Path(__file__).parent.parent
@@ -87,11 +87,18 @@ def test_a_balancer_is_one_file_and_one_line(tmp_path: Path) -> None:
     for part in ("screening", "tests"):
         shutil.copytree(ROOT / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
-    (tmp_path / "screening" / "balancers" / "root_count.py").write_text(EXAMPLES[1])
+    (tmp_path / "screening" / "balancing" / "methods" / "root_count.py").write_text(EXAMPLES[1])
     (line,) = re.findall(r"```text\n( *Case.*\n)```", TEXT)
-    tests = tmp_path / "tests" / "test_balancers.py"
+    tests = tmp_path / "tests" / "balancing" / "test_balancers.py"
     tests.write_text(re.sub(r"^CASES\b.*\[\n", lambda found: found[0] + line, tests.read_text(), flags=re.M))
-    command = [sys.executable, "-m", "pytest", "tests/test_balancers.py", "-k", "root_count or registered"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "tests/balancing/test_balancers.py",
+        "-k",
+        "root_count or registered",
+    ]
     answer = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert answer.returncode == 0, answer.stdout[-3000:]
     assert int(re.findall(r"(\d+) passed", answer.stdout)[0]) > 15

@@ -23,10 +23,10 @@ import typer
 from test_readme import COMMANDS, ROOT, TEXT
 from warm import WarmCommands
 
-from screening import cli
-from screening.catalogue import catalogue
-from screening.cli_settings import config_file
+from screening.cli import main as cli
+from screening.cli.settings import config_file
 from screening.config import Config, load_config
+from screening.data.catalogue import catalogue
 
 YOURS = ("assays.csv", "library.smi.gz", "library/")
 SMALL = "train.epochs=1 train.workers=0 train.batch_size=64 features.vectors=[ecfp_counts]"

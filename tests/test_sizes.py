@@ -15,18 +15,12 @@ from rdkit import Chem, rdBase
 from rdkit.Chem import rdMolDescriptors
 from rdkit.Chem.Scaffolds import MurckoScaffold
 
-from screening import datasets, experiment
-from screening.assays import prepare, read_assays
-from screening.assessment import assess
-from screening.bundle import Bundle
+from screening.bundle.bundle import Bundle
 from screening.config import check_config
-from screening.drawing import draw_contributions, draw_structure
-from screening.errors import ConfigError
-from screening.explain import explain
-from screening.graphs import FeatureSet, featurize
-from screening.hits import choose_hits
-from screening.layout import MOST_DRAWN
-from screening.molecules import (
+from screening.data import datasets
+from screening.data.assays import prepare, read_assays
+from screening.data.layout import MOST_DRAWN
+from screening.data.molecules import (
     RDKIT_SCAFFOLD,
     canonical_smiles,
     framework,
@@ -35,9 +29,16 @@ from screening.molecules import (
     read_molecules,
     scaffolds,
 )
-from screening.scorer import Scorer
-from screening.scoring import score_library
+from screening.errors import ConfigError
+from screening.evaluation.external import assess
+from screening.features.store import FeatureSet, featurize
+from screening.reporting.structures import draw_contributions, draw_structure
+from screening.scoring.job import score_library
+from screening.scoring.scorer import Scorer
 from screening.sizes import LARGEST, MOST_ATOMS, too_large, too_large_block, too_large_molecule
+from screening.training import run as experiment
+from screening.triage.explain import explain
+from screening.triage.hits import choose_hits
 
 HUGE = 20_000
 SHAPES: dict[str, Callable[[int], str]] = {

@@ -18,8 +18,8 @@ from pathlib import Path
 import torch
 
 from screening.config import load_config
-from screening.fitting import examples, make_trainer
-from screening.preparation import Prepared, prepare_data
+from screening.training.members import examples, make_trainer
+from screening.training.preparation import Prepared, prepare_data
 
 STEPS = 40
 CONFIGS = Path(__file__).parents[2] / "configs"

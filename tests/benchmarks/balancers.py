@@ -29,13 +29,13 @@ import torch
 from featurize import molecules
 from rdkit import rdBase
 
-from screening.balancers import balancers, build_balancer
+from screening.balancing.contract import balancers, build_balancer
+from screening.balancing.gradients import Gradients
+from screening.balancing.places import places
 from screening.config import Model
-from screening.gradients import Gradients
-from screening.graphs import FeatureSet, GraphBatch, featurize
-from screening.losses import label_counts, per_task_losses
-from screening.model import ScreeningModel, inputs_of
-from screening.places import places
+from screening.features.store import FeatureSet, GraphBatch, featurize
+from screening.models.losses import label_counts, per_task_losses
+from screening.models.network import ScreeningModel, inputs_of
 
 BATCH, MISSING = 256, 0.25
 ENCODERS = {

@@ -17,7 +17,7 @@ from featurize import molecules  # noqa: E402
 from torch_geometric.data import Data  # noqa: E402
 from torch_geometric.loader import DataLoader  # noqa: E402
 
-from screening.graphs import FeatureSet, GraphStore, featurize  # noqa: E402
+from screening.features.store import FeatureSet, GraphStore, featurize  # noqa: E402
 
 BATCH = 256
 

@@ -28,10 +28,10 @@ import pandas as pd
 from sklearn.metrics import roc_auc_score
 
 from screening.config import load_config
-from screening.experiment import train
-from screening.runs import read_predictions
-from screening.scorer import Scorer
-from screening.scoring import score_library
+from screening.scoring.job import score_library
+from screening.scoring.scorer import Scorer
+from screening.training.run import train
+from screening.training.run_folder import read_predictions
 
 DRAWS = 2000
 PUBLISHED = ("split.name=file", "split.column=muben_scaffold", "split.path={}/splits/tox21_splits.csv.gz")

@@ -20,8 +20,9 @@ ROUNDS, EPOCHS, WIDTH, DEPTH, BATCH = 3, 2, 300, 3, 64
 
 def time_ours() -> list[float]:
     """Seconds of each epoch but the first."""
-    from screening import fitting, preparation
     from screening.config import check_config
+    from screening.training import members as fitting
+    from screening.training import preparation
 
     config = check_config(
         {

@@ -14,8 +14,8 @@ from collections.abc import Callable
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from screening.evaluation import evaluate, macro_roc_auc
-from screening.metrics import delong_interval, pooled_average_precision, rank
+from screening.metrics.metrics import delong_interval, pooled_average_precision, rank
+from screening.metrics.per_assay import evaluate, macro_roc_auc
 
 SHAPES = {
     "PCBA's test part": (44_000, 128, 0.61, 0.014),

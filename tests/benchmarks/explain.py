@@ -13,12 +13,12 @@ from pathlib import Path
 
 import torch
 
-from screening import datasets
-from screening.bundle import Bundle, Member
+from screening.bundle.bundle import Bundle, Member
 from screening.config import load_config
-from screening.explain import explain
-from screening.graphs import FeatureSet, featurize
-from screening.model import ScreeningModel, inputs_of
+from screening.data import datasets
+from screening.features.store import FeatureSet, featurize
+from screening.models.network import ScreeningModel, inputs_of
+from screening.triage.explain import explain
 
 N = 200
 

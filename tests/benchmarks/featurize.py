@@ -22,11 +22,11 @@ import torch  # noqa: E402
 from rdkit import Chem, RDConfig, RDLogger  # noqa: E402
 from torch_geometric.utils import from_smiles  # noqa: E402
 
-from screening.atom_codes import AtomCodes  # noqa: E402
-from screening.descriptors import DeepChemVector  # noqa: E402
-from screening.featurizers import GraphFeaturizer  # noqa: E402
-from screening.graphs import FeatureSet, featurize, featurizers  # noqa: E402
-from screening.molecules import read_molecules  # noqa: E402
+from screening.data.molecules import read_molecules  # noqa: E402
+from screening.features.atom_codes import AtomCodes  # noqa: E402
+from screening.features.featurizers import GraphFeaturizer  # noqa: E402
+from screening.features.store import FeatureSet, featurize, featurizers  # noqa: E402
+from screening.features.vectors import DeepChemVector  # noqa: E402
 
 
 def molecules(n: int) -> list[str]:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from screening.selection import METHODS, Grouping, judge_groups, select_groups
+from screening.grouping.selection import METHODS, Grouping, judge_groups, select_groups
 
 
 def cpu_time(work: Callable[[], Grouping]) -> tuple[Grouping, float]:

@@ -16,12 +16,12 @@ from pathlib import Path
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
 
 import small
 
-from screening.report import write_report
-from screening.runs import read_predictions
+from screening.reporting.report import write_report
+from screening.training.run_folder import read_predictions
 
 
 def scikit_learn_loop(run: Path) -> None:

@@ -38,13 +38,13 @@ from rdkit import Chem, RDConfig, RDLogger
 if __name__ != "__mp_main__":  # processes that only read need none of these
     import torch
 
-    from screening.bundle import Bundle, Member
+    from screening.bundle.bundle import Bundle, Member
     from screening.config import Model
-    from screening.graphs import FeatureSet, GraphStore, featurize, pack
-    from screening.model import ScreeningModel, inputs_of
-    from screening.processes import default_workers, map_in_processes
-    from screening.scoring import score_library
-    from screening.tables import open_table
+    from screening.data.tables import open_table
+    from screening.features.store import FeatureSet, GraphStore, featurize, pack
+    from screening.models.network import ScreeningModel, inputs_of
+    from screening.runtime.processes import default_workers, map_in_processes
+    from screening.scoring.job import score_library
 
 FAST = {"name": "gine", "width": 64, "depth": 3}
 HYBRID = {"name": "hybrid", "width": 64, "depth": 3, "hidden": 256}

@@ -9,10 +9,11 @@ number that is not finite. How long a step takes is measured in balancers.py.
 import os
 import sys
 
-from screening import fitting, preparation
-from screening.balancers import balancers
+from screening.balancing.contract import balancers
 from screening.config import Config, check_config
-from screening.training import Epoch
+from screening.training import members as fitting
+from screening.training import preparation
+from screening.training.trainer import Epoch
 
 EPOCHS = {"tox21": 3, "toxcast": 1}
 BATCH = {"tox21": 64, "toxcast": 128}

@@ -1,0 +1,1 @@
+"""From the losses (and gradients) of T tasks to one update."""

@@ -1,0 +1,1 @@
+"""A trained model on disk, for us and for other programs."""

@@ -1,0 +1,380 @@
+"""A trained model on disk: a folder of JSON and safetensors with checksums; no code, no pickle.
+
+`bundle.json` says what the model is, `member-0.safetensors` and so on hold the numbers of its members,
+`calibration`, `conformal`, `domain` and `representation.safetensors` say how far to trust it, `SHA256SUMS`
+has the sums of all. Loading checks format, sums, featurizer versions and shapes before anything is used. An
+ensemble, a network per group of assays and a network per assay are bundles of several members.
+"""
+
+import json
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors import numpy as arrays
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from ..config import Model
+from ..data.tables import some
+from ..errors import BundleError, ConfigError
+from ..features.store import FeatureSet, GraphStore, VectorBlock
+from ..models.baselines import restore
+from ..models.encoders import Inputs
+from ..models.network import Predictor, ScreeningModel
+from ..sizes import MOST_ATOMS
+from ..uncertainty.calibration import Calibration
+from ..uncertainty.conformal import ConformalSets
+from ..uncertainty.latent_domain import Representation
+from ..uncertainty.structure_domain import Domain
+from .files import SUMS, check_sums, sum_of
+from .reference import Reference
+
+FORMAT = 2
+DESCRIPTION = "bundle.json"
+UNREADABLE = (
+    ConfigError,
+    SafetensorError,
+    KeyError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    IndexError,
+    ArithmeticError,
+    RuntimeError,
+    MemoryError,
+    OSError,
+)
+"""What comes of a description or of arrays that are not as `Bundle.save` writes them."""
+OPTIONAL: dict[str, Any] = {
+    "calibration": Calibration,
+    "conformal": ConformalSets,
+    "domain": Domain,
+    "representation": Representation,
+    "reference": Reference,
+}
+"""Optional parts, each in a file of its name."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """One network, or one baseline, of a bundle."""
+
+    model: Predictor
+    columns: tuple[int, ...]
+    """The assays of its outputs, positions among the bundle's."""
+
+
+class Prediction(NamedTuple):
+    """What the members say of n molecules."""
+
+    probabilities: np.ndarray
+    """float32 [n, T], calibrated where the bundle has a calibration."""
+    spread: np.ndarray | None
+    """float32 [n, T], standard deviation over the members that serve the assay, each calibrated; NaN with
+    one member; None if all have one."""
+    raw: np.ndarray
+    """float32 [n, T], mean over the members, not calibrated: what `ConformalSets` takes."""
+    distance: np.ndarray | None = None
+    """float32 [n], from the training part, as `Representation` measures it; None where it is not wanted."""
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """All that scoring needs."""
+
+    members: tuple[Member, ...]
+    """In evaluation mode; every assay is served by at least one."""
+    settings: Model
+    """The `model` section of the config it was built from."""
+    inputs: Inputs
+    """Sizes of the first layers."""
+    features: FeatureSet
+    """The featurisation, the same as in training."""
+    tasks: tuple[str, ...]
+    """Assay of each output, T names."""
+    about: dict[str, Any]
+    """Where it comes from: versions, data, seed; for people, not for programs."""
+    calibration: Calibration | None = None
+    """From the members' mean to a probability; None: they are the same."""
+    conformal: ConformalSets | None = None
+    """Sets of labels with a guaranteed error; None: there were no validation molecules, or none wanted."""
+    domain: Domain | None = None
+    """The training molecules, to say how far a molecule is from them; None likewise."""
+    representation: Representation | None = None
+    """Where they lie in the networks' representations; None likewise, and with baselines or many networks."""
+    reference: Reference | None = None
+    """The mean training molecule, which explanations are told against; None without a network."""
+
+    @property
+    def networks(self) -> dict[int, ScreeningModel]:
+        """The members that are networks, by their number."""
+        models = {number: member.model for number, member in enumerate(self.members)}
+        return {number: model for number, model in models.items() if isinstance(model, ScreeningModel)}
+
+    def to(self, device: str | torch.device) -> Self:
+        """Itself, with all members moved to a device."""
+        for member in self.members:
+            member.model.to(device)
+        return self
+
+    def predict(
+        self, store: GraphStore, rows: Tensor, *, batch_size: int = 512, distance: bool = False
+    ) -> Prediction:
+        """Probabilities of the molecules `rows` of a store, for all T assays.
+
+        With `distance` also their distances from the training part, where there is a `representation`: out
+        of the same pass through the networks.
+        """
+        shape = (len(rows), len(self.tasks))
+        count = np.bincount([column for member in self.members for column in member.columns])
+        has_spread = count.max() > 1
+        total, sums, squares = np.zeros(shape), np.zeros(shape), np.zeros(shape)
+        measured = self.representation if distance else None
+        off: list[Tensor] = []
+        for number, member in enumerate(self.members):
+            columns, model = list(member.columns), member.model
+            if measured is not None and isinstance(model, ScreeningModel):
+                watcher = measured.watcher(number, off)
+                logits = model.predict(store, rows, batch_size=batch_size, on_features=watcher)
+            else:
+                logits = model.predict(store, rows, batch_size=batch_size)
+            values = logits.double().sigmoid().numpy()
+            total[:, columns] += values
+            if has_spread:
+                values = self._calibrated(values, columns)
+                sums[:, columns] += values
+                squares[:, columns] += values**2
+        raw = (total / count).astype(np.float32)
+        probabilities = self._calibrated(raw, list(range(len(self.tasks))))
+        away = None if measured is None else measured.distance(off)
+        if not has_spread:
+            return Prediction(probabilities, None, raw, away)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            variance = (squares - sums**2 / count).clip(min=0) / (count - 1)
+        spread = np.where(count > 1, np.sqrt(variance), np.nan)
+        return Prediction(probabilities, spread.astype(np.float32), raw, away)
+
+    def _calibrated(self, probabilities: np.ndarray, columns: list[int]) -> np.ndarray:
+        return (
+            probabilities if self.calibration is None else self.calibration.take(columns).apply(probabilities)
+        )
+
+    def save(self, folder: Path) -> None:
+        """Write the bundle; an older one in the same place is replaced as a whole."""
+        folder = Path(folder)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+        try:
+            for number, member in enumerate(self.members):
+                numbers = {
+                    name: value.cpu().contiguous() for name, value in member.model.state_dict().items()
+                }
+                save_file(numbers, work / _member_file(number))
+            for name, part in self._parts().items():
+                whole = {key: np.ascontiguousarray(value) for key, value in part.state().items()}
+                arrays.save_file(whole, work / _part_file(name))  # it writes other strides as they lie
+            (work / DESCRIPTION).write_text(json.dumps(self._description(), indent=1, sort_keys=True) + "\n")
+            for path in work.iterdir():
+                path.chmod(0o644)  # safetensors writes files that nobody else may read
+            names = sorted(path.name for path in work.iterdir())
+            (work / SUMS).write_text("".join(f"{sum_of(work / name)}  {name}\n" for name in names))
+            work.chmod(0o755)
+            if folder.exists():
+                folder.rename(old := work.with_name(work.name + "-old"))
+                work.rename(folder)
+                shutil.rmtree(old)
+            else:
+                work.rename(folder)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+
+    def _parts(self) -> dict[str, Any]:
+        """The optional parts that are there, by name."""
+        parts = {name: getattr(self, name) for name in OPTIONAL}
+        return {name: part for name, part in parts.items() if part is not None}
+
+    def _description(self) -> dict[str, Any]:
+        return {
+            "format": FORMAT,
+            "tasks": list(self.tasks),
+            "members": [
+                {"kind": member.model.kind, "columns": list(member.columns), **member.model.describe()}
+                for member in self.members
+            ],
+            "parts": sorted(self._parts()),
+            "model": self.settings.model_dump(mode="json"),
+            "features": {
+                "graph": self.features.graph,
+                "vectors": list(self.features.vectors),
+                "standardize": self.features.standardize,
+                "max_atoms": self.features.max_atoms,
+                "key": self.features.key(),
+            },
+            "inputs": {
+                "atom_sizes": list(self.inputs.atom_sizes),
+                "bond_sizes": list(self.inputs.bond_sizes),
+                "vectors": [
+                    {"name": block.name, "kind": block.kind, "columns": list(block.columns)}
+                    for block in self.inputs.vectors
+                ],
+            },
+            "about": self.about,
+        }
+
+    @classmethod
+    def load(cls, folder: Path) -> "Bundle":
+        """Read a bundle, or the bundle inside a run folder.
+
+        Raises
+        ------
+        BundleError : no bundle there, a file missing, changed or of a newer format, weights that
+            do not fit, or a featurizer this version does not have.
+        """
+        folder = _bundle_folder(Path(folder))
+        summed = check_sums(folder)
+        try:
+            description = json.loads((folder / DESCRIPTION).read_text())
+            if description["format"] != FORMAT:
+                raise BundleError(
+                    f"{folder} has bundle format {description['format']}, this version reads {FORMAT}. "
+                    "Use the version of screening that wrote it (bundle.json, 'about')."
+                )
+            files = {DESCRIPTION, *map(_member_file, range(len(description["members"])))}
+            files |= {_part_file(name) for name in description["parts"]}
+            if summed != files:
+                raise BundleError(
+                    f"{folder / SUMS} lists {_listed(summed)}; expected {_listed(files)}. "
+                    "Copy the bundle again, with all its files."
+                )
+            return cls._restore(folder, description)
+        except UNREADABLE as problem:
+            said = " ".join(str(problem).split())[:300] or type(problem).__name__
+            raise BundleError(f"{folder} is not a complete bundle: {said}. Train again.") from problem
+
+    @classmethod
+    def _restore(cls, folder: Path, description: dict[str, Any]) -> "Bundle":
+        features = FeatureSet(
+            graph=description["features"]["graph"],
+            vectors=tuple(description["features"]["vectors"]),
+            standardize=description["features"]["standardize"],
+            max_atoms=description["features"].get("max_atoms", MOST_ATOMS),
+        )
+        inputs = Inputs(
+            tuple(description["inputs"]["atom_sizes"]),
+            tuple(description["inputs"]["bond_sizes"]),
+            tuple(
+                VectorBlock(block["name"], block["kind"], tuple(block["columns"]))
+                for block in description["inputs"]["vectors"]
+            ),
+        )
+        settings = Model.model_validate(description["model"])
+        tasks, about = _checked_tasks(description["tasks"]), description["about"]
+        if not isinstance(about, dict):
+            raise BundleError(f"{folder / DESCRIPTION}: 'about' is no record of names and values.")
+        members = tuple(
+            _restored(member, settings, inputs, len(tasks), folder / _member_file(number))
+            for number, member in enumerate(description["members"])
+        )
+        served = {column for member in members for column in member.columns}
+        if served != set(range(len(tasks))):
+            raise BundleError(f"{folder}: some of the {len(tasks)} assays have no network. Train again.")
+        parts = {name: _restored_part(name, folder, len(tasks)) for name in description["parts"]}
+        made = cls(members, settings, inputs, features, tasks, about, **parts)
+        made._check_representation(folder)
+        return made
+
+    def _check_representation(self, folder: Path) -> None:
+        widths = {number: network.encoder.width for number, network in self.networks.items()}
+        if self.representation is not None and self.representation.widths != widths:
+            raise BundleError(
+                f"{folder / _part_file('representation')} is about members and widths "
+                f"{self.representation.widths}, the bundle has the networks {widths}. Train again."
+            )
+
+    def featurizer_warning(self) -> str:
+        """What differs between the featurisation of training and of this machine; "" if nothing."""
+        trained = self.about.get("features_key", "")
+        here = self.features.key()
+        if trained in ("", here):
+            return ""
+        return f"The model was trained with the features {trained}; here they are {here}: scores may differ."
+
+
+def _bundle_folder(path: Path) -> Path:
+    for folder in (path, path / "bundle"):
+        if (folder / DESCRIPTION).is_file():
+            return folder
+    raise BundleError(
+        f"There is no trained model in {path}: expected {path / 'bundle' / DESCRIPTION}. "
+        "Train one first: screening train CONFIG."
+    )
+
+
+def _member_file(number: int) -> str:
+    return f"member-{number}.safetensors"
+
+
+def _part_file(name: str) -> str:
+    return f"{name}.safetensors"
+
+
+def _restored_part(name: str, folder: Path, n_tasks: int) -> Any:
+    path = folder / _part_file(name)
+    if name not in OPTIONAL:
+        raise BundleError(f"{path}: unknown part '{name}' of a bundle; newer than this version?")
+    part = OPTIONAL[name].restore(arrays.load_file(path))
+    if part.n_tasks not in (n_tasks, None):
+        raise BundleError(f"{path} is about {part.n_tasks} assays, the bundle has {n_tasks}. Train again.")
+    return part
+
+
+def _checked_tasks(names: Any) -> tuple[str, ...]:
+    if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
+        raise ValueError("'tasks' is no list of names of assays")
+    if len(set(names)) != len(names):
+        raise ValueError("an assay is there twice in 'tasks'")
+    return tuple(names)
+
+
+def _check_shapes(settings: Model, inputs: Inputs, n_tasks: int, path: Path) -> None:
+    """Raise BundleError unless the file has the arrays of such a network, which is not made for it."""
+    with torch.device("meta"):
+        model = ScreeningModel(settings, inputs, n_tasks)
+    expected = {name: list(value.shape) for name, value in model.state_dict().items()}
+    with safe_open(path, "pt") as file:
+        shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
+    if shapes != expected:
+        different = {
+            name for name in expected.keys() | shapes.keys() if expected.get(name) != shapes.get(name)
+        }
+        raise BundleError(
+            f"{path} has other arrays than the model of {DESCRIPTION} ({some(sorted(different), 3)}). "
+            "Train again."
+        )
+
+
+def _restored(
+    description: dict[str, Any], settings: Model, inputs: Inputs, n_tasks: int, path: Path
+) -> Member:
+    columns = tuple(description["columns"])
+    if len(set(columns)) != len(columns) or not all(type(c) is int and 0 <= c < n_tasks for c in columns):
+        raise BundleError(f"{path.parent / DESCRIPTION}: a member's assays {columns} are not columns.")
+    if description["kind"] != ScreeningModel.kind:
+        kind, options = description["kind"], description["options"]
+        return Member(restore(kind, options, load_file(path), inputs.vectors, len(columns)), columns)
+    _check_shapes(settings, inputs, len(columns), path)
+    model = ScreeningModel(settings, inputs, len(columns))
+    model.load_state_dict(load_file(path))
+    if not all(value.isfinite().all() for value in model.state_dict().values()):
+        raise BundleError(f"{path}: the model has weights that are not finite. Train again.")
+    return Member(model.eval(), columns)
+
+
+def _listed(names: set[str]) -> str:
+    return some(sorted(names), 10) or "nothing"

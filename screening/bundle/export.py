@@ -1,0 +1,316 @@
+"""The networks of a bundle for other programs: ONNX or torch.export, with a page that says what goes in.
+
+What the arrays mean is that of `GraphBatch`; `screening.featurize` makes them. Called by `screening export`.
+"""
+
+import json
+import logging
+import os
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..errors import BundleError, ConfigError, DataError, ScreeningError
+from ..features.store import GraphBatch, GraphStore, featurize
+from ..models.network import ScreeningModel
+from ..uncertainty.calibration import Calibration
+from .bundle import Bundle
+
+TOLERANCE = 1e-5
+"""Largest difference of a probability between the exported and our own networks."""
+ROUNDING = 1e-6
+"""Of an uncalibrated probability: where a calibration is steep, it may move the calibrated one by more."""
+
+ARRAYS = ("atoms", "bonds", "source", "target", "molecule", "vectors")
+"""Inputs in their order: the tensors of a `GraphBatch`."""
+
+SAMPLES = (
+    ("CC(=O)Oc1ccccc1C(=O)O", "c1ccncc1C#N", "OCC1OC(O)C(O)C(O)C1O", "CCN(CC)CC", "O=S(=O)(N)c1ccc(N)cc1"),
+    ("CN1C=NC2=C1C(=O)N(C(=O)N2C)C", "CC(C)Cc1ccc(cc1)C(C)C(=O)O"),
+    ("CCO",),
+    ("C", "[Na+].[Cl-]", "C1CC1"),
+)
+"""Batches of molecules for tracing (the first) and checking (all): several, one, without bonds."""
+KNOWN = 200
+"""Training molecules that are checked too, at most, where the bundle keeps them."""
+
+Runner = Callable[[tuple[Tensor, ...]], np.ndarray]
+"""Arrays in the order of `ARRAYS` to probabilities, by the exported network."""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A network as written."""
+
+    path: Path
+    description: Path
+    """JSON beside it: inputs, codes, columns of the vectors, assays, calibration."""
+    difference: float
+    """Largest difference of a probability from ours on the molecules of the check."""
+    molecules: int
+    """How many these were."""
+
+
+def export(run: Path | str, path: Path | str, *, calibrate: bool = True) -> Exported:
+    """Write the networks of a run as ONNX (`.onnx`) or as a program of torch.export (`.pt2`).
+
+    It maps the arrays of `ARRAYS` to probabilities [B, T], as `Scorer` gives them. Any number of molecules,
+    atoms and bonds. The file gets its name once it has given the same probabilities as we do.
+
+    Parameters
+    ----------
+    calibrate : the calibration of the bundle goes with it; False = the mean over the networks as it is.
+
+    Raises
+    ------
+    BundleError : no usable bundle, or one of baselines, which are no networks.
+    ConfigError : another suffix, or a package of the extra `export` is missing.
+    DataError : the file cannot be written.
+    ScreeningError : the exported network does not give the same probabilities.
+    """
+    path = Path(path)
+    if path.suffix not in (".onnx", ".pt2"):
+        raise ConfigError(f"'{path}' ends neither in .onnx (ONNX) nor in .pt2 (torch.export).")
+    bundle = Bundle.load(Path(run))
+    network = _Network(bundle, bundle.calibration if calibrate else None).eval()
+    description = path.with_suffix(".json")
+    work = [target.with_name(f".{os.getpid()}-{target.name}") for target in (path, description)]
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise _unwritable(path, problem) from problem
+    try:
+        inputs, difference, n_molecules = _write_checked(bundle, network, work[0], calibrate)
+        text = json.dumps(_describe(bundle, inputs, network.calibrated), indent=1)
+        work[1].write_text(text + "\n", encoding="utf-8")
+        for written, target in zip(work, (path, description), strict=True):
+            written.replace(target)
+    except OSError as problem:
+        raise _unwritable(path, problem) from problem
+    finally:
+        for written in work:
+            written.unlink(missing_ok=True)
+    return Exported(path, description, difference, n_molecules)
+
+
+def _unwritable(path: Path, problem: OSError) -> DataError:
+    return DataError(f"{path} cannot be written: {problem}. Give another file as out.")
+
+
+def _write_checked(
+    bundle: Bundle, network: "_Network", path: Path, calibrate: bool
+) -> tuple[list[str], float, int]:
+    """Names of the inputs of the file, its largest difference from us, and on how many molecules."""
+    stores = [featurize(list(texts), bundle.features, workers=0) for texts in _molecules(bundle)]
+    usable = [torch.from_numpy(np.flatnonzero(store.usable)) for store in stores]
+    batches = [(store, rows) for store, rows in zip(stores, usable, strict=True) if len(rows)]
+    arrays = [_arrays(store.batch(rows)) for store, rows in batches]
+    shapes = {name: {0: torch.export.Dim.AUTO} for name in ARRAYS}
+    write = _write_onnx if path.suffix == ".onnx" else _write_program
+    with _quiet():
+        program = torch.export.export(network, arrays[0], dynamic_shapes=shapes)
+        inputs, run_it = write(program, path)
+        theirs = [run_it(values) for values in arrays]
+    differences = [
+        _difference(bundle, *batch, found, calibrate) for batch, found in zip(batches, theirs, strict=True)
+    ]
+    return inputs, max(differences), sum(len(rows) for _, rows in batches)
+
+
+def _molecules(bundle: Bundle) -> list[Sequence[str]]:
+    """What the export is checked on."""
+    kept = None if bundle.domain is None else bundle.domain.structures
+    return [*SAMPLES, kept.smiles[:: max(len(kept.smiles) // KNOWN, 1)][:KNOWN]] if kept else [*SAMPLES]
+
+
+def _difference(
+    bundle: Bundle, store: GraphStore, rows: Tensor, theirs: np.ndarray, calibrate: bool
+) -> float:
+    """Largest difference of a probability; ScreeningError where rounding does not explain it.
+
+    A calibration may be steep, as a curve of steps is: theirs has to be within the tolerance of what ours is
+    for an uncalibrated probability within `ROUNDING`.
+    """
+    found = bundle.predict(store, rows)
+    calibration = bundle.calibration if calibrate else None
+    ours = found.raw if calibration is None else found.probabilities
+    low, high = ((found.raw.astype(np.float64) + shift).clip(0, 1) for shift in (-ROUNDING, ROUNDING))
+    if calibration is not None:
+        low, high = calibration.apply(low), calibration.apply(high)
+    off = float(np.abs(theirs - ours).max())
+    if theirs.shape != ours.shape or not ((theirs >= low - TOLERANCE) & (theirs <= high + TOLERANCE)).all():
+        raise ScreeningError(
+            f"The exported network differs from ours by {off:.1e} in a probability: nothing was written. "
+            "This is a fault of the exporter or of an encoder; the other format may do (.onnx, .pt2)."
+        )
+    return off
+
+
+class _Network(nn.Module):
+    """Arrays in, probabilities out."""
+
+    mean: Tensor
+
+    def __init__(self, bundle: Bundle, calibration: Calibration | None) -> None:
+        super().__init__()
+        for kind in sorted({member.model.kind for member in bundle.members} - {ScreeningModel.kind}):
+            raise BundleError(
+                f"The bundle holds a baseline ({kind}): only networks can be exported. Export a run trained "
+                "without model.baseline; baselines score with `screening score`."
+            )
+        self.models = nn.ModuleList(bundle.networks.values())
+        served = torch.zeros(
+            len(bundle.tasks), sum(len(member.columns) for member in bundle.members), dtype=torch.float64
+        )
+        for output, column in enumerate(c for member in bundle.members for c in member.columns):
+            served[column, output] = 1
+        self.register_buffer("mean", served / served.sum(1, keepdim=True))
+        is_none = calibration is None or calibration.method == "none"
+        self.calibrated = nn.Identity() if calibration is None or is_none else _Calibrated(calibration)
+
+    def forward(
+        self, atoms: Tensor, bonds: Tensor, source: Tensor, target: Tensor, molecule: Tensor, vectors: Tensor
+    ) -> Tensor:
+        batch = GraphBatch(vectors.shape[0], atoms, bonds, source, target, molecule, vectors)
+        outputs = torch.cat([model(batch) for model in self.models], dim=1).double()
+        raw = (outputs.sigmoid() @ self.mean.T).float()  # rounded as `Bundle.predict` does
+        return self.calibrated(raw.double()).float()
+
+
+class _Calibrated(nn.Module):
+    """`Calibration.apply` as a network: float64 [B, T] in and out."""
+
+    slope: Tensor
+    intercept: Tensor
+    knots: Tensor
+    values: Tensor
+    stepped: Tensor
+    order: Tensor
+
+    def __init__(self, calibration: Calibration) -> None:
+        super().__init__()
+        self.method = calibration.method
+        numbers = {"slope": calibration.slope, "intercept": calibration.intercept}
+        self.has_curves = bool(len(calibration.knots))
+        if self.has_curves:
+            numbers |= _curves(calibration)
+        for name, value in numbers.items():
+            self.register_buffer(name, torch.from_numpy(np.array(value)))
+
+    def forward(self, raw: Tensor) -> Tensor:
+        info = torch.finfo(torch.float32)
+        raw = raw.clamp(info.tiny, 1 - info.eps / 2)  # as `Calibration` keeps them from 0 and 1
+        logits = raw.log() - (-raw).log1p()
+        lines = (self.slope * logits + self.intercept).sigmoid()
+        if not self.has_curves:
+            return lines
+        curves = self._on_knots(logits.index_select(1, self.stepped))
+        return torch.cat([lines, curves], dim=1).index_select(1, self.order)
+
+    def _on_knots(self, logits: Tensor) -> Tensor:
+        """Straight between the knots [T', K], flat beyond them."""
+        n_curves, n_knots = self.knots.shape
+        places = torch.minimum(torch.maximum(logits, self.knots[:, 0]), self.knots[:, -1])
+        after = (places.unsqueeze(2) >= self.knots).to(torch.int64).sum(2)
+        at = (after - 1).clamp(max=n_knots - 2) + n_knots * torch.arange(n_curves)
+        knots, values = self.knots.flatten(), self.values.flatten()
+        left, width = knots[at], knots[at + 1] - knots[at]
+        share = (places - left) / torch.where(width > 0, width, 1.0)
+        return values[at] + share * (values[at + 1] - values[at])
+
+
+def _curves(calibration: Calibration) -> dict[str, np.ndarray]:
+    """Assays with a curve, its knots and values [T', K], and each assay's place among lines and curves."""
+    sizes, n_tasks = np.diff(calibration.bounds), calibration.n_tasks
+    stepped, order = np.flatnonzero(sizes), np.arange(n_tasks)
+    order[stepped] = n_tasks + np.arange(len(stepped))
+    knot = np.arange(max(sizes.max(), 2))  # the last one of a curve is repeated, and there are two at least
+    padded = calibration.bounds[stepped, None] + np.minimum(knot, sizes[stepped, None] - 1)
+    knots, values = calibration.knots[padded], calibration.values[padded]
+    return {"stepped": stepped, "order": order, "knots": knots, "values": values}
+
+
+def _arrays(batch: GraphBatch) -> tuple[Tensor, ...]:
+    return tuple(getattr(batch, name) for name in ARRAYS)
+
+
+def _write_onnx(program: Any, path: Path) -> tuple[list[str], Runner]:
+    """Names of its inputs: what a network does not look at, the file does not take."""
+    try:
+        import onnxruntime
+        import onnxscript  # noqa: F401
+    except ImportError as problem:
+        raise ConfigError(f"{problem.name} is not installed: pip install 'screening[export]'.") from problem
+    written = torch.onnx.export(program, (), dynamo=True, verbose=False, output_names=["probability"])
+    assert written is not None
+    written.save(str(path), external_data=False)
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    taken = {one.name for one in session.get_inputs()}
+    names = [name for name in ARRAYS if name in taken]
+
+    def run(values: tuple[Tensor, ...]) -> np.ndarray:
+        feed = {name: value.numpy() for name, value in zip(ARRAYS, values, strict=True) if name in names}
+        return session.run(None, feed)[0]
+
+    return names, run
+
+
+def _write_program(program: Any, path: Path) -> tuple[list[str], Runner]:
+    written = BytesIO()  # torch's own writer ends the process where the disk is full
+    torch.export.save(program, written)
+    path.write_bytes(written.getbuffer())
+    module = torch.export.load(path).module()
+    return list(ARRAYS), lambda values: module(*values).detach().numpy()
+
+
+def _describe(bundle: Bundle, taken: Sequence[str], calibrated: nn.Module) -> dict[str, Any]:
+    """The page beside the file; inputs in the order in which the file takes them."""
+    inputs, features = bundle.inputs, bundle.features
+    n_columns = sum(len(block.columns) for block in inputs.vectors)
+    meanings = {
+        "atoms": f"int64 [atoms, {len(inputs.atom_sizes)}], codes of every atom",
+        "bonds": f"int64 [bonds, {len(inputs.bond_sizes)}], codes; 2k and 2k + 1 are one bond, both ways",
+        "source": "int64 [bonds], atom where the bond starts",
+        "target": "int64 [bonds], atom where it ends",
+        "molecule": "int64 [atoms], ascending: molecule of every atom",
+        "vectors": f"float32 [molecules, {n_columns}], NaN where a value is not defined",
+    }
+    method = calibrated.method if isinstance(calibrated, _Calibrated) else "none"
+    how = "not calibrated" if method == "none" else f"calibrated ({method}), as `screening score` gives it"
+    made_with = (
+        f"screening.features.store.featurize(smiles, FeatureSet({features.graph!r}, {features.vectors!r}, "
+        f"{features.standardize!r})).batch(rows), rows usable"
+    )
+    return {
+        "inputs": {name: meanings[name] for name in taken},
+        "output": {"probability": f"float32 [molecules, assays], {how}"},
+        "assays": list(bundle.tasks),
+        "calibration": method,
+        "networks": len(bundle.members),
+        "atom_codes": list(inputs.atom_sizes),
+        "bond_codes": list(inputs.bond_sizes),
+        "features": asdict(features) | {"key": features.key()},
+        "vectors": [block._asdict() for block in inputs.vectors],
+        "made_with": made_with,
+        "about": bundle.about,
+    }
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """The exporters speak of their own affairs."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")
+        yield
+    logger.setLevel(level)

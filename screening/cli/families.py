@@ -1,0 +1,119 @@
+"""What can be named in a config, read off the registered classes and functions, for `screening list`."""
+
+import inspect
+import re
+from typing import Any, NamedTuple
+
+from ..balancing.contract import Balancer, balancers
+from ..config import Component, Config
+from ..data.splits import splits
+from ..errors import ConfigError
+from ..features.store import featurizers
+from ..metrics.metrics import Metric, metrics
+from ..models.baselines import baselines
+from ..models.encoders import encoders
+from ..registry import Registry, did_you_mean
+from ..triage.filters import filters
+from ..uncertainty.calibration import calibrations
+
+
+class Member(NamedTuple):
+    """One member of a registered family, for `screening list`."""
+
+    name: str
+    summary: str
+    options: list[str]
+    """`option=default`; the seed of a run is given by the run."""
+    cost: str = ""
+    """What a training step costs more than a plain one (balancers only)."""
+    paper: str = ""
+    """Link of the first reference; "" if there is none."""
+
+
+FAMILIES: dict[str, tuple[Registry[Any], str]] = {
+    "balancers": (balancers, "how the losses of the assays are weighed against each other: balancer=..."),
+    "baselines": (baselines, "models per assay to compare the network with: model=baseline:..."),
+    "encoders": (encoders, "networks from a molecule to its representation: model.encoder.name=..."),
+    "featurizers": (
+        featurizers,
+        "what the encoder sees of a molecule: features.graph=..., features.vectors=[...]",
+    ),
+    "filters": (filters, "alerts and rules for screening hits: --filters ..."),
+    "splits": (splits, "which molecules train, validate and test: split=..."),
+    "metrics": (metrics, "how good the ranking and the probabilities of an assay are"),
+    "calibrations": (calibrations, "from scores to probabilities: calibration=..."),
+}
+"""Registry of each family, and what its members are for."""
+
+
+def overview() -> list[tuple[str, str, str]]:
+    """Name, number of members and purpose of each family."""
+    return [(name, str(len(found.names())), purpose) for name, (found, purpose) in FAMILIES.items()]
+
+
+def family(name: str) -> list[Member]:
+    """The members of a registered family.
+
+    Raises
+    ------
+    ConfigError : there is no such family.
+    """
+    if name not in FAMILIES:
+        raise ConfigError(f"There is no family '{name}'. {did_you_mean(name, FAMILIES)}")
+    registry, _ = FAMILIES[name]
+    return [_member(registry, member) for member in registry.names()]
+
+
+def check_components(config: Config) -> None:
+    """Raise ConfigError where a config names what there is not, before a table is read."""
+    benchmarked = config.benchmark.balancers if config.benchmark else ()
+    chosen: list[tuple[Registry[Any], Component]] = [
+        (splits, config.split),
+        (encoders, config.model.encoder),
+        (calibrations, config.calibration),
+        *((balancers, link) for chain in (config.balancer, *benchmarked) for link in chain),
+        *((baselines, model) for model in [config.model.baseline] if model),
+    ]
+    for registry, component in chosen:
+        registry.check_values(component.name, component.options)
+    for name in (config.features.graph, *config.features.vectors):
+        if name is not None:
+            featurizers.get(name)
+
+
+COSTS = {
+    "losses": "plain",
+    "gram": "plain + Gramian",
+    "rows": "every gradient",
+}
+
+
+def _member(registry: Registry[Any], name: str) -> Member:
+    found = registry.get(name)
+    text = inspect.getdoc(found.function if isinstance(found, Metric) else found) or ""
+    references = text.partition("References")[2]
+    link = re.search(r"https?://([^\s,;]+)", references)
+    cost = ""
+    if registry is balancers:
+        balancer = balancers.build(name, ("one", "two"))
+        cost = _cost(balancer)
+    options = [_option(option) for key, option in registry.options(name).items() if key != "seed"]
+    return Member(name, _first_sentence(text), options, cost, link[1].rstrip(".") if link else "")
+
+
+def _cost(balancer: Balancer) -> str:
+    """Of a step at the first place where the balancer can work."""
+    if balancer.second_look:
+        return "plain + forward"
+    if balancer.needs == "rows" and (balancer.takes_outer or "last_norm" in (balancer.places or ())):
+        return "plain + products"
+    return COSTS[balancer.needs]
+
+
+def _first_sentence(text: str) -> str:
+    return " ".join(text.partition("\n\n")[0].split())
+
+
+def _option(parameter: inspect.Parameter) -> str:
+    value = parameter.default
+    return parameter.name if value is parameter.empty else f"{parameter.name}={value}"

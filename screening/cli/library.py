@@ -1,0 +1,214 @@
+"""Commands about compound libraries: score, hits, export. Joined to the command line by cli.py."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .console import progress_shown, say, tell
+from .endings import goes_on
+from .grid import print_frame
+from .settings import CsvSafe
+
+if TYPE_CHECKING:
+    from ..scoring.job import ScoreReport
+
+
+def score(
+    run: Annotated[Path, typer.Argument(help="Run folder or bundle folder.")],
+    library: Annotated[
+        list[str],
+        typer.Argument(
+            help="SMILES, CSV, TSV, SDF or Parquet files, also gzipped; folders; patterns; '-' = standard "
+            "input; 'alerts-library' = the ChEMBL compounds that come with RDKit."
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the scores.")] = Path("scores"),
+    output: Annotated[
+        str, typer.Option("--format", help="parquet; csv or sdf for one such file as well.")
+    ] = "parquet",
+    top: Annotated[
+        int, typer.Option(help="Write the best N molecules of every assay to top.csv; 3 assays are printed.")
+    ] = 0,
+    assays: Annotated[
+        list[str] | None,
+        typer.Option(help="An assay wanted, or several with commas between; may be given again. Else all."),
+    ] = None,
+    threshold: Annotated[
+        float | None, typer.Option(help="Keep only molecules that reach this probability in an assay.")
+    ] = None,
+    spread: Annotated[bool, typer.Option(help="Add the spread of an ensemble's networks.")] = False,
+    domain: Annotated[
+        bool,
+        typer.Option(
+            help="Add the nearest training molecule, the distance from the training part in the network's "
+            "representation, and whether the molecule is near enough by both: in the domain."
+        ),
+    ] = False,
+    conformal: Annotated[
+        float | None,
+        typer.Option(help="Add the labels that cannot be ruled out at this error, such as 0.1."),
+    ] = None,
+    max_atoms: Annotated[
+        int | None,
+        typer.Option(
+            help="Reject molecules of more atoms besides hydrogen; as in training if not given (1,000 unless "
+            "data.max_atoms said otherwise).",
+            show_default=False,
+        ),
+    ] = None,
+    dtype: Annotated[str, typer.Option(help="Of the scores in the parts: float32 or float16.")] = "float32",
+    limit: Annotated[int | None, typer.Option(help="Read only the first N records.")] = None,
+    shard: Annotated[
+        str | None, typer.Option(help="I/N: of N jobs, the I-th; it takes whole files where there are N.")
+    ] = None,
+    engine: Annotated[str, typer.Option(help="pool (processes of this machine) or ray.")] = "pool",
+    ray_address: Annotated[
+        str | None, typer.Option(help="Ray cluster that runs already; one is started if not given.")
+    ] = None,
+    smiles: Annotated[str | None, typer.Option(help="Column of the structures.", show_default=False)] = None,
+    id_column: Annotated[
+        str | None, typer.Option("--id", help="Column of the names.", show_default=False)
+    ] = None,
+    workers: Annotated[int | None, typer.Option(help="Featurising processes.", show_default=False)] = None,
+    overwrite: Annotated[
+        bool, typer.Option(help="Replace the scores of an earlier job in the folder.")
+    ] = False,
+    csv_safe: CsvSafe = False,
+) -> None:
+    """Score compound libraries with a trained model; a stopped job goes on when started again."""
+    from ..data.alerts_table import alerts_library
+    from ..scoring import job as scoring
+
+    with progress_shown(), goes_on(lambda: f"Every finished part is kept in {out}."):
+        report = scoring.score_library(
+            run,
+            [alerts_library() if name == "alerts-library" else name for name in library],
+            out,
+            output=output,
+            smiles=smiles,
+            id=id_column,
+            assays=assays or None,
+            spread=spread,
+            domain=domain,
+            conformal=conformal,
+            max_atoms=max_atoms,
+            top=top,
+            threshold=threshold,
+            dtype=dtype,
+            limit=limit,
+            shard=shard,
+            engine=engine,
+            ray_address=ray_address,
+            workers=workers,
+            overwrite=overwrite,
+            csv_safe=csv_safe,
+        )
+    _print_scores(report)
+    if report.read and not report.scored and shard is None:
+        from ..errors import DataError
+
+        raise DataError(
+            f"None of the {report.read:,} records could be read as a molecule: nothing was scored. Expected "
+            "in each line of a list: a SMILES, a blank or tab, a name; in a table: a header line, and the "
+            "structures in the column that --smiles names."
+        )
+
+
+def _print_scores(report: "ScoreReport") -> None:
+    tell(f"{report.read:,} molecules read, {report.scored:,} scored, {report.rejected:,} rejected")
+    for reason, count in list(report.reasons.items())[:10]:
+        tell(f"  {count:>8,}  {reason}")
+    if report.below:
+        tell(f"  {report.below:>8,}  scored, below the threshold in every assay, left out")
+    for note in report.notes:
+        say(note)
+    if report.top is not None:
+        import pandas as pd
+
+        table = pd.read_csv(report.top, dtype={"id": str, "smiles": str}, keep_default_na=False)
+        for assay, rows in list(table.groupby("assay", sort=False))[:3]:
+            print_frame(rows[["rank", "id", "smiles", "probability"]].head(10), title=f"Best for {assay}")
+    tell(f"Scores: {report.folder}")
+
+
+def hits(
+    run: Annotated[Path, typer.Argument(help="Run folder or bundle folder.")],
+    scores: Annotated[Path, typer.Argument(help="Folder that 'screening score RUN ...' wrote.")],
+    assay: Annotated[str, typer.Option(help="Assay whose best molecules are wanted.")],
+    out: Annotated[Path, typer.Option(help="Folder for hits.csv, hits.sdf and hits.html.")] = Path("hits"),
+    number: Annotated[int, typer.Option("--n", min=1, help="Hits at most.")] = 100,
+    top: Annotated[int, typer.Option(min=1, help="Choose among so many of the best molecules.")] = 2000,
+    filters: Annotated[
+        str, typer.Option(help="Such as pains,brenk,lipinski: see 'screening list filters'.")
+    ] = "",
+    keep_flagged: Annotated[bool, typer.Option(help="Only mark what a filter speaks against.")] = False,
+    diverse: Annotated[str, typer.Option(help="spheres, maxmin or none.")] = "spheres",
+    distance: Annotated[
+        float, typer.Option(min=0, max=1, help="Tanimoto distance between hits (spheres).")
+    ] = 0.4,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Also explain the hits; the page links to the pictures.")
+    ] = False,
+    csv_safe: CsvSafe = False,
+) -> None:
+    """Choose compounds to order from the scores of a library: filtered, diverse, beside known actives."""
+    from ..triage.hits import choose_hits
+
+    with progress_shown():
+        found = choose_hits(
+            run,
+            scores,
+            out,
+            assay=assay,
+            n=number,
+            candidates=top,
+            filters=[name.strip() for name in filters.split(",") if name.strip()],
+            keep_flagged=keep_flagged,
+            diversity=diverse,
+            distance=distance,
+            explain=explain,
+            csv_safe=csv_safe,
+        )
+    for line in found.lines():
+        tell(line)
+
+
+def verify(
+    folder: Annotated[Path, typer.Argument(help="Run folder, bundle folder or folder of scores.")],
+) -> None:
+    """Check that a run's model, or the scores of a library, are byte by byte as they were written."""
+    from ..errors import DataError
+    from ..scoring.verify import verify as look_at
+
+    with progress_shown():
+        findings = look_at(folder)
+    for finding in findings:
+        if finding.is_sound:
+            tell(finding.text)
+    faults = [finding.text for finding in findings if not finding.is_sound]
+    if faults:
+        raise DataError(f"{folder} is damaged. {' '.join(faults)} {_REPAIR}")
+
+
+_REPAIR = (
+    "Parts are made again by the same 'screening score'; a model has to be copied from where it is whole, "
+    "or trained again."
+)
+
+
+def export(
+    run: Annotated[Path, typer.Argument(help="Run folder or bundle folder.")],
+    out: Annotated[Path, typer.Option(help="File to write: .onnx, or .pt2 for torch.export.")],
+    calibrate: Annotated[
+        bool, typer.Option(help="With the calibration: the probabilities of `screening score`.")
+    ] = True,
+) -> None:
+    """Write the networks for other programs, checked against ours."""
+    from ..bundle.export import export as export_network
+
+    made = export_network(run, out, calibrate=calibrate)
+    tell(
+        f"{made.path}: differs from our probabilities by at most {made.difference:.0e} on "
+        f"{made.molecules:,} molecules; inputs: {made.description}"
+    )

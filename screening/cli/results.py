@@ -1,0 +1,244 @@
+"""Commands about trained runs: evaluate, compare, report, explain. Joined to the command line by cli.py."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..errors import ConfigError
+from .checks import PARTS, check_apart, check_choice, check_file
+from .console import progress_shown, tell
+from .grid import print_frame
+from .settings import CsvSafe
+from .tables import print_comparison, print_evaluation, print_learning, print_set, say_account
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+OF_THE_MODEL = {
+    "source": "--data names the table",
+    "standardize": "structures are prepared as in the training of the model",
+    "duplicates": "rows of one structure are merged",
+}
+"""Settings of a table that an evaluation does not take, and why."""
+
+
+def evaluate(
+    run: Annotated[
+        Path,
+        typer.Argument(
+            help="Run folder, such as runs/tox21, or runs/NAME for the set runs/NAME-seed0, ... or "
+            "runs/NAME-fold0, ... together; with --data also a bundle."
+        ),
+    ],
+    settings: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[KEY=VALUE]...", help="With --data: how to read the table, such as data.id=CID."
+        ),
+    ] = None,
+    part: Annotated[str, typer.Option(help="Split part: test or valid.")] = "test",
+    data: Annotated[
+        str | None, typer.Option(help="Another table, whose assays have the same names.", show_default=False)
+    ] = None,
+    keep_known: Annotated[
+        bool, typer.Option("--keep-known", help="Do not leave out molecules that the model was trained on.")
+    ] = False,
+    smiles: Annotated[str | None, typer.Option(help="Column of its structures.", show_default=False)] = None,
+    id_column: Annotated[
+        str | None, typer.Option("--id", help="Column of its names.", show_default=False)
+    ] = None,
+    sort: Annotated[
+        str | None, typer.Option(help="Column to sort by, such as average_precision.", show_default=False)
+    ] = None,
+    learning: Annotated[
+        bool, typer.Option("--learning", help="How each assay learned, from the history of the run.")
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Write the assays as .csv or .parquet.", show_default=False)
+    ] = None,
+    all_assays: Annotated[bool, typer.Option("--all", help="Print every assay, not only 30.")] = False,
+    plot: Annotated[
+        Path | None, typer.Option(help="Draw the assays into this .svg or .png file.", show_default=False)
+    ] = None,
+    csv_safe: CsvSafe = False,
+) -> None:
+    """Per-assay quality of a run or on another table, with 95 % intervals."""
+    check_choice("--part", part, PARTS)
+    check_file("--out", out, ".csv", ".parquet")
+    check_file("--plot", plot, ".svg", ".png")
+    of_table = {"--smiles": smiles is not None, "--id": id_column is not None, "--keep-known": keep_known}
+    if data is None:
+        check_apart(of_table, "only a table of --data has that. Give --data, or leave it out.")
+    of_results = {"--sort": sort is not None, "--out": out is not None, "--plot": plot is not None}
+    if learning:
+        check_apart({"--data": data is not None, **of_results}, "--learning has none of it. Leave it out.")
+    if settings and data is None:
+        raise ConfigError(f"'{settings[0]}' says how a table is read: name the table with --data.")
+    from ..config import data_settings
+    from ..evaluation import external as assessment
+    from ..metrics import per_assay as evaluation
+
+    if sort is not None:
+        evaluation.check_column(sort)
+    given = data_settings(data or "", settings or [], fixed=OF_THE_MODEL)
+    is_set = _check_set(run, {"--data": data is not None, "--learning": learning})
+    if learning:
+        print_learning(assessment.learning(run), all_assays=all_assays)
+        return
+    title = f"{part} part" if data is None else Path(data).name
+    if data is not None:
+        with progress_shown():
+            found = assessment.assess(
+                run,
+                data,
+                smiles=smiles or given.smiles,
+                id=id_column or given.id,
+                tasks=given.tasks,
+                labels=given.labels,
+                format=given.format,
+                keep_known=keep_known,
+            )
+        table, summary, tell_more = found.evaluation, found.summary, lambda: None
+        say_account(found)
+    else:
+        table, summary, tell_more = _of_set(run, part) if is_set else _of_run(run, part)
+    if sort is not None:
+        table = evaluation.sorted_by(table, sort)
+    print_evaluation(table, summary, title, by=sort, all_assays=all_assays)
+    if out is not None:
+        evaluation.write_evaluation(table, out, csv_safe=csv_safe)
+    if plot is not None:
+        _draw(table, plot, title=f"{Path(run).name}, {title}")
+    tell_more()
+
+
+def _check_set(run: Path, of_one_run: dict[str, bool]) -> bool:
+    """Whether `run` names a set of runs; with options that take one run alone that is an error."""
+    from ..evaluation import run_sets as runsets
+
+    if not runsets.is_set(run):
+        return False
+    runs = ", ".join(map(str, runsets.run_folders(run)[:5]))
+    check_apart(of_one_run, f"takes one run, and {run} names a set. Give one of its runs: {runs}.")
+    return True
+
+
+def _draw(table: "pd.DataFrame", path: Path, *, title: str) -> None:
+    from ..reporting.pictures import plot_assays
+
+    plot_assays(table, path, title=title)
+
+
+def _of_run(run: Path, part: str) -> "tuple[pd.DataFrame, pd.DataFrame, Callable[[], None]]":
+    """The assays, their summary, and what is printed behind them: what calibration changed."""
+    from ..training import run as experiment
+
+    def tell_more() -> None:
+        effect = experiment.calibration_effect(run) if part == "test" else ()
+        if len(effect):
+            print_frame(effect, "calibration, test part: means over assays")
+
+    return *experiment.evaluate(run, part=part), tell_more
+
+
+def _of_set(run: Path, part: str) -> "tuple[pd.DataFrame, pd.DataFrame, Callable[[], None]]":
+    """The assays of all runs together, their summary, and what is printed behind: the mean within runs."""
+    from ..evaluation import pooled
+    from ..evaluation import replicates as studies
+
+    found = pooled.pool(run, part=part)
+
+    def tell_more() -> None:
+        print_set(studies.tabulate(found.folders, part=part), f"{part} part, mean within runs")
+        tell(found.note())
+
+    return found.evaluation, found.summary, tell_more
+
+
+def compare(
+    runs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RUN RUN...",
+            help="Run folders, or runs/NAME for the set runs/NAME-seed0, runs/NAME-seed1 ...",
+        ),
+    ],
+    metric: Annotated[str, typer.Option(help="roc_auc or average_precision.")] = "roc_auc",
+    adjust: Annotated[str, typer.Option(help="For many tests: bh (Benjamini-Hochberg) or holm.")] = "bh",
+    part: Annotated[str, typer.Option(help="Split part: test or valid.")] = "test",
+    out: Annotated[
+        Path | None, typer.Option(help="Write one row per run and assay as CSV.", show_default=False)
+    ] = None,
+    all_assays: Annotated[bool, typer.Option("--all", help="Print every assay, not only 30.")] = False,
+) -> None:
+    """Paired differences per assay of runs on the same molecules; all against the first."""
+    from ..evaluation.compare import compare as compare_runs
+
+    check_choice("--part", part, PARTS)
+    check_file("--out", out, ".csv")
+    with progress_shown():
+        found = compare_runs(runs, part, metric=metric, adjustment=adjust)
+    print_comparison(found, all_assays=all_assays)
+    if out is not None:
+        found.write_csv(out)
+        tell(f"Written: {out}")
+
+
+def report(
+    run: Annotated[
+        Path,
+        typer.Argument(help="Run folder, such as runs/tox21, or runs/NAME for the set runs/NAME-fold0, ..."),
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="The page; RUN/report.html if not given.", show_default=False)
+    ] = None,
+    scores: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of 'screening score' to show the best of; found near the run if not given."
+        ),
+    ] = None,
+) -> None:
+    """One page about a run that opens offline, and MODEL_CARD.md beside it."""
+    from ..reporting.report import write_report
+
+    written = write_report(run, out, scores=scores)
+    tell(f"Report: {written.page} ({written.size / 1e6:.1f} MB)")
+    if written.card is not None:
+        tell(f"Model card: {written.card}")
+
+
+def explain(
+    run: Annotated[Path, typer.Argument(help="Run folder or bundle folder.")],
+    molecules: Annotated[Path, typer.Argument(help="SMILES, CSV, TSV, SDF or Parquet file.")],
+    assay: Annotated[str, typer.Option(help="Assay whose score is explained.")],
+    out: Annotated[Path, typer.Option(help="Folder for tables, pictures and index.html.")] = Path(
+        "explained"
+    ),
+    method: Annotated[str, typer.Option(help="integrated_gradients or occlusion.")] = "integrated_gradients",
+    check: Annotated[bool, typer.Option(help="Compare with the other method.")] = False,
+    limit: Annotated[int, typer.Option(min=1, help="Explain only the first N molecules.")] = 200,
+    smiles: Annotated[str | None, typer.Option(help="Column of the structures.", show_default=False)] = None,
+    id_column: Annotated[
+        str | None, typer.Option("--id", help="Column of the names.", show_default=False)
+    ] = None,
+) -> None:
+    """What each atom contributes to the score of molecules in one assay."""
+    from ..triage.explain import explain as explain_molecules
+
+    with progress_shown():
+        found = explain_molecules(
+            run,
+            molecules,
+            out,
+            assay=assay,
+            method=method,
+            check=check,
+            limit=limit,
+            smiles=smiles,
+            id=id_column,
+        )
+    for line in found.lines():
+        tell(line)

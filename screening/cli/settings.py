@@ -1,0 +1,140 @@
+"""From the words of a command to settings: recipes by name, options that are settings.
+
+Joined to the command line by cli.py, where a config or a setting is asked for.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..errors import ConfigError
+from ..registry import did_you_mean
+from .console import say
+
+if TYPE_CHECKING:
+    from ..config import Config
+
+CsvSafe = Annotated[
+    bool,
+    typer.Option(
+        "--csv-safe",
+        help="Put an apostrophe before texts in CSV files that a spreadsheet would run as formulas.",
+    ),
+]
+"""Option of every command that writes CSV for people."""
+TABLES = (".csv", ".tsv", ".txt", ".parquet", ".sdf", ".sd", ".smi", ".gz", ".xlsx", ".xls")
+"""Suffixes of what people give in place of a config."""
+
+
+def config_file(text: str) -> Path:
+    """The config that a word of the command line means: a path, or the name of a recipe that comes along.
+
+    Raises
+    ------
+    ConfigError : neither; a table, a run folder or the name of a table is answered with the command to type.
+    """
+    path = Path(text)
+    if path.is_file() and not text.lower().endswith(TABLES):
+        return path
+    if (path / "config.yaml").is_file():
+        raise ConfigError(
+            f"{path} is a run folder, not a config. A run that was stopped goes on with: "
+            f"screening train {path / 'config.yaml'} --resume"
+        )
+    if path.is_file() or text.lower().endswith(TABLES):
+        raise ConfigError(f"{path} is a table, not a config. {_train_on(path.name.partition('.')[0], text)}")
+    shipped = recipes()
+    if text in shipped:
+        say(f"Config: {shipped[text]}")
+        return shipped[text]
+    return _no_config(path, shipped)
+
+
+def recipes() -> dict[str, Path]:
+    """The configs that can be called by name: those in ./configs, then those of the project itself."""
+    folders = (Path("configs"), Path(__file__).parent.parent / "configs")
+    return {path.stem: path for folder in reversed(folders) for path in sorted(folder.glob("*.yaml"))}
+
+
+def _no_config(path: Path, shipped: Mapping[str, Path]) -> Path:
+    from ..data.catalogue import catalogue
+
+    text = str(path)
+    if text in catalogue:
+        raise ConfigError(f"There is no config '{text}', but a table of that name. {_train_on(text, text)}")
+    if path.suffix == ".yaml" and path.stem in shipped:
+        raise ConfigError(
+            f"There is no config file {path} in this folder; the one that comes along is called by its name: "
+            f"screening train {path.stem}"
+        )
+    near = sorted(str(each) for each in path.parent.glob("*.yaml")) if path.suffix else []
+    raise ConfigError(
+        f"There is no config file {path}. Give a YAML file, or the name of a recipe. "
+        f"{did_you_mean(text, [*near, *shipped])}"
+    )
+
+
+def _train_on(name: str, source: str) -> str:
+    return f"Train on it with: screening train tox21 name={name} data.source={source}"
+
+
+def with_options(overrides: Sequence[str] | None, options: Mapping[str, object]) -> list[str]:
+    """Overrides together with the options that stand for settings.
+
+    Raises
+    ------
+    ConfigError : a setting was given both ways.
+    """
+    given = list(overrides or [])
+    for key, value in options.items():
+        if value is None:
+            continue
+        if any(each.partition("=")[0] == key for each in given):
+            raise ConfigError(
+                f"{key} was given twice, as {key}=... and as --{key.rpartition('.')[2]}: give one."
+            )
+        given.append(f"{key}={value}")
+    return given
+
+
+def option_hint(problem: Exception, words: Sequence[str]) -> str | None:
+    """What to type in place of an option that does not exist but is a setting, such as --batch-size.
+
+    None if it is no setting, the command `words` has none, or the problem is another one.
+    """
+    option = getattr(problem, "option_name", "")
+    if type(problem).__name__ != "NoSuchOption" or words[0] not in ("train", "group", "benchmark"):
+        return None
+    from ..config import setting_keys
+
+    wanted = option.lstrip("-").replace("-", "_").lower()
+    keys = [key for key in setting_keys() if wanted in (key, key.rpartition(".")[2])] or _of_encoders(wanted)
+    if not keys:
+        return None
+    value = next((word for word in _after(option, words) if not word.startswith("-")), "...")
+    ways = " or ".join(f"{key}={value}" for key in keys)
+    return f"There is no option {option}: it is a setting, which is written without dashes, as {ways}."
+
+
+def _of_encoders(option: str) -> list[str]:
+    """The setting for an option that some encoder has, such as depth."""
+    from ..models.encoders import encoders
+
+    return [f"model.encoder.{option}"] * any(option in encoders.options(name) for name in encoders.names())
+
+
+def _after(option: str, words: Sequence[str]) -> Iterator[str]:
+    """The word after an option, also of --option=word."""
+    for place, word in enumerate(words):
+        if word.partition("=")[0] == option:
+            yield from [word.partition("=")[2]] if "=" in word else words[place + 1 : place + 2]
+
+
+def kept_in(config: "Config") -> str:
+    """What a stopped training leaves behind."""
+    folder = config.folder
+    if any(folder.glob("checkpoint*.pt")):
+        return f"Every finished epoch is kept in {folder}."
+    return f"No epoch of {folder} was finished yet."

@@ -1,0 +1,275 @@
+"""Results as tables on the terminal; the command line alone calls it."""
+
+from typing import TYPE_CHECKING, Any
+
+from ..runtime.numbers import in_digits
+from .console import p_value, say, tell
+from .grid import LEAST, NAME, Column, print_frame, print_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ..evaluation.benchmark import Benchmark
+    from ..evaluation.compare import Comparison
+    from ..evaluation.external import Assessment
+    from ..grouping.group import Grouped
+    from ..grouping.trial import Trial
+
+SHOWN = 30
+"""Assays printed unless --all is given."""
+
+EVALUATION = (
+    Column("assay", folds=NAME),
+    Column("actives", 2),
+    Column("inactives", 4),
+    Column("ROC-AUC"),
+    Column("95 % interval"),
+    Column("AP", 3),
+    Column("base rate", 5),
+    Column("EF 1 %", 6),
+    Column("verdict", folds=LEAST),
+)
+LEARNING = (
+    Column("assay", folds=NAME),
+    Column("loss, first", 4),
+    Column("last", 4),
+    Column("weight, least", 5),
+    Column("most", 5),
+    Column("best epoch", 1),
+    Column("best valid", 3),
+    Column("kept", 2),
+    Column("lost"),
+    Column("trend", folds=NAME),
+)
+COMPARED = (
+    Column("assay", folds=NAME),
+    Column("actives", 4),
+    Column("inactives", 5),
+    Column("against", 2),
+    Column("run", 2),
+    Column("difference"),
+    Column("95 % interval"),
+    Column("p", 3),
+)
+COMPARED_MEANS = (
+    Column("run", folds=NAME),
+    Column("mean", 1),
+    Column("difference"),
+    Column("95 % interval"),
+)
+"""Columns of the tables; of COMPARED the first ones, as others are named after the adjustment."""
+
+
+def print_evaluation(
+    table: "pd.DataFrame", summary: "pd.DataFrame", part: str, *, by: str | None = None, all_assays: bool
+) -> None:
+    """Assays of one part, then the means over assays; of many assays the first, or those of least ROC-AUC.
+
+    Parameters
+    ----------
+    by : the column that the table is sorted by; None = it is not sorted.
+    """
+    from ..evaluation.verdicts import count_verdicts, in_words, judge
+
+    shown, kind = table, ""
+    if not all_assays and len(table) > SHOWN:
+        shown = (table if by else table.sort_values("roc_auc")).head(SHOWN)
+        kind = f" ({SHOWN} of {len(table)}, by {by or 'roc_auc'}; --all prints every one)"
+    rows = [_evaluated(*pair) for pair in zip(shown.itertuples(), judge(shown), strict=True)]
+    print_table(f"{part}, per assay{kind}", EVALUATION, rows)
+    tell("")
+    print_table(
+        f"{part}, over assays",
+        [Column("metric"), Column("mean"), Column("median"), Column("10th percentile", 1), Column("assays")],
+        [
+            [
+                row.metric,
+                in_digits(row.mean),
+                in_digits(row.median),
+                in_digits(row.percentile_10),
+                f"{row.assays} of {row.total}",
+            ]
+            for row in summary.itertuples()
+        ],
+    )
+    tell(f"verdicts: {in_words(count_verdicts(judge(table)))}")
+
+
+def _evaluated(row: Any, verdict: str) -> list[str]:
+    """A row of EVALUATION."""
+    return [
+        row.assay,
+        f"{row.actives:,}",
+        f"{row.inactives:,}",
+        in_digits(row.roc_auc),
+        _interval(row.roc_auc_low, row.roc_auc_high),
+        in_digits(row.average_precision),
+        in_digits(row.base_rate),
+        in_digits(row.ef_1pct, 1),
+        verdict,
+    ]
+
+
+def print_groups(found: "Grouped", *, all_assays: bool) -> None:
+    """Groups, then the assays with the reason for their group."""
+    groups, table = found.printed()
+    print_frame(groups, f"Groups (score: mean effect of the others on an assay, {found.unit})")
+    more = "" if all_assays or len(table) <= SHOWN else f" (the first {SHOWN}; --all prints every one)"
+    print_frame(table if all_assays else table.head(SHOWN), f"Assays{more}")
+
+
+def print_trial(found: "Trial", *, all_assays: bool) -> None:
+    """All kinds of runs against the joint model, groups against random ones, and what the runs cost."""
+    print_comparison(found.against_joint, all_assays=all_assays)
+    if found.against_random is not None:
+        print_comparison(found.against_random, all_assays=all_assays)
+    print_frame(found.cost, "Cost: molecules seen in training, against the joint model")
+
+
+def print_learning(table: "pd.DataFrame", *, all_assays: bool) -> None:
+    """How each assay learned; of many those that lose most by stopping where the mean is best."""
+    shown, kind = table, ""
+    if not all_assays and len(table) > SHOWN:
+        shown = table.sort_values("lost", ascending=False).head(SHOWN)
+        kind = f" (the {SHOWN} of {len(table)} that lose most; --all prints every one)"
+    members = [Column("member")] if "member" in table else []
+    rows = [[*(str(row.member) for _ in members), *_learned(row)] for row in shown.itertuples()]
+    print_table(f"learning{kind}", [*members, *LEARNING], rows)
+
+
+def _learned(row: Any) -> list[str]:
+    """A row of LEARNING."""
+    return [
+        row.assay,
+        *map(in_digits, (row.loss_first, row.loss_last, row.weight_min, row.weight_max)),
+        "-" if row.trend == "unknown" else str(row.best_epoch + 1),
+        *map(in_digits, (row.best_valid, row.kept_valid, row.lost)),
+        row.trend,
+    ]
+
+
+def print_set(table: "pd.DataFrame", title: str) -> None:
+    """Mean and standard deviation over the runs of a set: the macro means, then the least sure assays."""
+    values = table.set_index(["assay", "metric"])
+    macro, *assays = table["assay"].unique()
+    roc_auc = values.xs("roc_auc", level="metric")["mean"]
+    shown = sorted(assays, key=lambda assay: (roc_auc[assay] != roc_auc[assay], roc_auc[assay]))[:SHOWN]
+    kind = "" if len(shown) == len(assays) else f" (the {SHOWN} lowest of {len(assays)} assays)"
+    lines = []
+    for assay in (macro, *shown):
+        of_assay = [values.loc[(assay, metric)] for metric in ("roc_auc", "average_precision")]
+        means = [_mean(row["mean"], row["sd"]) for row in of_assay]
+        lines.append([assay or "mean over assays", *means, str(int(of_assay[0]["runs"]))])
+    columns = [Column("assay", folds=NAME), Column("ROC-AUC"), Column("AP"), Column("runs", 1)]
+    print_table(title + kind, columns, lines)
+
+
+def print_benchmark(found: "Benchmark") -> None:
+    """Balancers side by side, a table for each metric."""
+    first = found.table["balancer"].iloc[0]
+    for name, short in (("roc_auc", "ROC-AUC"), ("average_precision", "AP")):
+        print_table(
+            f"balancers against {first}, {short}, mean over assays of the test part",
+            [
+                Column("balancer", folds=NAME),
+                Column(short),
+                Column("difference"),
+                Column("95 % interval"),
+                Column("p", 1),
+                Column("won / lost", 2),
+                Column("cost of a step", 3),
+            ],
+            [_side_by_side(row, name) for _, row in found.table.iterrows()],
+        )
+    for note in found.comparisons[0].notes:
+        say(note)
+
+
+def _side_by_side(row: "pd.Series", name: str) -> list[str]:
+    """A balancer's row about one metric."""
+    return [
+        row["balancer"],
+        _mean(row[name], row[f"{name}_sd"]),
+        in_digits(row[f"{name}_difference"]),
+        _interval(row[f"{name}_low"], row[f"{name}_high"]),
+        p_value(row[f"{name}_p"]),
+        "-" if row.isna()[f"{name}_won"] else f"{row[f'{name}_won']} / {row[f'{name}_lost']}",
+        in_digits(row["cost"], 2),
+    ]
+
+
+def _mean(mean: float, sd: float) -> str:
+    return in_digits(mean) if sd != sd else f"{mean:.3f} ± {sd:.3f}"
+
+
+def say_account(found: "Assessment") -> None:
+    """What became of the records of a table, and which assays are on one side only."""
+    counts = ", ".join(f"{count:,} {status}" for status, count in found.counts.items())
+    say(f"{len(found.rows):,} records: {counts}")
+    if found.model_only:
+        names = ", ".join(found.model_only)
+        say(f"{len(found.model_only):,} assays of the model are not in the table: {names}")
+    if found.table_only:
+        say(f"{len(found.table_only):,} columns are no assay of the model: {', '.join(found.table_only)}")
+    for note in found.notes:
+        say(note)
+
+
+def print_comparison(found: "Comparison", *, all_assays: bool) -> None:
+    """Assays of each run against the first, worst hurt first, then the means over assays and the notes."""
+    p_name = f"p ({found.adjustment})"
+    for run, rows in found.assays.groupby("run", sort=False):
+        shown = rows if all_assays else rows.head(SHOWN)
+        n_left = len(rows) - len(shown)
+        kind = f" (the {SHOWN} worst of {len(rows)}; --all prints every one)" if n_left else ""
+        print_table(
+            f"{run} against {found.sets[0].name}, {found.metric}, {found.part} part{kind}",
+            [*COMPARED, Column(p_name), Column("result", folds=NAME)],
+            [_compared(row) for row in shown.itertuples()],
+        )
+    tell("")
+    print_table(
+        "mean over assays",
+        [
+            *COMPARED_MEANS,
+            Column(p_name),
+            Column("win / loss / tie"),
+            Column("higher / lower", 2),
+            Column("worst tenth", 3),
+            Column("Delta-m %", 4),
+        ],
+        [_compared_mean(row) for row in found.summary.itertuples()],
+    )
+    for note in found.notes:
+        say(note)
+
+
+def _compared(row: Any) -> list[str]:
+    """An assay of one run against the first."""
+    return [
+        row.assay,
+        f"{row.actives:,}",
+        f"{row.inactives:,}",
+        *map(in_digits, (row.baseline, row.value, row.difference)),
+        _interval(row.low, row.high),
+        *map(p_value, (row.p, row.p_adjusted)),
+        row.result or row.status,
+    ]
+
+
+def _compared_mean(row: Any) -> list[str]:
+    """The mean over assays of one run against the first."""
+    return [
+        row.run,
+        *map(in_digits, (row.value, row.difference)),
+        _interval(row.low, row.high),
+        p_value(row.p_adjusted),
+        f"{row.wins} / {row.losses} / {row.ties}",
+        f"{row.higher} / {row.lower}",
+        in_digits(row.worst_tenth),
+        in_digits(row.delta_m, 1),
+    ]
+
+
+def _interval(low: float, high: float) -> str:
+    return "-" if low != low else f"{low:.3f} to {high:.3f}"

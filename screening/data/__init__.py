@@ -1,0 +1,1 @@
+"""Files to assay tables, molecules read, splits."""

@@ -1,0 +1,1 @@
+"""Files of every format as records of text, one file per format."""

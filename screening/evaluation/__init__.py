@@ -1,0 +1,1 @@
+"""How good runs are: per assay, on other tables, against each other, over seeds."""

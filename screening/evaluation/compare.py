@@ -1,0 +1,262 @@
+"""Runs against each other, assay by assay, on the same test molecules: is the difference more than chance?
+
+The statistics are in `paired`, what belongs together in `runsets`. The command line and the report call it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..metrics.paired import (
+    Difference,
+    Sample,
+    adjust,
+    adjustments,
+    difference,
+    difference_by_seed,
+    over_splits,
+    samplers,
+    significance,
+)
+from ..runtime.progress import progress
+from ..training.run_folder import write_frame
+from .run_sets import Bench, RunSet, read_benches, run_sets, training_sizes
+
+FEW = 10
+"""Fewer molecules of a class are called few: the numbers are there, but uncertain."""
+
+SMALL = 0.05
+"""Of a baseline this small, a relative difference says little."""
+
+ASSAY_COLUMNS = (
+    *("run", "against", "assay", "status", "actives", "inactives", "baseline", "value", "difference"),
+    *("low", "high", "p", "p_adjusted", "result"),
+)
+SUMMARY_COLUMNS = (
+    *("run", "against", "assays", "baseline", "value", "difference", "low", "high", "p", "p_adjusted"),
+    *("wins", "losses", "ties", "higher", "lower", "delta_m", "worst_tenth"),
+)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Every run (or set of runs) against the first."""
+
+    metric: str
+    adjustment: str
+    """`holm` or `bh`: how p-values were corrected for the number of tests."""
+    part: str
+    sets: tuple[RunSet, ...]
+    """What was compared: all others against the first."""
+    assays: pd.DataFrame
+    """One row per run and assay with `ASSAY_COLUMNS`, of each run the worst hurt first and those without a
+    test last. `baseline` is the metric of the first run, `difference` = `value` - `baseline` with its 95 %
+    interval `low` to `high`. `result` is `win` or `loss` where p_adjusted is below the level, else `tie`, and
+    "" without a test; `status` then says why: `one class`, `no labels`, or `too few` (one of a class)."""
+    summary: pd.DataFrame
+    """One row per run with `SUMMARY_COLUMNS`: macro means over the `assays` that have a test, and their
+    difference; assays won, lost, tied; assays where the metric is higher or lower at all; `delta_m` in per
+    cent; `worst_tenth`, the mean difference of the tenth of the assays that is hurt most."""
+    notes: tuple[str, ...]
+    """What the reader should know: how seeds were treated, assays that not all runs have."""
+
+    def write_csv(self, path: Path) -> None:
+        """Write `assays` and, as rows with the assay "", the macro means; a reader sees a whole file."""
+        macro = self.summary.assign(assay="", status="macro mean", result="")
+        rows = pd.concat([self.assays, macro.reindex(columns=self.assays.columns)])
+        rows = rows.astype({"actives": "Int64", "inactives": "Int64"})
+        write_frame(path, rows.assign(metric=self.metric, part=self.part, adjustment=self.adjustment))
+
+
+def compare(
+    runs: Sequence[str | Path] | Sequence[RunSet],
+    part: str = "test",
+    *,
+    metric: str = "roc_auc",
+    adjustment: str = "bh",
+    level: float = 0.05,
+    seed: int = 0,
+) -> Comparison:
+    """Paired differences of all runs to the first one, per assay and in the macro mean.
+
+    ROC-AUC by DeLong's test for models on the same molecules, average precision by a paired, stratified
+    bootstrap (`paired.samplers`). Sets of runs are named as in `runsets.run_sets`; of a set the means are
+    compared. On the same test molecules the scatter between seeds is part of the variance
+    (`paired.difference_by_seed` where both sets have the same seeds, else `paired.difference`); splits with
+    other test molecules are combined by the corrected resampled t-test (`paired.over_splits`). All assays of
+    all runs are one family of tests, the macro means another.
+
+    Delta-m is the mean over assays of the relative difference in per cent (Maninis, Radosavovic, Kokkinos,
+    Attentive Single-Tasking of Multiple Tasks, CVPR 2019). Where baselines are near 0, as the average
+    precision of rare actives, it is unstable: then the plain difference says more.
+
+    Parameters
+    ----------
+    metric : `roc_auc` or `average_precision`.
+    adjustment : `bh` (Benjamini-Hochberg: a share `level` of the claimed differences may be false) or `holm`
+        (not one may). Where nothing differs, either claims something with chance `level`.
+    level : of the adjusted tests, for `result`.
+    seed : of the bootstrap.
+
+    Raises
+    ------
+    ConfigError : fewer than two runs, or an unknown metric or adjustment.
+    DataError : a run is not finished, or runs have other molecules, other labels or no assay in common.
+    """
+    samplers.get(metric)
+    adjustments.get(adjustment)
+    sets = run_sets(runs)
+    benches, tasks, notes = read_benches(sets, part=part)
+    found = _tested(benches, metric, seed)
+    ratio = 0.0
+    if len(benches) > 1:
+        ratio = float(np.mean([len(bench.labels) for bench in benches]) / np.mean(training_sizes(sets)))
+    counts = np.sum([_class_counts(bench.labels) for bench in benches], axis=0)
+    tables = [
+        _table(sets[0].name, one.name, tasks, counts, over_splits(differences, ratio), baselines)
+        for one, (differences, baselines) in zip(sets[1:], found, strict=True)
+    ]
+    assays = pd.concat([table.iloc[:-1] for table in tables], ignore_index=True)
+    assays["p_adjusted"] = adjust(assays["p"].to_numpy(), adjustment)
+    assays["result"] = _results(assays, level)
+    summary = pd.DataFrame([_summary(table.iloc[-1], assays) for table in tables])
+    summary["p_adjusted"] = adjust(summary["p"].to_numpy(), adjustment)
+    assays["untested"] = assays["p"].isna()
+    worst_first = [
+        rows.sort_values(["untested", "difference"], kind="stable")
+        for _, rows in assays.groupby("run", sort=False)
+    ]
+    return Comparison(
+        metric,
+        adjustment,
+        part,
+        tuple(sets),
+        pd.concat(worst_first, ignore_index=True)[list(ASSAY_COLUMNS)],
+        summary[list(SUMMARY_COLUMNS)],
+        (*notes, *_notes(sets, benches, assays)),
+    )
+
+
+def _tested(benches: list[Bench], metric: str, seed: int) -> list[tuple[list[Difference], np.ndarray]]:
+    """Of each set but the first: its differences to the first per bench, and the first's values [C] there."""
+    sampler = samplers.get(metric)
+    found: list[list[Difference]] = [[] for _ in benches[0].scores[1:]]
+    baselines = []
+    with progress("comparing", sum(len(runs) for bench in benches for runs in bench.scores)) as advance:
+        for bench in benches:
+            samples: list[list[Sample]] = []
+            for runs in bench.scores:
+                samples.append([sampler(bench.labels, scores, seed) for scores in runs])
+                advance(len(runs))
+            baselines.append(np.mean([sample.values for sample in samples[0]], axis=0))
+            freedom = np.append(np.maximum(_class_counts(bench.labels).min(axis=0) - 1, 1), len(bench.labels))
+            for place, second in enumerate(samples[1:], start=1):
+                differ = difference_by_seed if bench.is_paired(0, place) else difference
+                found[place - 1].append(differ(samples[0], second, freedom))
+    known = ~np.isnan(baselines)
+    mean = np.where(known, baselines, 0).sum(axis=0) / np.where(known.any(axis=0), known.sum(axis=0), np.nan)
+    return [(differences, mean) for differences in found]
+
+
+def _class_counts(labels: np.ndarray) -> np.ndarray:
+    """Actives and inactives, int [2, T]."""
+    return np.stack([(labels == 1).sum(axis=0), (labels == 0).sum(axis=0)])
+
+
+def _table(
+    against: str,
+    run: str,
+    tasks: tuple[str, ...],
+    counts: np.ndarray,
+    found: Difference,
+    baselines: np.ndarray,
+) -> pd.DataFrame:
+    """One row per assay and, last, one for the macro mean; p-values as they are."""
+    smaller = np.append(counts.min(axis=0), 1000)
+    tested = significance(found, smaller)
+    actives, inactives = counts
+    return pd.DataFrame(
+        {
+            "run": run,
+            "against": against,
+            "assay": [*tasks, ""],
+            "status": [*_statuses(actives, inactives), "ok"],
+            "actives": np.append(actives, 0),
+            "inactives": np.append(inactives, 0),
+            "baseline": baselines,
+            "value": baselines + found.values,
+            "difference": found.values,
+            "low": tested.low,
+            "high": tested.high,
+            "p": tested.p,
+        }
+    )
+
+
+def _statuses(actives: np.ndarray, inactives: np.ndarray) -> list[str]:
+    smaller = np.minimum(actives, inactives)
+    few = np.where(actives <= inactives, "few positives", "few negatives")
+    cases = [actives + inactives == 0, smaller == 0, smaller == 1, smaller < FEW]
+    return np.select(cases, ["no labels", "one class", "too few", few], "ok").tolist()
+
+
+def _results(assays: pd.DataFrame, level: float) -> np.ndarray:
+    cases = [assays["p_adjusted"].isna(), assays["p_adjusted"] >= level, assays["difference"] > 0]
+    return np.select(cases, ["", "tie", "win"], "loss")
+
+
+def _summary(macro: pd.Series, assays: pd.DataFrame) -> dict[str, Any]:
+    of_run = assays[(assays["run"] == macro["run"]) & assays["p"].notna()]
+    differences = np.sort(of_run["difference"].to_numpy())
+    counted = of_run["result"].value_counts()
+    with np.errstate(divide="ignore", invalid="ignore"):
+        relative = 100 * of_run["difference"] / of_run["baseline"]
+    columns = ("run", "against", "baseline", "value", "difference", "low", "high", "p")
+    return {
+        **{name: macro[name] for name in columns},
+        "assays": len(of_run),
+        "wins": int(counted.get("win", 0)),
+        "losses": int(counted.get("loss", 0)),
+        "ties": int(counted.get("tie", 0)),
+        "higher": int((differences > 0).sum()),
+        "lower": int((differences < 0).sum()),
+        "delta_m": float(relative[of_run["baseline"] > 0].mean()),
+        "worst_tenth": float(differences[: max(1, len(differences) // 10)].mean())
+        if len(differences)
+        else np.nan,
+    }
+
+
+def _notes(sets: list[RunSet], benches: list[Bench], assays: pd.DataFrame) -> list[str]:
+    notes = []
+    if len(benches) > 1:
+        notes.append(
+            f"{len(benches)} splits with different test molecules: intervals by the corrected resampled "
+            "t-test (Nadeau and Bengio), which knows that training parts overlap."
+        )
+    elif max(len(one.folders) for one in sets) > 1:
+        by_seed = all(benches[0].is_paired(0, place) for place in range(1, len(sets)))
+        notes.append(
+            "Intervals cover the choice of test molecules and the chance of training, as far as "
+            f"{' and '.join(str(len(one.folders)) for one in sets)} runs show it"
+            + (", compared seed by seed." if by_seed else ".")
+        )
+    else:
+        notes.append(
+            "One run each: intervals cover the choice of test molecules, not the chance of training. "
+            "Train sets with --seeds to have both."
+        )
+    untested = assays[assays["p"].isna()]["assay"].nunique()
+    if untested:
+        notes.append(f"{untested} assays have no test: fewer than two molecules of a class (column status).")
+    small = int((assays["baseline"] < SMALL).sum())
+    if small:
+        notes.append(
+            f"Delta-m divides by baselines below {SMALL} in {small} places and is unstable there: "
+            "read the plain difference."
+        )
+    return notes

@@ -1,0 +1,264 @@
+"""How good a trained model is on a table it was not trained on, and how its assays learned.
+
+The numbers for the parts of its own table are in the run folder already: `experiment.evaluate`.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+import pandas as pd
+
+from ..config import Data
+from ..data import datasets
+from ..data.assays import AssayTable, prepare, read_assays
+from ..data.labels import label_key
+from ..data.tables import Rejected, open_table, some
+from ..errors import ConfigError, DataError
+from ..features.store import featurize
+from ..metrics.metrics import pooled_average_precision
+from ..metrics.per_assay import evaluate, summarize
+from ..registry import did_you_mean
+from ..scoring.scorer import Scorer
+from ..training.run_folder import read_config, read_table
+from .known_molecules import OF_KNOWN, count_known, known_parts
+
+NOISE = 0.02
+"""Our choice: a smaller change of a validation ROC-AUC is not called a trend."""
+
+
+LEARNING = (
+    *(
+        "loss_first",
+        "loss_last",
+        "weight_min",
+        "weight_max",
+        "best_epoch",
+        "best_valid",
+        "kept_valid",
+        "lost",
+    ),
+    *("last_valid", "trend"),
+)
+"""Columns of `learning` behind the assay."""
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """A model on a table; rows in = scored + known + merged + rejected."""
+
+    evaluation: pd.DataFrame
+    """One row per assay of the model that the table has, as `evaluation.evaluate` gives it."""
+    summary: pd.DataFrame
+    """One row per metric, as `evaluation.summarize` gives it."""
+    rows: pd.DataFrame
+    """Every record of the file: row (from 1), id, smiles, status (`scored`, `known`, `merged`, `rejected`)
+    and reason. A known molecule that was kept is `scored` and has a reason."""
+    model_only: tuple[str, ...]
+    """Assays of the model that the table does not have."""
+    table_only: tuple[str, ...]
+    """Columns of the table that are no assay of the model."""
+    notes: tuple[str, ...]
+    """What was decided on the way, for the user."""
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Records by status, most frequent first."""
+        return dict(Counter(self.rows["status"]).most_common())
+
+
+def assess(
+    run: Path | str,
+    source: str,
+    *,
+    smiles: str | None = None,
+    id: str | None = None,
+    tasks: Sequence[str] | None = None,
+    labels: Mapping[str, float | None] = MappingProxyType({}),
+    format: str = "auto",
+    keep_known: bool = False,
+    workers: int | None = None,
+) -> Assessment:
+    """The quality of a run's model on another table, whose assays have the same names.
+
+    Structures and label texts are treated as in training. Molecules that the run trained on or validated with
+    are left out, since the model has seen their labels: they are found in the run's split.csv by their
+    canonical SMILES, or by that of their parent (another salt, charge or stereoisomer); a bundle
+    without a run folder does not know them.
+
+    Parameters
+    ----------
+    source : path of a table, or a name of the catalogue.
+    smiles, id : its columns of structures and identifiers; None = found by name.
+    tasks : assays to evaluate; None = all that model and table have.
+    labels : what other texts mean than those that the training had, or what they mean here.
+    format : as in `read_assays`.
+    keep_known : evaluate on known molecules too.
+
+    Raises
+    ------
+    DataError : the table has no assay of the model, or no molecule is left; or it cannot be read.
+    BundleError : there is no trained model in `run`.
+    """
+    scorer = Scorer.load(run)
+    settings = _data_settings(Path(run))
+    path = datasets.find(source)
+    columns = _columns(path, smiles, id)
+    _check_tasks(tasks or (), scorer.tasks, run)
+    matched = [task for task in scorer.tasks if task in columns and (tasks is None or task in tasks)]
+    if not matched:
+        raise DataError(
+            f"{path} has no assay of {run}. Its columns: {some(columns, 10) or 'none'}; assays of the model: "
+            f"{some(scorer.tasks, 10)}. They are matched by name: rename the columns."
+        )
+    table, unread, notes = read_assays(
+        path,
+        smiles=smiles,
+        id=id,
+        tasks=matched,
+        labels=_labels_of(settings.labels, labels),
+        format=format,
+    )
+    usable, unusable, decided = prepare(
+        table,
+        standardize=settings.standardize,
+        max_atoms=scorer.bundle.features.max_atoms,
+        workers=workers,
+    )
+    known = known_parts(Path(run), usable.canonical or [], workers=workers)
+    if known is None:
+        notes.append(f"{run} does not say which molecules it was trained on: none was left out.")
+        known = [""] * len(usable)
+    notes += count_known(known)
+    seen = np.array([bool(part) for part in known])
+    kept = np.flatnonzero(~seen | keep_known)
+    chosen = usable.take(kept)
+    store = featurize(chosen.smiles, scorer.bundle.features, workers=workers)
+    failed = [
+        Rejected(int(chosen.rows[i]), chosen.ids[i], chosen.smiles[i], store.reasons[i])
+        for i in np.flatnonzero(~store.usable)
+    ]
+    if not store.usable.any():
+        raise DataError(
+            f"{path}: no molecule is left to evaluate on. Of {len(table) + len(unread):,} records "
+            f"{len(unread) + len(unusable) + len(failed):,} cannot be used, and {int(seen.sum()):,} "
+            "structures were in the training or validation part of the run (--keep-known keeps them)."
+        )
+    place = [scorer.tasks.index(task) for task in matched]
+    scores = scorer.probabilities(store)[store.usable][:, place]
+    truth = chosen.labels[store.usable]
+    evaluation = evaluate(truth, scores, matched, part=path.name)
+    return Assessment(
+        evaluation,
+        summarize(evaluation, pooled=pooled_average_precision(truth, scores)),
+        _account(table, usable, known, keep_known, [*unread, *unusable, *failed]),
+        tuple(task for task in scorer.tasks if task not in matched),
+        tuple(name for name in columns if name not in matched),
+        (*notes, *decided),
+    )
+
+
+def learning(run: Path | str) -> pd.DataFrame:
+    """How each assay learned, one row per assay (and member, where there are several), from history.csv.
+
+    Columns: assay; loss_first and loss_last (mean training loss in nats of the first and last epoch that have
+    one); weight_min and weight_max over epochs; best_epoch (from 0) and best_valid, the best validation
+    ROC-AUC; kept_valid, that of the epoch whose weights were kept, and lost = best_valid - kept_valid, what
+    the assay pays for stopping where the mean over assays is best; last_valid; and trend:
+
+    `fell` (the last epoch is worse than the best by more than NOISE), `flat` (never more than NOISE above
+    the first), `still rising` (the best epoch is among the last tenth), `levelled off`, or `unknown` (no
+    validation ROC-AUC).
+
+    Raises
+    ------
+    DataError : no history there, as of a baseline.
+    """
+    history, epochs = read_table(run, "history.csv"), read_table(run, "epochs.csv")
+    if history.empty or epochs.empty:
+        raise DataError(f"{run} has no history.csv with epochs: it is no finished run of a network.")
+    if "member" not in history:
+        history, epochs = history.assign(member=0), epochs.assign(member=0)
+    keys = ["member", "assay"]
+    groups = history.groupby(keys, sort=False)
+    kept_epoch = history["member"].map(epochs[epochs["is_best"]].groupby("member")["epoch"].max())
+    at_best = history["valid_roc_auc"] == groups["valid_roc_auc"].transform("max")
+    table = groups.agg(
+        loss_first=("loss", "first"),
+        loss_last=("loss", "last"),
+        weight_min=("weight", "min"),
+        weight_max=("weight", "max"),
+        best_valid=("valid_roc_auc", "max"),
+        first_valid=("valid_roc_auc", "first"),
+        last_valid=("valid_roc_auc", "last"),
+        last_epoch=("epoch", "max"),
+    )
+    table["best_epoch"] = history[at_best].groupby(keys)["epoch"].first().astype("Int64")
+    table["kept_valid"] = history[history["epoch"] == kept_epoch].groupby(keys)["valid_roc_auc"].first()
+    table["lost"] = table["best_valid"] - table["kept_valid"]
+    table["trend"] = _trends(table)
+    table = table.reset_index()
+    shown = keys if table["member"].nunique() > 1 else ["assay"]
+    return table[[*shown, *LEARNING]]
+
+
+def _trends(table: pd.DataFrame) -> np.ndarray:
+    gain = table["best_valid"] - table["first_valid"]
+    late = table["best_epoch"].astype(float) >= 0.9 * table["last_epoch"]
+    cases = [
+        table["best_valid"].isna(),
+        table["best_valid"] - table["last_valid"] > NOISE,
+        gain <= NOISE,
+        late,
+    ]
+    return np.select(cases, ["unknown", "fell", "flat", "still rising"], "levelled off")
+
+
+def _check_tasks(tasks: Sequence[str], known: Sequence[str], run: Path | str) -> None:
+    for name in tasks:
+        if name not in known:
+            raise ConfigError(f"{run} has no assay '{name}' (data.tasks). {did_you_mean(name, known)}")
+
+
+def _labels_of(
+    trained: Mapping[str, float | None], given: Mapping[str, float | None]
+) -> dict[str, float | None]:
+    """The texts of the training, but for those that mean something else here, and those that are new."""
+    new = {label_key(str(text)) for text in given}
+    return {**{text: label for text, label in trained.items() if label_key(text) not in new}, **given}
+
+
+def _data_settings(run: Path) -> Data:
+    """How the run read its table; the defaults for a bundle without a run folder."""
+    folder = run if (run / "config.yaml").is_file() else run.parent
+    return read_config(folder).data if (folder / "config.yaml").is_file() else Data(source="")
+
+
+def _columns(path: Path, smiles: str | None, id: str | None) -> list[str]:
+    """Columns of a table that may be assays."""
+    reader = open_table(path, smiles=smiles, id=id)
+    return [name for name in reader.columns if name not in (reader.smiles, reader.id)]
+
+
+def _account(
+    table: AssayTable, usable: AssayTable, known: list[str], keep_known: bool, rejected: list[Rejected]
+) -> pd.DataFrame:
+    """One row per record of the file, with what became of it."""
+    frame = pd.DataFrame(
+        {"row": table.rows, "id": table.ids, "smiles": table.smiles, "status": "merged", "reason": ""}
+    ).set_index("row")
+    frame.loc[usable.rows, "reason"] = [OF_KNOWN.get(part, "") for part in known]
+    status = ["known" if part and not keep_known else "scored" for part in known]
+    frame.loc[usable.rows, "status"] = status
+    frame.loc[frame["status"] == "merged", "reason"] = "the structure of another row: labels were merged"
+    for bad in rejected:
+        frame.loc[bad.row, ["id", "smiles", "status", "reason"]] = [
+            bad.id,
+            bad.smiles,
+            "rejected",
+            bad.reason,
+        ]
+    return frame.sort_index().reset_index()

@@ -1,0 +1,249 @@
+"""What the numbers of a run say in words: a verdict per assay, likely reasons for a weak one, what is alike.
+
+Tables in, tables out; the report, the model card and the notebooks show them.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy.cluster.hierarchy import fcluster, leaves_list, linkage
+from scipy.spatial.distance import squareform
+from scipy.special import entr, expit, logit, ndtri
+
+from ..metrics.paired import delong
+
+GOOD = 0.7
+"""ROC-AUC below which a ranking is of little use in a screen (Hosmer, Lemeshow, Sturdivant, Applied Logistic
+Regression, 3rd edition (2013), section 5.2.4: 0.7 to 0.8 is acceptable discrimination)."""
+
+VERDICTS = {
+    "good": f"the whole 95 % interval of ROC-AUC is above {GOOD}",
+    "fair": f"better than chance, but not shown to be above {GOOD}: the whole interval is above 0.5",
+    "no better than chance": "not shown to be better than chance: the interval holds 0.5",
+    "worse than chance": "the whole interval is below 0.5",
+    "too few to judge": "fewer than 10 actives or fewer than 10 inactives in the evaluated part",
+}
+"""The verdicts on an assay and what they mean: the only words for them, on the terminal and on every page."""
+
+SHADES = dict(zip(VERDICTS, ("good", "fair", "chance", "worse", "few"), strict=True))
+"""The colour of each verdict: a field of `svg.Colours` and a class and variable of the pages."""
+
+FEW_TO_TEST, FEW_TO_LEARN, RARE, FEW_SHARED = 10, 30, 0.01, 30
+
+
+def judge(evaluation: pd.DataFrame) -> np.ndarray:
+    """One of `VERDICTS` for each row of a table of `evaluation.evaluate`, as an array of texts.
+
+    An interval from a handful of actives is itself uncertain (`metrics.delong_interval`): it decides nothing.
+    """
+    low, high = evaluation["roc_auc_low"].to_numpy(), evaluation["roc_auc_high"].to_numpy()
+    too_few = (evaluation["status"].to_numpy() != "ok") | np.isnan(low)
+    good, fair, chance, worse, few = VERDICTS
+    return np.select([too_few, low > GOOD, low > 0.5, high < 0.5], [few, good, fair, worse], chance)
+
+
+def count_verdicts(verdicts: np.ndarray) -> dict[str, int]:
+    """How many assays have each of `VERDICTS`, in their order, zeros too."""
+    return {name: int((verdicts == name).sum()) for name in VERDICTS}
+
+
+def in_words(counts: dict[str, int]) -> str:
+    """The verdicts that occur, as a sentence has them.
+
+    Examples
+    --------
+    >>> in_words({"good": 3, "fair": 0, "too few to judge": 1})
+    '3 good, 1 too few to judge'
+    """
+    return ", ".join(f"{n:,} {verdict}" for verdict, n in counts.items() if n)
+
+
+class Macro(NamedTuple):
+    """Mean ROC-AUC over the assays that have one, with its 95 % interval; NaN where there is none."""
+
+    value: float
+    low: float
+    high: float
+    assays: int
+    """Assays in the mean."""
+
+
+def macro_interval(labels: np.ndarray, scores: np.ndarray) -> Macro:
+    """Macro mean ROC-AUC, and how far other molecules of the same kind could move it.
+
+    Assays share molecules, so their errors are not independent; `paired.delong` sums them by molecule. An
+    assay with one active or one inactive has no DeLong error: its variance is at most AUC (1 - AUC)
+    (Birnbaum and Klose, as in `metrics.delong_interval`). The interval is symmetric on the logit scale.
+
+    Parameters
+    ----------
+    labels, scores : [n, T] as `ranking.rank` takes them.
+    """
+    sample = delong(labels, scores, 0)
+    fewest = np.minimum((labels == 1).sum(axis=0), (labels == 0).sum(axis=0))
+    values, known, sure = sample.values[:-1], fewest > 0, fewest > 1
+    n = int(known.sum())
+    value = float(values[known].mean()) if n else float("nan")
+    of_sure = (sample.deviations[sample.bounds[-2] :] ** 2).sum() * sure.sum() ** 2
+    of_others = (values * (1 - values))[known & ~sure].sum()
+    error = np.sqrt(of_sure + of_others) / max(1, n)
+    if not 0 < value < 1 or not error:
+        return Macro(value, float("nan"), float("nan"), n)
+    half = ndtri(0.975) * error / (value * (1 - value))
+    return Macro(value, float(expit(logit(value) - half)), float(expit(logit(value) + half)), n)
+
+
+def likely_reasons(
+    test: pd.DataFrame,
+    valid: pd.DataFrame,
+    counts: pd.DataFrame,
+    history: pd.DataFrame,
+    *,
+    plain_loss: bool = True,
+) -> list[str]:
+    """Why each assay of `test` may be weak, as far as a run folder shows; "" where nothing stands out.
+
+    These are rules of thumb, checked in this order: too few to test, too few to learn from, rare actives,
+    other test molecules than training molecules, not learned, memorised, little weight.
+
+    Parameters
+    ----------
+    test, valid : tables of `evaluation.evaluate` with the same assays.
+    counts : labels.csv of the run (assay, part, measured, actives); may be empty.
+    history : history.csv of the run; may be empty.
+    plain_loss : whether the training loss is a plain cross-entropy, comparable with guessing.
+    """
+    table = test.set_index("assay")
+    trained = _trained(counts, history, table.index)
+    if not plain_loss:
+        trained["train_loss"] = np.nan
+    known = valid.set_index("assay")
+    is_sure = (known["status"].reindex(table.index) == "ok") & (table["status"] == "ok")
+    table = table.join(trained).assign(valid_roc_auc=known["roc_auc"], is_sure=is_sure)
+    rows = zip(*(table[name].tolist() for name in _NEEDED), strict=True)
+    return ["; ".join(filter(None, _reasons(*row))) for row in rows]
+
+
+_NEEDED = (
+    *("actives", "inactives", "roc_auc", "roc_auc_high", "valid_roc_auc", "is_sure", "log_loss"),
+    *("train_measured", "train_actives", "train_loss", "weight"),
+)
+
+
+def _trained(counts: pd.DataFrame, history: pd.DataFrame, assays: pd.Index) -> pd.DataFrame:
+    """Training labels, training loss of the last epoch and relative weight of each assay; NaN = not known."""
+    names = ["train_measured", "train_actives", "train_loss", "weight"]
+    found = pd.DataFrame(np.nan, index=assays, columns=names)
+    if len(counts):
+        of_train = counts[counts["part"] == "train"].set_index("assay")
+        found["train_measured"], found["train_actives"] = of_train["measured"], of_train["actives"]
+    if len(history):
+        last = history[history["epoch"] == history["epoch"].max()]
+        found["train_loss"] = last.groupby("assay")["loss"].mean()
+        weight = history.groupby("assay")["weight"].mean()
+        found["weight"] = weight / weight.mean()
+    return found
+
+
+def _reasons(
+    actives: int,
+    inactives: int,
+    tested: float,
+    high: float,
+    validated: float,
+    is_sure: bool,
+    log_loss: float,
+    measured: float,
+    active: float,
+    train_loss: float,
+    weight: float,
+) -> list[str]:
+    """What stands out of one assay, at most three reasons."""
+    reasons = []
+    if actives + inactives == 0:
+        reasons.append("no label in the test part")
+    elif min(actives, inactives) < FEW_TO_TEST:
+        which = "active" if actives <= inactives else "inactive"
+        reasons.append(f"only {min(actives, inactives)} {which} in the test part: the interval is wide")
+    if active < FEW_TO_LEARN:
+        reasons.append(f"only {active:.0f} actives to learn from")
+    rate = active / measured if measured else np.nan
+    if rate < RARE:
+        reasons.append(f"{rate:.2%} of the training labels are active")
+    test_rate = actives / max(1, actives + inactives)
+    if min(actives, inactives) >= FEW_TO_TEST and rate > 0 and not 0.5 < test_rate / rate < 2:
+        reasons.append(f"{test_rate:.1%} are active in the test part, {rate:.1%} in training")
+    if validated - tested > 0.15 and validated > high and is_sure:
+        reasons.append(f"ROC-AUC was {validated:.2f} in the validation part: test molecules are harder")
+    entropy = float(entr(rate) + entr(1 - rate))
+    if train_loss > 0.95 * entropy:
+        reasons.append("hardly learned: the training loss is that of guessing the base rate")
+    elif train_loss < 0.3 * entropy and log_loss > entropy:
+        reasons.append("memorised: the training loss is low, the test loss above guessing")
+    if weight < 0.3:
+        reasons.append(f"the balancer gave it {weight:.2f} of the mean weight")
+    return reasons[:3]
+
+
+# --- which assays are alike ---------------------------------------------------------------------------------
+
+
+class Likeness(NamedTuple):
+    """How alike T assays are, and an order in which like stands beside like."""
+
+    labels: np.ndarray
+    """float64 [T, T], correlation of labels on molecules measured in both; NaN where too few are shared
+    or all of them have the same label."""
+    shared: np.ndarray
+    """int64 [T, T], molecules measured in both."""
+    scores: np.ndarray
+    """float64 [T, T], correlation of predicted log-odds; 0 where an assay has one prediction for all."""
+    order: np.ndarray
+    """int64 [T], assays in the order of the dendrogram of `scores`."""
+    clusters: np.ndarray
+    """int64 [T], cluster of each assay, numbered from 1 along `order`."""
+    alike: float
+    """Mean correlation of predictions down to which assays join a cluster."""
+
+
+def likeness(labels: np.ndarray, scores: np.ndarray) -> Likeness:
+    """Correlation of assays in labels and in predictions; clusters by average linkage of the predictions.
+
+    Predictions exist for all pairs, labels do not; hence they decide the order. A model that has learned
+    mostly what all assays share predicts them all alike, so assays join a cluster as long as their mean
+    correlation is above halfway from the mean of all pairs to 1, and above 0.5.
+
+    Parameters
+    ----------
+    labels : [n, T], 1, 0 or NaN.
+    scores : [n, T] probabilities.
+    """
+    known = np.isfinite(labels).astype(np.float64)
+    active = np.nan_to_num(labels).astype(np.float64)
+    shared, both, ones = known.T @ known, active.T @ active, active.T @ known
+    spread = ones * (shared - ones)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        phi = (shared * both - ones * ones.T) / np.sqrt(spread * spread.T)
+    phi[(shared < FEW_SHARED) | ~np.isfinite(phi)] = np.nan
+    odds = logit(np.clip(scores.astype(np.float64), 1e-7, 1 - 1e-7))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        correlation = np.nan_to_num(np.corrcoef(odds, rowvar=False).reshape(labels.shape[1], -1))
+    np.fill_diagonal(correlation, 1)
+    pairs = correlation[np.triu_indices(len(correlation), 1)]
+    alike = max(0.5, (1 + float(pairs.mean())) / 2) if len(pairs) else 0.5
+    order, clusters = _clustered(correlation, alike)
+    return Likeness(phi, shared.astype(np.int64), correlation, order, clusters, alike)
+
+
+def _clustered(correlation: np.ndarray, alike: float) -> tuple[np.ndarray, np.ndarray]:
+    if len(correlation) < 2:
+        return np.arange(len(correlation)), np.ones(len(correlation), np.int64)
+    distance = np.clip(1 - (correlation + correlation.T) / 2, 0, 2)
+    np.fill_diagonal(distance, 0)
+    tree = linkage(squareform(distance, checks=False), "average")
+    order, raw = leaves_list(tree), fcluster(tree, 1 - alike, "distance")
+    _, first = np.unique(raw[order], return_index=True)
+    number = np.empty(len(first) + 1, np.int64)
+    number[raw[order][np.sort(first)]] = np.arange(1, len(first) + 1)
+    return order, number[raw]

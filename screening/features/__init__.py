@@ -1,0 +1,1 @@
+"""Molecules to numbers, packed and cached."""

@@ -1,0 +1,321 @@
+"""The packed store of all molecules' features, its cache on disk, and batches gathered from it.
+
+Whoever trains or scores comes here: `featurize` makes a `GraphStore`, `GraphStore.batch` a `GraphBatch`.
+How one molecule becomes numbers is in `featurizers` and `descriptors`.
+"""
+
+import hashlib
+import json
+import os
+import zlib
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from ..errors import DataError
+from ..runtime.folders import sweep_old
+from ..runtime.processes import map_in_processes
+from .featurizers import featurizers
+from .packing import BLOCK, FeatureSet, Packed, Sparse, graph_featurizer, pack, vector_featurizer
+
+__all__ = ["FeatureSet", "GraphBatch", "GraphStore", "VectorBlock", "featurize", "featurizers", "pack"]
+
+FORMAT = 1  # of the cache file
+
+
+class VectorBlock(NamedTuple):
+    """A run of columns of `GraphBatch.vectors`."""
+
+    name: str
+    """Name of the featurizer."""
+    kind: str
+    """counts, bits or real."""
+    columns: tuple[str, ...]
+    """Name of each column."""
+
+
+@dataclass(frozen=True)
+class GraphBatch:
+    """Some molecules, ready for an encoder; the bonds 2k and 2k + 1 are one bond in both directions."""
+
+    n_molecules: int
+    """B"""
+    atoms: Tensor
+    """[N, A] int64 codes."""
+    bonds: Tensor
+    """[E, K] int64 codes; the reverse of bond e is e ^ 1."""
+    source: Tensor
+    """[E] int64, the atom where the bond starts."""
+    target: Tensor
+    """[E] int64, the atom where it ends."""
+    molecule: Tensor
+    """[N] int64, ascending: the molecule of each atom."""
+    vectors: Tensor
+    """[B, F] float32, all vector blocks side by side; NaN where a real value is not defined."""
+
+    def to(self, device: torch.device | str) -> "GraphBatch":
+        """The same batch on another device."""
+        return GraphBatch(
+            self.n_molecules,
+            self.atoms.to(device),
+            self.bonds.to(device),
+            self.source.to(device),
+            self.target.to(device),
+            self.molecule.to(device),
+            self.vectors.to(device),
+        )
+
+
+class SparseRows(NamedTuple):
+    """Counts or bits of all molecules, without the zeros."""
+
+    first: Tensor
+    """[n + 1] int64, where each row starts; the last is the end."""
+    columns: Tensor
+    """[all numbers] int16"""
+    values: Tensor
+    """[all numbers] uint8"""
+
+
+@dataclass(frozen=True)
+class GraphStore:
+    """The features of n molecules in flat arrays; memory-mapped where they come from the cache."""
+
+    features: FeatureSet
+    reasons: list[str]
+    """n texts: "" or why the molecule cannot be used; such a one has no atoms, counts 0 and reals NaN."""
+    first_atom: Tensor
+    """[n + 1] int64, where the atoms of each molecule start; the last is the end."""
+    first_bond: Tensor
+    """[n + 1] int64"""
+    atoms: Tensor
+    """[all atoms, A] uint8"""
+    bonds: Tensor
+    """[all bonds, K] uint8, every bond once"""
+    ends: Tensor
+    """[all bonds, 2] int16, counted within the molecule"""
+    vectors: tuple[Tensor | SparseRows, ...]
+    """One for each vector featurizer: SparseRows for counts and bits, float32 [n, columns] for real."""
+
+    @classmethod
+    def of(cls, features: FeatureSet, parts: Iterable[Packed]) -> "GraphStore":
+        """The store of all molecules of all parts, in order."""
+        packed = [pack([], features), *parts]
+        reasons = [reason for part in packed for reason in part.reasons]
+        graphs = [part.graphs for part in packed]
+        vectors = [
+            _joined_vectors([part.vectors[i] for part in packed]) for i in range(len(features.vectors))
+        ]
+        return cls(
+            features,
+            reasons,
+            _offsets([each.n_atoms for each in graphs]),
+            _offsets([each.n_bonds for each in graphs]),
+            _joined([each.atoms for each in graphs]),
+            _joined([each.bonds for each in graphs]),
+            _joined([each.ends for each in graphs]),
+            tuple(vectors),
+        )
+
+    def __len__(self) -> int:
+        return len(self.reasons)
+
+    @property
+    def usable(self) -> np.ndarray:
+        """[n] bool"""
+        return np.array([not reason for reason in self.reasons], bool)
+
+    @property
+    def atom_sizes(self) -> tuple[int, ...]:
+        """Number of codes of each column of `GraphBatch.atoms`; () without graphs."""
+        return graph_featurizer(self.features.graph).atom_sizes if self.features.graph else ()
+
+    @property
+    def bond_sizes(self) -> tuple[int, ...]:
+        """Number of codes of each column of `GraphBatch.bonds`; () without graphs."""
+        return graph_featurizer(self.features.graph).bond_sizes if self.features.graph else ()
+
+    @property
+    def vector_blocks(self) -> tuple[VectorBlock, ...]:
+        """The blocks of columns of `GraphBatch.vectors`, in order."""
+        made = [vector_featurizer(name) for name in self.features.vectors]
+        return tuple(VectorBlock(each.name, each.kind, each.columns) for each in made)
+
+    def batch(self, rows: Sequence[int] | np.ndarray | Tensor) -> GraphBatch:
+        """The molecules `rows`, in that order; a row may occur more than once.
+
+        Raises
+        ------
+        IndexError : a row is negative or not below n.
+        """
+        wanted = torch.as_tensor(rows, dtype=torch.int64)
+        if len(wanted) and not 0 <= int(wanted.min()) <= int(wanted.max()) < len(self):
+            raise IndexError(f"rows {wanted.min()} to {wanted.max()} of a store of {len(self)} molecules")
+        atoms, n_atoms = _gathered(self.first_atom, wanted)
+        bonds, n_bonds = _gathered(self.first_bond, wanted)
+        first = torch.repeat_interleave(n_atoms.cumsum(0) - n_atoms, n_bonds)
+        ends = self.ends.index_select(0, bonds).long() + first[:, None]
+        codes = self.bonds.index_select(0, bonds).long()
+        return GraphBatch(
+            n_molecules=len(wanted),
+            atoms=self.atoms.index_select(0, atoms).long(),
+            bonds=torch.stack([codes, codes], 1).flatten(0, 1),
+            source=ends.flatten(),
+            target=ends.flip(1).flatten(),
+            molecule=torch.repeat_interleave(n_atoms),
+            vectors=self._dense_vectors(wanted),
+        )
+
+    def _dense_vectors(self, rows: Tensor) -> Tensor:
+        widths = [len(block.columns) for block in self.vector_blocks]
+        dense = torch.zeros(len(rows), sum(widths))
+        left = 0
+        for block, width in zip(self.vectors, widths, strict=True):
+            if isinstance(block, SparseRows):
+                place, lengths = _gathered(block.first, rows)
+                row = torch.repeat_interleave(lengths)
+                column = block.columns.index_select(0, place).long() + left
+                dense[row, column] = block.values.index_select(0, place).float()
+            else:
+                dense[:, left : left + width] = block.index_select(0, rows)
+            left += width
+        return dense
+
+
+def featurize(
+    smiles: Sequence[str],
+    features: FeatureSet,
+    *,
+    workers: int | None = None,
+    cache: Path | None = None,
+) -> GraphStore:
+    """The features of all molecules; row i of the store is `smiles[i]`.
+
+    Parameters
+    ----------
+    workers : processes; None = one per processor where the work is worth it. The result is the same.
+    cache : folder for the result, under a name made from the SMILES, the featurizers and their versions,
+        and RDKit's version. A file that is there is memory-mapped; one that is damaged is made again.
+
+    Raises
+    ------
+    DataError : the cache cannot be written.
+    """
+    texts = list(smiles)
+    path = None if cache is None else Path(cache) / f"{_cache_key(texts, features)}.safetensors"
+    stored = None if path is None else _load(path, features, len(texts))
+    if stored is not None:
+        return stored
+    blocks = [texts[start : start + BLOCK] for start in range(0, len(texts), BLOCK)]
+    parts = map_in_processes(
+        partial(pack, features=features),
+        blocks,
+        workers=workers,
+        title="computing features",
+        seconds=len(texts) * features.seconds_per_molecule,
+    )
+    store = GraphStore.of(features, parts)
+    if path is None:
+        return store
+    _save(store, path)
+    return _load(path, features, len(texts)) or store
+
+
+def _gathered(first: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Indices of all elements of the spans `rows`, and the length of each span."""
+    start = first[rows]
+    lengths = first[rows + 1] - start
+    ends = lengths.cumsum(0)
+    n_all = int(ends[-1]) if len(ends) else 0
+    return torch.arange(n_all) + torch.repeat_interleave(start - ends + lengths, lengths), lengths
+
+
+def _joined(arrays: Sequence[np.ndarray]) -> Tensor:
+    return torch.from_numpy(np.concatenate(arrays))
+
+
+def _offsets(lengths: Sequence[np.ndarray]) -> Tensor:
+    return torch.from_numpy(np.cumsum(np.concatenate([[0], *lengths]), dtype=np.int64))
+
+
+def _joined_vectors(parts: list[np.ndarray | Sparse]) -> Tensor | SparseRows:
+    sparse = [part for part in parts if isinstance(part, Sparse)]
+    if not sparse:
+        return _joined([part for part in parts if isinstance(part, np.ndarray)])
+    return SparseRows(
+        _offsets([part.lengths for part in sparse]),
+        _joined([part.columns for part in sparse]),
+        _joined([part.values for part in sparse]),
+    )
+
+
+def _cache_key(texts: list[str], features: FeatureSet) -> str:
+    return hashlib.sha256(json.dumps([FORMAT, features.key(), texts]).encode()).hexdigest()
+
+
+def _save(store: GraphStore, path: Path) -> None:
+    tensors = {name: getattr(store, name) for name in _GRAPH_ARRAYS}
+    for number, block in enumerate(store.vectors):
+        if isinstance(block, SparseRows):
+            tensors |= {f"vectors.{number}.{name}": tensor for name, tensor in block._asdict().items()}
+        else:
+            tensors[f"vectors.{number}"] = block
+    header = {
+        "reasons": {row: reason for row, reason in enumerate(store.reasons) if reason},
+        "checksums": {name: _checksum(tensor) for name, tensor in tensors.items()},
+    }
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        sweep_old(path.parent, "*.safetensors.*.tmp")
+        save_file(tensors, temporary, {"store": json.dumps(header)})
+        temporary.replace(path)
+    except (OSError, SafetensorError) as problem:
+        if temporary.parent.is_dir():
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+        raise DataError(
+            f"{path.parent}: the cache of features cannot be written: {problem}. "
+            "Make room, or name another folder (on the command line with the variable XDG_CACHE_HOME), or "
+            "none to go without a cache."
+        ) from problem
+
+
+def _load(path: Path, features: FeatureSet, n_molecules: int) -> GraphStore | None:
+    """The store in a cache file, memory-mapped; None where there is none or it is damaged."""
+    try:
+        with safe_open(path, "pt") as file:
+            header = json.loads(file.metadata()["store"])
+        tensors = load_file(path)
+        if any(_checksum(tensors[name]) != checksum for name, checksum in header["checksums"].items()):
+            return None
+        reasons = [""] * n_molecules
+        for row, reason in header["reasons"].items():
+            reasons[int(row)] = reason
+        vectors = [_loaded_vectors(tensors, f"vectors.{number}") for number in range(len(features.vectors))]
+        arrays = {name: tensors[name] for name in _GRAPH_ARRAYS}
+        return GraphStore(features, reasons, vectors=tuple(vectors), **arrays)
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError, IndexError):
+        return None
+
+
+_GRAPH_ARRAYS = ("first_atom", "first_bond", "atoms", "bonds", "ends")
+
+
+def _loaded_vectors(tensors: dict[str, Tensor], name: str) -> Tensor | SparseRows:
+    if name in tensors:
+        return tensors[name]
+    return SparseRows(*(tensors[f"{name}.{field}"] for field in SparseRows._fields))
+
+
+def _checksum(tensor: Tensor) -> int:
+    return zlib.crc32(tensor.contiguous().numpy().data)

@@ -1,0 +1,1 @@
+"""Which assays should train together, and whether it helps."""

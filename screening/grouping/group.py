@@ -1,0 +1,280 @@
+"""Which assays should train together: groups (TAG) from one training of the joint model.
+
+Called by `screening group`. Training the groups is an ordinary `screening train` with `grouping.file`.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ..config import Config, check_config
+from ..data.task_groups import write_groups
+from ..errors import ConfigError, DataError
+from ..registry import did_you_mean
+from ..runtime import distributed
+from ..runtime.numbers import in_digits
+from ..training import run as experiment
+from ..training.history import Epoch
+from ..training.origins import check_finished, is_finished
+from ..training.preparation import Note, prepare_data
+from ..training.run_folder import AGAIN, claimed_run, write_file, write_frame
+from .covers import EXACT_LIMIT
+from .selection import Grouping, explain_groups, label_cost, select_groups, select_within_budget
+
+PRINTED = ("assay", "group", "size", "score", "score_joint", "best_partner", "best_effect", "status")
+"""Columns of the table that fit on a screen."""
+SCALES = ("auto", "raw", "relative")
+"""How effects are made comparable before groups are chosen, see `rescaled`."""
+UNITS = {"raw": (1e6, 1, "in millionths of its loss"), "relative": (1e2, 2, "in hundredths, relative")}
+"""How effects are printed: factor, digits, what the unit is."""
+NAMED = 60
+"""Most assays whose names are written beside the heat map."""
+
+
+class Choice(NamedTuple):
+    """How groups are chosen; one of `n_groups` and `budget` is given."""
+
+    n_groups: int | None = None
+    """At most so many networks."""
+    budget: float | None = None
+    """Or: most cost of training them, in trainings of the joint model (`selection.label_cost`)."""
+    scale: str = "auto"
+    """One of SCALES; auto = raw up to 15 assays, relative beyond."""
+    singletons: bool = False
+    """Whether a group may have a single assay."""
+
+
+class Grouped(NamedTuple):
+    """Groups and what they rest on."""
+
+    file: Path
+    """groups.yaml"""
+    grouping: Grouping
+    groups: pd.DataFrame
+    """One row per group: number from 1, assays in it, assays it serves, their mean score, names."""
+    table: pd.DataFrame
+    """One row per assay, see `selection.explain_groups`; also in groups.csv."""
+    scale: str
+    """raw or relative: what the scores are made from."""
+
+    @property
+    def unit(self) -> str:
+        """Of the printed effects."""
+        return UNITS[self.scale][2]
+
+    def printed(self) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Groups and assays as they fit on a screen, effects in units of `UNITS`."""
+        factor, digits, _ = UNITS[self.scale]
+        groups, table = self.groups.copy(), self.table[list(PRINTED)].copy()
+        for frame in (groups, table):
+            for name in set(frame.columns) & {"score", "score_joint", "best_effect"}:
+                frame[name] = [in_digits(factor * value, digits) for value in frame[name]]
+        return groups, table
+
+
+def with_affinity(config: Config, how: str | None) -> Config:
+    """The config with `grouping.affinity` as given; None = as it is, or linear where it is none.
+
+    Raises
+    ------
+    ConfigError : neither linear nor exact, or the config trains groups already.
+    """
+    if config.grouping.file is not None:
+        raise ConfigError("grouping.file is set: groups are chosen from the joint model. Leave it out.")
+    before = config.grouping.affinity
+    wanted = how or (before if before != "none" else "linear")
+    if wanted not in ("linear", "exact"):
+        raise ConfigError(f"--affinity is '{wanted}'. {did_you_mean(wanted, ('linear', 'exact'))}")
+    values = config.model_dump(mode="json")
+    values["grouping"]["affinity"] = wanted
+    return check_config(values)
+
+
+def group(
+    config: Config,
+    choice: Choice,
+    *,
+    out: Path | None = None,
+    data: Path | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    on_note: Note = lambda note: None,
+    on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+) -> Grouped:
+    """Train the joint model with affinities collected, and choose groups from them.
+
+    A finished run of the same config is not trained again, so other numbers of groups cost nothing. Writes
+    groups.yaml, groups.csv (per assay: which group and why) and affinity.svg beside affinity.parquet.
+
+    Parameters
+    ----------
+    out : folder of the results; None = the run folder.
+
+    Raises
+    ------
+    ConfigError : the choice is wrong, or as `experiment.train`.
+    DataError : the table cannot be used.
+    """
+    _check(choice)
+    if overwrite or not is_finished(config):
+        experiment.train(
+            config, data=data, resume=resume, overwrite=overwrite, on_note=on_note, on_epoch=on_epoch
+        )
+        distributed.wait_for_all()
+    else:
+        check_finished(config, data, on_note)
+        on_note(f"affinities of the finished run {config.folder}")
+    affinity, tasks = read_affinity(config.folder)
+    scale = choice.scale
+    if scale == "auto":
+        scale = "raw" if len(tasks) <= EXACT_LIMIT else "relative"
+    affinity = rescaled(affinity) if scale == "relative" else affinity
+    if choice.n_groups is not None:
+        found = select_groups(affinity, choice.n_groups, singletons=choice.singletons)
+    else:
+        prepared = prepare_data(config, data)
+        cost = label_cost(prepared.table.labels[prepared.split.rows("train")])
+        found = select_within_budget(affinity, choice.budget or 0.0, cost=cost, singletons=choice.singletons)
+    for text in found.notes:
+        on_note(text)
+    folder = config.folder if out is None else Path(out)
+    table = explain_groups(found, affinity, tasks)
+    with claimed_run(folder):
+        if distributed.is_main():
+            write_groups(folder / "groups.yaml", found.groups, found.serves.tolist(), tasks)
+            write_frame(folder / "groups.csv", table)
+            plot_affinity(affinity, found, tasks, folder / "affinity.svg", title=f"{config.name}: affinity")
+    return Grouped(folder / "groups.yaml", found, _group_table(found, tasks), table, scale)
+
+
+def read_affinity(run: Path) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Affinity [T, T] of a run (row = who steps, column = who is affected, NaN = unknown) and its assays.
+
+    Raises
+    ------
+    DataError : the run has none, or the file was changed.
+    """
+    path = Path(run) / "affinity.parquet"
+    if not path.is_file():
+        raise DataError(f"{run} has no affinity.parquet. Train it with grouping.affinity=linear (or exact).")
+    try:
+        frame = pq.read_table(path, columns=["source", "target", "affinity"]).to_pandas()
+        tasks = tuple(str(name) for name in frame["source"].unique())
+        values = frame["affinity"].to_numpy(np.float64).reshape(len(tasks), len(tasks))
+    except (pa.ArrowException, OSError, KeyError, ValueError, TypeError) as problem:
+        raise DataError(f"{path} is not a table of affinities: {problem}. {AGAIN}") from problem
+    if list(frame["target"][: len(tasks)]) != list(tasks):
+        raise DataError(f"{path}: the pairs are not in the order of the assays. {AGAIN}")
+    return values, tasks
+
+
+def rescaled(affinity: np.ndarray) -> np.ndarray:
+    """Z_ij / sqrt(Z_ii Z_jj), relative to the effects of both on themselves; NaN unless both are above 0.
+
+    An effect grows with the gradient of the task that steps, and that of a mean over few labels is large and
+    noisy: on ToxCast (617 assays, half of them with fewer than 22 labels in a batch of 128) the objective of
+    TAG is then decided by a few rare assays, and nearly all others stay in one group. For small steps this is
+    the cosine of the two gradients times sqrt(L_i / L_j): the authors' baseline CS but for that factor.
+    """
+    size = np.diagonal(affinity).copy()
+    size[~(size > 0)] = np.nan
+    return affinity / np.sqrt(np.outer(size, size))
+
+
+def plot_affinity(
+    affinity: np.ndarray, grouping: Grouping, tasks: tuple[str, ...], path: Path, *, title: str
+) -> None:
+    """Heat map of the affinities, assays of a group together and similar ones beside each other, as SVG.
+
+    A column (who is affected) is divided by its mean absolute value: losses of different assays move by
+    different shares, and all would look alike beside the most sensitive one. Names up to `NAMED` assays.
+    """
+    import matplotlib
+
+    matplotlib.use("Agg")
+    matplotlib.rcParams["svg.hashsalt"] = "screening"
+    from matplotlib import pyplot
+
+    shares = _column_shares(affinity)
+    order, ends = _order(shares, grouping)
+    side = 3.0 + 0.16 * min(len(tasks), NAMED) if len(tasks) <= NAMED else 8.0
+    figure, axes = pyplot.subplots(figsize=(side + 1.0, side), layout="constrained")
+    colors = matplotlib.colormaps["RdBu"].with_extremes(bad="#d9d9d9")
+    image = axes.imshow(shares[np.ix_(order, order)], cmap=colors, vmin=-3, vmax=3, interpolation="nearest")
+    for end in ends[:-1]:
+        axes.axhline(end - 0.5, color="#222222", lw=0.8)
+        axes.axvline(end - 0.5, color="#222222", lw=0.8)
+    if len(tasks) <= NAMED:
+        names = [tasks[task] for task in order]
+        axes.set_xticks(range(len(tasks)), names, rotation=90, fontsize=7)
+        axes.set_yticks(range(len(tasks)), names, fontsize=7)
+    else:
+        starts = [0, *ends[:-1]]
+        middles = [(start + end - 1) / 2 for start, end in zip(starts, ends, strict=True)]
+        served = [
+            f"group {number + 1}" if end - start > 0.02 * len(tasks) else ""
+            for number, start, end in zip(np.unique(grouping.serves), starts, ends, strict=True)
+        ]
+        axes.set_xticks(middles, served, rotation=90, fontsize=8)
+        axes.set_yticks(middles, served, fontsize=8)
+    axes.set_xlabel("who is affected")
+    axes.set_ylabel("who steps")
+    axes.set_title(title, loc="left", fontsize=11)
+    figure.colorbar(image, shrink=0.7, label="effect / mean size of effects in its column")
+    try:
+        write_file(path, lambda work: figure.savefig(work, format="svg", metadata={"Date": None}))
+    finally:
+        pyplot.close(figure)
+
+
+def _check(choice: Choice) -> None:
+    if (choice.n_groups is None) == (choice.budget is None):
+        raise ConfigError("Say how many networks there may be: --groups K, or --budget COST.")
+    if choice.scale not in SCALES:
+        raise ConfigError(f"--scale is '{choice.scale}'. {did_you_mean(choice.scale, SCALES)}")
+
+
+def _group_table(grouping: Grouping, tasks: tuple[str, ...]) -> pd.DataFrame:
+    rows = []
+    for number, members in enumerate(grouping.groups):
+        served = grouping.scores[grouping.serves == number]
+        known = served[np.isfinite(served)]
+        names = ", ".join(tasks[task] for task in members[:6])
+        rows.append(
+            {
+                "group": number + 1,
+                "assays": len(members),
+                "serves": len(served),
+                "score": float(known.mean()) if len(known) else float("nan"),
+                "names": names + (f" and {len(members) - 6} more" if len(members) > 6 else ""),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _column_shares(affinity: np.ndarray) -> np.ndarray:
+    """Affinities divided by their column's mean absolute value; NaN where unknown and on the diagonal."""
+    values = affinity.copy()
+    np.fill_diagonal(values, np.nan)
+    known = np.isfinite(values)
+    sizes = np.where(known, np.abs(values), 0.0).sum(0) / np.maximum(known.sum(0), 1)
+    return values / np.where(sizes > 0, sizes, 1.0)
+
+
+def _order(shares: np.ndarray, grouping: Grouping) -> tuple[np.ndarray, list[int]]:
+    """Tasks [T] group by group (of the group that serves them), similar ones together; where groups end."""
+    from scipy.cluster.hierarchy import leaves_list, linkage
+
+    both = np.nan_to_num(shares) + np.nan_to_num(shares.T)
+    parts = []
+    for number in np.unique(grouping.serves):
+        members = np.flatnonzero(grouping.serves == number)
+        if len(members) > 2:
+            members = members[leaves_list(linkage(both[members], method="average"))]
+        parts.append(members)
+    return np.concatenate(parts), np.cumsum([len(part) for part in parts]).tolist()

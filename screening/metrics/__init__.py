@@ -1,0 +1,1 @@
+"""Labels and scores to numbers with intervals; arrays only."""

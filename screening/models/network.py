@@ -1,0 +1,86 @@
+"""The model: a shared encoder and one head per task; the same for training and for scoring."""
+
+from collections.abc import Callable
+from typing import Any, Protocol, Self
+
+import torch
+from torch import Tensor, nn
+
+from ..config import Model
+from ..features.store import GraphBatch, GraphStore
+from .encoders import Inputs, encoders
+from .heads import TaskHeads
+
+
+class Predictor(Protocol):
+    """What a bundle holds one or more of: a network, or a baseline."""
+
+    kind: str
+    """`network`, or the registered name of a baseline."""
+
+    def predict(self, store: GraphStore, rows: Tensor, *, batch_size: int = 512) -> Tensor:
+        """Logits [n, t], float32 on the CPU, of the molecules `rows` for the predictor's own t tasks."""
+
+    def describe(self) -> dict[str, Any]:
+        """What `state_dict` does not say and restoring needs, as plain values for JSON."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Its numbers, as tensors."""
+
+    def to(self, device: str | torch.device) -> Self:
+        """Itself, moved to a device."""
+
+
+class ScreeningModel(nn.Module):
+    """Molecules to one logit per task: `heads(encoder(batch))`, [B, T]."""
+
+    kind = "network"
+
+    def __init__(self, settings: Model, inputs: Inputs, n_tasks: int) -> None:
+        super().__init__()
+        encoder = settings.encoder
+        self.encoder = encoders.build(encoder.name, inputs, **encoder.options)
+        heads = settings.heads
+        self.heads = TaskHeads(self.encoder.width, n_tasks, hidden=heads.hidden, dropout=heads.dropout)
+
+    def forward(self, batch: GraphBatch) -> Tensor:
+        return self.heads(self.encoder(batch))
+
+    def describe(self) -> dict[str, Any]:
+        """Nothing: settings, inputs and the number of tasks, which the bundle has, say it all."""
+        return {}
+
+    @torch.inference_mode()
+    def predict(
+        self,
+        store: GraphStore,
+        rows: Tensor,
+        *,
+        batch_size: int = 512,
+        on_features: Callable[[Tensor], object] = lambda features: None,
+    ) -> Tensor:
+        """Logits [n, T], float32 on the CPU, of the molecules `rows`; dropout off, mode restored.
+
+        `on_features` is told the representations [b, d] of each batch, in order, where they are computed.
+        """
+        device = next(self.parameters()).device
+        was_training = self.training
+        self.eval()
+        parts = [torch.zeros(0, self.heads.n_tasks)]
+        for part in rows.split(batch_size):
+            features = self.encoder(store.batch(part).to(device))
+            on_features(features)
+            parts.append(self.heads(features).float().cpu())
+        self.train(was_training)
+        return torch.cat(parts)
+
+    def represent(self, store: GraphStore, rows: Tensor) -> Tensor:
+        """Representations [n, d], float32 on the CPU, of the molecules `rows`; as in `predict`."""
+        parts = [torch.zeros(0, self.encoder.width)]
+        self.predict(store, rows, on_features=lambda features: parts.append(features.float().cpu()))
+        return torch.cat(parts)
+
+
+def inputs_of(store: GraphStore) -> Inputs:
+    """What the molecules of a store look like to an encoder."""
+    return Inputs(tuple(store.atom_sizes), tuple(store.bond_sizes), tuple(store.vector_blocks))

@@ -1,0 +1,152 @@
+"""Where the scores of a run's model lie, and the best molecules in them, for the report."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+import pyarrow.parquet as pq
+from markupsafe import Markup
+
+from ..bundle.bundle import SUMS
+from ..errors import DataError
+from ..scoring.columns import assay_column
+from .sketches import as_svg, sketch
+
+ASSAYS, MOLECULES = 4, 6
+"""So many are shown."""
+
+_JOBS = ("_job.json", "job.json")
+"""What a scoring job writes down about itself, in this and in earlier versions."""
+
+
+class Hit(NamedTuple):
+    """A molecule at the top of a library."""
+
+    rank: int
+    id: str
+    smiles: str
+    probability: float
+    drawing: Markup | None
+    """None where it cannot be drawn."""
+
+
+def find_scores(runs: Sequence[Path], given: Path | None = None) -> Path | None:
+    """The folder of `screening score` to show: the given one, `scores` in a run, or one nearby.
+
+    Nearby are the folders in the run, beside it, beside the folder it lies in, and in the working folder;
+    they count if their job names the checksum of a run's bundle. The newest is taken.
+
+    Parameters
+    ----------
+    given : is taken without looking elsewhere.
+
+    Raises
+    ------
+    DataError : there are no scores in `given`, or they were made with another model.
+    """
+    models = {model for model in map(_model, runs) if model is not None}
+    if given is not None:
+        if not _has_scores(given):
+            raise DataError(f"There are no scores in {given}: expected what 'screening score' wrote.")
+        if not _may_be_of(given, models):
+            raise DataError(
+                f"The scores in {given} were made with another model than that of {runs[0]}. Score the "
+                "library with this run, or give the folder of its scores."
+            )
+        return given
+    for own in (run / "scores" for run in runs):
+        if _has_scores(own) and _may_be_of(own, models):
+            return own
+    places = dict.fromkeys(folder for run in runs for folder in _nearby(run))
+    near = [folder for folder in places if _job_model(folder) in models and _has_scores(folder)]
+    return max(near, key=lambda folder: (_job_time(folder), str(folder)), default=None)
+
+
+def best_hits(folder: Path | None, evaluation: pd.DataFrame) -> dict[str, list[Hit]]:
+    """The best molecules of a scored library for the assays that are predicted most surely.
+
+    Parameters
+    ----------
+    folder : with top.csv or part files; None = no library was scored.
+    """
+    if folder is None:
+        return {}
+    ranked = evaluation.assign(is_sure=evaluation["status"] == "ok").dropna(subset="roc_auc_low")
+    sure = ranked.sort_values(["is_sure", "roc_auc_low"], ascending=False, kind="stable")
+    if not len(sure):
+        return {}
+    hits: dict[str, list[Hit]] = {}
+    for row in _top_molecules(folder, sure["assay"].head(ASSAYS).tolist()).itertuples(index=False):
+        hit = Hit(row.rank, row.id, row.smiles, row.probability, _drawn(row.smiles, row.id))
+        hits.setdefault(row.assay, []).append(hit)
+    return hits
+
+
+def _drawn(smiles: str, name: str) -> Markup | None:
+    drawing = sketch(smiles)
+    return None if drawing is None else as_svg(drawing, f"Structure of {name}")
+
+
+def _top_molecules(folder: Path, assays: list[str]) -> pd.DataFrame:
+    """assay, rank, id, smiles, probability of the best of each assay, ties in the library's order."""
+    columns = ["assay", "rank", "id", "smiles", "probability"]
+    if (folder / "top.csv").is_file():
+        texts = {"assay": str, "id": str, "smiles": str}
+        table = pd.read_csv(folder / "top.csv", dtype=texts, keep_default_na=False)
+        table = table[table["assay"].isin(assays) & (table["rank"] <= MOLECULES)]
+        return table.sort_values("assay", key=lambda names: names.map(assays.index), kind="stable")[columns]
+    tables = []
+    for path in sorted(folder.glob("part-*.parquet")):
+        columns_here = {assay_column(name): name for name in assays}
+        there = [name for name in columns_here if name in pq.read_schema(path).names]
+        part = pq.read_table(path, columns=["id", "smiles", *there]).to_pandas()
+        tall = part.melt(["id", "smiles"], there, "assay", "probability").dropna(subset="probability")
+        tall["assay"] = tall["assay"].map(columns_here)
+        best = tall.sort_values("probability", ascending=False, kind="stable")
+        tables.append(best.groupby("assay", sort=False).head(MOLECULES))
+    best = pd.concat(tables).sort_values("probability", ascending=False, kind="stable")
+    best = best.groupby("assay", sort=False).head(MOLECULES)
+    best = best.assign(rank=best.groupby("assay").cumcount() + 1)
+    return best.sort_values("assay", key=lambda names: names.map(assays.index), kind="stable")[columns]
+
+
+# --- where scores lie ---------------------------------------------------------------------------------------
+
+
+def _has_scores(folder: Path) -> bool:
+    return any(folder.glob("part-*.parquet")) or (folder / "top.csv").is_file()
+
+
+def _may_be_of(folder: Path, models: set[str]) -> bool:
+    """Whether the folder's job names one of the models, or none: so it was before version 0.2."""
+    return not models or _job_model(folder) in (None, *models)
+
+
+def _nearby(run: Path) -> Iterator[Path]:
+    run = run.resolve()
+    for place in dict.fromkeys((run, run.parent, run.parent.parent, Path.cwd())):
+        yield from (path.parent for name in _JOBS for path in sorted(place.glob(f"*/{name}")))
+
+
+def _model(run: Path) -> str | None:
+    """SHA-256 of the checksums of the run's bundle, as scoring writes it down; None without a bundle."""
+    path = run / "bundle" / SUMS
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
+
+
+def _job_model(folder: Path) -> str | None:
+    """The model that a folder's job names; None where it names none."""
+    for name in _JOBS:
+        try:
+            job = json.loads((folder / name).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        return job.get("model") if isinstance(job, dict) else None
+    return None
+
+
+def _job_time(folder: Path) -> float:
+    return max((path.stat().st_mtime for path in map(folder.joinpath, _JOBS) if path.is_file()), default=0.0)

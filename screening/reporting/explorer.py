@@ -1,0 +1,186 @@
+"""Each assay of a run by itself, as data: curves, history, wrongly predicted and top molecules, drawn.
+
+The report carries it once, and its script draws the assay that a reader opens. How much is kept per assay
+shrinks with their number, so that the page of thousands of assays still opens.
+"""
+
+import json
+import math
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from markupsafe import Markup
+
+from ..evaluation.results import Material
+from ..evaluation.verdicts import VERDICTS
+from ..training.run_folder import Predictions
+from .curves import bins, cumulative
+from .sketches import sketch
+
+MOLECULES = 6
+"""Molecules in each list of an assay, at most."""
+
+STRUCTURES = 2000
+"""Molecules of all assays together that are drawn; the rest is shown as SMILES."""
+
+NUMBERS = (
+    *("actives", "inactives", "roc_auc", "roc_auc_low", "roc_auc_high", "average_precision", "base_rate"),
+    *("bedroc", "ef_1pct", "log_loss", "base_entropy", "brier", "calibration_error"),
+)
+"""Columns of the evaluation that are kept for each assay."""
+
+
+HISTORY = ("epoch", "loss", "weight", "valid_roc_auc")
+"""Columns of the history that are kept."""
+
+WITHIN = ("runs_mean", "runs_sd", "runs")
+"""Columns that the evaluation of a set of runs has behind them."""
+
+
+class Sizes(NamedTuple):
+    """How much is kept of each assay."""
+
+    points: int
+    """Of its curve."""
+    epochs: int
+    molecules: int
+    """Of each list."""
+
+    @classmethod
+    def of(cls, n_assays: int) -> "Sizes":
+        def share(whole: int, least: int, most: int) -> int:
+            return max(least, min(most, whole // max(1, n_assays)))
+
+        return cls(share(40_000, 8, 80), share(20_000, 4, 40), share(3_600, 1, MOLECULES))
+
+
+def explore(material: Material) -> Markup:
+    """JSON that stands safely inside a script element; rows of `assays` are those of the evaluation.
+
+    `molecules` has id, SMILES and the drawing (null where there is none) of every molecule that `missed`
+    (actives that stand below an inactive, lowest first), `false` (inactives that stand above an active,
+    highest first) or `top` of an assay name, by its place.
+    """
+    evaluation, test = material.evaluation, material.test_predictions
+    sizes = Sizes.of(len(evaluation))
+    history = _histories(material.history, sizes.epochs)
+    parts = _label_counts(material.counts)
+    lists = [_lists(test, task, sizes.molecules) for task in range(len(evaluation))]
+    places = _in_rounds(lists)
+    names = {row: place for place, row in enumerate(places)}
+    assays = [
+        {
+            "name": row.assay,
+            "verdict": list(VERDICTS).index(row.verdict),
+            "why": " ".join(filter(None, (row.reason, row.why and f"Likely: {row.why}."))),
+            "numbers": [_short(getattr(row, name)) for name in NUMBERS],
+            "labels": parts.get(row.assay, []),
+            "curve": _rows(cumulative(test.labels[:, task], test.scores[:, task], sizes.points)),
+            "bins": _rows(bins(test.labels[:, task], test.scores[:, task], 1)),
+            "history": history.get(row.assay, []),
+            "within": [_short(getattr(row, name, math.nan)) for name in WITHIN],
+            **_named(lists[task], names, test, task),
+        }
+        for task, row in enumerate(evaluation.itertuples(index=False))
+    ]
+    molecules = [
+        [test.ids[row] or "", test.smiles[row], sketch(test.smiles[row]) if place < STRUCTURES else None]
+        for place, row in enumerate(places)
+    ]
+    found = {"fields": NUMBERS, "verdicts": list(VERDICTS), "assays": assays, "molecules": molecules}
+    return as_script(found)
+
+
+def as_script(values: Any) -> Markup:
+    """JSON in which no text can end the element or begin another."""
+    text = json.dumps(values, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
+
+
+def _short(value: float) -> float | int | None:
+    """Three significant digits; None where there is no number."""
+    if isinstance(value, (int, np.integer)):
+        return int(value)
+    if not math.isfinite(value):
+        return None
+    short = float(f"{value:.3g}")
+    return int(short) if short.is_integer() else short
+
+
+def _rows(table: np.ndarray) -> list[list[float | int | None]]:
+    return [[_short(value) for value in row] for row in table.tolist()]
+
+
+# --- molecules ----------------------------------------------------------------------------------------------
+
+
+class Lists(NamedTuple):
+    """Places of molecules in the test part, the most telling first."""
+
+    missed: list[int]
+    false: list[int]
+    top: list[int]
+
+
+def _lists(test: Predictions, task: int, n: int) -> Lists:
+    labels, scores = test.labels[:, task], test.scores[:, task]
+    order = np.argsort(-scores, kind="stable")
+    actives, inactives = order[labels[order] == 1], order[labels[order] == 0]
+    missed, false = actives[:0], inactives[:0]
+    if len(actives) and len(inactives):
+        missed = actives[scores[actives] <= scores[inactives[0]]][::-1]
+        false = inactives[scores[inactives] >= scores[actives[-1]]]
+    return Lists(missed[:n].tolist(), false[:n].tolist(), order[:n].tolist())
+
+
+def _in_rounds(lists: Iterable[Lists]) -> list[int]:
+    """Every molecule of the lists once: the first of each list, then the second, and so on."""
+    every = [one for assay in lists for one in assay]
+    longest = max(map(len, every), default=0)
+    rows = (one[place] for place in range(longest) for one in every if place < len(one))
+    return list(dict.fromkeys(rows))
+
+
+def _named(lists: Lists, names: dict[int, int], test: Predictions, task: int) -> dict[str, Any]:
+    """The lists as [molecule, probability, label, rank among the measured]; label and rank may be None."""
+    labels, scores = test.labels[:, task], test.scores[:, task]
+    measured = np.sort(scores[~np.isnan(labels)])
+
+    def row(place: int) -> list[Any]:
+        label = labels[place]
+        if np.isnan(label):
+            return [names[place], _short(float(scores[place])), None, None]
+        rank = len(measured) - int(np.searchsorted(measured, scores[place], side="right")) + 1
+        return [names[place], _short(float(scores[place])), int(label), rank]
+
+    return {name: [row(place) for place in one] for name, one in lists._asdict().items()}
+
+
+# --- training -----------------------------------------------------------------------------------------------
+
+
+def _histories(history: pd.DataFrame, n: int) -> dict[str, list[list[float | int | None]]]:
+    """Per assay up to `n` rows of epoch (from 1), loss, weight and validation ROC-AUC."""
+    if not len(history):
+        return {}
+    epochs = np.sort(history["epoch"].unique())
+    kept = epochs[np.unique(np.linspace(0, len(epochs) - 1, n).round().astype(int))]
+    rows = history[history["epoch"].isin(kept)]
+    numbers = _rows(rows.assign(epoch=rows["epoch"] + 1)[list(HISTORY)].to_numpy(float))
+    return _by_assay(rows["assay"].tolist(), numbers)
+
+
+def _label_counts(counts: pd.DataFrame) -> dict[str, list[list[Any]]]:
+    """Per assay [part, labels, actives] of every part."""
+    if not len(counts):
+        return {}
+    return _by_assay(counts["assay"].tolist(), counts[["part", "measured", "actives"]].values.tolist())
+
+
+def _by_assay(assays: list[str], rows: list[Any]) -> dict[str, list[Any]]:
+    lists: dict[str, list[Any]] = {assay: [] for assay in assays}
+    for assay, row in zip(assays, rows, strict=True):
+        lists[assay].append(row)
+    return lists

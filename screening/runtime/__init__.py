@@ -1,0 +1,1 @@
+"""Processes, ranks, progress, whole-or-nothing files."""

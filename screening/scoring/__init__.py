@@ -1,0 +1,1 @@
+"""A library as a stream of blocks that can be restarted."""

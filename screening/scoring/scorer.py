@@ -1,0 +1,339 @@
+"""A bundle in memory: what a block of molecules becomes, as a table or as a part file.
+
+Streams, folders and restarts are in `scoring`.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import torch
+
+from ..bundle.bundle import Bundle
+from ..errors import ConfigError
+from ..features.packing import pack_all
+from ..features.store import GraphStore, featurize
+from ..registry import did_you_mean
+from ..uncertainty.conformal import SETS, ConformalSets
+from ..uncertainty.structure_domain import Domain, Fingerprints, fingerprints_of, with_fingerprints
+from .choices import DTYPES, check_error
+from .columns import OURS, SET, SPREAD, assay_column, input_columns
+from .entries import read_entries
+from .library import Piece
+from .part_files import PartFolder, Tally
+
+BATCH = 4096
+"""Molecules per batch; in large ones, more surroundings of atoms occur twice (see `environments`)."""
+
+
+class Scorer:
+    """A bundle in memory, ready to score.
+
+    Parameters
+    ----------
+    assays : name of the one wanted, or several, in this order; None = all. A text that is no assay's name is
+        taken as names with commas between.
+    spread : add `<assay>:spread` for the assays that several networks predict: their standard deviation.
+    domain : add similarity and name of the nearest training molecule, the distance from the training part
+        in the networks' representation (about 1 for a training molecule; not with baselines, more than 20
+        networks or a bundle written before it existed), and whether the molecule is inside the applicability
+        domain: near enough by both, where there are both.
+    conformal : add `<assay>:set`, the labels that cannot be ruled out at this error (see `conformal`).
+    max_atoms : atoms besides hydrogen that a molecule may have; None = as in training.
+
+    Raises
+    ------
+    ConfigError : the bundle has no assay of a name in `assays`, or lacks what was asked for.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        device: str = "auto",
+        assays: str | Iterable[str] | None = None,
+        spread: bool = False,
+        domain: bool = False,
+        conformal: float | None = None,
+        max_atoms: int | None = None,
+    ) -> None:
+        self.bundle = bundle.to(_device(device))
+        self.tasks = bundle.tasks if assays is None else _chosen(assays, bundle.tasks)
+        self.columns = tuple(map(assay_column, self.tasks))
+        """The names of their probabilities in written tables, see `columns`."""
+        self._columns = [bundle.tasks.index(task) for task in self.tasks]
+        self._sets = None if conformal is None else _conformal(bundle, conformal)
+        self._domain = _domain(bundle) if domain else None
+        self._alpha = conformal if conformal is not None else 1.0
+        self._spread = _ensembled(bundle, self._columns) if spread else []
+        features = bundle.features if max_atoms is None else replace(bundle.features, max_atoms=max_atoms)
+        self.features = with_fingerprints(features) if domain else features
+        """What is computed of a molecule: what the model sees, and the fingerprint where it is wanted."""
+
+    @property
+    def notes(self) -> list[str]:
+        """What the user should know of these scores: other versions than in training, a missing column."""
+        notes = [self.bundle.featurizer_warning()]
+        if self._domain is not None and self.bundle.representation is None:
+            notes.append(
+                "No column 'distance', and in_domain goes by similarity alone: the model has no "
+                "representation (a baseline, more than 20 networks, or trained before version 0.3.0)."
+            )
+        return [note for note in notes if note]
+
+    @classmethod
+    def load(cls, path: str | Path, **options: Any) -> "Scorer":
+        """From a run folder or a bundle folder; BundleError if there is none or it is damaged."""
+        return cls(Bundle.load(Path(path)), **options)
+
+    def score(self, smiles: Any, *, column: str | None = None) -> pd.DataFrame:
+        """One row per molecule, in order: smiles, status (`ok` or `rejected`), reason, probability per assay
+        (under the name that `columns.assay_column` gives), then what else was asked for.
+
+        A molecule that cannot be used, or is missing (None, NaN), has no probabilities (NaN) and a reason.
+
+        Parameters
+        ----------
+        smiles : what `entries.read_entries` takes: a SMILES, an RDKit molecule, or an iterable of them: a
+            list, a generator, an array, a pandas column, whose index the result then has; or a DataFrame.
+        column : of a DataFrame, that of the structures; None = found by its name.
+
+        Raises
+        ------
+        DataError, TypeError : see `entries.read_entries`.
+        """
+        entries = read_entries(smiles, column)
+        store = featurize(entries.structures, self.features, workers=0)
+        reasons = [problem or reason for problem, reason in zip(entries.problems, store.reasons, strict=True)]
+        frame = pd.DataFrame(self.columns_of(store), index=entries.rows)
+        frame.insert(0, "smiles", _texts(entries.shown, frame.index))
+        frame.insert(1, "status", ["rejected" if reason else "ok" for reason in reasons])
+        frame.insert(2, "reason", reasons)
+        return frame
+
+    def columns_of(self, store: GraphStore) -> dict[str, np.ndarray]:
+        """All result columns of n molecules whose features are `features`, [n] each, by name (see `columns`).
+
+        Numbers are float32, NaN where the molecule is not usable; sets and names are then None.
+        """
+        rows = torch.from_numpy(np.flatnonzero(store.usable))
+        model_store, domain = self._of_model(store), self._domain
+        found = self.bundle.predict(model_store, rows, batch_size=BATCH, distance=domain is not None)
+        columns = dict(zip(self.columns, found.probabilities[:, self._columns].T, strict=True))
+        if found.spread is not None:
+            columns |= {assay_column(self.bundle.tasks[t]) + SPREAD: found.spread[:, t] for t in self._spread}
+        if self._sets is not None:
+            sets = np.array(SETS, object)[self._sets.sets(found.raw, self._alpha)]
+            columns |= {assay_column(self.bundle.tasks[t]) + SET: sets[:, t] for t in self._columns}
+        if domain is not None:
+            columns |= self._neighbours(fingerprints_of(store).take(rows.numpy()), domain, found.distance)
+        return {name: _spaced(column, rows.numpy(), len(store)) for name, column in columns.items()}
+
+    def probabilities(self, store: GraphStore) -> np.ndarray:
+        """Probabilities [n, T] float32; NaN rows where the molecule is not usable."""
+        rows = torch.from_numpy(np.flatnonzero(store.usable))
+        scores = np.full((len(store), len(self.tasks)), np.nan, np.float32)
+        scores[rows.numpy()] = self.bundle.predict(
+            self._of_model(store), rows, batch_size=BATCH
+        ).probabilities[:, self._columns]
+        return scores
+
+    def _of_model(self, store: GraphStore) -> GraphStore:
+        """The store without the fingerprint that the model does not know."""
+        features = self.bundle.features
+        return replace(store, features=features, vectors=store.vectors[: len(features.vectors)])
+
+    def _neighbours(
+        self, molecules: Fingerprints, domain: Domain, distance: np.ndarray | None
+    ) -> dict[str, np.ndarray]:
+        """The columns `columns.NEIGHBOUR`, as far as the bundle has them."""
+        found, representation = domain.nearest(molecules), self.bundle.representation
+        columns, inside = {"similarity": found.similarity}, domain.is_inside(found.similarity)
+        if distance is not None and representation is not None:
+            columns["distance"], inside = distance, inside & representation.is_inside(distance)
+        columns["in_domain"] = inside
+        if domain.structures is not None:
+            columns["nearest"] = np.array(domain.structures.ids, object)[found.row]
+        return columns
+
+
+def _texts(entries: list[Any], rows: pd.Index) -> pd.Series:
+    """As pandas holds texts; as objects where one is no text of Unicode (half of a pair of surrogates)."""
+    try:
+        return pd.Series(entries, rows)
+    except UnicodeEncodeError:
+        return pd.Series(entries, rows, object)
+
+
+def _device(name: str) -> torch.device:
+    """
+    Raises
+    ------
+    ConfigError : there is no such device here.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError, NotImplementedError) as problem:
+        what = str(problem).splitlines()[0].rstrip(".")
+        raise ConfigError(f"device is '{name}': {what}. Expected auto, cpu or cuda.") from problem
+
+
+def _spaced(column: np.ndarray, rows: np.ndarray, n: int) -> np.ndarray:
+    """The values at `rows` of n; NaN, None or False elsewhere."""
+    missing = {"f": np.nan, "O": None, "b": False}[column.dtype.kind]
+    spaced = np.full(n, missing, column.dtype)
+    spaced[rows] = column
+    return spaced
+
+
+def _ensembled(bundle: Bundle, columns: Sequence[int]) -> list[int]:
+    served = np.bincount([column for member in bundle.members for column in member.columns])
+    several = [column for column in columns if served[column] > 1]
+    if not several:
+        raise ConfigError(
+            "--spread needs an ensemble: every assay of this model has one network. "
+            "Train several with train.ensemble=5."
+        )
+    return several
+
+
+def _conformal(bundle: Bundle, alpha: float) -> ConformalSets:
+    check_error(alpha)
+    if bundle.conformal is None:
+        raise ConfigError("--conformal: this model was trained without validation molecules. Train it with.")
+    return bundle.conformal
+
+
+def _domain(bundle: Bundle) -> Domain:
+    if bundle.domain is None:
+        raise ConfigError(
+            "--domain: this model does not know its training molecules. Train it with domain.fit=true "
+            "and with validation molecules."
+        )
+    return bundle.domain
+
+
+def _chosen(assays: str | Iterable[str], known: Sequence[str]) -> tuple[str, ...]:
+    """Each once, in their order."""
+    wanted = [assays] if isinstance(assays, str) else [str(name) for name in assays]
+    if not wanted:
+        raise ConfigError("assays is empty: name at least one, or leave it out for all.")
+    return tuple(dict.fromkeys(name for text in wanted for name in _named(text, known)))
+
+
+def _named(text: str, known: Sequence[str]) -> list[str]:
+    """The assay of this name; else those between its commas, of which a name may have some itself.
+
+    >>> _named("a, Inhibition, 10 uM,b", ["a", "b", "Inhibition, 10 uM"])
+    ['a', 'Inhibition, 10 uM', 'b']
+    """
+    if text in known:
+        return [text]
+    words, longest, names = text.split(","), max(name.count(",") for name in known) + 1, []
+    while words:
+        joined = {n: ",".join(words[:n]).strip() for n in range(min(longest, len(words)), 0, -1)}
+        n = next((n for n, name in joined.items() if name in known), 0)
+        if not n:
+            raise ConfigError(f"The model has no assay '{joined[1]}'. {did_you_mean(joined[1], known)}")
+        names.append(joined[n])
+        words = words[n:]
+    return names
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a block becomes a part: all that decides the bytes of a part besides the library."""
+
+    run: Path
+    """Run folder or bundle folder."""
+    assays: tuple[str, ...] | None = None
+    """Assays wanted, None = all."""
+    threshold: float | None = None
+    """Scored molecules below it in every assay are left out."""
+    dtype: str = "float32"
+    """float32 or float16: the result columns in the parts."""
+    device: str = "auto"
+    spread: bool = False
+    """More columns, as `Scorer` has them."""
+    domain: bool = False
+    conformal: float | None = None
+    max_atoms: int | None = None
+    """None = as in training."""
+
+
+class PartMaker:
+    """The work on a piece of a library: `prepare` computes features, `finish` scores and writes the part."""
+
+    on_scores: Callable[[int, np.ndarray], None] | None = None
+    """Told of every part: its number, and the probabilities [T, rows] that it holds, NaN where rejected."""
+
+    def __init__(self, recipe: Recipe, extra: tuple[str, ...], folder: PartFolder) -> None:
+        self.recipe, self.extra, self.folder = recipe, extra, folder
+        self.scorer = Scorer.load(
+            recipe.run,
+            device=recipe.device,
+            assays=recipe.assays,
+            spread=recipe.spread,
+            domain=recipe.domain,
+            conformal=recipe.conformal,
+            max_atoms=recipe.max_atoms,
+        )
+        self.prepare: Callable[[list[str]], Any] = partial(pack_all, features=self.scorer.features)
+        results = self.scorer.columns_of(GraphStore.of(self.scorer.features, []))
+        self._titles = input_columns(extra, results)
+
+    def finish(self, piece: Piece, prepared: Any) -> Tally:
+        """The counts of the part, which is then in the folder."""
+        store = GraphStore.of(self.scorer.features, prepared)
+        reasons = [problem or reason for problem, reason in zip(piece.problems, store.reasons, strict=True)]
+        usable = np.array([not reason for reason in reasons], bool)
+        results = {name: self._stored(column) for name, column in self.scorer.columns_of(store).items()}
+        table = self._table(piece, reasons, usable, results)
+        below = self._below(usable, results)
+        if below.any():
+            table = table.filter(pa.array(~below))
+        counts = pd.Series(reasons).value_counts(sort=False).to_dict()
+        n_below, digest = int(below.sum()), piece.digest()
+        tally = Tally(piece.number, digest, counts, n_below, piece.source, piece.is_last)
+        self.folder.write(table, tally)
+        if self.on_scores is not None:
+            stored = np.stack([results[column][~below] for column in self.scorer.columns])
+            self.on_scores(piece.number, stored.astype(np.float32))
+        return tally
+
+    def _stored(self, column: np.ndarray) -> np.ndarray:
+        return column.astype(DTYPES[self.recipe.dtype]) if column.dtype == np.float32 else column
+
+    def _below(self, usable: np.ndarray, results: Mapping[str, np.ndarray]) -> np.ndarray:
+        """[n] bool: scored, but left out."""
+        if self.recipe.threshold is None:
+            return np.zeros(len(usable), bool)
+        reached = [results[column] >= self.recipe.threshold for column in self.scorer.columns]
+        return usable & ~np.any(reached, axis=0)
+
+    def _table(
+        self, piece: Piece, reasons: list[str], usable: np.ndarray, results: Mapping[str, np.ndarray]
+    ) -> pa.Table:
+        n = len(piece)
+        status = np.where(usable, "ok", "rejected")
+        ours = piece.rows, [piece.file] * n, piece.ids, piece.smiles, status, reasons
+        columns = {
+            name: pa.array(values, pa.int64() if name == "row" else pa.string())
+            for name, values in zip(OURS, ours, strict=True)
+        }
+        for name in self.extra:
+            texts = piece.extra.get(name)
+            columns[self._titles[name]] = (
+                pa.nulls(n, pa.string()) if texts is None else pa.array(texts, pa.string())
+            )
+        for name, column in results.items():
+            kind = pa.string() if column.dtype == object else None
+            columns[name] = pa.array(column, kind, mask=~usable)
+        return pa.table(columns)

@@ -1,0 +1,167 @@
+"""The best K molecules of every assay, in constant memory, while the parts of a library go by.
+
+The result is a function of the part files alone: it does not depend on processes or on a restart. Ties go
+to the molecule that stands first in the library.
+"""
+
+import csv
+from collections import deque
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from ..runtime.csv_cells import harmless
+from ..runtime.folders import replace
+from ..runtime.progress import progress
+from .columns import assay_column
+from .part_files import PartFolder
+
+_TEXTS = ["id", "smiles", "row", "file"]
+COLUMNS = 23
+"""Bits of a place that tell the row in a part; those above tell the part's number, up to 10**12."""
+LARGEST_BLOCK = 2**COLUMNS
+_NOWHERE = np.iinfo(np.int64).max
+HEADER = ("assay", "rank", "id", "smiles", "probability", "row", "file")
+
+
+class Best:
+    """The K highest scores of T assays so far, and where they are.
+
+    Parameters
+    ----------
+    n_tasks, k : T and K.
+    """
+
+    def __init__(self, n_tasks: int, k: int) -> None:
+        self.k = k
+        self.values = np.full((n_tasks, k), -np.inf, np.float32)
+        self.places = np.full((n_tasks, k), _NOWHERE, np.int64)
+        self._floor = np.full(n_tasks, -np.inf, np.float32)
+        self._waiting: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+        self._n_waiting = np.zeros(n_tasks, np.int64)
+
+    def add(self, number: int, scores: np.ndarray) -> None:
+        """Take in the part `number` with its scores [T, n], NaN where rejected; parts come in order.
+
+        A score that is not above the K-th best so far is left out by one comparison; the others wait
+        until an assay has K of them, so that sorting costs little however long the library is.
+        """
+        if scores.shape[1] > self.k and self._floor.max() == -np.inf:  # the first: sort no more than needed
+            least = np.partition(np.nan_to_num(scores, nan=-np.inf), -self.k, axis=1)[:, -self.k]
+            task, column = np.nonzero((scores >= least[:, None]) & (scores > -np.inf))
+        else:
+            task, column = np.nonzero(scores > self._floor[:, None])
+        if not len(task):
+            return
+        self._waiting.append((task, (np.int64(number) << COLUMNS) + column, scores[task, column]))
+        self._n_waiting += np.bincount(task, minlength=len(self._n_waiting))
+        if self._n_waiting.max() >= self.k:
+            self.merge()
+
+    def merge(self) -> None:
+        """Sort what waits into `values` and `places` [T, K], the best first."""
+        if not self._waiting:
+            return
+        task, place, value = (np.concatenate(arrays) for arrays in zip(*self._waiting, strict=True))
+        order = np.argsort(task, kind="stable")
+        task, place, value = task[order], place[order], value[order]
+        slot = self.k + np.arange(len(task)) - (np.cumsum(self._n_waiting) - self._n_waiting)[task]
+        width = self.k + int(self._n_waiting.max())
+        values = np.full((len(self.values), width), -np.inf, np.float32)
+        places = np.full((len(self.values), width), _NOWHERE, np.int64)
+        values[:, : self.k], places[:, : self.k] = self.values, self.places
+        values[task, slot], places[task, slot] = value, place
+        chosen = _largest(values, places, self.k)
+        self.values = np.take_along_axis(values, chosen, 1)
+        self.places = np.take_along_axis(places, chosen, 1)
+        self._floor = self.values[:, -1]
+        self._waiting.clear()
+        self._n_waiting[:] = 0
+
+
+class Leaders:
+    """`Best` of the parts of a job: fed with new parts as they are made, reading those that are there.
+
+    Parameters
+    ----------
+    finished : numbers of the parts that are there before the job goes on.
+    """
+
+    def __init__(self, parts: PartFolder, tasks: tuple[str, ...], k: int, finished: Iterable[int]) -> None:
+        self.parts, self.tasks = parts, tasks
+        self.best = Best(len(tasks), k)
+        self._finished = deque(sorted(finished))
+        self._last = -1
+
+    def add(self, number: int, scores: np.ndarray) -> None:
+        """Take in a new part with the scores [T, n] of its rows; new parts come in order."""
+        while self._finished and self._finished[0] < number:
+            self._read(self._finished.popleft())
+        self.best.add(number, scores)
+        self._last = number
+
+    def complete(self, numbers: Iterable[int]) -> Best:
+        """The best of all parts `numbers`, after reading those that were not taken in."""
+        left = sorted(number for number in numbers if number > self._last)
+        with progress("finding the best", len(left)) as advance:
+            for number in left:
+                self._read(number)
+                advance(1)
+        return self.best
+
+    def _read(self, number: int) -> None:
+        table = self.parts.read(number, [assay_column(task) for task in self.tasks])
+        scores = np.stack([column.to_numpy() for column in table.columns]).astype(np.float32)
+        self.best.add(number, scores)
+        self._last = number
+
+
+def _largest(values: np.ndarray, places: np.ndarray, k: int) -> np.ndarray:
+    """Columns [T, k] of the k largest values of each row, largest first, ties by place."""
+    kth = -np.partition(-values, k - 1, axis=1)[:, k - 1 : k]
+    # Everything above the k-th value is in; of those equal to it, the first places.
+    key = np.where(values > kth, -1, np.where(values == kth, places, _NOWHERE))
+    chosen = np.argpartition(key, k - 1, axis=1)[:, :k]
+    order = np.lexsort((np.take_along_axis(places, chosen, 1), -np.take_along_axis(values, chosen, 1)))
+    return np.take_along_axis(chosen, order, 1)
+
+
+def write_top(
+    best: Best, tasks: tuple[str, ...], parts: PartFolder, path: Path, *, csv_safe: bool = False
+) -> None:
+    """A row for each assay and rank: id, structure, probability, and where it stands in the library.
+
+    With `csv_safe`, no cell is run by a spreadsheet (see `cells`).
+    """
+    best.merge()
+    cell = harmless if csv_safe else str
+    known = best.places < _NOWHERE
+    places = np.unique(best.places[known])
+    texts = _texts(parts, places)
+
+    def write(work: Path) -> None:
+        with work.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(HEADER)
+            for task, values, chosen, here in zip(tasks, best.values, best.places, known, strict=True):
+                rows = texts.take(np.searchsorted(places, chosen[here])).to_pydict()
+                scores = [f"{value:.6g}" for value in values[here].tolist()]
+                ranks = range(1, len(scores) + 1)
+                ids, smiles, files = (map(cell, rows[name]) for name in ("id", "smiles", "file"))
+                columns = ranks, ids, smiles, scores, rows["row"], files
+                writer.writerows(zip([cell(task)] * len(scores), *columns, strict=True))
+
+    replace(path, write)
+
+
+def _texts(parts: PartFolder, places: np.ndarray) -> pa.Table:
+    """Id, structure, row and file of each place; places ascend."""
+    numbers, starts = np.unique(places >> COLUMNS, return_index=True)
+    if not len(numbers):
+        return pa.table({name: pa.array([], pa.string()) for name in _TEXTS})
+    groups = zip(numbers.tolist(), np.split(places & ((1 << COLUMNS) - 1), starts[1:]), strict=True)
+    return pa.concat_tables(
+        parts.read(number, _TEXTS).take(group) for number, group in groups
+    ).combine_chunks()

@@ -1,0 +1,161 @@
+"""After training: what the validation part says about how far to trust the scores of a bundle.
+
+Calibrated probabilities, conformal sets and the applicability domain (nearest structures, and distance in
+the networks' representation) become parts of the bundle.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import torch
+
+from ..bundle.bundle import Bundle, Prediction
+from ..bundle.reference import Reference
+from ..config import Config
+from ..config import Domain as DomainSettings
+from ..data import datasets
+from ..uncertainty.calibration import calibrations, compare, effect
+from ..uncertainty.conformal import ConformalSets
+from ..uncertainty.latent_domain import MOST_NETWORKS, Representation
+from ..uncertainty.structure_domain import SOURCES, Domain, Fingerprints, fingerprints, fingerprints_of
+from .preparation import Prepared
+
+SAMPLE = 2000
+"""Validation molecules that the thresholds of the domain are taken from, at most."""
+TRAINING_SAMPLE = 20_000
+"""Training molecules whose representations are looked at, at most: 30 for each of 600 dimensions."""
+
+OPTIMISTIC = "Calibrated on these very labels: log-loss, Brier score and calibration error are optimistic."
+"""Reason beside the numbers of the validation part."""
+
+
+def check_trust(config: Config) -> None:
+    """Raise ConfigError for a wrong calibration, before hours of training."""
+    none = np.zeros((1, 0))
+    calibrations.build(config.calibration.name, none, none, **config.calibration.options)
+
+
+def with_trust(config: Config, prepared: Prepared, bundle: Bundle) -> Bundle:
+    """The bundle with calibration, conformal sets, domain and representation, fitted on the validation part.
+
+    Of the training part the mean molecule, where there is a network to explain. Without a validation molecule
+    nothing else is fitted.
+    """
+    if bundle.networks:
+        mean = Reference.fit(prepared.store, prepared.split.rows("train"))
+        bundle = replace(bundle, reference=mean)
+    rows = prepared.split.rows("valid")
+    if not len(rows):
+        return bundle
+    scores, labels = predicted(bundle, prepared, "valid").raw, prepared.table.labels[rows]
+    calibration = calibrations.build(config.calibration.name, scores, labels, **config.calibration.options)
+    return replace(
+        bundle,
+        calibration=calibration,
+        conformal=ConformalSets.fit(scores, labels),
+        domain=_domain(config.domain, prepared) if config.domain.fit else None,
+        representation=_representation(config.domain, prepared, bundle) if config.domain.fit else None,
+    )
+
+
+def predicted(bundle: Bundle, prepared: Prepared, part: str) -> Prediction:
+    """What a bundle says of the molecules of a split part."""
+    return bundle.predict(prepared.store, torch.from_numpy(prepared.split.rows(part)))
+
+
+def calibration_table(bundle: Bundle, prepared: Prepared, test: Prediction) -> pd.DataFrame:
+    """One row per assay: its calibration, and what that did to the test part.
+
+    Columns: assay, method, slope and intercept of its logits (of the line, where isotonic has a curve),
+    actives and inactives it was fitted on, reason, then the columns of `compare`.
+    """
+    labels, tasks = prepared.table.labels[prepared.split.rows("test")], prepared.table.tasks
+    calibration = bundle.calibration or calibrations.build("none", test.raw[:0], labels[:0])
+    fitted = {
+        "method": calibration.method,
+        "slope": calibration.slope,
+        "intercept": calibration.intercept,
+        "actives": calibration.actives,
+        "inactives": calibration.inactives,
+        "reason": calibration.reasons(),
+    }
+    table = compare(labels, test.raw, test.probabilities, tasks)
+    return pd.concat([table[["assay"]], pd.DataFrame(fitted, index=table.index), table.iloc[:, 1:]], axis=1)
+
+
+def describe_trust(bundle: Bundle, table: pd.DataFrame) -> list[str]:
+    """Lines about calibration (table of `calibration_table`) and domain for people."""
+    if bundle.calibration is None:
+        return ["no validation molecules: scores are not calibrated and there is no domain"]
+    losses, lines = effect(table).set_index("metric").loc["log_loss"], []
+    if bundle.calibration.method != "none" and losses["assays"]:
+        lines.append(
+            f"calibration {bundle.calibration.method}: mean log-loss of the test part {losses['before']:.4f} "
+            f"before, {losses['after']:.4f} after; "
+            f"better in {losses['better']:.0f} of {losses['assays']:.0f} assays"
+        )
+    if bundle.domain is not None:
+        lines.append(_describe_domain(bundle, bundle.domain))
+    return lines
+
+
+def _describe_domain(bundle: Bundle, domain: Domain) -> str:
+    similar = f"domain: Tanimoto similarity to the training part of {domain.threshold:.2f} or more"
+    if bundle.representation is not None:
+        return (
+            f"{similar}, and distance in the representation of {bundle.representation.threshold:.2f} or less"
+        )
+    if bundle.networks:
+        return (
+            f"{similar}; no distance in the representation: it is kept for at most {MOST_NETWORKS} networks, "
+            f"here are {len(bundle.networks)}"
+        )
+    return similar
+
+
+def _domain(settings: DomainSettings, prepared: Prepared) -> Domain:
+    """The domain of the training part; the threshold is that of some validation molecules."""
+    everything, table = _fingerprints(prepared), prepared.table
+    train, valid = (prepared.split.rows(part) for part in ("train", "valid"))
+    fitted = Domain.fit(
+        everything.take(train),
+        everything.take(_some(valid, SAMPLE)),
+        standardize=prepared.store.features.standardize,
+        percentile=settings.percentile,
+    )
+    if not settings.structures:
+        return fitted
+    ids, smiles = ([texts[row] for row in train] for texts in (table.ids, table.smiles))
+    return fitted.keeping(ids, smiles, table.labels[train])
+
+
+def _representation(settings: DomainSettings, prepared: Prepared, bundle: Bundle) -> Representation | None:
+    """The representation of some training molecules; None without a network, and with too many."""
+    if not 0 < len(bundle.networks) <= MOST_NETWORKS:
+        return None
+    train, valid = (prepared.split.rows(part) for part in ("train", "valid"))
+    return Representation.fit(
+        bundle.networks,
+        prepared.store,
+        torch.from_numpy(_some(train, TRAINING_SAMPLE)),
+        torch.from_numpy(_some(valid, SAMPLE)),
+        percentile=settings.percentile,
+    )
+
+
+def _some(rows: np.ndarray, most: int) -> np.ndarray:
+    """At most so many of the rows, always the same."""
+    return np.random.default_rng(0).choice(rows, most, replace=False) if len(rows) > most else rows
+
+
+def _fingerprints(prepared: Prepared) -> Fingerprints:
+    """Of all molecules of the table; out of their features where these have them."""
+    features = prepared.store.features
+    if set(SOURCES) & set(features.vectors):
+        return fingerprints_of(prepared.store)
+    return fingerprints(
+        prepared.table.smiles,
+        standardize=features.standardize,
+        cache=datasets.cache_folder() / "features",
+    )

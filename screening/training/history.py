@@ -1,0 +1,107 @@
+"""What happened in the epochs of a training, as tables and for people."""
+
+import math
+from typing import NamedTuple
+
+import pandas as pd
+from torch import Tensor
+
+from ..runtime.progress import duration
+
+
+class Epoch(NamedTuple):
+    """What happened in one epoch."""
+
+    number: int
+    """From 0."""
+    loss: Tensor
+    """[T] mean training loss over the labels seen, nats; NaN without labels."""
+    weight: Tensor
+    """[T] mean weight over the steps in which the task had labels; NaN if it never had."""
+    valid_roc_auc: Tensor
+    """[T]; NaN where the validation part does not have both classes."""
+    lr: float
+    """Learning rate of the last step."""
+    seconds: float
+    """Wall time, not part of the result."""
+    is_best: bool
+    of: int = 0
+    """Epochs at most."""
+    seconds_left: float = math.nan
+    """For the epochs that may follow; not part of the result."""
+
+    @property
+    def macro_roc_auc(self) -> float:
+        """Mean over the assays that have one; NaN if none has."""
+        return _mean(self.valid_roc_auc)
+
+    def __str__(self) -> str:
+        of = f" of {self.of}" if self.of else ""
+        left = f", at most {duration(self.seconds_left)} left" if self.seconds_left > 0 else ""
+        best = "  best" if self.is_best else ""
+        return (
+            f"epoch {self.number + 1:>3}{of}  loss {_mean(self.loss):.4f}  "
+            f"valid ROC-AUC {self.macro_roc_auc:.4f}  lr {self.lr:.1e}  {self.seconds:.1f} s{left}{best}"
+        )
+
+
+class History(list[Epoch]):
+    """All epochs of a run."""
+
+    @property
+    def best_epoch(self) -> int:
+        """Number of the epoch whose weights were kept, from 0."""
+        return max((epoch.number for epoch in self if epoch.is_best), default=len(self) - 1)
+
+    def ending(self, epochs: int, patience: int | None) -> str:
+        """Why the training ended, and which epoch's weights are kept, for people.
+
+        Parameters
+        ----------
+        epochs, patience : as in the section `train` of the config.
+        """
+        if len(self) < epochs:
+            why = (
+                f"stopped early, after epoch {len(self)} of {epochs}: no better validation ROC-AUC for "
+                f"{patience} epochs (train.patience)"
+            )
+        else:
+            why = f"all {epochs} epochs trained"
+        kept = self[self.best_epoch]
+        if math.isnan(kept.macro_roc_auc):
+            return f"{why}; kept is the last epoch: no assay has both classes in the validation part"
+        return (
+            f"{why}; kept is the best, epoch {kept.number + 1} (validation ROC-AUC {kept.macro_roc_auc:.4f})"
+        )
+
+    def per_task(self, tasks: tuple[str, ...]) -> pd.DataFrame:
+        """One row per epoch and assay: loss, weight, validation ROC-AUC."""
+        frames = [
+            pd.DataFrame(
+                {
+                    "epoch": epoch.number,
+                    "assay": tasks,
+                    "loss": epoch.loss.numpy(),
+                    "weight": epoch.weight.numpy(),
+                    "valid_roc_auc": epoch.valid_roc_auc.numpy(),
+                }
+            )
+            for epoch in self
+        ]
+        return pd.concat(frames, ignore_index=True)
+
+    def per_epoch(self) -> pd.DataFrame:
+        """One row per epoch: macro means, learning rate, whether it was the best so far."""
+        return pd.DataFrame(
+            {
+                "epoch": [epoch.number for epoch in self],
+                "loss": [_mean(epoch.loss) for epoch in self],
+                "valid_macro_roc_auc": [epoch.macro_roc_auc for epoch in self],
+                "lr": [epoch.lr for epoch in self],
+                "is_best": [epoch.is_best for epoch in self],
+            }
+        )
+
+
+def _mean(values: Tensor) -> float:
+    return float(values.double().nanmean())

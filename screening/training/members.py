@@ -1,0 +1,270 @@
+"""From a prepared table to the members of a bundle: networks for all assays, groups or each; baselines."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+
+from ..balancing.affinity import Affinity
+from ..bundle.bundle import Bundle, Member
+from ..config import Config
+from ..data.tables import file_sha256
+from ..data.task_groups import read_groups
+from ..errors import ConfigError, DataError
+from ..models.baselines import Baseline, baselines
+from ..models.network import ScreeningModel, inputs_of
+from .history import Epoch
+from .preparation import Note, Prepared
+from .trainer import Examples, Trainer
+
+MANY = 50  # networks that are worth a warning
+
+
+class Part(NamedTuple):
+    """One network to be trained: which assays it sees, which it scores, and with which seed."""
+
+    columns: tuple[int, ...]
+    """Its assays, positions among all T."""
+    serves: tuple[int, ...]
+    """Those of them that it scores in the end; where groups overlap another network may score the rest."""
+    seed: int
+    """Of its initial weights, order and dropout."""
+
+
+class Fitted(NamedTuple):
+    """Trained members and what happened on the way."""
+
+    members: tuple[Member, ...]
+    history: pd.DataFrame
+    """Per epoch and assay: loss, weight, validation ROC-AUC; `member` in front where there are several."""
+    epochs: pd.DataFrame
+    """Per epoch: macro means, learning rate, whether it was the best so far; `member` likewise."""
+    best_epochs: list[int]
+    """Of each member, from 0."""
+    affinity: Affinity | None
+    """Of all T assays, over all networks; None unless collected (`grouping.affinity`)."""
+
+
+def parts_of(config: Config, tasks: Sequence[str]) -> list[Part]:
+    """The networks a config asks for.
+
+    `train.ensemble` networks that differ in their seed; with `model.single_task` that for every assay, with
+    `grouping.file` for every group that serves an assay.
+
+    Raises
+    ------
+    ConfigError : the file of groups is missing, wrong, or of other assays.
+    """
+    every = tuple(range(len(tasks)))
+    groups = [(every, every)]
+    if config.model.single_task:
+        groups = [((column,), (column,)) for column in every]
+    elif config.grouping.file is not None:
+        found = read_groups(Path(config.grouping.file), tasks)
+        served = [tuple(task for task in every if found.serves[task] == k) for k in range(len(found.groups))]
+        groups = [pair for pair in zip(found.groups, served, strict=True) if pair[1]]
+    seeds = [(config.seed + 100_003 * number) % 2**31 for number in range(config.train.ensemble)]
+    return [Part(columns, serves, seed) for seed in seeds for columns, serves in groups]
+
+
+def fit(
+    config: Config,
+    prepared: Prepared,
+    *,
+    origin: Mapping[str, Any] | None = None,
+    resume: bool = False,
+    on_note: Note = lambda note: None,
+    on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+) -> Fitted:
+    """Train every part, one after the other, each with a checkpoint of its own in the run folder.
+
+    A baseline has no epochs and no checkpoint: its histories are empty.
+
+    Parameters
+    ----------
+    origin : what the training rests on, kept in the checkpoints.
+    """
+    if config.model.baseline is not None:
+        return _fit_baselines(config, prepared, on_note)
+    parts = parts_of(config, prepared.table.tasks)
+    members, histories = [], []
+    affinity = Affinity(len(prepared.table.tasks)) if config.grouping.affinity != "none" else None
+    for number, part in enumerate(parts):
+        trainer = make_trainer(config, prepared, part)
+        if number == 0:
+            on_note(_describe_networks(config, trainer, len(parts)))
+            if config.model.single_task and len(parts) > MANY:
+                on_note(f"{len(parts):,} networks are as many trainings, one after the other")
+        if len(parts) > 1:
+            on_note(f"network {number + 1} of {len(parts)}, {_named(prepared, part)}")
+        name = "checkpoint.pt" if len(parts) == 1 else f"checkpoint-{number}.pt"
+        histories.append(
+            trainer.fit(
+                examples(prepared, "train", part.columns),
+                examples(prepared, "valid", part.columns),
+                checkpoint=config.folder / name,
+                origin=origin,
+                resume=resume,
+                on_epoch=on_epoch,
+            )
+        )
+        on_note(histories[-1].ending(config.train.epochs, config.train.patience))
+        model = trainer.model.eval()
+        if part.serves != part.columns:
+            model.heads = model.heads.take([part.columns.index(task) for task in part.serves])
+        members.append(Member(model, part.serves))
+        if affinity is not None and trainer.affinity is not None:
+            affinity.include(trainer.affinity, part.columns)
+    frames = [
+        history.per_task(_names(prepared, part)) for history, part in zip(histories, parts, strict=True)
+    ]
+    epochs = [history.per_epoch() for history in histories]
+    best = [history.best_epoch for history in histories]
+    return Fitted(tuple(members), _joined(frames), _joined(epochs), best, affinity)
+
+
+def make_trainer(config: Config, prepared: Prepared, part: Part | None = None) -> Trainer:
+    """The network of a config, its inputs scaled on the training part, ready to fit.
+
+    Parameters
+    ----------
+    part : its assays and seed; None = the first that the config asks for.
+    """
+    table, store = prepared.table, prepared.store
+    part = part or parts_of(config, table.tasks)[0]
+    torch.manual_seed(part.seed)
+    rows = examples(prepared, "train", part.columns)
+    if not len(rows.rows):
+        what = "" if len(part.columns) == len(table.tasks) else f" for {_named(prepared, part)}"
+        raise DataError(
+            f"The training part of the split has no molecules{what}. Use more molecules, another split, or "
+            "leave such assays out (data.tasks)."
+        )
+    model = ScreeningModel(config.model, inputs_of(store), len(part.columns))
+    model.encoder.fit(store, rows.rows)
+    settings = config.model_copy(update={"seed": part.seed})
+    trainer = Trainer(settings, model, rows.labels, _names(prepared, part), rows.rows)
+    if config.grouping.joint is not None:
+        trainer.start_from(_joint_weights(config, prepared, part))
+    return trainer
+
+
+def _joint_weights(config: Config, prepared: Prepared, part: Part) -> dict[str, torch.Tensor]:
+    """Encoder and the part's heads of the run that a warm start names.
+
+    Raises
+    ------
+    BundleError : no trained model there.
+    ConfigError : it is another model, has not all assays, or learned from another table or split: what is
+        test here may have been training there.
+    """
+    where = f"grouping.joint: {config.grouping.joint}"
+    bundle = Bundle.load(Path(str(config.grouping.joint)))
+    for what, there, here in (
+        ("model", bundle.settings, config.model),
+        ("features", (bundle.features, bundle.inputs), (prepared.store.features, inputs_of(prepared.store))),
+        ("table", bundle.about["file_sha256"], file_sha256(prepared.source)),
+        ("seed", bundle.about["seed"], config.seed),
+        ("split", bundle.about["split"], config.split.model_dump()),
+    ):
+        if there != here:
+            raise ConfigError(
+                f"{where} was trained with another {what}. Train a joint model with this config."
+            )
+    wanted = _names(prepared, part)
+    for member in bundle.members:
+        columns = {bundle.tasks[column]: place for place, column in enumerate(member.columns)}
+        if isinstance(member.model, ScreeningModel) and set(wanted) <= set(columns):
+            member.model.heads = member.model.heads.take([columns[name] for name in wanted])
+            return member.model.state_dict()
+    raise ConfigError(
+        f"{where} has no network of all of {_named(prepared, part)}. Give the run of a joint model."
+    )
+
+
+def examples(prepared: Prepared, name: str, columns: Sequence[int] | None = None) -> Examples:
+    """The molecules of a split part that have a label in one of the assays (None = all assays)."""
+    labels, rows = prepared.table.labels, prepared.split.rows(name)
+    if columns is not None and len(columns) < labels.shape[1]:
+        labels = np.ascontiguousarray(labels[:, list(columns)])
+    rows = rows[np.isfinite(labels[rows]).any(1)]
+    return Examples(prepared.store, torch.from_numpy(labels), torch.from_numpy(rows))
+
+
+def describe(config: Config, prepared: Prepared) -> str:
+    """A line about what would be trained; everything is built, so that a wrong setting is found."""
+    if config.model.baseline is not None:
+        return _describe_baseline(config, make_baseline(config), prepared)
+    return _describe_networks(
+        config, make_trainer(config, prepared), len(parts_of(config, prepared.table.tasks))
+    )
+
+
+def make_baseline(config: Config) -> Baseline:
+    """The baseline of a config, to be fitted.
+
+    Raises
+    ------
+    ConfigError : there is none of that name, an option is wrong, or `model.single_task` is set as well.
+    """
+    if config.model.baseline is None:
+        raise ConfigError("model.baseline is not set.")
+    if config.model.single_task:
+        raise ConfigError("A baseline has a model per assay anyway: leave model.single_task out.")
+    baseline: Baseline = baselines.build(config.model.baseline.name, **config.model.baseline.options)
+    return baseline
+
+
+def _fit_baselines(config: Config, prepared: Prepared, on_note: Note) -> Fitted:
+    """One baseline for every seed of the ensemble, on all assays."""
+    members = []
+    rows, labels = torch.from_numpy(prepared.split.rows("train")), torch.from_numpy(prepared.table.labels)
+    parts = parts_of(config, prepared.table.tasks)
+    for number, part in enumerate(parts):
+        baseline = make_baseline(config)
+        if number == 0:
+            on_note(_describe_baseline(config, baseline, prepared))
+        baseline.fit(prepared.store, labels, rows, seed=part.seed, workers=config.train.workers)
+        for text in baseline.notes if number == 0 else ():
+            on_note(text)
+        members.append(Member(baseline, part.serves))
+    history = pd.DataFrame(columns=["epoch", "assay", "loss", "weight", "valid_roc_auc"])
+    epochs = pd.DataFrame(columns=["epoch", "loss", "valid_macro_roc_auc", "lr", "is_best"])
+    return Fitted(tuple(members), history, epochs, [], None)
+
+
+def _describe_baseline(config: Config, baseline: Baseline, prepared: Prepared) -> str:
+    options = ", ".join(f"{key}={value}" for key, value in baseline.describe()["options"].items())
+    times = f"{config.train.ensemble} x " if config.train.ensemble > 1 else ""
+    return f"baseline {times}{baseline.kind} ({options}) for each of {len(prepared.table.tasks):,} assays"
+
+
+def _describe_networks(config: Config, trainer: Trainer, n_networks: int) -> str:
+    size = sum(value.numel() for value in trainer.model.parameters())
+    names = " + ".join(part.name for part in config.balancer)
+    times = f"{n_networks} x " if n_networks > 1 else ""
+    encoder = config.model.encoder.name
+    return f"model {times}{encoder}, {size:,} weights; balancer {names}; device {trainer.device}"
+
+
+def _names(prepared: Prepared, part: Part) -> tuple[str, ...]:
+    return tuple(prepared.table.tasks[column] for column in part.columns)
+
+
+def _named(prepared: Prepared, part: Part) -> str:
+    names = _names(prepared, part)
+    if len(names) == len(prepared.table.tasks):
+        return f"seed {part.seed}"
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def _joined(frames: list[pd.DataFrame]) -> pd.DataFrame:
+    """One below the other; `member` in front where there are several."""
+    if len(frames) == 1:
+        return frames[0]
+    for number, frame in enumerate(frames):
+        frame.insert(0, "member", number)
+    return pd.concat(frames, ignore_index=True)

@@ -1,0 +1,351 @@
+"""From a config to a run folder: table, split, features, model, training, evaluation.
+
+Each command of the command line is one function here that returns its result.
+"""
+
+import json
+import os
+import platform
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import torch
+from safetensors import SafetensorError
+
+from ..bundle.bundle import Bundle, Prediction
+from ..config import Config, to_yaml
+from ..data.tables import Rejected, file_sha256
+from ..errors import ConfigError
+from ..metrics.metrics import pooled_average_precision
+from ..metrics.per_assay import evaluate as evaluate_scores
+from ..metrics.per_assay import summarize, write_evaluation
+from ..models.network import inputs_of
+from ..runtime import distributed
+from ..runtime.folders import LOCK, check_still_ours, sweep
+from ..uncertainty.calibration import effect
+from .after_training import (
+    OPTIMISTIC,
+    calibration_table,
+    check_trust,
+    describe_trust,
+    predicted,
+    with_trust,
+)
+from .history import Epoch
+from .members import Fitted, describe, fit
+from .origins import Origin, check_origin, check_settings, origin_of
+from .preparation import PARTS, Note, Prepared, prepare_data
+from .run_folder import (
+    HALF_WRITTEN,
+    claimed_run,
+    read_config,
+    read_predictions,
+    read_table,
+    write_frame,
+    write_label_counts,
+    write_parquet,
+    write_predictions,
+    write_split,
+    write_text,
+    writing,
+)
+
+PACKAGES = ("screening", "torch", "rdkit", "numpy", "pandas", "scikit-learn", "deepchem", "torch-geometric")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run."""
+
+    folder: Path
+    config: Config
+    evaluation: pd.DataFrame
+    """One row per assay of the test part."""
+    summary: pd.DataFrame
+    """One row per metric: mean, median and 10th percentile over assays."""
+
+
+def plan(config: Config, data: Path | None = None, on_note: Note = lambda note: None) -> list[str]:
+    """What `train` would do, without training: notes on data, split and model."""
+    check_trust(config)
+    prepared = prepare_data(config, data, on_note)
+    text = describe(config, prepared)
+    on_note(text)
+    return [*prepared.notes, text]
+
+
+def train(
+    config: Config,
+    *,
+    data: Path | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    on_note: Note = lambda note: None,
+    on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+) -> Run:
+    """Train and evaluate the model of a config; everything about it is in the run folder.
+
+    Under `torchrun` all processes train together and the first one writes.
+
+    Parameters
+    ----------
+    resume : go on from the last finished epoch of a run that was stopped; the result is the same
+        as that of an unbroken run.
+    overwrite : replace an earlier run of the same name.
+
+    Raises
+    ------
+    ConfigError : a setting is wrong, or the run folder is in use.
+    DataError : the table cannot be used.
+    """
+    check_trust(config)
+    distributed.join_processes()
+    with claimed_run(config.folder):
+        return _train(config, data, resume, overwrite, on_note, on_epoch)
+
+
+def _train(
+    config: Config,
+    data: Path | None,
+    resume: bool,
+    overwrite: bool,
+    on_note: Note,
+    on_epoch: Callable[[Epoch], None],
+) -> Run:
+    """`train` in a folder that is ours."""
+    is_main = distributed.is_main()
+    if is_main:
+        _check_folder(config, resume=resume, overwrite=overwrite)
+        prepared = prepare_data(config, data, on_note)
+        origin = origin_of(config, prepared)
+        _open_folder(config, prepared, origin, overwrite=overwrite)
+    distributed.wait_for_all()
+    if not is_main:
+        prepared = prepare_data(config, data)
+        origin = origin_of(config, prepared)
+    fitted = fit(
+        config,
+        prepared,
+        origin=origin,
+        resume=resume,
+        on_note=on_note if is_main else lambda note: None,
+        on_epoch=on_epoch if is_main else lambda epoch: None,
+    )
+    bundle = with_trust(config, prepared, _bundle(config, prepared, fitted))
+    predictions = {part: predicted(bundle, prepared, part) for part in PARTS[1:]}
+    table = _evaluate_parts(config, predictions, prepared)
+    if is_main:
+        _write_results(config, prepared, origin, fitted, bundle, predictions, table, on_note)
+    test = table[table["part"] == "test"].reset_index(drop=True)
+    labels = prepared.table.labels[prepared.split.rows("test")]
+    pooled = pooled_average_precision(labels, predictions["test"].probabilities)
+    return Run(config.folder, config, test, summarize(test, pooled=pooled))
+
+
+def _bundle(config: Config, prepared: Prepared, fitted: Fitted) -> Bundle:
+    return Bundle(
+        fitted.members,
+        config.model,
+        inputs_of(prepared.store),
+        prepared.store.features,
+        prepared.table.tasks,
+        _about(config, prepared),
+    )
+
+
+def _write_inputs(config: Config, prepared: Prepared) -> None:
+    """What is known before training."""
+    folder = config.folder
+    write_text(folder / "config.yaml", to_yaml(config))
+    write_frame(folder / "rejected.csv", pd.DataFrame(prepared.rejected, columns=Rejected._fields))
+    write_split(folder / "split.csv", prepared.table, prepared.split)
+    write_label_counts(folder / "labels.csv", prepared.table, prepared.split)
+    if config.grouping.file is not None:
+        write_text(folder / "groups.yaml", _groups_text(config.grouping.file))
+
+
+def _write_results(
+    config: Config,
+    prepared: Prepared,
+    origin: Origin,
+    fitted: Fitted,
+    bundle: Bundle,
+    predictions: dict[str, Prediction],
+    table: pd.DataFrame,
+    on_note: Note,
+) -> None:
+    """What training gave; the manifest last, so that a folder with one is complete."""
+    folder = config.folder
+    calibrated = calibration_table(bundle, prepared, predictions["test"])
+    trust = describe_trust(bundle, calibrated)
+    for text in trust:
+        on_note(text)
+    write_frame(folder / "history.csv", fitted.history)
+    write_frame(folder / "epochs.csv", fitted.epochs)
+    if fitted.affinity is not None:
+        write_parquet(folder / "affinity.parquet", pa.Table.from_pandas(fitted.affinity.frame(bundle.tasks)))
+    _save_bundle(bundle, folder / "bundle")
+    scores = {part: found.probabilities for part, found in predictions.items()}
+    write_predictions(folder / "predictions.parquet", scores, prepared.table, prepared.split)
+    write_evaluation(table, folder / "evaluation.csv")
+    write_frame(folder / "calibration.csv", calibrated)
+    notes = [*prepared.notes, *trust]
+    manifest = {**bundle.about, "environment": _environment(), "notes": notes}
+    manifest |= {"best_epochs": fitted.best_epochs, "epochs": len(fitted.epochs), "finished": True}
+    manifest |= {"origin": origin}
+    write_text(folder / "manifest.json", json.dumps(manifest, indent=1) + "\n")
+
+
+def _save_bundle(bundle: Bundle, folder: Path) -> None:
+    check_still_ours(folder.parent)
+    with writing(folder.parent):
+        try:
+            bundle.save(folder)
+        except SafetensorError as problem:
+            raise OSError(str(problem)) from problem
+
+
+def evaluate(run: Path, *, part: str = "test") -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Per-assay table and its summary for a split part of a run, from its saved predictions.
+
+    Raises
+    ------
+    DataError : no finished run there, or no such part in it.
+    """
+    found = read_predictions(run, part=part)
+    evaluation = _evaluate_part(read_config(run), found.labels, found.scores, found.tasks, part)
+    pooled = pooled_average_precision(found.labels, found.scores)
+    return evaluation, summarize(evaluation, pooled=pooled)
+
+
+def calibration_effect(run: Path) -> pd.DataFrame:
+    """What calibration changed on the test part, as `calibration.effect`; empty where nothing was changed."""
+    table = read_table(run, "calibration.csv")
+    if not len(table) or table["method"].iloc[0] == "none":
+        return pd.DataFrame()
+    return effect(table)
+
+
+def _check_folder(config: Config, *, resume: bool, overwrite: bool) -> None:
+    """Say why this run cannot have its folder, before the table is read; nothing is changed yet."""
+    folder = config.folder
+    sweep(folder, HALF_WRITTEN)
+    if not _contents(folder):
+        return
+    if overwrite:
+        if not (folder / "config.yaml").exists():
+            raise ConfigError(f"{folder} is not a run folder: it is not removed. Choose another name=...")
+    elif resume:
+        check_settings(config)
+        _check_groups(config)
+    else:
+        finished = (folder / "manifest.json").exists()
+        state = "holds a finished run" if finished else "holds a run that was stopped"
+        raise ConfigError(
+            f"{folder} {state}. Go on with --resume, replace it with --overwrite, or choose another name=..."
+        )
+
+
+def _check_groups(config: Config) -> None:
+    before = config.folder / "groups.yaml"
+    if config.grouping.file is None or not before.exists():
+        return
+    if before.read_bytes() != _groups_text(config.grouping.file).encode():
+        raise ConfigError(
+            f"{config.grouping.file} is not the file that this run started with ({before}). "
+            f"Give back the old file, or choose another name=..."
+        )
+
+
+def _open_folder(config: Config, prepared: Prepared, origin: Origin, *, overwrite: bool) -> None:
+    """Make way for the run and write what is known before training; an earlier run goes when all is well."""
+    if overwrite and _contents(config.folder):
+        describe(config, prepared)
+        _clear(config.folder)
+    else:
+        check_origin(config, origin)
+    with writing(config.folder):
+        _write_inputs(config, prepared)
+
+
+def _contents(folder: Path) -> list[Path]:
+    return [path for path in folder.iterdir() if path.name != LOCK]
+
+
+def _clear(folder: Path) -> None:
+    """Remove an earlier run; what says that it is one last, so that nobody resumes half of it."""
+    first = [*folder.glob("manifest.json"), *folder.glob("checkpoint*.pt")]
+    others = [path for path in _contents(folder) if path not in first and path.name != "config.yaml"]
+    with writing(folder):
+        for path in (*first, *others, folder / "config.yaml"):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+
+
+def _groups_text(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as problem:
+        raise ConfigError(
+            f"grouping.file: {path} cannot be read: {problem}. Make one: screening group CONFIG --groups K"
+        ) from problem
+
+
+def _evaluate_parts(config: Config, predictions: dict[str, Prediction], prepared: Prepared) -> pd.DataFrame:
+    tables = [
+        _evaluate_part(
+            config,
+            prepared.table.labels[prepared.split.rows(part)],
+            found.probabilities,
+            prepared.table.tasks,
+            part,
+        )
+        for part, found in predictions.items()
+    ]
+    return pd.concat(tables, ignore_index=True)
+
+
+def _evaluate_part(
+    config: Config, labels: np.ndarray, scores: np.ndarray, tasks: Sequence[str], part: str
+) -> pd.DataFrame:
+    """The table of a part; where the calibration was fitted on it, that is a reason to doubt its numbers."""
+    table = evaluate_scores(labels, scores, tasks, part=part)
+    if part == "valid" and config.calibration.name != "none":
+        table["reason"] = (table["reason"] + " " + OPTIMISTIC).str.strip()
+    return table
+
+
+def _about(config: Config, prepared: Prepared) -> dict[str, Any]:
+    """Where a model comes from; the same for the same config, data and versions."""
+    return {
+        "name": config.name,
+        "seed": config.seed,
+        "source": config.data.source,
+        "file": prepared.source.name,
+        "file_sha256": file_sha256(prepared.source),
+        "molecules": {part: len(prepared.split.rows(part)) for part in PARTS},
+        "rejected": len(prepared.rejected),
+        "merged": prepared.merged,
+        "split": config.split.model_dump(),
+        "features_key": prepared.store.features.key(),
+        "versions": {name: version(name) for name in PACKAGES},
+    }
+
+
+def _environment() -> dict[str, Any]:
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "processors": os.cpu_count(),
+        "torch_threads": torch.get_num_threads(),
+        "cuda": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+    }

@@ -1,0 +1,263 @@
+"""Files of a run folder: written under a temporary name and renamed, read back by every later command.
+
+What was cut off, overwritten or removed since is found out here, where it is read.
+"""
+
+import io
+import json
+import re
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ..config import Config, load_config
+from ..data.assays import AssayTable
+from ..data.splits import PARTS, Split
+from ..errors import DataError
+from ..registry import did_you_mean
+from ..runtime.csv_cells import csv_of
+from ..runtime.distributed import is_main
+from ..runtime.folders import LOCK, claimed, explained, is_ours, owner, replace
+from ..uncertainty.calibration import EFFECT
+
+LABEL, SCORE = "label:", "score:"
+"""Beginnings of the column names of predictions.parquet that hold labels and probabilities."""
+
+HALF_WRITTEN = re.compile(
+    r"\.(?!lock)[\w-]+\.(csv|json|yaml|parquet|pt|svg|html|md)(\..*\.\d+)?|\.bundle-\w+(-old)?"
+)
+"""What a killed process may leave in a run folder, also one of an earlier version."""
+
+AGAIN = "Train the run again with --overwrite."
+_ROOM = "Make room and start again; a training goes on with --resume."
+_INSTEAD = "choose another folder (runs=..., name=... or --out)"
+
+_COLUMNS = {
+    "calibration.csv": ("assay", "method", "slope", "intercept"),
+    "epochs.csv": ("epoch", "is_best"),
+    "history.csv": ("epoch", "assay", "loss", "weight", "valid_roc_auc"),
+    "labels.csv": ("assay", "part", "measured", "actives"),
+    "rejected.csv": ("row", "id", "smiles", "reason"),
+    "split.csv": ("row", "id", "part"),
+    "times.csv": ("epoch", "seconds", "cpu_seconds"),
+}
+"""Columns that a table of a run must have."""
+
+_TEXTS = ("assay", "part", "id", "smiles", "structure", "reason", "method")
+_EMPTY = {name: [""] for name in ("loss", "weight", "valid_roc_auc", "valid_macro_roc_auc", "lr")}
+_EMPTY |= {f"{name}_{when}": [""] for name in EFFECT for when in ("before", "after")}
+"""Columns of a run's tables that are texts, and numbers that may be missing."""
+
+
+class Predictions(NamedTuple):
+    """Labels and probabilities of the molecules of one split part of a run."""
+
+    rows: np.ndarray
+    """int64 [n], record number in the table's file, from 1."""
+    ids: list[str]
+    smiles: list[str]
+    labels: np.ndarray
+    """float32 [n, T], NaN = not measured."""
+    scores: np.ndarray
+    """float32 [n, T], probability of being active."""
+    tasks: tuple[str, ...]
+
+
+def claimed_run(folder: Path, name: str = LOCK) -> AbstractContextManager[None]:
+    """A run folder for this process alone, as `folders.claimed`; those that train together are one owner."""
+    return claimed(folder, "choose another name=...", name=name) if is_main() else nullcontext()
+
+
+def writing(folder: Path) -> AbstractContextManager[None]:
+    """Faults of the disk while writing into a run folder, as `folders.explained`."""
+    return explained(folder, room=_ROOM, instead=_INSTEAD)
+
+
+def write_file(path: Path, write: Callable[[Path], Any]) -> None:
+    """Let `write` make a file; a reader sees the old one or the whole new one.
+
+    Raises
+    ------
+    DataError : it cannot be written; says why and what to do.
+    """
+    with writing(path.parent):
+        replace(path, write)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file; a reader sees the old one or the whole new one."""
+    write_file(path, lambda work: work.write_text(text, encoding="utf-8"))
+
+
+def write_frame(path: Path, frame: pd.DataFrame) -> None:
+    """Write a table as CSV."""
+    write_text(path, csv_of(frame))
+
+
+def write_parquet(path: Path, table: pa.Table) -> None:
+    """Write a table as Parquet."""
+    write_file(path, lambda work: pq.write_table(table, work))
+
+
+def write_split(path: Path, table: AssayTable, split: Split) -> None:
+    """`row` counts records of the table's file from 0, as the published split files do.
+
+    `structure` is the canonical SMILES after standardisation: what makes two molecules the same.
+    """
+    columns = {"row": table.rows - 1, "id": table.ids, "part": split.parts, "structure": table.canonical}
+    write_frame(path, pd.DataFrame(columns))
+
+
+def write_label_counts(path: Path, table: AssayTable, split: Split) -> None:
+    """One row per assay and part: labels measured, and how many of them are active."""
+    frames = []
+    for part in PARTS:
+        labels = table.labels[split.rows(part)]
+        counts = {"measured": np.isfinite(labels).sum(0), "actives": (labels == 1).sum(0)}
+        frames.append(pd.DataFrame({"assay": table.tasks, "part": part, **counts}))
+    write_frame(path, pd.concat(frames, ignore_index=True))
+
+
+def write_predictions(
+    path: Path, predictions: Mapping[str, np.ndarray], table: AssayTable, split: Split
+) -> None:
+    """Row, id, structure, part, then label and probability per assay; missing labels are null.
+
+    Parameters
+    ----------
+    predictions : part to probabilities [n, T], rows as `split.rows(part)`.
+    """
+    rows = np.concatenate([split.rows(part) for part in predictions])
+    labels, scores = table.labels[rows], np.concatenate(list(predictions.values()))
+    columns: dict[str, Any] = {
+        "row": table.rows[rows],
+        "id": [table.ids[row] for row in rows],
+        "smiles": [table.smiles[row] for row in rows],
+        "part": [part for part, values in predictions.items() for _ in values],
+    }
+    for index, task in enumerate(table.tasks):
+        missing = np.isnan(labels[:, index])
+        columns[LABEL + task] = pa.array(np.nan_to_num(labels[:, index]).astype(np.int8), mask=missing)
+        columns[SCORE + task] = pa.array(scores[:, index])
+    write_parquet(path, pa.table(columns))
+
+
+def read_predictions(run: Path | str, *, part: str = "test") -> Predictions:
+    """What `write_predictions` wrote for one part.
+
+    Raises
+    ------
+    DataError : no finished run there, or no such part in it.
+    """
+    path = Path(run) / "predictions.parquet"
+    if not path.is_file():
+        raise DataError(not_finished(run, path.name))
+    try:
+        table = pq.read_table(path)
+        parts = np.array(table.column("part").to_pylist())
+        if part not in parts:
+            raise DataError(f"{run} has no part '{part}'. {did_you_mean(part, set(parts.tolist()))}")
+        kept = table.filter(pa.array(parts == part))
+        tasks = tuple(name.removeprefix(LABEL) for name in table.column_names if name.startswith(LABEL))
+        return Predictions(
+            kept.column("row").to_numpy(),
+            kept.column("id").to_pylist(),
+            kept.column("smiles").to_pylist(),
+            _matrix(kept, [LABEL + task for task in tasks]),
+            _matrix(kept, [SCORE + task for task in tasks]),
+            tasks,
+        )
+    except (pa.ArrowException, OSError, KeyError, ValueError, TypeError) as problem:
+        raise DataError(f"{path} is not a table of predictions: {problem}. {AGAIN}") from problem
+
+
+def damaged_checkpoint(path: Path, problem: Exception) -> str:
+    """What to say of a checkpoint that cannot be read."""
+    what = f"it has no {problem}" if isinstance(problem, KeyError) else str(problem)
+    first = (what.splitlines() or [type(problem).__name__])[0]
+    return f"{path} cannot be resumed from: it is damaged or not complete ({first}). {AGAIN}"
+
+
+def not_finished(run: Path | str, missing: str) -> str:
+    """What to say of a run without a file that every finished one has."""
+    at_work = "" if is_ours(run) else owner(run)
+    if at_work:
+        return f"{run} is not a finished run: it is {at_work}. Wait for it."
+    return f"{run} is not a finished run: it has no {missing}. Train it first."
+
+
+def read_manifest(run: Path | str) -> dict[str, Any]:
+    """What the manifest of a finished run says.
+
+    Raises
+    ------
+    DataError : there is none, or it is damaged.
+    """
+    path = Path(run) / "manifest.json"
+    if not path.exists():
+        raise DataError(not_finished(run, path.name))
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as problem:
+        raise DataError(f"{path} is damaged ({problem}). {AGAIN}") from problem
+    if not isinstance(values, dict):
+        raise DataError(f"{path} is not the manifest of a run. {AGAIN}")
+    return values
+
+
+def read_table(run: Path | str, name: str) -> pd.DataFrame:
+    """A CSV file of a run folder; texts stay texts, so an assay may be called "NA" or "007".
+
+    A run without the file, or with nothing in it (a baseline has no epochs), gives an empty table.
+
+    Raises
+    ------
+    DataError : the file is there and is no such table, or it was cut off.
+    """
+    path = Path(run) / name
+    if not path.exists():
+        return pd.DataFrame()
+    try:
+        text = path.read_bytes().decode("utf-8")
+        if not text.strip():
+            return pd.DataFrame()
+        if not text.endswith("\n"):
+            raise ValueError("it ends in the middle of a line")
+        table = pd.read_csv(
+            io.StringIO(text), dtype=dict.fromkeys(_TEXTS, str), keep_default_na=False, na_values=_EMPTY
+        )
+        _check_columns(table, _COLUMNS.get(name, ()))
+    except (OSError, ValueError, pd.errors.ParserError) as problem:
+        raise DataError(f"{path} is damaged or no table of a run: {problem}. {AGAIN}") from problem
+    return table
+
+
+def _check_columns(table: pd.DataFrame, columns: tuple[str, ...]) -> None:
+    missing = [column for column in columns if column not in table]
+    if missing:
+        raise ValueError(f"it has no column '{missing[0]}'")
+    for column in columns:
+        if column not in _TEXTS and not pd.api.types.is_numeric_dtype(table[column]) and len(table):
+            raise ValueError(f"its column '{column}' has other things than numbers")
+
+
+def read_config(run: Path | str) -> Config:
+    """The config a run was trained with.
+
+    Raises
+    ------
+    ConfigError : no run there, or one of another version, or the file is damaged.
+    """
+    return load_config(Path(run) / "config.yaml")
+
+
+def _matrix(table: pa.Table, names: list[str]) -> np.ndarray:
+    """Columns [n, T] as float32, null = NaN."""
+    columns = [table.column(name).cast(pa.float32()).to_numpy(zero_copy_only=False) for name in names]
+    return np.stack(columns, axis=1).astype(np.float32)

@@ -1,0 +1,388 @@
+"""The training loop: plain steps, early stopping on the macro mean over assays, exact resume.
+
+Every epoch seeds its own order and dropout from (seed, epoch), so a run that goes on from the
+checkpoint of an epoch takes the same steps as one that was never stopped. Several processes draw the same
+numbers as one (dropout.py), and so do what one does but for rounding.
+"""
+
+import io
+import math
+import os
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from ..balancing.affinity import Affinity, Batch, collector
+from ..balancing.contract import Balancer, balancers, build_balancer
+from ..balancing.gradients import Gradients, Look
+from ..balancing.places import Settings
+from ..config import Config
+from ..errors import ConfigError, ScreeningError
+from ..features.store import GraphBatch, GraphStore
+from ..metrics.metrics import roc_auc
+from ..metrics.ranking import rank
+from ..models.dropout import Share, drawing_for
+from ..models.losses import positive_weights
+from ..models.network import ScreeningModel
+from ..runtime import distributed
+from ..runtime.progress import duration, progress
+from .history import Epoch, History
+from .run_folder import damaged_checkpoint, write_file
+
+
+class Examples(NamedTuple):
+    """Molecules of one split part."""
+
+    store: GraphStore
+    labels: Tensor
+    """[n, T] float32 of all molecules of the store, NaN = not measured."""
+    rows: Tensor
+    """int64, the molecules of this part."""
+
+
+class Trainer:
+    """Fits a model; owns the optimiser, the balancer and the running mean of the weights.
+
+    Parameters
+    ----------
+    labels : [n, T] of all molecules, NaN = not measured.
+    train_rows : the molecules whose base rates the heads start at and positive weights come from.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        model: ScreeningModel,
+        labels: Tensor,
+        tasks: tuple[str, ...],
+        train_rows: Tensor,
+    ) -> None:
+        self.settings = config.train
+        self.seed = config.seed
+        self.tasks = tasks
+        self.device = choose_device(self.settings.device)
+        self.autocast = self.settings.bf16 is True or (
+            self.settings.bf16 == "auto" and self.device.type == "cuda"
+        )
+        self.model = model.to(self.device)
+        loss = config.loss
+        weight = positive_weights(labels[train_rows], how=loss.positive_weight, cap=loss.cap)
+        self.positive_weight = None if weight is None else weight.to(self.device)
+        self.model.heads.set_base_rates(labels[train_rows].to(self.device), self.positive_weight)
+        self.balancer = _balancer(config, tasks).to(self.device)
+        where = config.gradients
+        places = Settings(where.chunk, where.memory, where.sketch)
+        self.gradients = Gradients(
+            self.model.heads, self.balancer, at=where.at, encoder=self.model.encoder, settings=places
+        )
+        self.grouping = config.grouping
+        self.affinity: Affinity | None = None
+        if self.grouping.affinity != "none":
+            self.affinity = Affinity(len(tasks)).to(self.device)
+            self._collector = collector(
+                self.grouping.affinity,
+                self.model,
+                at=self.grouping.at,
+                settings=places,
+                positive_weight=self.positive_weight,
+            )
+        self.optimizer = torch.optim.AdamW(
+            _decay_matrices_only(self.model, self.settings.weight_decay), lr=self.settings.lr, fused=True
+        )
+        self.average = (
+            AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(self.settings.average))
+            if self.settings.average
+            else None
+        )
+        self.history = History()
+        self._best: dict[str, Tensor] = {}
+        self._seconds: list[float] = []
+
+    @property
+    def judged(self) -> ScreeningModel:
+        """The model that is evaluated and kept: the running mean where there is one."""
+        return cast(ScreeningModel, self.average.module) if self.average is not None else self.model
+
+    def start_from(self, weights: dict[str, Tensor]) -> None:
+        """Begin with the weights of another network (`state_dict`) instead of random ones."""
+        self.model.load_state_dict(weights)
+        if self.average is not None:
+            self.average.module.load_state_dict(weights)
+
+    def fit(
+        self,
+        train: Examples,
+        valid: Examples,
+        *,
+        checkpoint: Path | None = None,
+        origin: Mapping[str, Any] | None = None,
+        resume: bool = False,
+        on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+    ) -> History:
+        """Train until the last epoch or until patience ends; leaves the best weights in `model`.
+
+        Parameters
+        ----------
+        checkpoint : written after every epoch under a temporary name, then renamed.
+        origin : kept in the checkpoint, to say later what it was trained on.
+        resume : go on from `checkpoint` where it exists.
+
+        Raises
+        ------
+        ConfigError : the checkpoint is damaged, or of another network.
+        DataError : it cannot be written.
+        ScreeningError : a loss is not finite; says epoch, step and assays.
+        """
+        if resume and checkpoint is not None and checkpoint.exists():
+            self._restore(checkpoint)
+        while len(self.history) < self.settings.epochs and not self._is_over():
+            epoch = self._epoch(train, valid)
+            self.history.append(epoch)
+            if checkpoint is not None and distributed.is_main():
+                self._save(checkpoint, origin or {})
+            on_epoch(epoch)
+        self.model.load_state_dict(self._best)
+        return self.history
+
+    def _epoch(self, train: Examples, valid: Examples) -> Epoch:
+        started = time.perf_counter()
+        number = len(self.history)
+        torch.manual_seed(_mixed(self.seed, number))
+        order = train.rows[torch.randperm(len(train.rows))]
+        batches = order.split(self.settings.batch_size)
+        tally = _Tally(len(self.tasks), self.device)
+        self.model.train()
+        lr = 0.0
+        left = self._seconds_left(self.settings.epochs - number)
+        with progress(f"epoch {number + 1} of {self.settings.epochs}", len(batches)) as advance:
+            advance(0, "" if math.isnan(left) else f"at most {duration(left)} for all epochs")
+            for index, rows in enumerate(batches):
+                step = number * len(batches) + index
+                lr = self._set_lr(step, self.settings.epochs * len(batches))
+                with drawing_for(self._share(train.store, rows)):
+                    self._step(train, valid, rows, number, step, tally)
+                advance()
+        losses = tally.loss()
+        self.balancer.end_epoch(losses.nan_to_num(0.0), losses.isfinite())
+        scores = self.judged.predict(valid.store, valid.rows).numpy()
+        measured = roc_auc(rank(valid.labels[valid.rows].numpy(), scores, self.tasks))
+        seconds = time.perf_counter() - started
+        self._seconds.append(seconds)
+        epoch = Epoch(
+            number,
+            losses.cpu(),
+            tally.weight().cpu(),
+            torch.from_numpy(np.asarray(measured, np.float32)),
+            lr,
+            seconds,
+            False,
+            self.settings.epochs,
+            self._seconds_left(self.settings.epochs - number - 1),
+        )
+        return self._judge(epoch)
+
+    def _seconds_left(self, n_epochs: int) -> float:
+        """For so many epochs, as the latest ones went; NaN before the first."""
+        latest = self._seconds[-5:]
+        return n_epochs * sum(latest) / len(latest) if latest else math.nan
+
+    def _step(
+        self, train: Examples, valid: Examples, rows: Tensor, epoch: int, step: int, tally: "_Tally"
+    ) -> None:
+        batch, labels = self._batch(train, rows)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.autocast):
+            features = self.model.encoder(batch)
+        look = self.gradients.look(
+            features.float(), labels, positive_weight=self.positive_weight, epoch=epoch, step=step
+        )
+        self._check_finite(look.step.losses, epoch, step)
+        if self.affinity is not None and step % self.grouping.every == 0:
+            self._collect(self.affinity, look, Batch(batch, labels), valid, step)
+        decision = self.balancer.decide(look.step)
+        self.optimizer.zero_grad(set_to_none=True)
+        look.backward(decision)
+        distributed.sum_gradients(self.model.parameters())
+        if self.settings.clip is not None:
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip)
+        self.optimizer.step()
+        if self.balancer.second_look:
+            self._look_again(batch, labels, epoch, step)
+        if self.average is not None:
+            self.average.update_parameters(self.model)
+        tally.add(look.step.losses, look.step.counts, decision.weights)
+
+    def _batch(self, examples: Examples, rows: Tensor) -> Batch:
+        """The molecules among `rows` that this process works on, and their labels."""
+        mine = rows[distributed.rank() :: distributed.world_size()]
+        return Batch(examples.store.batch(mine).to(self.device), examples.labels[mine].to(self.device))
+
+    def _share(self, store: GraphStore, rows: Tensor) -> Share | None:
+        """What of the molecules `rows` this process works on; None if it works alone."""
+        if distributed.world_size() == 1:
+            return None
+        mine = torch.arange(len(rows))[distributed.rank() :: distributed.world_size()]
+        n_atoms, n_bonds = (first[rows + 1] - first[rows] for first in (store.first_atom, store.first_bond))
+        return Share.of(mine, n_atoms, n_bonds).to(self.device)
+
+    def _collect(self, affinity: Affinity, look: Look, batch: Batch, valid: Examples, step: int) -> None:
+        """Count what this step says about the pairs of assays; one that does not move says nothing."""
+        settings = self.grouping
+        rate = self.optimizer.param_groups[0]["lr"] if settings.rate is None else settings.rate
+        if rate == 0:
+            return
+        judged = None
+        if settings.batch == "valid":
+            order = torch.randperm(len(valid.rows), generator=torch.Generator().manual_seed(step))
+            judged = self._batch(valid, valid.rows[order[: self.settings.batch_size]])
+        affinity.add(self._collector.effects(look, batch, rate, judged))
+
+    def _look_again(self, batch: GraphBatch, labels: Tensor, epoch: int, step: int) -> None:
+        """Show the balancer the losses of the same batch after the update."""
+        with torch.no_grad(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.autocast):
+            features = self.model.encoder(batch)
+        look = self.gradients.look(
+            features.float(), labels, positive_weight=self.positive_weight, epoch=epoch, step=step
+        )
+        self.balancer.look_again(look.step)
+
+    def _set_lr(self, step: int, total: int) -> float:
+        """Linear warm-up, then half a cosine to 0."""
+        warm = max(1, round(self.settings.warmup * total))
+        share = (step + 1) / warm if step < warm else _cosine((step + 1 - warm) / max(1, total - warm))
+        lr = self.settings.lr * share
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        return lr
+
+    def _judge(self, epoch: Epoch) -> Epoch:
+        """Keep the weights if this epoch is the best, or if no epoch can be judged."""
+        scores = [past.macro_roc_auc for past in self.history if not math.isnan(past.macro_roc_auc)]
+        score = epoch.macro_roc_auc
+        is_best = not scores if math.isnan(score) else score > max(scores, default=-math.inf)
+        if is_best:
+            self._best = {name: value.detach().clone() for name, value in self.judged.state_dict().items()}
+        return epoch._replace(is_best=is_best)
+
+    def _is_over(self) -> bool:
+        if self.settings.patience is None or not self.history:
+            return False
+        return len(self.history) - 1 - self.history.best_epoch >= self.settings.patience
+
+    def _check_finite(self, losses: Tensor, epoch: int, step: int) -> None:
+        finite = losses.isfinite()
+        if not bool(finite.all()):
+            names = [self.tasks[i] for i in (~finite).nonzero().squeeze(1).tolist()]
+            shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+            raise ScreeningError(
+                f"The loss is not finite in epoch {epoch + 1}, step {step + 1}, assays {shown}. "
+                "Lower train.lr, or set train.clip, then train again."
+            )
+
+    def _save(self, path: Path, origin: Mapping[str, Any]) -> None:
+        state: dict[str, Any] = {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "balancer": self.balancer.state_dict(),
+            "average": self.average.state_dict() if self.average is not None else {},
+            "affinity": self.affinity.state_dict() if self.affinity is not None else {},
+            "best": self._best,
+            "history": [tuple(epoch) for epoch in self.history],
+            "origin": dict(origin),
+        }
+        content = io.BytesIO()  # in memory, for errors of the disk to be ours to explain
+        torch.save(state, content)
+        write_file(path, lambda work: work.write_bytes(content.getbuffer()))
+
+    def _restore(self, path: Path) -> None:
+        try:
+            state = torch.load(path, map_location=self.device, weights_only=True)
+            self.model.load_state_dict(state["model"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.balancer.load_state_dict(state["balancer"])
+            if self.average is not None:
+                self.average.load_state_dict(state["average"])
+            if self.affinity is not None:
+                self.affinity.load_state_dict(state["affinity"])
+            history = History(Epoch(*(_on_cpu(value) for value in epoch)) for epoch in state["history"])
+            self._check_restored(state["best"], history)
+        except Exception as problem:
+            raise ConfigError(damaged_checkpoint(path, problem)) from problem
+        self._best, self.history = state["best"], history
+
+    def _check_restored(self, best: Mapping[str, Tensor], history: History) -> None:
+        shapes = {name: value.shape for name, value in self.judged.state_dict().items()}
+        if {name: value.shape for name, value in best.items()} != shapes:
+            raise ValueError("its best weights are not those of this network")
+        if not history or [epoch.number for epoch in history] != list(range(len(history))):
+            raise ValueError("its epochs are not those from the first on")
+
+
+class _Tally:
+    """Sums over the steps of an epoch, on the device, without waiting for it."""
+
+    def __init__(self, n_tasks: int, device: torch.device) -> None:
+        self._loss, self._labels, self._weight, self._steps = torch.zeros(4, n_tasks, device=device)
+
+    def add(self, losses: Tensor, counts: Tensor, weights: Tensor) -> None:
+        self._loss += losses * counts
+        self._labels += counts
+        self._weight += weights
+        self._steps += counts > 0
+
+    def loss(self) -> Tensor:
+        return torch.where(self._labels > 0, self._loss / self._labels, torch.nan)
+
+    def weight(self) -> Tensor:
+        return torch.where(self._steps > 0, self._weight / self._steps, torch.nan)
+
+
+def _balancer(config: Config, tasks: tuple[str, ...]) -> Balancer:
+    """The balancer of a config; one that draws random numbers gets the seed of the run."""
+    chain = []
+    for part in config.balancer:
+        options = {"name": part.name, **part.options}
+        if "seed" in balancers.options(part.name):
+            options.setdefault("seed", config.seed)
+        chain.append(options)
+    return build_balancer(chain, tasks)
+
+
+def _decay_matrices_only(model: ScreeningModel, decay: float) -> list[dict[str, Any]]:
+    """Parameter groups: weight decay on matrices, none on biases, scales and base rates."""
+    parameters = list(model.parameters())
+    return [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": decay},
+        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
+    ]
+
+
+def choose_device(name: str) -> torch.device:
+    """The device that a config names; ConfigError if it is not here."""
+    if name == "auto":
+        name = f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError as problem:
+        raise ConfigError(f"train.device is '{name}': expected auto, cpu or cuda.") from problem
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("train.device is 'cuda', but there is no CUDA device here. Use auto or cpu.")
+    return device
+
+
+def _cosine(progress: float) -> float:
+    return 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+
+
+def _mixed(seed: int, epoch: int) -> int:
+    """A seed of its own for every epoch of every run."""
+    return (seed * 1_000_003 + epoch + 1) % 2**63
+
+
+def _on_cpu(value: Any) -> Any:
+    return value.cpu() if isinstance(value, Tensor) else value

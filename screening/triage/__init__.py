@@ -1,0 +1,1 @@
+"""From scores to compounds one would order, and why they score."""

@@ -1,0 +1,418 @@
+"""Why a run gives molecules their score in an assay: tables, a picture of each molecule, and a page.
+
+The numbers come from `contributions`, the pictures from `drawing`. Called by `screening explain`.
+"""
+
+import re
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from markupsafe import Markup
+from rdkit.Chem import Mol
+from scipy.stats import spearmanr
+from torch import Tensor
+
+from ..bundle.bundle import Bundle
+from ..bundle.reference import Reference
+from ..data.molecules import read_molecules
+from ..data.tables import Rejected, TableReader, open_table
+from ..errors import BundleError, ConfigError, DataError
+from ..features.store import GraphStore, featurize
+from ..models.network import ScreeningModel
+from ..registry import did_you_mean
+from ..reporting.pages import render
+from ..reporting.structures import draw_contributions, gradient, on_page
+from ..reporting.svg import plain
+from ..runtime.csv_cells import csv_of
+from ..runtime.folders import claimed, explained, replace, sweep
+from ..runtime.progress import progress
+from .contributions import METHODS, Contributions, Molecules, other_columns
+
+PARTS = {
+    "graph": "atoms through the graph",
+    "fingerprint": "atoms through circular fingerprints",
+    "described": "atoms through descriptors that are sums over atoms",
+    "absent": "environments of atoms that the molecules lack",
+    "descriptors": "other descriptors",
+}
+"""Where contributions come from."""
+
+INSTEAD = "give another folder with --out"
+_HALF = re.compile(r"\.(molecule-\d+|molecules|rejected|contributions|descriptors|index)\.\w+\..*\d")
+MOSTLY = 0.5  # the share that belongs to no atom and is worth a note
+NO_ATOMS = (
+    "Most of the score comes from what belongs to no atom: colours show the smaller part, the descriptors "
+    "below each picture the larger. A model without them (features.vectors=[ecfp_counts]) is explained by "
+    "its atoms alone."
+)
+NO_REFERENCE = (
+    "Told against a molecule without inputs: the bundle knows no mean training molecule (it is older than "
+    "version 0.4.0 and keeps no structures). Train again for one."
+)
+TOP = 6  # descriptors named for each molecule
+AT_ONCE = 100  # molecules explained together
+NAMED = 44  # letters of a name that fit on a picture
+
+
+class Chosen(NamedTuple):
+    """The molecules to be explained."""
+
+    ids: list[str]
+    smiles: list[str]
+    mols: list[Mol]
+    """As the features see them."""
+    store: GraphStore
+    rows: Tensor
+    """int64, where they are in the store."""
+    rejected: list[Rejected]
+    notes: list[str]
+    """What was odd in the file, and whether it has more molecules than were read."""
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What was found for the molecules of a file."""
+
+    folder: Path
+    """contributions.parquet, molecules.csv, descriptors.parquet, rejected.csv, index.html and an SVG for each
+    molecule."""
+    assay: str
+    method: str
+    molecules: pd.DataFrame
+    """One row per molecule: molecule (from 1), id, smiles, assay, probability, logit, baseline (the logit of
+    the reference), atoms (the sum of their contributions), of that `graph`, `fingerprint` and `described`,
+    elsewhere (no atom's), of that `absent` and `descriptors`, error (of completeness), agreement (rank
+    correlation with the other method, NaN unless asked for)."""
+    descriptors: pd.DataFrame
+    """One row per molecule and descriptor, strongest first: molecule, id, descriptor, value, contribution."""
+    rejected: list[Rejected]
+    notes: list[str]
+
+    def lines(self) -> list[str]:
+        """What a user should read, in a few lines."""
+        molecules, errors = self.molecules, self.molecules["error"].abs()
+        lines = [f"{len(molecules):,} molecules explained, {len(self.rejected):,} rejected", *self.notes]
+        lines += [f"  row {each.row}, {each.id}: {each.reason}" for each in self.rejected[:10]]
+        if errors.notna().all():
+            lines.append(
+                f"completeness: the contributions miss the logit difference by {errors.median():.3f} "
+                f"(median) to {errors.max():.3f} (worst)"
+            )
+            parts = ", ".join(f"{share(molecules, part):.0%} {name}" for part, name in PARTS.items())
+            lines.append(f"contributions come from: {parts}")
+        if molecules["agreement"].notna().any():
+            lines.append(
+                f"rank correlation with the other method: {molecules['agreement'].mean():.2f} (mean)"
+            )
+        return [*lines, f"Page: {self.folder / 'index.html'}"]
+
+
+def explain(
+    run: Path | str,
+    source: Path | str,
+    out: Path | str,
+    *,
+    assay: str,
+    method: str = "integrated_gradients",
+    check: bool = False,
+    limit: int = 200,
+    smiles: str | None = None,
+    id: str | None = None,
+) -> Explanation:
+    """What each atom contributes to the logit of one assay, for the molecules of a file.
+
+    Told against the mean training molecule (`reference`). Of an ensemble, the mean logit of its networks is
+    explained; calibration, which comes after the logit and keeps the order, is not part of it.
+
+    Parameters
+    ----------
+    run : run folder or bundle folder.
+    out : folder for the results; files of the same names in it are replaced.
+    check : also explain by the other method and say how far the atoms' ranks agree.
+    limit : read so many records at most.
+
+    Raises
+    ------
+    ConfigError : no such assay or method, or the assay is served by a baseline.
+    BundleError, DataError : no usable model or no usable molecule, or `out` cannot be written.
+    """
+    if method not in METHODS:
+        raise ConfigError(f"There is no method '{method}'. {did_you_mean(method, METHODS)}")
+    bundle = Bundle.load(Path(run))
+    networks = networks_of(bundle, assay)
+    reader = open_table(source, smiles=smiles, id=id, block_size=min(limit, 8192))
+    chosen = _chosen(reader, bundle, assay, limit)
+    reference, notes = _reference(bundle, chosen.store)
+    told = _contributions(networks, chosen, method, reference)
+    other = next(name for name in METHODS if name != method)
+    second = _contributions(networks, chosen, other, reference) if check else None
+    molecules, atoms = _tables(bundle, assay, chosen, told, second)
+    notes = [*chosen.notes, *notes] if method == "integrated_gradients" else chosen.notes
+    if share(molecules, "absent") + share(molecules, "descriptors") > MOSTLY:
+        notes = [*notes, NO_ATOMS]
+    descriptors = _descriptors(chosen, told)
+    result = Explanation(Path(out), assay, method, molecules, descriptors, chosen.rejected, notes)
+    _write(result, atoms, chosen.mols)
+    return result
+
+
+def _reference(bundle: Bundle, store: GraphStore) -> tuple[Reference, list[str]]:
+    """The bundle's, or that of the structures it keeps; else nothing, with a note."""
+    reference = bundle.reference
+    if reference is None and bundle.domain is not None and bundle.domain.structures is not None:
+        reference = Reference.of_structures(bundle.domain.structures.smiles, bundle.features)
+    if reference is None:
+        return Reference.nothing(store), [NO_REFERENCE]
+    if not reference.fits(store):
+        raise BundleError("The bundle's mean training molecule is not one of its features. Train again.")
+    return reference, []
+
+
+def networks_of(bundle: Bundle, assay: str) -> list[tuple[ScreeningModel, int]]:
+    """The networks that serve an assay, each with the column that does.
+
+    Raises
+    ------
+    ConfigError : no such assay, or it is served by a baseline.
+    """
+    if assay not in bundle.tasks:
+        raise ConfigError(f"The run has no assay '{assay}'. {did_you_mean(assay, bundle.tasks)}")
+    column = bundle.tasks.index(assay)
+    networks = []
+    for member in bundle.members:
+        if column not in member.columns:
+            continue
+        if not isinstance(member.model, ScreeningModel):
+            raise ConfigError(
+                f"Assay '{assay}' is predicted by the baseline '{member.model.kind}': contributions of atoms "
+                "are those of a network. Explain a run that was trained without model.baseline."
+            )
+        networks.append((member.model.eval(), member.columns.index(column)))
+    return networks
+
+
+def _chosen(reader: TableReader, bundle: Bundle, assay: str, limit: int) -> Chosen:
+    """The first `limit` records, of top.csv of scores those of the assay; unusable ones are rejected."""
+    if limit < 1:
+        raise ConfigError(f"--limit is {limit}: expected at least 1.")
+    records = (
+        Rejected(int(row), name or f"row {row}", text, problem)
+        for block in reader
+        for row, name, text, problem, best_of in zip(
+            block.rows,
+            block.columns[reader.id] if reader.id else [""] * len(block),
+            block.columns[reader.smiles],
+            block.problems,
+            block.columns["assay"] if _is_best_of_assays(reader) else [assay] * len(block),
+            strict=True,
+        )
+        if best_of == assay
+    )
+    taken = list(islice(records, limit))
+    more = next(records, None) is not None
+    texts = ["" if each.reason else each.smiles for each in taken]
+    store = featurize(texts, bundle.features, workers=0)
+    read = read_molecules(texts, standardize=bundle.features.standardize, max_atoms=bundle.features.max_atoms)
+    mols = [None if reason else mol for (mol, _), reason in zip(read, store.reasons, strict=True)]
+    rejected = [
+        each._replace(reason=each.reason or reason)
+        for each, reason in zip(taken, store.reasons, strict=True)
+        if reason
+    ]
+    notes = list(reader.notes)
+    if _is_best_of_assays(reader):
+        notes.append(f"{reader.path} has the best of every assay: those of {assay} were explained.")
+    if more:
+        notes.append(f"Only the first {limit:,} molecules of {reader.path} were explained (--limit).")
+    kept = [number for number, mol in enumerate(mols) if mol is not None]
+    if not kept:
+        first = rejected[0].reason if rejected else _nothing(reader, assay)
+        raise DataError(f"{reader.path} has no molecule that can be used. The first problem: {first}")
+    return Chosen(
+        [taken[number].id for number in kept],
+        [taken[number].smiles for number in kept],
+        [mol for mol in mols if mol is not None],
+        store,
+        torch.tensor(kept),
+        rejected,
+        notes,
+    )
+
+
+def _is_best_of_assays(reader: TableReader) -> bool:
+    """Whether the file is top.csv of scores, where each row is among the best of the assay that it names."""
+    return {"assay", "rank", "probability", "row", "file"} <= set(reader.columns)
+
+
+def _nothing(reader: TableReader, assay: str) -> str:
+    if _is_best_of_assays(reader):
+        return f"its column 'assay' has no row of '{assay}'. Score with --top, for this assay too."
+    return "the file has no records"
+
+
+def _contributions(
+    networks: list[tuple[ScreeningModel, int]], chosen: Chosen, method: str, reference: Reference
+) -> Contributions:
+    """Means over the networks, of all molecules."""
+    parts = []
+    with progress(f"explaining by {method.replace('_', ' ')}", len(chosen.mols)) as advance:
+        for start in range(0, len(chosen.mols), AT_ONCE):
+            some = slice(start, start + AT_ONCE)
+            these = Molecules.of(chosen.store, chosen.rows[some], chosen.mols[some], reference)
+            found = [METHODS[method](model, column, these) for model, column in networks]
+            parts.append(Contributions(*(np.mean(arrays, axis=0) for arrays in zip(*found, strict=True))))
+            advance(len(these.rows))
+    return Contributions(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+
+
+def _tables(
+    bundle: Bundle, assay: str, chosen: Chosen, found: Contributions, second: Contributions | None
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """One row per molecule, and one row per atom."""
+    n_atoms = np.array([mol.GetNumAtoms() for mol in chosen.mols])
+    number = np.arange(1, len(n_atoms) + 1)
+    owner = np.repeat(number - 1, n_atoms)
+    sums = {
+        name: np.bincount(owner, getattr(found, name), len(n_atoms))
+        for name in ("atoms", "graph", "fingerprint", "described")
+    }
+    prediction = bundle.predict(chosen.store, chosen.rows)
+    molecules = pd.DataFrame(
+        {
+            "molecule": number,
+            "id": chosen.ids,
+            "smiles": chosen.smiles,
+            "assay": assay,
+            "probability": prediction.probabilities[:, bundle.tasks.index(assay)],
+            "logit": found.logits,
+            "baseline": found.baseline,
+            **sums,
+            "elsewhere": found.elsewhere,
+            "absent": found.absent,
+            "descriptors": found.descriptors,
+            "error": found.errors(n_atoms),
+            "agreement": _agreements(found, second, n_atoms),
+        }
+    )
+    atoms = pd.DataFrame(
+        {
+            "molecule": number[owner],
+            "id": np.repeat(np.array(chosen.ids, object), n_atoms),
+            "atom": np.concatenate([np.arange(n) for n in n_atoms]),
+            "symbol": [atom.GetSymbol() for mol in chosen.mols for atom in mol.GetAtoms()],
+            "contribution": found.atoms,
+            "graph": found.graph,
+            "fingerprint": found.fingerprint,
+            "described": found.described,
+        }
+    )
+    return molecules, atoms
+
+
+def _descriptors(chosen: Chosen, told: Contributions) -> pd.DataFrame:
+    """One row per molecule and descriptor, the largest contribution of each molecule first."""
+    places, names = other_columns(chosen.store)
+    n, size = told.columns.shape
+    values = torch.cat([chosen.store.batch(rows).vectors[:, places] for rows in chosen.rows.split(1024)])
+    order = np.argsort(-np.abs(told.columns), axis=1, kind="stable")
+    return pd.DataFrame(
+        {
+            "molecule": np.repeat(np.arange(1, n + 1), size),
+            "id": np.repeat(np.array(chosen.ids, object), size),
+            "descriptor": np.array(names, object)[order].ravel(),
+            "value": np.take_along_axis(values.numpy(), order, 1).ravel(),
+            "contribution": np.take_along_axis(told.columns, order, 1).ravel(),
+        }
+    )
+
+
+def _agreements(found: Contributions, second: Contributions | None, n_atoms: np.ndarray) -> np.ndarray:
+    """Spearman's rank correlation over the atoms of each molecule; NaN below three atoms or if all equal.
+
+    Of what comes through the graph and circular fingerprints: occlusion leaves descriptors as they are.
+    """
+    values = np.full(len(n_atoms), np.nan)
+    if second is None:
+        return values
+    ends, (ours, theirs) = np.cumsum(n_atoms), (each.graph + each.fingerprint for each in (found, second))
+    for number, (end, n) in enumerate(zip(ends, n_atoms, strict=True)):
+        one, other = ours[end - n : end], theirs[end - n : end]
+        if n > 2 and np.ptp(one) > 0 and np.ptp(other) > 0:
+            values[number] = spearmanr(one, other).statistic
+    return values
+
+
+def _write(result: Explanation, atoms: pd.DataFrame, mols: list[Mol]) -> None:
+    folder = result.folder
+    with claimed(folder, INSTEAD), explained(folder, instead=INSTEAD):
+        sweep(folder, _HALF)
+        for old in folder.glob("molecule-*.svg"):
+            old.unlink()
+        pictures = _pictures(result, atoms, mols)
+        for number, picture in enumerate(pictures, start=1):
+            _replace(folder / f"molecule-{number:04d}.svg", picture.encode())
+        _replace(folder / "molecules.csv", csv_of(result.molecules).encode())
+        rejected = pd.DataFrame(result.rejected, columns=Rejected._fields)
+        _replace(folder / "rejected.csv", csv_of(rejected).encode())
+        _replace(folder / "contributions.parquet", atoms.to_parquet(index=False))
+        _replace(folder / "descriptors.parquet", result.descriptors.to_parquet(index=False))
+        _replace(folder / "index.html", _page(result, pictures).encode())
+
+
+def _pictures(result: Explanation, atoms: pd.DataFrame, mols: list[Mol]) -> list[str]:
+    """One scale for all: nine of ten molecules have no atom beyond it."""
+    values = [group.to_numpy() for _, group in atoms.groupby("molecule")["contribution"]]
+    scale = max(float(np.quantile([np.abs(each).max() for each in values], 0.9)), 1e-6)
+    rows = result.molecules.itertuples(index=False)
+    return [
+        draw_contributions(
+            mol,
+            each,
+            scale=scale,
+            title=f"{plain(row.id, NAMED)}\n{plain(result.assay, NAMED)}: {row.probability:.3f}",
+        )
+        for mol, each, row in zip(mols, values, rows, strict=True)
+    ]
+
+
+def _replace(path: Path, content: bytes) -> None:
+    replace(path, lambda work: work.write_bytes(content))
+
+
+def _page(result: Explanation, pictures: list[str]) -> str:
+    molecules = result.molecules
+    order = np.argsort(-molecules["probability"].to_numpy(), kind="stable")
+    rows: list[Any] = list(molecules.itertuples(index=False))
+    top = result.descriptors.groupby("molecule").head(TOP)
+    named = {number: list(group.itertuples(index=False)) for number, group in top.groupby("molecule")}
+    cards = [(rows[i], Markup(on_page(pictures[i])), named.get(i + 1, [])) for i in order.tolist()]
+    return render(
+        "explain.html",
+        result=result,
+        cards=cards,  # pictures are ours, their texts escaped
+        colours=Markup(", ".join(f"var(--scale-{step},{colour})" for step, colour in enumerate(gradient()))),
+        is_complete=result.method == "integrated_gradients",
+        is_against_mean=NO_REFERENCE not in result.notes,
+        checked=bool(molecules["agreement"].notna().any()),
+        agreement=molecules["agreement"].mean(),
+        worst=molecules["error"].abs().max(),
+        shares=[(words, share(molecules, part)) for part, words in PARTS.items() if molecules[part].any()],
+        strongest=_strongest(result.descriptors),
+    )
+
+
+def _strongest(descriptors: pd.DataFrame) -> list[str]:
+    """The descriptors that contribute most over all molecules, by absolute sums."""
+    sums = descriptors["contribution"].abs().groupby(descriptors["descriptor"], sort=False).sum()
+    return sums[sums > 0].nlargest(2 * TOP).index.tolist()
+
+
+def share(molecules: pd.DataFrame, name: str) -> float:
+    """How much of what is told apart comes from there: absolute sums per molecule, 0 to 1."""
+    total = sum(molecules[part].abs().sum() for part in PARTS)
+    return float(molecules[name].abs().sum() / total) if total else 0.0

@@ -1,0 +1,258 @@
+"""Applicability domain: how near a molecule is to the training part, by ECFP4 and Tanimoto.
+
+A model knows the chemistry it was trained on; `Domain` finds the nearest training molecule, or the nearest
+known active of an assay, and says which molecules are farther out than validation molecules were.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+from scipy.sparse import csr_matrix
+
+from ..errors import BundleError
+from ..features.featurizers import spans
+from ..features.packing import FeatureSet
+from ..features.store import GraphStore, SparseRows, featurize
+from ..sizes import LARGEST
+
+PERCENTILE = 5.0
+"""Of validation molecules that count as outside."""
+SOURCES = ("ecfp_counts", "ecfp_bits")
+"""Featurizers whose columns that are not 0 are the bits of ECFP4."""
+
+_BITS = 2048
+_AT_ONCE = (512, 1024)  # molecules and known ones: 1 MB of shared bits, 4 MB of known ones
+
+
+class Fingerprints(NamedTuple):
+    """The bits of n molecules that are on, of 2,048; none for a molecule that cannot be used."""
+
+    first: np.ndarray
+    """int64 [n + 1], where the bits of each molecule start; the last is the end."""
+    columns: np.ndarray
+    """int16 [all bits that are on]"""
+
+    @property
+    def sizes(self) -> np.ndarray:
+        """int64 [n], bits that are on."""
+        return np.diff(self.first)
+
+    def take(self, rows: np.ndarray) -> "Fingerprints":
+        """The molecules `rows`, in that order."""
+        sizes = self.sizes[rows]
+        columns = self.columns[spans(self.first[rows], sizes)]
+        return Fingerprints(np.concatenate([[0], np.cumsum(sizes)]), columns)
+
+
+class Nearest(NamedTuple):
+    """For each molecule the most similar of the known ones, the first of them where several are."""
+
+    similarity: np.ndarray
+    """float32 [n], Tanimoto similarity of ECFP4, 0 to 1; 0 where there is no known molecule."""
+    row: np.ndarray
+    """int64 [n], which one it is; -1 where there is none."""
+
+
+def with_fingerprints(features: FeatureSet) -> FeatureSet:
+    """The same features with ECFP at the end, unless they have it."""
+    if set(SOURCES) & set(features.vectors):
+        return features
+    return replace(features, vectors=(*features.vectors, "ecfp_bits"))
+
+
+def fingerprints_of(store: GraphStore) -> Fingerprints:
+    """The fingerprints of a store whose features are `with_fingerprints`."""
+    places = [number for number, name in enumerate(store.features.vectors) if name in SOURCES]
+    if not places:
+        raise ValueError(f"features {store.features.names} have no ECFP: featurise with_fingerprints.")
+    block = cast(SparseRows, store.vectors[places[0]])
+    return Fingerprints(block.first.numpy(), block.columns.numpy())
+
+
+def fingerprints(
+    smiles: Sequence[str],
+    *,
+    standardize: str = "none",
+    workers: int | None = None,
+    cache: Path | None = None,
+) -> Fingerprints:
+    """The fingerprints of SMILES; one that cannot be read has no bits.
+
+    They were accepted before, so any size that can be allowed is.
+    """
+    features = FeatureSet(None, ("ecfp_bits",), standardize, LARGEST)
+    return fingerprints_of(featurize(smiles, features, workers=workers, cache=cache))
+
+
+def nearest(molecules: Fingerprints, known: Fingerprints) -> Nearest:
+    """The nearest of the `known` molecules for each of `molecules`, by looking at all of them.
+
+    Shared bits of a block of molecules and a block of known ones are the product of a sparse matrix (some
+    45 bits per molecule are on) and a dense one: sums of a few rows of small whole numbers.
+    """
+    n = len(molecules.sizes)
+    best, row = np.full(n, -1, np.float32), np.full(n, -1)
+    for left in range(0, len(known.sizes), _AT_ONCE[1]):
+        some = known.take(np.arange(left, min(left + _AT_ONCE[1], len(known.sizes))))
+        dense = np.ascontiguousarray(_matrix(some).toarray().T)
+        for top in range(0, n, _AT_ONCE[0]):
+            part = np.arange(top, min(top + _AT_ONCE[0], n))
+            similarity = _similarity(molecules.take(part), some, dense)
+            at = similarity.argmax(axis=1)
+            found = similarity[np.arange(len(at)), at]
+            better = found > best[part]
+            best[part[better]], row[part[better]] = found[better], left + at[better]
+    return Nearest(np.maximum(best, 0), row)
+
+
+class Structures(NamedTuple):
+    """What the n training molecules are and where they are active."""
+
+    ids: tuple[str, ...]
+    """n identifiers."""
+    smiles: tuple[str, ...]
+    """n structures as the table has them."""
+    active_rows: np.ndarray
+    """int64, places of the actives of each assay among the n."""
+    active_bounds: np.ndarray
+    """int64 [T + 1]: assay t has active_rows[active_bounds[t] : active_bounds[t + 1]]."""
+
+
+@dataclass(frozen=True)
+class Domain:
+    """The training molecules of a model, and how far from them validation molecules were."""
+
+    known: Fingerprints
+    """Training molecules, in the order of the table."""
+    threshold: float
+    """Similarity from which a molecule is inside."""
+    standardize: str
+    """Preparation of structures before fingerprinting, as in training."""
+    structures: Structures | None = None
+    """Names, structures and actives of the training molecules, where they are kept."""
+
+    @classmethod
+    def fit(
+        cls,
+        known: Fingerprints,
+        validation: Fingerprints,
+        *,
+        standardize: str = "none",
+        percentile: float = PERCENTILE,
+    ) -> "Domain":
+        """The domain outside which are `percentile` % of the validation molecules.
+
+        With a split by scaffold these are themselves new chemistry, so its domain is wider than that of
+        a random split: it says where the evaluation still speaks, not where the model is good.
+
+        Raises
+        ------
+        ValueError : no molecule to measure the distance from, or to.
+        """
+        if not len(known.sizes) or not len(validation.sizes):
+            raise ValueError("A domain needs training and validation molecules.")
+        threshold = np.percentile(nearest(validation, known).similarity, percentile)
+        return cls(known, float(threshold), standardize)
+
+    @property
+    def n_tasks(self) -> int | None:
+        """T; None where no structures are kept."""
+        return None if self.structures is None else len(self.structures.active_bounds) - 1
+
+    def keeping(self, ids: Sequence[str], smiles: Sequence[str], labels: np.ndarray) -> "Domain":
+        """The same domain with `structures`; labels [n, T] of the training molecules, 1 = active."""
+        task, rows = np.nonzero(labels.T == 1)
+        bounds = np.searchsorted(task, np.arange(labels.shape[1] + 1))
+        return replace(self, structures=Structures(tuple(ids), tuple(smiles), rows, bounds))
+
+    def nearest(self, molecules: Fingerprints) -> Nearest:
+        """The nearest training molecule of each."""
+        return nearest(molecules, self.known)
+
+    def is_inside(self, similarity: np.ndarray) -> np.ndarray:
+        """bool [n], whether molecules of that similarity to the training part are in the domain."""
+        return similarity >= self.threshold
+
+    def nearest_active(self, molecules: Fingerprints, task: int) -> Nearest:
+        """The nearest training molecule that is active in an assay; `row` counts all training molecules.
+
+        Raises
+        ------
+        ValueError : the structures were not kept.
+        """
+        if self.structures is None:
+            raise ValueError("This domain keeps no structures: train with domain.structures=true.")
+        bounds = self.structures.active_bounds
+        rows = self.structures.active_rows[bounds[task] : bounds[task + 1]]
+        found = nearest(molecules, self.known.take(rows))
+        return Nearest(found.similarity, np.append(rows, -1)[found.row])
+
+    def state(self) -> dict[str, np.ndarray]:
+        """All of it as arrays, for a file; `restore` reads them."""
+        about: dict[str, Any] = {"standardize": self.standardize}
+        arrays = {**self.known._asdict(), "threshold": np.array([self.threshold])}
+        if self.structures is not None:
+            about |= {"ids": self.structures.ids, "smiles": self.structures.smiles}
+            arrays["active_rows"] = self.structures.active_rows
+            arrays["active_bounds"] = self.structures.active_bounds
+        return {**arrays, "about": np.frombuffer(json.dumps(about).encode(), np.uint8)}
+
+    @classmethod
+    def restore(cls, state: dict[str, np.ndarray]) -> "Domain":
+        """The domain of which `state` was taken; BundleError where arrays are missing or do not fit."""
+        try:
+            about = json.loads(state["about"].tobytes())
+            structures = None
+            if "smiles" in about:
+                ids, smiles = tuple(about["ids"]), tuple(about["smiles"])
+                structures = Structures(ids, smiles, state["active_rows"], state["active_bounds"])
+            known = Fingerprints(state["first"], state["columns"])
+            made = cls(known, float(state["threshold"][0]), about["standardize"], structures)
+        except (KeyError, ValueError, IndexError, TypeError) as problem:
+            raise BundleError(
+                f"The applicability domain cannot be read: {problem!r}. Train again."
+            ) from problem
+        if not made._is_consistent():
+            raise BundleError("The arrays of the applicability domain do not fit together. Train again.")
+        return made
+
+    def _is_consistent(self) -> bool:
+        first, columns = self.known
+        fits = (
+            columns.dtype.kind == "i"
+            and _are_bounds(first, len(columns))
+            and bool(np.isfinite(self.threshold))
+        )
+        fits = fits and len(first) > 1 and bool(((columns >= 0) & (columns < _BITS)).all())
+        if self.structures is None:
+            return fits
+        ids, smiles, rows, bounds = self.structures
+        fits = (
+            fits
+            and rows.dtype.kind == "i"
+            and _are_bounds(bounds, len(rows))
+            and len(ids) == len(smiles) == len(first) - 1
+        )
+        return fits and bool(((rows >= 0) & (rows < len(ids))).all())
+
+
+def _are_bounds(bounds: np.ndarray, n: int) -> bool:
+    fits = bounds.dtype.kind == "i" and len(bounds) > 0
+    return fits and bounds[0] == 0 and bounds[-1] == n and bool((np.diff(bounds) >= 0).all())
+
+
+def _similarity(molecules: Fingerprints, known: Fingerprints, dense: np.ndarray) -> np.ndarray:
+    """Tanimoto similarity float32 [n, k]; `dense` has the bits of the known ones, int16 [2048, k]."""
+    shared = _matrix(molecules) @ dense
+    sizes = molecules.sizes.astype(np.int16)[:, None] + known.sizes.astype(np.int16)
+    return np.divide(shared, np.maximum(sizes - shared, 1), dtype=np.float32)
+
+
+def _matrix(some: Fingerprints) -> csr_matrix:
+    """int16 [n, 2048] of 0 and 1."""
+    ones = np.ones(len(some.columns), np.int16)
+    return csr_matrix((ones, some.columns.astype(np.int32), some.first), shape=(len(some.sizes), _BITS))

@@ -1,0 +1,897 @@
+"""Every registered balancer: what must hold for all of them, then what each method promises.
+
+A new balancer needs one `Case` line here; the general tests then run on it by themselves.
+"""
+
+import io
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from screening.balancing import contract, methods
+from screening.balancing.contract import Balancer, Chain, Scalariser, Step, balancers, build_balancer
+from screening.balancing.gradients import Gradients
+from screening.balancing.methods.pcgrad import project_conflicts
+from screening.errors import ConfigError
+from screening.models.heads import TaskHeads
+
+NAN = float("nan")
+T = 5
+
+
+@dataclass(frozen=True)
+class Case:
+    """A balancer with options, and the weights it must give after some steps."""
+
+    name: str
+    options: dict[str, Any] = field(default_factory=dict)
+    losses: list[list[float]] = field(default_factory=lambda: [[1.0, 2.0]])
+    """One list per step; NaN = absent."""
+    rows: list[list[float]] | None = None
+    """Gradients of the tasks, the same in every step."""
+    counts: list[float] | None = None
+    """Labels per task in every step; None = 10."""
+    expected: list[float] = field(default_factory=list)
+    """Weights after the last step."""
+    sums_to_n: bool = True
+    """Whether weights are at least 0 and sum to the number of present tasks."""
+    is_random: bool = False
+    """Whether permuting the tasks permutes the weights on average only."""
+
+    def __str__(self) -> str:
+        return "-".join([self.name, *(f"{key}={value}" for key, value in self.options.items())])
+
+
+# Balancers by gradients, in the order of their names
+
+GRADIENT_CASES = [
+    Case("aligned_mtl", rows=[[3.0, 0.0], [0.0, 1.0]], expected=[1 / 3, 1], sums_to_n=False),
+    # eigenvalues 1, 4, 9: median 4, mean 14/3; orthogonal rows of length 1, 2, 3 all become s
+    Case(
+        "aligned_mtl",
+        {"scale": "median"},
+        losses=[[1.0] * 3],
+        rows=[[1.0, 0, 0], [0, 2.0, 0], [0, 0, 3.0]],
+        expected=[2, 1, 2 / 3],
+        sums_to_n=False,
+    ),
+    Case(
+        "aligned_mtl",
+        {"scale": "rmse"},
+        losses=[[1.0] * 3],
+        rows=[[1.0, 0, 0], [0, 2.0, 0], [0, 0, 3.0]],
+        expected=[(14 / 3) ** 0.5, (14 / 3) ** 0.5 / 2, (14 / 3) ** 0.5 / 3],
+        sums_to_n=False,
+    ),
+    # g0 = (1/2, 1/2), |g0| = 1/sqrt(2): by symmetry d = (1 + c) g0, divided by 1 + c^2
+    Case("cagrad", rows=[[1.0, 0.0], [0.0, 1.0]], expected=[1.2, 1.2], sums_to_n=False),
+    Case("cagrad", {"c": 0.0}, rows=[[1.0, 0.0], [0.0, 2.0]], expected=[1, 1], sums_to_n=False),
+    # v = (1, 1) / sqrt(2), (3 + 1) / sqrt(2) v = (2, 2)
+    Case("con_fig", rows=[[3.0, 0.0], [0.0, 1.0]], expected=[2 / 3, 2], sums_to_n=False),
+    # (2, -1) = a + b conflicts with b = (0, 1) alone: a + 2 b = (2, 0)
+    Case("dualproj", rows=[[2.0, -2.0], [0.0, 1.0]], expected=[1, 2], sums_to_n=False),
+    # (Gw)_i = |g_i|^2 w_i = w_i^(-1/2): w = |g|^(-4/3); |g| = 1, 8: w as 16 to 1, and w1 + 8 w2 = 9
+    Case("fairgrad", rows=[[1.0, 0.0], [0.0, 8.0]], expected=[6, 3 / 8], sums_to_n=False),
+    Case("fairgrad", {"alpha": 0.0}, rows=[[1.0, 0.0], [0.0, 8.0]], expected=[1, 1], sums_to_n=False),
+    Case("fairgrad", {"alpha": 1.0}, rows=[[1.0, 0.0], [0.0, 3.0]], expected=[2, 2 / 3], sums_to_n=False),
+    # first step: the gradients over the losses, (3, 0) and (0, 1/2); brought to the length 3 they are
+    # weighed by 1 / 1 and 6 / 2
+    Case("db_mtl", rows=[[3.0, 0.0], [0.0, 1.0]], expected=[1, 3], sums_to_n=False),
+    # E = |g| at first, then g^2 / sqrt(2 g^2) = |g| / sqrt(2) for both: they stay equal
+    Case("excess_mtl", losses=[[1.0, 2.0]] * 2, rows=[[3.0, 0.0], [0.0, 1.0]], expected=[1, 1]),
+    # lengths 1 and 3, mean 2: Adam's first step moves the logarithms by lr up and down
+    Case("gradnorm", rows=[[1.0, 0.0], [0.0, 3.0]], expected=[1, 1]),
+    Case(
+        "gradnorm",
+        {"lr": 0.1},
+        losses=[[1.0, 2.0]] * 2,
+        rows=[[1.0, 0.0], [0.0, 3.0]],
+        expected=[1 + math.tanh(0.1), 1 - math.tanh(0.1)],
+    ),
+    # without the absent one there is no disagreement: the sum
+    Case(
+        "graddrop", losses=[[1.0, NAN, 1.0]], rows=[[3.0], [-5.0], [1.0]], expected=[1, 0, 1], sums_to_n=False
+    ),
+    # equal parts along both; imtl_l starts with weights of 1
+    Case("imtl", rows=[[3.0, 0.0], [0.0, 1.0]], expected=[1 / 2, 3 / 2], sums_to_n=False),
+    # equal parts along both: w = 1/3 to 1, with the sum 2
+    Case("imtl_g", rows=[[3.0, 0.0], [0.0, 1.0]], expected=[1 / 2, 3 / 2], sums_to_n=False),
+    # shortest point between (2, 0) and (0, 1): (2/5, 4/5) = 1/5 and 4/5 of them, times 2
+    Case("mgda", rows=[[2.0, 0.0], [0.0, 1.0]], expected=[0.4, 1.6]),
+    Case("mgda", {"normalise": "l2"}, rows=[[2.0, 0.0], [0.0, 1.0]], expected=[2 / 3, 4 / 3]),
+    # losses 1 and 2: (2, 0) and (0, 1/2): 1/17 and 16/17, divided by the losses 1 to 8
+    Case("mgda", {"normalise": "loss"}, rows=[[2.0, 0.0], [0.0, 1.0]], expected=[2 / 9, 16 / 9]),
+    # (1, 0) and (0, 1/2): 1/5 and 4/5, divided by 2 and 2
+    Case("mgda", {"normalise": "loss+"}, rows=[[2.0, 0.0], [0.0, 1.0]], expected=[0.4, 1.6]),
+    # from (1/2, 1/2), step 0.1: (1/2 - 0.2, 1/2 - 0.05) and 0.125 more for both, times 2
+    Case("moco", rows=[[2.0, 0.0], [0.0, 1.0]], expected=[0.85, 1.15]),
+    # the second time from (0.425, 0.575), step 0.05 (decay 1): -0.05 (1.7, 0.575), both +0.056875
+    Case(
+        "moco",
+        {"decay": 1.0},
+        losses=[[1.0, 1.0]] * 2,
+        rows=[[2.0, 0.0], [0.0, 1.0]],
+        expected=[0.79375, 1.20625],
+    ),
+    # first step: no gradient before; second: as moco
+    Case("modo", losses=[[1.0, 1.0]], rows=[[2.0, 0.0], [0.0, 1.0]], expected=[1, 1]),
+    # shares (1/2, 1/2) - 0.1 (4 + 0.1, 1 + 0.1) / 2 = (0.295, 0.445), and 0.13 more for both, times 2
+    Case("modo", losses=[[1.0, 1.0]] * 2, rows=[[2.0, 0.0], [0.0, 1.0]], expected=[0.85, 1.15]),
+    # w_i |g_i| equal, with the sum 1 + 3
+    Case("nash_mtl", rows=[[1.0, 0.0], [0.0, 3.0]], expected=[2, 2 / 3], sums_to_n=False),
+    # update of length 1: 2 (g1 / sqrt(2), g2 / (3 sqrt(2))) / 2
+    Case(
+        "nash_mtl",
+        {"max_norm": 1.0},
+        rows=[[1.0, 0.0], [0.0, 3.0]],
+        expected=[2**0.5, 2**0.5 / 3],
+        sums_to_n=False,
+    ),
+    # products diag(4, 1), norm (2 + 1)/2: diag(16, 4)/9; slope at (1/2, 1/2) with g0: (16, 4)/9 * 0.5 * 1.3;
+    # lr 0.1: shares 0.5 -/+ 0.1 * 0.65 * 6/9; times 2, plus 0.3, over 1.3
+    Case(
+        "sdmgrad",
+        {"lr": 0.1, "iterations": 1},
+        losses=[[1.0, 1.0]] * 2,
+        rows=[[2.0, 0.0], [0.0, 1.0]],
+        expected=[(1.3 - 2 * 0.065 * 6 / 9) / 1.3, (1.3 + 2 * 0.065 * 6 / 9) / 1.3],
+    ),
+    Case("slw", rows=[[1.0, 0.0], [0.0, 3.0]], expected=[1.5, 0.5]),
+    Case("slw", {"eps": 2.0}, rows=[[1.0, 0.0], [0.0, 6.0]], expected=[1.5, 0.5]),
+    # (2, -2) becomes (2, 0) = (2, -2) + 2 (0, 1); (0, 1) becomes (1/2, 1/2) = (0, 1) + (2, -2) / 4
+    Case(
+        "upgrad",
+        {"tolerance": 1e-10},
+        rows=[[2.0, -2.0], [0.0, 1.0]],
+        expected=[1.25, 3],
+        sums_to_n=False,
+    ),
+    # targets 0: PCGrad
+    *(
+        Case(
+            "gradvac",
+            {"order": order},
+            rows=[[1.0, 0.0], [-0.6, 0.5]],
+            expected=[1.6, 1 + 0.6 / 0.61],
+            sums_to_n=False,
+            is_random=True,
+        )
+        for order in ("cyclic", "shared")
+    ),
+    *(
+        Case(
+            "pcgrad",
+            {"order": order},
+            rows=[[1.0, 0.0], [-0.6, 0.5]],
+            expected=[1.6, 1 + 0.6 / 0.61],
+            sums_to_n=False,
+            is_random=True,
+        )
+        for order in ("shared", "independent")
+    ),
+]
+GRADIENT_BAD_OPTIONS: list[tuple[str, dict[str, Any]]] = [
+    ("aligned_mtl", {"scale": "max"}),
+    ("cagrad", {"c": -0.1}),
+    ("db_mtl", {"beta": 1.0}),
+    ("db_mtl", {"decay": -1.0}),
+    ("excess_mtl", {"eta": 0.0}),
+    ("fairgrad", {"alpha": -1.0}),
+    ("graddrop", {"leak": 1.5}),
+    ("gradnorm", {"alpha": -1.0}),
+    ("gradnorm", {"lr": 0.0}),
+    ("imtl", {"lr": 0.0}),
+    ("gradvac", {"beta": 1.5}),
+    ("gradvac", {"order": "independent"}),
+    ("mgda", {"normalise": "l1"}),
+    ("moco", {"beta": 0.0}),
+    ("moco", {"gamma": 0.0}),
+    ("moco", {"rho": -1.0}),
+    ("moco", {"decay": 2.0}),
+    ("modo", {"gamma": 0.0}),
+    ("modo", {"rho": -1.0}),
+    ("nash_mtl", {"max_norm": 0.0}),
+    ("pcgrad", {"order": "random"}),
+    ("sdmgrad", {"pull": -1.0}),
+    ("sdmgrad", {"lr": 0.0}),
+    ("sdmgrad", {"momentum": 1.0}),
+    ("sdmgrad", {"iterations": 0}),
+    ("slw", {"eps": 0.0}),
+    ("upgrad", {"tolerance": 0.5}),
+]
+
+CASES = [
+    Case("equal", losses=[[1.0, NAN, 3.0]], expected=[1, 0, 1]),
+    # 10 and 30 labels: shares 1/4 and 3/4 of 2 tasks
+    Case(
+        "equal", {"reduction": "micro"}, losses=[[1.0, NAN, 3.0]], counts=[10, 0, 30], expected=[0.5, 0, 1.5]
+    ),
+    # standard deviations of {1, 2} and {1, 4}: 1/2 and 3/2, so 1/s is as 3 to 1
+    Case("slaw", losses=[[1.0, 1.0], [2.0, 4.0]], expected=[1.5, 0.5]),
+    # the third task has one loss so far: weight 1
+    Case("slaw", losses=[[1.0, 1.0, NAN], [2.0, 4.0, 7.0]], expected=[1.5, 0.5, 1]),
+    # s = 1/2, 3/2, 25/2 and median 3/2: held within 3/4 and 3, 1/s is as 4 to 2 to 1
+    Case("slaw", {"max_ratio": 4.0}, losses=[[0.0] * 3, [1.0, 3.0, 25.0]], expected=[12 / 7, 6 / 7, 3 / 7]),
+    # s = 0 is raised to half of the median 3/2: 1/s is as 20 to 10 to 6
+    Case(
+        "slaw",
+        {"relative_eps": 0.5},
+        losses=[[0.0] * 3, [0.0, 3.0, 5.0]],
+        expected=[60 / 36, 30 / 36, 18 / 36],
+    ),
+    Case("slaw", {"noise_correction": True}, losses=[[1.0, 1.0], [2.0, 4.0]], expected=[1.5, 0.5]),
+    # g1.g2 = -0.6: g1 + 0.6/0.61 g2 and g2 + 0.6 g1, so w = (1.6, 1 + 0.6/0.61); update (.4098, .9918)
+    Case(
+        "pcgrad",
+        rows=[[1.0, 0.0], [-0.6, 0.5]],
+        expected=[1.6, 1 + 0.6 / 0.61],
+        sums_to_n=False,
+        is_random=True,
+    ),
+    *GRADIENT_CASES,
+]
+BAD_OPTIONS = [
+    *GRADIENT_BAD_OPTIONS,
+    ("equal", {"reduction": "median"}),
+    ("slaw", {"beta": 1.0}),
+    ("slaw", {"eps": 0.0}),
+    ("slaw", {"relative_eps": -1.0}),
+    ("slaw", {"max_ratio": 0.5}),
+    ("pcgrad", {"seed": "now"}),
+]
+
+LOSS_CASES = [
+    # exp(ln 3) to exp(0)
+    Case("bmtl", {"temperature": 1.0}, losses=[[math.log(3), NAN, 0.0]], expected=[1.5, 0, 0.5]),
+    Case(
+        "bmtl",
+        {"temperature": 2.0, "form": "raw"},
+        losses=[[2 * math.log(3), 0.0]],
+        expected=[1.5, 0.5],
+        sums_to_n=False,
+    ),
+    # s starts at -log 2, so exp(-s)/2 = 1; the first step of Adam is one learning rate, down for L > 1/2
+    Case(
+        "uncertainty",
+        {"lr": 0.1},
+        losses=[[3.0, 0.25], [3.0, 0.25]],
+        expected=[math.exp(-0.1), math.exp(0.1)],
+        sums_to_n=False,
+    ),
+    Case(
+        "imtl_l",
+        {"lr": 0.1},
+        losses=[[3.0, 0.25], [3.0, 0.25]],
+        expected=[math.exp(-0.1), math.exp(0.1)],
+        sums_to_n=False,
+    ),
+    # (1/L) / T = ln 2 and ln 4
+    Case(
+        "uw_so",
+        {"temperature": 1.0},
+        losses=[[1 / math.log(2), 1 / math.log(4)]],
+        expected=[2 / 3, 4 / 3],
+    ),
+    Case("dwa", losses=[[1.0, NAN, 3.0]], expected=[1, 0, 1]),
+    Case("rlw", {"seed": 5}, losses=[[1.0, NAN]], expected=[1, 0], is_random=True),
+    Case("nlw", {"sigma": 0.0}, losses=[[1.0, NAN, 2.0]], expected=[1, 0, 1]),
+    Case("nlw", losses=[[1.0, NAN]], expected=[1, 0], is_random=True),
+    Case("rwlw", {"sigma": 0.5}, losses=[[1.0, NAN]], expected=[1, 0], is_random=True),
+    # geometric mean 2 of {1, 4}
+    Case("gls", losses=[[1.0, NAN, 4.0]], expected=[2, 0, 0.5], sums_to_n=False),
+    Case("log_loss", losses=[[0.5, NAN, 4.0]], expected=[2, 0, 0.25], sums_to_n=False),
+    # L / first: 1/4 and 1, square roots 1/2 and 1
+    Case("lbtw", losses=[[4.0, 2.0], [1.0, 2.0]], expected=[2 / 3, 4 / 3]),
+    # running means 2 -> 1 and 4 -> 1: p = 1/2 and 1/4, -(1-p) log p = ln 2 / 2 and 3/2 ln 2
+    Case(
+        "mldw",
+        {"beta": 0.5, "gamma": 1.0},
+        losses=[[2.0, 4.0, NAN], [0.0, -2.0, 7.0]],
+        expected=[0.5, 1.5, 1],
+    ),
+    # l = 1, L2/L1 = 2 and 4: std/mean = 0.5/1.5 and 1.5/2.5
+    Case(
+        "cov",
+        losses=[[1.0, 1.0, NAN], [2.0, 4.0, 1.0], [1.0, 1.0, 1.0]],
+        expected=[5 / 7, 9 / 7, 1],
+    ),
+    # slopes ln 2 and ln 4
+    Case(
+        "softadapt",
+        {"form": "original", "beta": 1.0},
+        losses=[[1.0, 1.0], [1 + math.log(2), 1 + math.log(4)]],
+        expected=[2 / 3, 4 / 3],
+    ),
+    # slopes 1 and -3, of sum 4 without signs; exp(beta s) = 4 and 1/64
+    Case(
+        "softadapt",
+        {"form": "normalized", "beta": 4 * math.log(4)},
+        losses=[[1.0, 4.0], [2.0, 1.0]],
+        expected=[2 * 256 / 257, 2 / 257],
+    ),
+    # equal slopes, losses 1 and 3
+    Case("softadapt", losses=[[2.0, 4.0], [1.0, 3.0]], expected=[0.5, 1.5]),
+    Case("stch", losses=[[0.5, NAN, 4.0]], expected=[2, 0, 0.25], sums_to_n=False),
+    # z = 1/2, 1/L as 4 to 1
+    Case("famo", losses=[[1.0, NAN, 4.0]], expected=[1.6, 0, 0.4]),
+    # scores sum(L) / (4 L) = 17/4 of 1, 1/2, 1/6, 1/8; the best two groups are the first and the rest
+    Case(
+        "go4align",
+        {"groups": 2, "eta": 0.0},
+        losses=[[1.0, 2.0, 6.0, NAN, 8.0]],
+        expected=[17 / 4, 17 / 4 * 19 / 72, 17 / 4 * 19 / 72, 0, 17 / 4 * 19 / 72],
+        sums_to_n=False,
+    ),
+    # SLAW's 1, 1 and then 1.5, 0.5
+    Case(
+        "cr_mogm",
+        {"of": "slaw", "alpha": 0.75},
+        losses=[[1.0, 1.0], [2.0, 4.0]],
+        expected=[1.125, 0.875],
+    ),
+    Case(
+        "cr_mogm",
+        rows=[[1.0, 0.0], [-0.6, 0.5]],
+        expected=[1.6, 1 + 0.6 / 0.61],
+        sums_to_n=False,
+        is_random=True,
+    ),
+    # all protection to the task with the larger loss, the second: the first gives way to it
+    *(
+        Case(
+            "wpcgrad",
+            {"reading": reading, "priority": {"name": "bmtl", "temperature": 1e-3}},
+            rows=[[1.0, 0.0], [-0.6, 0.5]],
+            expected=[1, 1 + 0.6 / 0.61],
+            sums_to_n=False,
+            is_random=True,
+        )
+        for reading in ("priority_order", "anchor", "pairwise")
+    ),
+    Case(
+        "wpcgrad",
+        {"priority": "losses", "gamma": 0.5},
+        rows=[[1.0, 0.0], [0.6, 0.5]],
+        expected=[1, 1],
+        sums_to_n=False,
+        is_random=True,
+    ),
+]
+LOSS_BAD_OPTIONS: list[tuple[str, dict[str, Any]]] = [
+    ("bmtl", {"temperature": 0.0}),
+    ("bmtl", {"form": "soft"}),
+    ("uncertainty", {"lr": 0.0}),
+    ("uncertainty", {"start": 0.0}),
+    ("imtl_l", {"lr": -1.0}),
+    ("uw_so", {"temperature": 0.0}),
+    ("dwa", {"temperature": 0.0}),
+    ("nlw", {"sigma": -1.0}),
+    ("rwlw", {"sigma": -1.0}),
+    ("lbtw", {"alpha": -0.5}),
+    ("mldw", {"beta": 1.0}),
+    ("mldw", {"gamma": -1.0}),
+    ("softadapt", {"beta": NAN}),
+    ("softadapt", {"form": "weighted"}),
+    ("stch", {"mu": 0.0}),
+    ("stch", {"warmup": 0}),
+    ("famo", {"lr": 0.0}),
+    ("famo", {"gamma": -1.0}),
+    ("go4align", {"groups": 0}),
+    ("go4align", {"eta": -1.0}),
+    ("cr_mogm", {"of": 3}),
+    ("cr_mogm", {"alpha": 1.0}),
+    ("wpcgrad", {"reading": "both"}),
+    ("wpcgrad", {"priority": "pcgrad"}),
+    ("wpcgrad", {"gamma": -1.0}),
+    ("wpcgrad", {"priorities": {"assay 7": 1.0}}),
+    ("wpcgrad", {"priorities": {"assay 1": -1.0}}),
+    ("wpcgrad", {"floor": 2.0}),
+]
+CASES += LOSS_CASES
+BAD_OPTIONS += LOSS_BAD_OPTIONS
+every_case = pytest.mark.parametrize("case", CASES, ids=str)
+
+
+def names(n_tasks: int) -> list[str]:
+    return [f"assay {task}" for task in range(n_tasks)]
+
+
+def make(case: Case, n_tasks: int = T) -> Balancer:
+    return build_balancer({"name": case.name, **case.options}, names(n_tasks))
+
+
+def seeded(case: Case, seed: int) -> Balancer:
+    """The balancer with another seed, also of those inside it."""
+    balancer = make(case)
+    for part in balancer.modules():
+        if isinstance(part, Balancer):
+            part.seed = seed
+    return balancer
+
+
+def a_step(
+    losses: Tensor,
+    rows: Tensor | None = None,
+    *,
+    counts: Tensor | None = None,
+    variances: Tensor | None = None,
+    number: int = 0,
+) -> Step:
+    """A step as training makes it: NaN in `losses` = absent."""
+    present = ~losses.isnan()
+    rows = torch.zeros(len(losses), 2) if rows is None else torch.where(present[:, None], rows, 0.0)
+    counts = torch.full_like(losses, 10.0) if counts is None else counts
+    return Step(
+        losses=losses.nan_to_num().float(),
+        present=present,
+        counts=torch.where(present, counts, 0.0),
+        gram=rows.double() @ rows.double().T,
+        rows=rows,
+        variances=torch.zeros_like(losses) if variances is None else variances,
+        step=number,
+    )
+
+
+def some_steps(n_steps: int = 4, n_tasks: int = T, *, seed: int = 0, scale: float = 1.0) -> list[Step]:
+    """Steps with falling losses and gradients of which some conflict."""
+    generator = torch.Generator().manual_seed(seed)
+    steps = []
+    for number in range(n_steps):
+        losses = scale * (0.1 + torch.rand(n_tasks, generator=generator)) / (1 + number)
+        rows = scale * torch.randn(n_tasks, n_tasks + 3, generator=generator)
+        counts = torch.randint(1, 50, (n_tasks,), generator=generator).float()
+        variances = (scale * 0.1) ** 2 * torch.rand(n_tasks, generator=generator)
+        steps.append(a_step(losses, rows, counts=counts, variances=variances, number=number))
+    return steps
+
+
+def without(step: Step, absent: list[int]) -> Step:
+    """The same step had these tasks no label in the batch; the rest of their numbers is rubbish."""
+    losses, counts = step.losses.clone(), step.counts.clone()
+    assert step.rows is not None
+    losses[absent], counts[absent] = NAN, 0
+    return a_step(losses, step.rows, counts=counts, variances=step.variances, number=step.step)
+
+
+def only(step: Step, kept: list[int]) -> Step:
+    """The step of a table that has these tasks alone, in this order."""
+    assert step.rows is not None
+    assert step.variances is not None
+    losses = torch.where(step.present, step.losses, NAN)[kept]
+    return a_step(
+        losses, step.rows[kept], counts=step.counts[kept], variances=step.variances[kept], number=step.step
+    )
+
+
+def run(balancer: Balancer, steps: list[Step]) -> Tensor:
+    """Weights [steps, T], with an end of epoch after every second step."""
+    weights = []
+    for step in steps:
+        weights.append(balancer.weigh(step))
+        if balancer.second_look:
+            balancer.look_again(step)
+        if step.step % 2:
+            balancer.end_epoch(step.losses, step.present)
+    return torch.stack(weights)
+
+
+def state_at(balancer: Balancer, tasks: list[int]) -> Iterator[tuple[str, Tensor]]:
+    for key, value in balancer.state_dict().items():
+        if value.dim():
+            yield key, value[tasks].clone()
+
+
+def test_every_registered_name_has_a_case() -> None:
+    assert {case.name for case in CASES} == set(balancers.names())
+
+
+def test_every_name_is_that_of_its_file() -> None:
+    folder = Path(methods.__file__).parent
+    for name in balancers.names():
+        assert (folder / f"{name}.py").exists()
+        assert balancers.get(name).__module__ == f"screening.balancing.methods.{name}"
+
+
+@pytest.mark.parametrize("name", balancers.names())
+def test_documented_and_declared(name: str) -> None:
+    kind = balancers.get(name)
+    assert kind.needs in contract.NEEDS
+    assert kind.__doc__
+    for option in balancers.options(name):
+        assert option == "seed" or f"{option} :" in kind.__doc__, f"{option} is not documented"
+
+
+@every_case
+def test_weights_are_those_worked_by_hand(case: Case) -> None:
+    balancer = make(case, len(case.losses[0]))
+    rows = None if case.rows is None else torch.tensor(case.rows)
+    counts = None if case.counts is None else torch.tensor(case.counts)
+    for number, losses in enumerate(case.losses):
+        weights = balancer.weigh(a_step(torch.tensor(losses), rows, counts=counts, number=number))
+    torch.testing.assert_close(weights, torch.tensor(case.expected).float())
+
+
+@every_case
+def test_weights_are_finite_float32_and_carry_no_gradient(case: Case) -> None:
+    steps = [without(step, [1]) for step in some_steps()]
+    weights = run(make(case), steps)
+    assert weights.shape == (4, T)
+    assert weights.dtype == torch.float32
+    assert not weights.requires_grad
+    assert weights.isfinite().all()
+    assert not weights[:, 1].any()
+    if case.sums_to_n:
+        assert (weights >= 0).all()
+        torch.testing.assert_close(weights.sum(1), torch.full((4,), T - 1.0))
+
+
+@every_case
+def test_order_of_the_tasks_does_not_matter(case: Case) -> None:
+    order = [3, 0, 4, 1, 2]
+    steps = [without(step, [1]) for step in some_steps()]
+    shuffled = [only(step, order) for step in steps]
+    if not case.is_random:
+        torch.testing.assert_close(run(make(case), shuffled), run(make(case), steps)[:, order])
+        return
+    many = torch.stack([seeded(case, seed).weigh(steps[0]) for seed in range(400)])
+    many_shuffled = torch.stack([seeded(case, seed).weigh(shuffled[0]) for seed in range(400, 800)])
+    error = (many.var(0)[order] / 200).sqrt()
+    assert ((many.mean(0)[order] - many_shuffled.mean(0)).abs() <= 5 * error + 1e-5).all()
+
+
+@every_case
+def test_absent_task_is_as_if_it_were_not_in_the_table(case: Case) -> None:
+    kept = [0, 2, 4]
+    steps = some_steps()
+    weights = run(make(case), [without(step, [1, 3]) for step in steps])
+    torch.testing.assert_close(weights[:, kept], run(make(case, 3), [only(step, kept) for step in steps]))
+
+
+@every_case
+def test_absent_task_leaves_no_trace(case: Case) -> None:
+    balancer = make(case)
+    steps = some_steps(6)
+    run(balancer, steps[:3])
+    before = dict(state_at(balancer, [1, 3]))
+    run(balancer, [without(step, [1, 3]) for step in steps[3:]])
+    for key, value in state_at(balancer, [1, 3]):
+        assert torch.equal(value, before[key]), key
+
+
+@every_case
+def test_batch_without_labels_changes_nothing(case: Case) -> None:
+    balancer = make(case)
+    steps = some_steps()
+    run(balancer, steps[:1])
+    before = {key: value.clone() for key, value in balancer.state_dict().items()}
+    assert not balancer.weigh(without(steps[2], list(range(T)))).any()
+    assert all(torch.equal(value, before[key]) for key, value in balancer.state_dict().items())
+
+
+@every_case
+@pytest.mark.parametrize("poison", [NAN, float("inf")])
+def test_loss_that_is_not_finite_does_not_spoil_the_others(case: Case, poison: float) -> None:
+    healthy, hit = make(case), make(case)
+    for step in some_steps():
+        losses = step.losses.clone()
+        losses[2] = poison
+        weights = hit.weigh(Step(**{**vars(step), "losses": losses}))
+        torch.testing.assert_close(weights, healthy.weigh(without(step, [2])))
+
+
+@every_case
+@pytest.mark.parametrize("scale", [1e-8, 1e8])
+def test_scale_of_the_losses_breaks_nothing(case: Case, scale: float) -> None:
+    weights = run(make(case), some_steps(scale=scale))
+    assert weights.isfinite().all()
+    if case.sums_to_n:
+        torch.testing.assert_close(weights.sum(1), torch.full((4,), float(T)))
+
+
+@every_case
+def test_tasks_of_very_different_scale_break_nothing(case: Case) -> None:
+    factors = torch.logspace(-8, 8, T)
+    for step in some_steps():
+        assert step.rows is not None
+        assert make(case).weigh(a_step(factors * step.losses, factors[:, None] * step.rows)).isfinite().all()
+
+
+@every_case
+@pytest.mark.parametrize("n_tasks", [1, 300])
+def test_one_task_and_hundreds(case: Case, n_tasks: int) -> None:
+    weights = run(make(case, n_tasks), some_steps(2, n_tasks))
+    assert weights.isfinite().all()
+    if n_tasks == 1 and case.sums_to_n:
+        torch.testing.assert_close(weights, torch.ones(2, 1))
+
+
+@every_case
+def test_task_without_slope_or_loss_breaks_nothing(case: Case) -> None:
+    balancer = make(case)
+    for step in some_steps():
+        losses, rows = step.losses.clone(), step.rows
+        assert rows is not None
+        losses[0] = 0
+        assert (
+            balancer.weigh(a_step(losses, torch.where(torch.arange(T)[:, None] < 2, 0.0, rows)))
+            .isfinite()
+            .all()
+        )
+    assert balancer.weigh(a_step(torch.zeros(T), torch.zeros(T, T + 3))).isfinite().all()
+
+
+@every_case
+def test_parallel_and_opposite_gradients_break_nothing(case: Case) -> None:
+    rows = torch.tensor([1.0, 1.0, -1.0, -1.0, 2.0])[:, None] * torch.ones(1, 3)
+    assert make(case).weigh(a_step(torch.ones(T), rows)).isfinite().all()
+
+
+@every_case
+def test_saved_and_loaded_goes_on_as_if_nothing_happened(case: Case) -> None:
+    steps = some_steps(6)
+    unbroken = run(make(case), steps)
+    first = make(case)
+    run(first, steps[:3])
+    file = io.BytesIO()
+    torch.save(first.state_dict(), file)
+    file.seek(0)
+    second = make(case)
+    second.load_state_dict(torch.load(file, weights_only=True))
+    assert torch.equal(run(second, steps[3:]), unbroken[3:])
+
+
+@every_case
+def test_step_is_not_changed(case: Case) -> None:
+    steps, same = some_steps(), some_steps()
+    run(make(case), steps)
+    for step, other in zip(steps, same, strict=True):
+        for key, value in vars(step).items():
+            assert value is None or torch.equal(torch.as_tensor(value), torch.as_tensor(vars(other)[key]))
+
+
+class SmallEncoder(torch.nn.Module):
+    """Six numbers to eight features."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last_layer, self.last_norm = torch.nn.Linear(6, 8), torch.nn.LayerNorm(8)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return self.last_norm(self.last_layer(inputs)).tanh()
+
+
+@every_case
+def test_model_learns_from_sparse_labels(case: Case) -> None:
+    torch.manual_seed(0)
+    encoder = SmallEncoder()
+    heads, balancer = TaskHeads(8, T), make(case)
+    place = "features" if balancer.places is None else balancer.places[0]
+    gradients = Gradients(heads, balancer, at=place, encoder=encoder)
+    optimiser = torch.optim.Adam([*encoder.parameters(), *heads.parameters()], lr=0.02)
+    inputs = torch.randn(64, 6)
+    labels = (inputs @ torch.randn(6, T) > 0.5).float()
+    labels[torch.rand(64, T) < 0.25] = NAN
+    means = []
+    for number in range(24):
+        batch = torch.randperm(64)[:32]
+        labels[batch[:8], number % T] = NAN
+        look = gradients.look(encoder(inputs[batch]), labels[batch], step=number)
+        optimiser.zero_grad()
+        look.backward(balancer.decide(look.step))
+        optimiser.step()
+        if balancer.second_look:
+            with torch.no_grad():
+                balancer.look_again(gradients.look(encoder(inputs[batch]), labels[batch]).step)
+        means.append(float(look.step.losses.mean()))
+        if number % 8 == 7:
+            balancer.end_epoch(look.step.losses, look.step.present)
+    assert all(parameter.isfinite().all() for parameter in encoder.parameters())
+    assert sum(means[-4:]) < sum(means[:4])
+
+
+@pytest.mark.parametrize(("name", "options"), BAD_OPTIONS, ids=str)
+def test_option_out_of_range_is_refused(name: str, options: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=f"{name}.*{next(iter(options))}"):
+        build_balancer({"name": name, **options}, names(2))
+
+
+def test_every_option_but_seed_has_a_bad_value() -> None:
+    covered = {(name, option) for name, options in BAD_OPTIONS for option in options}
+    for name in balancers.names():
+        for option, parameter in balancers.options(name).items():
+            assert (name, option) in covered or option == "seed" or parameter.annotation is bool, (
+                name,
+                option,
+            )
+
+
+def test_unknown_balancer_and_option_are_suggested() -> None:
+    with pytest.raises(ConfigError, match="Did you mean 'pcgrad'"):
+        build_balancer("pcgard", names(2))
+    with pytest.raises(ConfigError, match="Did you mean 'beta'"):
+        build_balancer({"name": "slaw", "betta": 0.5}, names(2))
+    with pytest.raises(ConfigError, match="no name"):
+        build_balancer({"beta": 0.5}, names(2))
+    with pytest.raises(ConfigError, match="empty"):
+        build_balancer([], names(2))
+
+
+def test_step_that_does_not_fit_is_refused() -> None:
+    with pytest.raises(ValueError, match="3 tasks, the step 2"):
+        build_balancer("equal", names(3)).weigh(a_step(torch.ones(2)))
+    step = a_step(torch.ones(2))
+    with pytest.raises(ValueError, match="needs gram"):
+        build_balancer("pcgrad", names(2)).weigh(Step(step.losses, step.present, step.counts))
+    with pytest.raises(TypeError, match="names"):
+        build_balancer("equal", [])
+
+
+class SumOfSquares(Scalariser):
+    def scalarise(self, losses: Tensor, step: Step) -> Tensor:
+        return (losses**2).sum() / 2
+
+
+def test_weights_of_a_scalariser_are_its_derivative() -> None:
+    weights = SumOfSquares(names(3)).weigh(a_step(torch.tensor([1.0, NAN, 3.0])))
+    torch.testing.assert_close(weights, torch.tensor([1.0, 0.0, 3.0]))
+
+
+def test_chain_weighs_first_and_hands_on_weighed_losses_and_gradients() -> None:
+    steps = [without(step, [3]) for step in some_steps(2)]
+    chain = build_balancer(["slaw", "pcgrad"], names(T))
+    assert isinstance(chain, Chain)
+    assert (chain.needs, chain.weighs_heads, chain.second_look) == ("gram", True, False)
+    slaw, pcgrad = build_balancer("slaw", names(T)), build_balancer("pcgrad", names(T))
+    for step in steps:
+        decision, before = chain.decide(step), slaw.weigh(step)
+        after = pcgrad.weigh(step.weighted(before))
+        torch.testing.assert_close(decision.weights, before * after)
+        torch.testing.assert_close(decision.head_weights, before)
+
+
+def test_chain_of_one_is_the_balancer_and_state_of_all_parts_is_saved() -> None:
+    assert type(build_balancer(["slaw"], names(2))) is balancers.get("slaw")
+    chain = build_balancer([{"name": "slaw", "beta": 0.5}, "slaw", "pcgrad"], names(2))
+    run(chain, some_steps(3, 2))
+    other = build_balancer([{"name": "slaw", "beta": 0.5}, "slaw", "pcgrad"], names(2))
+    other.load_state_dict(chain.state_dict())
+    last = some_steps(4, 2)[3:]
+    assert torch.equal(run(other, last), run(chain, last))
+
+
+def test_chain_of_squares_scales_gradients_by_hand() -> None:
+    # losses 1, 3 give weights 1, 3; the second sees losses 1, 9 and weighs by them: 1 * 1 and 3 * 9
+    chain = Chain(SumOfSquares(names(2)), SumOfSquares(names(2)))
+    assert chain.weigh(a_step(torch.tensor([1.0, 3.0]))).tolist() == [1, 27]
+
+
+# SLAW
+
+
+def test_slaw_starts_with_ones() -> None:
+    assert build_balancer("slaw", names(3)).weigh(a_step(torch.tensor([0.1, 5.0, 2.0]))).tolist() == [1, 1, 1]
+
+
+def test_slaw_follows_the_scale_of_a_loss_and_not_its_level() -> None:
+    factors, levels = torch.tensor([1.0, 10.0, 0.1]), torch.tensor([0.0, 3.0, 50.0])
+    plain, scaled = build_balancer("slaw", names(3)), build_balancer("slaw", names(3))
+    for step in some_steps(30, 3):
+        weights = plain.weigh(step)
+        other = scaled.weigh(a_step(factors * step.losses.double() + levels))
+    ratio = other * factors / weights
+    torch.testing.assert_close(ratio / ratio[0], torch.ones(3), rtol=1e-3, atol=0)
+
+
+def test_slaw_of_linear_losses_finds_the_inverse_gradient_norms() -> None:
+    generator = torch.Generator().manual_seed(0)
+    norms = torch.logspace(-1, 1, 10)
+    rows = norms[:, None] * torch.nn.functional.normalize(torch.randn(10, 400, generator=generator))
+    balancer = build_balancer("slaw", names(10))
+    total = torch.zeros(10)
+    for number in range(2500):
+        losses = 5 + rows @ (0.01 * torch.randn(400, generator=generator))
+        weights = balancer.weigh(a_step(losses, number=number))
+        total += weights if number >= 500 else 0
+    ideal = 10 / norms / (1 / norms).sum()
+    torch.testing.assert_close(total / 2000, ideal, rtol=0.05, atol=0)
+
+
+def test_slaw_survives_a_constant_loss() -> None:
+    balancer = build_balancer("slaw", names(2))
+    for number in range(20):
+        weights = balancer.weigh(a_step(torch.tensor([0.3, 1.0 + (number % 2)]), number=number))
+    # s is eps = 1e-5 for the first and 1/2 for the second
+    torch.testing.assert_close(weights, torch.tensor([2 / (1 + 2e-5), 4e-5]), rtol=1e-3, atol=0)
+
+
+def test_slaw_is_arithmetic_first_and_exponential_afterwards() -> None:
+    generator = torch.Generator().manual_seed(0)
+    balancer = build_balancer({"name": "slaw", "beta": 0.9}, names(1))
+    losses = torch.rand(30, generator=generator).double()
+    expected = torch.zeros((), dtype=torch.float64)
+    for number, loss in enumerate(losses):
+        balancer.weigh(a_step(loss[None], number=number))
+        loss = loss.float().double()
+        expected = (
+            losses[: number + 1].float().double().mean() if number < 10 else 0.9 * expected + 0.1 * loss
+        )
+        torch.testing.assert_close(balancer.mean[0], expected)
+
+
+def test_slaw_counts_for_each_task_by_itself() -> None:
+    balancer = build_balancer("slaw", names(2))
+    for number in range(6):
+        balancer.weigh(a_step(torch.tensor([1.0, 1.0 if number % 3 else NAN]), number=number))
+    assert balancer.updates.tolist() == [6, 4]
+
+
+def test_slaw_noise_correction_sees_through_small_samples() -> None:
+    """Two tasks whose mean loss moves alike; the second is measured on few molecules."""
+    generator = torch.Generator().manual_seed(0)
+    plain = build_balancer({"name": "slaw", "beta": 0.999}, names(2))
+    corrected = build_balancer({"name": "slaw", "beta": 0.999, "noise_correction": True}, names(2))
+    for number in range(800):
+        level = 5 + 0.2 * torch.randn(2, generator=generator)
+        cells = [level[task] + torch.randn(n, generator=generator) for task, n in enumerate((400, 4))]
+        step = a_step(
+            torch.stack([cell.mean() for cell in cells]),
+            counts=torch.tensor([400.0, 4.0]),
+            variances=torch.stack([cell.var() for cell in cells]),
+            number=number,
+        )
+        biased, fair = plain.weigh(step), corrected.weigh(step)
+    assert biased[0] / biased[1] > 2.4  # sqrt(0.04 + 1/4) / 0.2 = 2.7
+    assert 0.8 < fair[0] / fair[1] < 1.25
+
+
+# PCGrad
+
+
+def explicit_pcgrad(rows: Tensor, orders: Tensor) -> Tensor:
+    """Algorithm 1 of the paper, gradient by gradient."""
+    total = torch.zeros_like(rows[0])
+    for i, order in enumerate(orders.tolist()):
+        current = rows[i].clone()
+        for j in order:
+            product = current @ rows[j]
+            if product < 0:
+                current -= product / (rows[j] @ rows[j]) * rows[j]
+        total += current
+    return total
+
+
+@pytest.mark.parametrize(("n_tasks", "width"), [(2, 2), (6, 3), (6, 40), (40, 7)])
+def test_pcgrad_is_the_loop_over_explicit_gradients(n_tasks: int, width: int) -> None:
+    generator = torch.Generator().manual_seed(n_tasks)
+    rows = torch.randn(n_tasks, width, generator=generator, dtype=torch.float64)
+    orders = torch.rand(n_tasks, n_tasks, generator=generator).fill_diagonal_(2).argsort(1)[:, :-1]
+    coefficients = project_conflicts(rows @ rows.T, orders)
+    torch.testing.assert_close(
+        coefficients.sum(0) @ rows, explicit_pcgrad(rows, orders), rtol=1e-6, atol=1e-9
+    )
+
+
+def test_pcgrad_draws_every_order_of_the_others() -> None:
+    balancer = build_balancer("pcgrad", names(T))
+    rows = torch.randn(T, 3, generator=torch.Generator().manual_seed(1))
+    updates = {tuple((balancer.weigh(a_step(torch.ones(T), rows)) @ rows).tolist()) for _ in range(20)}
+    assert len(updates) > 10
+
+
+def test_pcgrad_without_conflict_is_the_sum() -> None:
+    rows = torch.rand(T, 3, generator=torch.Generator().manual_seed(0))
+    assert build_balancer("pcgrad", names(T)).weigh(a_step(torch.ones(T), rows)).tolist() == [1] * T
+
+
+def test_pcgrad_depends_on_the_seed_alone() -> None:
+    def weights(seed: int) -> Tensor:
+        return run(build_balancer({"name": "pcgrad", "seed": seed}, names(T)), some_steps())
+
+    assert torch.equal(weights(1), weights(1))
+    assert not torch.equal(weights(1), weights(2))

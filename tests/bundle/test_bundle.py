@@ -1,0 +1,278 @@
+"""The bundle: what is saved scores the same, what is damaged or hostile is refused."""
+
+import hashlib
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import small
+import torch
+
+from screening.bundle.bundle import Bundle, Member
+from screening.bundle.files import SUMS
+from screening.config import Model
+from screening.errors import BundleError
+from screening.features.store import FeatureSet
+from screening.models.baselines import baselines
+from screening.models.network import ScreeningModel, inputs_of
+from screening.uncertainty.calibration import calibrations
+from screening.uncertainty.conformal import ConformalSets
+from screening.uncertainty.structure_domain import Domain, fingerprints_of
+
+FEATURES = FeatureSet("atom_codes", ("ecfp_counts",))
+
+
+def small_model(seed: int, n_tasks: int, encoder: dict | None = None) -> ScreeningModel:
+    torch.manual_seed(seed)
+    settings = Model.model_validate({"encoder": encoder or {"name": "gine", "depth": 2, "width": 16}})
+    store = small.store()
+    model = ScreeningModel(settings, inputs_of(store), n_tasks)
+    model.encoder.fit(store, torch.arange(50))
+    return model.eval()
+
+
+def make(encoder: dict | None = None) -> Bundle:
+    settings = Model.model_validate({"encoder": encoder or {"name": "gine", "depth": 2, "width": 16}})
+    store = small.store()
+    return Bundle(
+        (Member(small_model(0, 4, encoder), (0, 1, 2, 3)),),
+        settings,
+        inputs_of(store),
+        store.features,
+        tuple(small.PATTERNS),
+        {"name": "small"},
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    make().save(tmp_path / "bundle")
+    return tmp_path / "bundle"
+
+
+def resign(folder: Path) -> None:
+    """Make the checksums right again, as somebody who tampers would."""
+    names = ("bundle.json", "member-0.safetensors")
+    sums = [f"{hashlib.sha256((folder / name).read_bytes()).hexdigest()}  {name}\n" for name in names]
+    (folder / SUMS).write_text("".join(sums))
+
+
+@pytest.mark.parametrize(
+    "encoder",
+    [
+        {"name": "gine", "depth": 2, "width": 16, "virtual_node": True},
+        {"name": "dmpnn", "width": 16},
+        {"name": "fingerprint", "widths": [16, 8]},
+        {"name": "hybrid", "width": 16, "hidden": 16},
+    ],
+)
+def test_a_loaded_bundle_scores_the_same(tmp_path: Path, encoder: dict) -> None:
+    bundle = make(encoder)
+    bundle.save(tmp_path / "bundle")
+    loaded = Bundle.load(tmp_path / "bundle")
+    rows = torch.arange(40)
+    expected = bundle.predict(small.store(), rows).probabilities
+    assert np.array_equal(loaded.predict(small.store(), rows).probabilities, expected)
+    assert (loaded.tasks, loaded.features, loaded.inputs) == (bundle.tasks, bundle.features, bundle.inputs)
+
+
+def test_members_are_averaged_per_assay(tmp_path: Path) -> None:
+    """Two networks for all assays in other orders, a third one for the last assay alone."""
+    one, rows = make(), torch.arange(40)
+    models = [small_model(seed, n) for seed, n in ((1, 4), (2, 4), (3, 1))]
+    columns = [(0, 1, 2, 3), (3, 2, 1, 0), (3,)]
+    members = tuple(Member(model, served) for model, served in zip(models, columns, strict=True))
+    replace(one, members=members).save(tmp_path / "bundle")
+    values = np.full((3, 40, 4), np.nan)
+    for index, member in enumerate(members):
+        values[index][:, list(member.columns)] = member.model.predict(small.store(), rows).sigmoid()
+    found = Bundle.load(tmp_path / "bundle").predict(small.store(), rows)
+    assert np.allclose(found.probabilities, np.nanmean(values, 0), atol=1e-6)
+    assert np.allclose(found.spread, np.nanstd(values, 0, ddof=1), atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["random_forest", "logistic_regression"])
+def test_a_baseline_is_saved_and_scores_as_a_network_does(tmp_path: Path, name: str) -> None:
+    store, labels = small.store(), torch.from_numpy(small.table().labels)
+    baseline = baselines.build(name).fit(store, labels, torch.arange(100), workers=1)
+    one = replace(make(), members=(Member(baseline, (0, 1, 2, 3)),))
+    one.save(tmp_path / "bundle")
+    loaded, rows = Bundle.load(tmp_path / "bundle"), torch.arange(40)
+    assert np.array_equal(loaded.predict(store, rows).probabilities, one.predict(store, rows).probabilities)
+    assert loaded.members[0].model.kind == name
+    mixed = replace(make(), members=(*make().members, *one.members))
+    assert mixed.predict(store, rows).spread.max() > 0
+
+
+def test_an_assay_with_one_network_has_no_spread() -> None:
+    models = [small_model(seed, n) for seed, n in ((1, 4), (2, 1))]
+    bundle = replace(make(), members=(Member(models[0], (0, 1, 2, 3)), Member(models[1], (2,))))
+    spread = bundle.predict(small.store(), torch.arange(5)).spread
+    assert np.isnan(spread).tolist() == [[True, True, False, True]] * 5
+    apart = replace(make(), members=tuple(Member(small_model(seed, 1), (seed,)) for seed in range(4)))
+    assert apart.predict(small.store(), torch.arange(5)).spread is None
+
+
+def test_a_list_of_sums_that_leaves_the_folder_is_refused(folder: Path) -> None:
+    with (folder / SUMS).open("a") as file:
+        file.write(f"{'0' * 64}  ../secret\n")
+    with pytest.raises(BundleError, match="not a file of the bundle"):
+        Bundle.load(folder)
+
+
+def test_saving_twice_gives_the_same_bytes(tmp_path: Path) -> None:
+    make().save(tmp_path / "first")
+    make().save(tmp_path / "second")
+    for path in (tmp_path / "first").iterdir():
+        assert path.read_bytes() == (tmp_path / "second" / path.name).read_bytes(), path.name
+
+
+def test_saving_replaces_an_older_bundle_as_a_whole(folder: Path) -> None:
+    (folder / "stray").write_text("x")
+    make({"name": "dmpnn", "width": 8}).save(folder)
+    assert Bundle.load(folder).settings.encoder.name == "dmpnn"
+    assert sorted(path.name for path in folder.iterdir()) == [SUMS, "bundle.json", "member-0.safetensors"]
+    assert list(folder.parent.iterdir()) == [folder]
+
+
+def test_the_bundle_of_a_run_folder_is_found(folder: Path) -> None:
+    assert Bundle.load(folder.parent).tasks == tuple(small.PATTERNS)
+
+
+@pytest.mark.parametrize("name", ["bundle.json", "member-0.safetensors", SUMS])
+def test_every_changed_byte_is_noticed(folder: Path, name: str) -> None:
+    content = bytearray((folder / name).read_bytes())
+    for place in range(0, len(content), max(1, len(content) // 25)):
+        changed = content.copy()
+        changed[place] ^= 1
+        (folder / name).write_bytes(changed)
+        with pytest.raises(BundleError):
+            Bundle.load(folder)
+
+
+@pytest.mark.parametrize("name", ["bundle.json", "member-0.safetensors", SUMS])
+def test_a_missing_file_is_named(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    with pytest.raises(BundleError, match=name.replace("bundle.json", r"bundle\.json|trained model")):
+        Bundle.load(folder)
+
+
+def test_a_link_out_of_the_folder_is_refused(folder: Path, tmp_path: Path) -> None:
+    (folder / "member-0.safetensors").rename(tmp_path / "elsewhere")
+    (folder / "member-0.safetensors").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(BundleError, match="missing"):
+        Bundle.load(folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"format": 99}, "format 99"),
+        ({"tasks": ["one"]}, "are not columns"),
+        ({"tasks": ["one", "two", "three", "four", "five"]}, "have no network"),
+        ({"members": []}, "lists"),
+        ({"members": [{"kind": "spell", "columns": [0, 1, 2, 3]}]}, "not a complete bundle"),
+        ({"members": [{"kind": "spell", "columns": [0, 1, 2, 3], "options": {}}]}, "no baseline 'spell'"),
+        ({"tasks": None}, "not a complete bundle"),
+        ({"model": {"encoder": {"name": "unheard_of"}}}, "unheard_of"),
+        ({"features": {}}, "not a complete bundle"),
+    ],
+)
+def test_a_description_that_does_not_fit_is_refused(folder: Path, change: dict, message: str) -> None:
+    path = folder / "bundle.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    resign(folder)
+    with pytest.raises(BundleError, match=message):
+        Bundle.load(folder)
+
+
+def test_weights_that_are_not_finite_are_refused(tmp_path: Path) -> None:
+    bundle = make()
+    with torch.no_grad():
+        bundle.members[0].model.heads.bias[0] = torch.inf
+    bundle.save(tmp_path / "bundle")
+    with pytest.raises(BundleError, match="not finite"):
+        Bundle.load(tmp_path / "bundle")
+
+
+def test_no_bundle_says_where_one_was_expected(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="screening train"):
+        Bundle.load(tmp_path / "nothing")
+
+
+def test_nothing_in_a_bundle_is_a_pickle(folder: Path) -> None:
+    for path in folder.iterdir():
+        assert not path.read_bytes().startswith((b"\x80", b"PK")), path.name
+
+
+def test_features_of_other_versions_are_mentioned(folder: Path) -> None:
+    bundle = Bundle.load(folder)
+    assert bundle.featurizer_warning() == ""
+    bundle.about["features_key"] = "another RDKit"
+    assert "another RDKit" in bundle.featurizer_warning()
+
+
+def trusted() -> Bundle:
+    """Two networks, calibrated on labels of their own molecules, with a domain."""
+    one, labels = make(), small.table(missing=0.2).labels
+    members = tuple(Member(small_model(seed, 4), (0, 1, 2, 3)) for seed in (1, 2))
+    bundle = replace(one, members=members)
+    raw = bundle.predict(small.store(), torch.arange(150)).raw
+    known = fingerprints_of(small.store())
+    return replace(
+        bundle,
+        calibration=calibrations.build("platt", raw, labels),
+        conformal=ConformalSets.fit(raw, labels),
+        domain=Domain.fit(known, known).keeping(["x"] * 150, ["C"] * 150, labels),
+    )
+
+
+def test_optional_parts_are_saved_and_used(tmp_path: Path) -> None:
+    bundle, rows = trusted(), torch.arange(40)
+    bundle.save(tmp_path / "bundle")
+    loaded = Bundle.load(tmp_path / "bundle")
+    expected, found = bundle.predict(small.store(), rows), loaded.predict(small.store(), rows)
+    for before, after in zip(expected, found, strict=True):
+        assert np.array_equal(before, after)
+    assert not np.allclose(found.probabilities, found.raw, atol=0.01)
+    assert np.allclose(found.probabilities, bundle.calibration.apply(found.raw))
+    assert loaded.domain.threshold == bundle.domain.threshold
+    for name, value in bundle.domain.state().items():
+        np.testing.assert_array_equal(loaded.domain.state()[name], value, err_msg=name)
+    assert np.array_equal(loaded.conformal.sets(found.raw, 0.1), bundle.conformal.sets(found.raw, 0.1))
+
+
+def test_others_may_read_a_bundle(tmp_path: Path) -> None:
+    trusted().save(tmp_path / "bundle")
+    assert {path.stat().st_mode & 0o777 for path in (tmp_path / "bundle").iterdir()} == {0o644}
+
+
+def test_spread_is_that_of_calibrated_scores() -> None:
+    bundle, rows = trusted(), torch.arange(40)
+    values = [member.model.predict(small.store(), rows).sigmoid().numpy() for member in bundle.members]
+    expected = np.std([bundle.calibration.apply(value) for value in values], axis=0, ddof=1)
+    assert np.allclose(bundle.predict(small.store(), rows).spread, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("part", ["calibration", "conformal", "domain"])
+def test_parts_of_other_assays_are_refused(tmp_path: Path, part: str) -> None:
+    bundle, labels = trusted(), np.zeros((150, 3), np.float32)
+    others = {
+        "calibration": calibrations.build("none", labels, labels),
+        "conformal": ConformalSets.fit(labels, labels),
+        "domain": bundle.domain.keeping(["x"] * 150, ["C"] * 150, labels),
+    }
+    replace(bundle, **{part: others[part]}).save(tmp_path / "bundle")
+    with pytest.raises(BundleError, match=rf"{part}\.safetensors is about 3 assays, the bundle has 4"):
+        Bundle.load(tmp_path / "bundle")
+
+
+@pytest.mark.parametrize("parts", [["magic"], ["calibration"], None, [[]]])
+def test_parts_that_are_not_there_are_refused(folder: Path, parts: object) -> None:
+    path = folder / "bundle.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "parts": parts}))
+    resign(folder)
+    with pytest.raises(BundleError, match=r"magic|calibration|safetensors|not a complete bundle"):
+        Bundle.load(folder)

@@ -1,0 +1,338 @@
+"""From one training to groups, and from groups to one bundle that scores every assay."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import small
+import torch
+from typer.testing import CliRunner
+
+from screening.bundle.bundle import Bundle
+from screening.cli.main import app
+from screening.config import Config, check_config, load_config
+from screening.data.assays import AssayTable
+from screening.data.task_groups import read_groups
+from screening.errors import ConfigError, DataError
+from screening.grouping import group as grouping
+from screening.grouping import trial as trials
+from screening.grouping.group import Choice
+from screening.grouping.selection import judge_groups
+from screening.models.heads import TaskHeads
+from screening.scoring.job import Scorer
+from screening.training import run as experiment
+from screening.training.members import make_trainer, parts_of
+from screening.training.preparation import prepare_data
+from screening.training.trainer import Epoch
+
+TASKS = tuple(small.PATTERNS)
+GROUPS = "groups: [[halogen, sulfur, acid], [acid, ring-N]]\nserves: {acid: 2}\n"
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    small.write(tmp_path / "small.csv", n=150)
+    (tmp_path / "groups.yaml").write_text(GROUPS)
+
+
+def config(name: str = "small", epochs: int = 2, **more: object) -> Config:
+    return check_config(
+        {
+            "name": name,
+            "data": {"source": "small.csv"},
+            "split": "random",
+            "model": {"encoder": {"name": "gine", "depth": 2, "width": 16}},
+            "train": {"epochs": epochs, "batch_size": 16, "device": "cpu", "workers": 0, "patience": None},
+        }
+        | more
+    )
+
+
+@pytest.mark.parametrize("how", ["linear", "exact"])
+def test_one_training_gives_groups_and_reasons(how: str) -> None:
+    found = grouping.group(grouping.with_affinity(config(), how), Choice(2))
+    folder = Path("runs/small")
+    affinity, tasks = grouping.read_affinity(folder)
+    assert tasks == TASKS
+    assert affinity.shape == (4, 4)
+    assert np.isfinite(affinity).all()
+    frame = pd.read_parquet(folder / "affinity.parquet")
+    assert list(frame.columns) == ["source", "target", "affinity", "count"]
+    assert (frame["count"] == 2).all()  # 15 steps, every 10th
+    assert list(frame["target"][:4]) == list(TASKS)
+    groups = read_groups(found.file, TASKS)
+    assert groups.groups == found.grouping.groups
+    assert groups.serves == tuple(found.grouping.serves.tolist())
+    assert pd.read_csv(folder / "groups.csv")["assay"].tolist() == list(TASKS)
+    assert found.groups["serves"].sum() == 4
+    assert list(found.printed()[1].columns) == list(grouping.PRINTED)
+    assert (folder / "affinity.svg").read_text().count("<svg") == 1
+
+
+def test_a_finished_run_is_not_trained_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = grouping.with_affinity(config(), None)
+    assert settings.grouping.affinity == "linear"
+    grouping.group(settings, Choice(2))
+    monkeypatch.setattr(experiment, "train", None)
+    found = grouping.group(settings, Choice(1), out=Path("elsewhere"))
+    assert found.grouping.groups == ((0, 1, 2, 3),)
+    assert {path.name for path in Path("elsewhere").iterdir()} == {
+        "groups.yaml",
+        "groups.csv",
+        "affinity.svg",
+    }
+
+
+def test_a_budget_counts_the_molecules_of_a_group() -> None:
+    settings = grouping.with_affinity(config(), "linear")
+    assert len(grouping.group(settings, Choice(budget=1.0)).grouping.groups) == 1
+    assert len(grouping.group(settings, Choice(budget=100.0)).grouping.groups) > 1
+
+
+def test_groups_train_into_one_bundle_in_the_order_of_the_table() -> None:
+    """A member per group, without the heads of assays that another group serves; scoring need not know."""
+    settings = config(grouping={"file": "groups.yaml"})
+    run = experiment.train(settings)
+    bundle = Bundle.load(run.folder)
+    assert [member.columns for member in bundle.members] == [(0, 3), (1, 2)]
+    assert bundle.tasks == TASKS
+    prepared = prepare_data(settings)
+    for member, part in zip(bundle.members, parts_of(settings, TASKS), strict=True):
+        trainer = make_trainer(settings, prepared, part)
+        checkpoint = run.folder / f"checkpoint-{parts_of(settings, TASKS).index(part)}.pt"
+        best = torch.load(checkpoint, weights_only=True)["best"]
+        trainer.model.load_state_dict(best)
+        rows = torch.arange(20)
+        expected = trainer.model.predict(prepared.store, rows)[
+            :, [part.columns.index(c) for c in part.serves]
+        ]
+        torch.testing.assert_close(member.model.predict(prepared.store, rows), expected)
+    scores = Scorer.load(run.folder).score(["CCO", "c1ccccc1Cl"])
+    assert list(scores.columns)[-4:] == list(TASKS)
+    assert scores[list(TASKS)].notna().all(axis=None)
+    table, _ = experiment.evaluate(run.folder)
+    assert table["assay"].tolist() == list(TASKS)
+    history = pd.read_csv(run.folder / "history.csv")
+    assert history.groupby("member")["assay"].unique().map(list).tolist() == [
+        ["halogen", "acid", "sulfur"],
+        ["acid", "ring-N"],
+    ]
+    assert (run.folder / "groups.yaml").read_text() == GROUPS
+
+
+def test_a_group_does_not_see_molecules_without_its_labels() -> None:
+    table: AssayTable = small.table(150)
+    table.labels[:60, 1:3] = np.nan
+    table.write_csv(Path("small.csv"))
+    settings = config(grouping={"file": "groups.yaml"})
+    prepared = prepare_data(settings)
+    parts = parts_of(settings, TASKS)
+    from screening.training.members import examples
+
+    for part in parts:
+        rows = examples(prepared, "train", part.columns).rows.numpy()
+        labels = prepared.table.labels[:, list(part.columns)]
+        wanted = [row for row in prepared.split.rows("train") if np.isfinite(labels[row]).any()]
+        assert rows.tolist() == wanted
+    assert len(examples(prepared, "train", parts[1].columns).rows) < len(prepared.split.rows("train"))
+
+
+def test_a_stopped_run_of_groups_resumes_to_the_same_bundle() -> None:
+    experiment.train(config("unbroken", grouping={"file": "groups.yaml"}))
+    epochs: list[Epoch] = []
+
+    def stop(epoch: Epoch) -> None:
+        epochs.append(epoch)
+        if len(epochs) == 3:
+            raise KeyboardInterrupt
+
+    broken = config("broken", grouping={"file": "groups.yaml"})
+    with pytest.raises(KeyboardInterrupt):
+        experiment.train(broken, on_epoch=stop)
+    Path("groups.yaml").write_text(GROUPS.replace("acid: 2", "acid: 1"))
+    with pytest.raises(ConfigError, match="is not the file that this run started with"):
+        experiment.train(broken, resume=True)
+    Path("groups.yaml").write_text(GROUPS)
+    experiment.train(broken, resume=True)
+    for name in ("member-0.safetensors", "member-1.safetensors"):
+        first, second = (Path("runs", run, "bundle", name).read_bytes() for run in ("unbroken", "broken"))
+        assert first == second
+
+
+@pytest.mark.parametrize("hidden", [0, 3])
+@pytest.mark.parametrize("average", [0.0, 0.9])
+def test_a_warm_start_is_the_joint_model(hidden: int, average: float) -> None:
+    model = {"encoder": {"name": "gine", "depth": 2, "width": 16}, "heads": {"hidden": hidden}}
+    train = {"epochs": 1, "batch_size": 16, "device": "cpu", "workers": 0, "average": average}
+    joint = experiment.train(config("joint", model=model, train=train))
+    warm = {"file": "groups.yaml", "start": "joint", "joint": str(joint.folder)}
+    settings = config("warm", model=model, train=train, grouping=warm)
+    prepared, rows = prepare_data(settings), torch.arange(30)
+    whole = Bundle.load(joint.folder).members[0].model.predict(prepared.store, rows)
+    for part in parts_of(settings, TASKS):
+        trainer = make_trainer(settings, prepared, part)
+        for network in (trainer.model, trainer.judged):
+            torch.testing.assert_close(network.predict(prepared.store, rows), whole[:, list(part.columns)])
+    experiment.train(settings)
+
+
+@pytest.mark.parametrize(
+    ("more", "what"),
+    [
+        ({"seed": 1}, "another seed"),
+        ({"split": "scaffold"}, "another split"),
+        ({"model": {"encoder": {"name": "gine", "depth": 1, "width": 16}}}, "another model"),
+        ({"features": {"graph": "atom_codes", "vectors": ["ecfp_counts"]}}, "another features"),
+    ],
+)
+def test_a_warm_start_from_another_experiment_is_refused(more: dict, what: str) -> None:
+    """Its training part may hold what is test here."""
+    joint = experiment.train(config("joint", epochs=1))
+    warm = {"file": "groups.yaml", "start": "joint", "joint": str(joint.folder)}
+    with pytest.raises(ConfigError, match=f"trained with {what}"):
+        experiment.train(config("warm", grouping=warm, **more))
+
+
+def test_a_warm_start_from_a_model_without_the_assays_is_refused() -> None:
+    split = experiment.train(config("split", epochs=1, grouping={"file": "groups.yaml"}))
+    Path("groups.yaml").write_text("groups: [[halogen, acid], [sulfur, ring-N]]")
+    warm = {"file": "groups.yaml", "start": "joint", "joint": str(split.folder)}
+    with pytest.raises(ConfigError, match="has no network of all of halogen, acid"):
+        experiment.train(config("warm", grouping=warm))
+
+
+@pytest.mark.parametrize("hidden", [0, 3])
+def test_heads_of_some_tasks_are_columns_of_all(hidden: int) -> None:
+    torch.manual_seed(0)
+    heads = TaskHeads(6, 5, hidden=hidden).eval()
+    features = torch.randn(7, 6)
+    torch.testing.assert_close(heads.take([4, 1])(features), heads(features)[:, [4, 1]])
+    assert not heads.take([0]).training
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ({"start": "joint"}, "start: joint needs file"),
+        ({"joint": "runs/x"}, "joint is given, and start is scratch"),
+        ({"file": "none.yaml"}, "none.yaml cannot be read"),
+    ],
+)
+def test_settings_that_do_not_fit_are_refused(section: dict, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        experiment.train(config(grouping=section))
+
+
+@pytest.mark.parametrize("model", [{"single_task": True}, {"baseline": {"name": "random_forest"}}])
+@pytest.mark.parametrize("section", [{"affinity": "linear"}, {"file": "groups.yaml"}])
+def test_groups_need_networks_that_share(model: dict, section: dict) -> None:
+    with pytest.raises(ConfigError, match=f"leave model.{next(iter(model))} out"):
+        config(model=model, grouping=section)
+
+
+def test_wrong_calls_of_group_are_explained() -> None:
+    settings = grouping.with_affinity(config(epochs=1), "linear")
+    with pytest.raises(ConfigError, match="--groups K, or --budget"):
+        grouping.group(settings, Choice())
+    with pytest.raises(ConfigError, match="Known: exact, linear"):
+        grouping.with_affinity(config(), "cosine")
+    with pytest.raises(ConfigError, match="Leave it out"):
+        grouping.with_affinity(config(grouping={"file": "groups.yaml"}), None)
+    with pytest.raises(ConfigError, match="--scale is 'big'"):
+        grouping.group(settings, Choice(2, scale="big"))
+    with pytest.raises(ConfigError, match="5"):
+        grouping.group(settings, Choice(5))
+    with pytest.raises(DataError, match=r"no affinity\.parquet"):
+        grouping.read_affinity(experiment.train(config("plain", epochs=1)).folder)
+    Path("runs/small/affinity.parquet").write_bytes(b"PAR1")
+    with pytest.raises(DataError, match="not a table of affinities"):
+        grouping.read_affinity(Path("runs/small"))
+
+
+def test_the_command_line_groups_and_trains() -> None:
+    Path("small.yaml").write_text(
+        "name: cli\ndata: {source: small.csv}\nsplit: random\n"
+        "model: {encoder: {name: gine, depth: 1, width: 8}}\n"
+        "train: {epochs: 1, batch_size: 16, device: cpu, workers: 0}\n"
+    )
+    runner = CliRunner()
+    result = runner.invoke(app, ["group", "small.yaml", "--groups", "2", "grouping.every=2"])
+    assert result.exit_code == 0, result.output
+    assert "grouping.file=runs/cli/groups.yaml" in result.output
+    assert "sulfur" in result.output
+    trained = runner.invoke(app, ["train", "small.yaml", "name=two", "grouping.file=runs/cli/groups.yaml"])
+    assert trained.exit_code == 0, trained.output
+    assert len(Bundle.load(Path("runs/two")).members) <= 2
+
+
+def test_relative_effects_do_not_depend_on_the_sizes_of_gradients_and_losses() -> None:
+    """Z_ij = G_ij / L_j: a gradient ten times as large, or a loss on another scale, changes nothing."""
+    generator = np.random.default_rng(0)
+    rows, losses = generator.standard_normal((5, 8)), generator.uniform(0.1, 1, 5)
+
+    def effects(sizes: np.ndarray) -> np.ndarray:
+        gram = (sizes[:, None] * rows) @ (sizes[:, None] * rows).T
+        return gram / losses
+
+    sizes = 10.0 ** generator.integers(-3, 3, 5)
+    relative = grouping.rescaled(effects(sizes))
+    np.testing.assert_allclose(relative, grouping.rescaled(effects(np.ones(5))))
+    unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    np.testing.assert_allclose(relative, unit @ unit.T * np.sqrt(losses[:, None] / losses))
+    harmed = effects(np.ones(5))
+    harmed[2, 2] = -1
+    assert np.isnan(grouping.rescaled(harmed)).sum() == 9
+
+
+def test_a_picture_of_many_assays_has_no_names(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    affinity = generator.standard_normal((120, 120))
+    affinity[5] = np.nan
+    tasks = tuple(f"assay {task}" for task in range(120))
+    groups = [range(50), range(50, 119), [119]]
+    found = judge_groups(affinity, groups, singletons=True)
+    grouping.plot_affinity(affinity, found, tasks, tmp_path / "map.svg", title="many")
+    assert (tmp_path / "map.svg").stat().st_size < 200_000
+    order, ends = grouping._order(affinity, found)
+    assert sorted(order) == list(range(120))
+    assert ends == [50, 119, 120]
+
+
+def test_a_trial_compares_joint_model_groups_chance_and_single_networks() -> None:
+    settings = config("try", epochs=1)
+    choice = Choice(2)
+    found = trials.try_groups(settings, choice, seeds=2, draws=2)
+    assert found.folder == Path("runs/try-grouping")
+    assert found.cost["kind"].tolist() == ["joint", "groups", "random", "alone"]
+    assert found.cost["runs"].tolist() == [2, 2, 4, 2]
+    assert found.cost["networks"][0] == 1
+    assert found.cost["networks"][3] == 4
+    assert found.cost["cost"][0] == 1
+    assert (found.cost["cost"][1:] > 1).all()
+    assert set(found.against_joint.assays["assay"]) == set(TASKS)
+    assert found.against_random is not None
+    assert len(found.against_random.summary) == 1
+    names = {"comparison.csv", "comparison_random.csv", "cost.csv"}
+    assert names <= {path.name for path in found.folder.iterdir()}
+    groups = read_groups(found.folder / "joint-seed1" / "groups.yaml", TASKS)
+    for draw in range(2):
+        random = read_groups(found.folder / "joint-seed1" / f"random-{draw}.yaml", TASKS)
+        assert sorted(map(len, random.groups)) == sorted(map(len, groups.groups))
+        assert sorted(map(random.serves.count, range(2))) == sorted(map(groups.serves.count, range(2)))
+    used = {path.name: load_config(path / "config.yaml").seed for path in found.folder.glob("*-seed*")}
+    assert used["joint-seed1"] == used["alone-seed1"] == used["random-seed2"] == used["random-seed3"] == 1
+    assert used["random-seed0"] == used["random-seed1"] == 0
+
+
+def test_a_trial_goes_on_where_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = config("try", epochs=1)
+    first = trials.try_groups(settings, Choice(2), seeds=1, draws=1, alone=False)
+    assert first.cost["kind"].tolist() == ["joint", "groups", "random"]
+    monkeypatch.setattr(experiment, "train", None)
+    again = trials.try_groups(settings, Choice(2), seeds=1, draws=1, alone=False)
+    assert again.against_joint.assays.equals(first.against_joint.assays)
+    with pytest.raises(ConfigError, match="at least 1 seed"):
+        trials.try_groups(settings, Choice(2), seeds=0)

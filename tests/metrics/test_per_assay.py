@@ -1,0 +1,228 @@
+"""Tables of results: a row and a reason for every assay, summaries, files."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from screening.errors import ConfigError, DataError
+from screening.metrics import per_assay as evaluation
+from screening.metrics.metrics import metrics
+from screening.metrics.per_assay import (
+    COLUMNS,
+    METRICS,
+    evaluate,
+    macro_roc_auc,
+    read_evaluation,
+    sorted_by,
+    summarize,
+    write_evaluation,
+)
+
+NAN = float("nan")
+
+
+@pytest.fixture
+def table() -> pd.DataFrame:
+    """100 molecules of which the assays have 20, 3, 97, 0, 100 actives, and one assay has no label."""
+    labels = np.tile(np.arange(100.0)[:, None], 6) < np.array([20, 3, 97, 0, 100, 0])
+    labels = labels.astype(np.float32)
+    labels[:, 5] = NAN
+    probabilities = np.random.default_rng(0).random((100, 6), dtype=np.float32)
+    return evaluate(labels, probabilities, ["A", "B", "C", "D", "E", "F"], part="test")
+
+
+def test_every_assay_has_a_row_with_a_status(table: pd.DataFrame) -> None:
+    assert tuple(table.columns) == COLUMNS
+    assert list(table["assay"]) == ["A", "B", "C", "D", "E", "F"]
+    statuses = ["ok", "few positives", "few negatives", "one class", "one class", "no labels"]
+    assert list(table["status"]) == statuses
+    assert list(table["actives"]) == [20, 3, 97, 0, 100, 0]
+    assert list(table["inactives"]) == [80, 97, 3, 100, 0, 0]
+    assert set(table["part"]) == {"test"}
+
+
+def test_a_missing_number_has_a_reason(table: pd.DataFrame) -> None:
+    missing = table[list(METRICS)].isna().any(axis=1)
+    assert list(missing) == [False, False, False, True, True, True]
+    assert (table.loc[missing, "reason"] != "").all()
+    assert "None of the 100 measured molecules is active" in table["reason"][3]
+    assert "Only 3 active" in table["reason"][1]
+    assert table["reason"][0] == ""
+
+
+def test_what_one_class_allows_is_given(table: pd.DataFrame) -> None:
+    for metric in METRICS:
+        assert math.isnan(table[metric][3]) == (metrics.get(metric).needs == "both classes")
+        assert math.isnan(table[metric][5])
+    assert table["base_rate"][4] == 1
+
+
+def test_interval_surrounds_the_value(table: pd.DataFrame) -> None:
+    known = table.dropna(subset="roc_auc")
+    assert (known["roc_auc_low"] < known["roc_auc"]).all()
+    assert (known["roc_auc"] < known["roc_auc_high"]).all()
+
+
+def test_columns_are_the_metrics_of_the_registry(table: pd.DataFrame) -> None:
+    assert sorted(METRICS) == metrics.names()
+    labels = np.array([[1.0], [0.0], [1.0], [0.0]])
+    probabilities = np.array([[0.9], [0.3], [0.2], [0.1]])
+    row = evaluate(labels, probabilities, ["A"], part="valid").iloc[0]
+    for name in METRICS:
+        assert row[name] == pytest.approx(metrics.get(name)(labels, probabilities)[0])
+
+
+def test_large_tables_are_done_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(1)
+    labels = np.where(random.random((40, 300)) < 0.3, NAN, random.random((40, 300)) < 0.4)
+    probabilities = random.random((40, 300))
+    tasks = [f"assay {task}" for task in range(300)]
+    whole = evaluate(labels, probabilities, tasks, part="test")
+    for entries in (1, 280):
+        monkeypatch.setattr(evaluation, "_ENTRIES_AT_ONCE", entries)
+        pd.testing.assert_frame_equal(evaluate(labels, probabilities, tasks, part="test"), whole)
+
+
+@pytest.mark.parametrize("shape", [(0, 2), (3, 0)])
+def test_empty_tables_are_evaluated(shape: tuple[int, int]) -> None:
+    tasks = ["A", "B"][: shape[1]]
+    table = evaluate(np.full(shape, NAN), np.zeros(shape), tasks, part="test")
+    assert list(table["status"]) == ["no labels"] * shape[1]
+    assert tuple(table.columns) == COLUMNS
+    assert len(summarize(table)) == len(METRICS) * bool(shape[1])
+
+
+def test_wrong_probabilities_are_named() -> None:
+    labels, probabilities = np.array([[1.0, 1.0], [0.0, 0.0]]), np.array([[0.5, 0.5], [0.5, NAN]])
+    with pytest.raises(DataError, match=r"'B', row 1 .* nan is not a finite number"):
+        evaluate(labels, probabilities, ["A", "B"], part="test")
+    probabilities[1, 1] = -0.1
+    with pytest.raises(DataError, match=r"'B': score -0\.1 is not a probability"):
+        evaluate(labels, probabilities, ["A", "B"], part="test")
+    with pytest.raises(ValueError, match="expected"):
+        evaluate(labels, probabilities, ["A"], part="test")
+
+
+def ogb_mean(labels: np.ndarray, scores: np.ndarray) -> float:
+    """The rule of OGB's `Evaluator` for rocauc: mean over tasks with a positive and a negative label."""
+    values = []
+    for label, score in zip(labels.T, scores.T, strict=True):
+        if (label == 1).any() and (label == 0).any():
+            labelled = label == label
+            values.append(roc_auc_score(label[labelled], score[labelled]))
+    return sum(values) / len(values)
+
+
+def test_macro_mean_is_that_of_ogb() -> None:
+    random = np.random.default_rng(2)
+    labels = np.where(random.random((30, 50)) < 0.8, NAN, random.random((30, 50)) < 0.3)
+    scores = random.normal(size=(30, 50))
+    assert macro_roc_auc(labels, scores) == pytest.approx(ogb_mean(labels, scores))
+    table = summarize(evaluate(labels, 1 / (1 + np.exp(-scores)), [str(t) for t in range(50)], part="test"))
+    row = table.set_index("metric").loc["roc_auc"]
+    assert row["mean"] == pytest.approx(ogb_mean(labels, scores))
+    assert row["assays"] < row["total"] == 50
+
+
+def test_macro_mean_of_nothing_is_missing() -> None:
+    assert math.isnan(macro_roc_auc(np.zeros((3, 2)), np.zeros((3, 2))))
+
+
+def test_summary_counts_only_assays_that_have_the_number(table: pd.DataFrame) -> None:
+    summary = summarize(pd.concat([table, table.assign(part="valid", roc_auc=NAN)]))
+    assert list(dict.fromkeys(summary["part"])) == ["test", "valid"]
+    first, second = summary[summary["metric"] == "roc_auc"].itertuples()
+    known = table["roc_auc"][:3]
+    assert (first.assays, first.total) == (3, 6)
+    assert first.mean == pytest.approx(known.mean())
+    assert first.median == pytest.approx(known.median())
+    assert first.percentile_10 == pytest.approx(known.quantile(0.1))
+    assert first.percentile_90 == pytest.approx(known.quantile(0.9))
+    assert (second.assays, second.total) == (0, 6)
+    assert math.isnan(second.mean)
+    losses = summary[(summary["metric"] == "log_loss") & (summary["part"] == "test")]
+    assert list(losses["assays"]) == [5]
+
+
+def test_pooled_precision_has_a_row_of_its_own(table: pd.DataFrame) -> None:
+    summary = summarize(table, pooled=0.25).set_index("metric")
+    row = summary.loc["pooled_average_precision"]
+    assert (row["mean"], row["assays"], row["total"]) == (0.25, 5, 6)
+    pd.testing.assert_frame_equal(
+        summary.drop(index="pooled_average_precision"), summarize(table).set_index("metric")
+    )
+
+
+@pytest.mark.parametrize(
+    ("column", "first"), [("roc_auc", "min"), ("brier", "max"), ("actives", "max"), ("assay", "min")]
+)
+def test_sorting_puts_the_worst_assays_first(table: pd.DataFrame, column: str, first: str) -> None:
+    ordered = sorted_by(table, column)
+    assert ordered[column].iloc[0] == getattr(table[column], first)()
+    missing = ordered[column].isna()
+    assert not missing[: len(table) - missing.sum()].any()
+    assert sorted(ordered["assay"]) == sorted(table["assay"])
+
+
+def test_an_unknown_column_to_sort_by_is_explained(table: pd.DataFrame) -> None:
+    with pytest.raises(ConfigError, match="Did you mean 'roc_auc'"):
+        sorted_by(table, "rocauc")
+
+
+def test_parquet_holds_the_same_table(table: pd.DataFrame, tmp_path: Path) -> None:
+    write_evaluation(table, tmp_path / "evaluation.parquet")
+    found = pd.read_parquet(tmp_path / "evaluation.parquet")
+    pd.testing.assert_frame_equal(found, table, check_dtype=False)
+
+
+def test_file_gives_the_same_table_back(table: pd.DataFrame, tmp_path: Path) -> None:
+    odd = table.assign(assay=["NA", "007", 'a,"b"\nc', "1e5", "", "<b>β-Gal</b>"])
+    write_evaluation(odd, tmp_path / "evaluation.csv")
+    pd.testing.assert_frame_equal(read_evaluation(tmp_path / "evaluation.csv"), odd, check_exact=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["evaluation.csv"]
+
+
+def test_failed_write_leaves_the_old_file(
+    table: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError("disk full")
+
+    path = tmp_path / "evaluation.csv"
+    write_evaluation(table, path)
+    before = path.read_bytes()
+    monkeypatch.setattr(evaluation.os, "replace", fail)
+    with pytest.raises(DataError, match="disk full"):
+        write_evaluation(table[::-1], path)
+    assert path.read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["evaluation.csv"]
+
+
+@pytest.mark.parametrize(
+    "text", [None, "", "assay,roc_auc\nA,0.5\n", ",".join(COLUMNS) + "\n" + "x," * 14 + "x\n"]
+)
+def test_other_files_are_refused(text: str | None, tmp_path: Path) -> None:
+    path = tmp_path / "evaluation.csv"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(DataError, match="not a table of results"):
+        read_evaluation(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "part", "one_class"), [("toxcast", "valid", 7), ("toxcast", "test", 7), ("muv", "test", 2)]
+)
+def test_known_gaps_of_published_splits_are_found(
+    real_data: Path, name: str, part: str, one_class: int
+) -> None:
+    parts = pd.read_csv(real_data / "splits" / f"{name}_splits.csv.gz")["muben_scaffold"]
+    rows = pd.read_csv(real_data / f"{name}.csv.gz").loc[lambda _: parts == part]
+    labels = rows.drop(columns=["smiles", "mol_id"], errors="ignore")
+    probabilities = np.random.default_rng(0).random(labels.shape)
+    table = evaluate(labels.to_numpy(np.float32), probabilities, list(labels.columns), part=part)
+    assert (table["status"] == "one class").sum() == one_class
+    assert (table["actives"] + table["inactives"] == labels.notna().sum().to_numpy()).all()

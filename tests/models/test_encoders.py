@@ -1,0 +1,151 @@
+"""Encoders: same molecule, same representation, whatever the batch and the order of its atoms."""
+
+import pytest
+import small
+import torch
+
+from screening.config import Model
+from screening.errors import ConfigError
+from screening.features.store import FeatureSet, featurize
+from screening.models.encoders import DMPNN, Encoder, Inputs, VectorScale, encoders
+from screening.models.network import ScreeningModel, inputs_of
+
+OPTIONS = {
+    "gine": {"depth": 2, "width": 16},
+    "dmpnn": {"depth": 3, "width": 16},
+    "fingerprint": {"widths": (16, 8)},
+    "hybrid": {"width": 16, "depth": 2, "hidden": 16, "projection": 8},
+}
+VARIANTS = [
+    *((name, options) for name, options in OPTIONS.items()),
+    ("gine", {"depth": 3, "width": 16, "virtual_node": True, "pooling": "sum"}),
+    ("hybrid", {"graph": "dmpnn", "width": 16, "depth": 2, "hidden": 8}),
+]
+ODD = ["C", "[Na+].[Cl-]", "CCO", "c1ccccc1O.Cl", "[He]", "CC(C)Cc1ccc(cc1)C(C)C(=O)O"]
+
+
+def build(name: str, options: dict, inputs: Inputs) -> Encoder:
+    torch.manual_seed(0)
+    return encoders.build(name, inputs, **options).eval()
+
+
+def test_every_encoder_has_a_case() -> None:
+    assert set(encoders.names()) == {name for name, _ in VARIANTS}
+
+
+@pytest.mark.parametrize(("name", "options"), VARIANTS)
+def test_representation_does_not_depend_on_the_batch(name: str, options: dict) -> None:
+    store = featurize(ODD, FeatureSet("atom_codes", ("ecfp_counts", "rdkit_fast")), workers=0)
+    encoder = build(name, options, inputs_of(store))
+    together = encoder(store.batch(range(len(ODD))))
+    assert together.shape == (len(ODD), encoder.width)
+    assert together.isfinite().all()
+    for row in range(len(ODD)):
+        torch.testing.assert_close(encoder(store.batch([row]))[0], together[row], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(("name", "options"), VARIANTS)
+def test_order_of_atoms_does_not_matter(name: str, options: dict) -> None:
+    pairs = ["CC(=O)Nc1ccc(O)cc1", "Oc1ccc(NC(C)=O)cc1"]
+    store = featurize(pairs, FeatureSet("atom_codes", ("ecfp_counts",)), workers=0)
+    first, second = build(name, options, inputs_of(store))(store.batch([0, 1]))
+    torch.testing.assert_close(first, second, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(("name", "options"), VARIANTS)
+def test_every_weight_gets_a_gradient(name: str, options: dict) -> None:
+    store = small.store()
+    encoder = build(name, options, inputs_of(store)).train()
+    encoder(store.batch(range(50))).square().sum().backward()
+    for parameter_name, parameter in encoder.named_parameters():
+        assert parameter.grad is not None, parameter_name
+        assert parameter.grad.abs().sum() > 0, parameter_name
+
+
+def test_a_message_never_returns_on_its_own_bond() -> None:
+    """Between two atoms there is nothing to pass on: more depth changes nothing."""
+    store = featurize(["CO"], FeatureSet("atom_codes"), workers=0)
+    shallow, deep = (build("dmpnn", {"depth": depth, "width": 8}, inputs_of(store)) for depth in (1, 4))
+    assert isinstance(deep, DMPNN)
+    first = shallow.atoms(shallow.atoms.sums(store.batch([0]).atoms))
+    assert first.shape == (2, 8)
+    with torch.no_grad():
+        deep.message.weight.copy_(torch.eye(8))
+    batch = store.batch([0])
+    incoming = torch.zeros(2, 8).index_add(0, batch.target, torch.ones(2, 8))[batch.source] - torch.ones(2, 8)
+    assert (incoming == 0).all()
+
+
+@pytest.mark.parametrize("name", ["gine", "dmpnn", "hybrid"])
+def test_graph_encoders_ask_for_a_graph(name: str) -> None:
+    store = featurize(["CO"], FeatureSet(None, ("ecfp_counts",)), workers=0)
+    with pytest.raises(ConfigError, match=r"features\.graph"):
+        encoders.build(name, inputs_of(store))
+
+
+@pytest.mark.parametrize("name", ["fingerprint", "hybrid"])
+def test_vector_encoders_ask_for_vectors(name: str) -> None:
+    store = featurize(["CO"], FeatureSet("atom_codes"), workers=0)
+    with pytest.raises(ConfigError, match=r"features\.vectors"):
+        encoders.build(name, inputs_of(store))
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("gine", {"depth": 0}, "greater than 0"),
+        ("gine", {"dpeth": 3}, "Did you mean 'depth'"),
+        ("dmpnn", {"width": "wide"}, "valid integer"),
+        ("gine", {"pooling": "best"}, "mean"),
+        ("hybrid", {"graph": "hybrid"}, "gine"),
+        ("gin", {}, "Did you mean 'gine'"),
+    ],
+)
+def test_wrong_options_are_explained(name: str, options: dict, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        encoders.build(name, inputs_of(small.store()), **options)
+
+
+def test_real_values_are_scaled_on_the_training_molecules_only() -> None:
+    store = small.store("atom_codes", ("rdkit_fast",))
+    rows = torch.arange(100)
+    scale = VectorScale(store.vector_blocks).eval()
+    scale.fit(store, rows)
+    train = scale(store.batch(rows).vectors)
+    assert train.isfinite().all()
+    assert train.abs().max() <= scale.limit
+    varies = train.std(0) > 0
+    assert train[:, varies].mean(0).abs().max() < 0.3
+    again = VectorScale(store.vector_blocks)
+    again.fit(store, torch.arange(50))
+    assert not torch.equal(again.median, scale.median)
+
+
+def test_a_value_rdkit_cannot_compute_becomes_the_median() -> None:
+    store = small.store("atom_codes", ("rdkit_fast",))
+    scale = VectorScale(store.vector_blocks)
+    scale.fit(store, torch.arange(100))
+    missing = scale(torch.full((1, scale.size), torch.nan))
+    torch.testing.assert_close(missing, scale(scale.median[None]), rtol=1e-5, atol=1e-5)
+
+
+def test_model_predicts_one_logit_per_task_in_any_batch_size() -> None:
+    store = small.store()
+    torch.manual_seed(0)
+    model = ScreeningModel(Model(encoder={"name": "gine", "depth": 2, "width": 16}), inputs_of(store), 3)  # type: ignore[arg-type]
+    rows = torch.arange(20)
+    whole = model.predict(store, rows, batch_size=20)
+    assert whole.shape == (20, 3)
+    torch.testing.assert_close(model.predict(store, rows, batch_size=3), whole, rtol=1e-5, atol=1e-5)
+    assert model.predict(store, rows[:0]).shape == (0, 3)
+    assert model.training
+
+
+@pytest.mark.parametrize(("name", "options"), VARIANTS)
+def test_a_batch_may_be_empty(name: str, options: dict) -> None:
+    """The share of one of several processes in the last batch of an epoch."""
+    store = small.store()
+    encoder = build(name, options, inputs_of(store)).train()
+    features = encoder(store.batch([]))
+    assert features.shape == (0, encoder.width)
+    features.sum().backward()

@@ -1,0 +1,75 @@
+"""Scores of a run's model are found where they lie; those of another model are not shown as its own."""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import small
+
+from screening.errors import DataError
+from screening.reporting.best_scored import find_scores
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    run = small.run_folder(tmp_path / "project" / "runs" / "a", n_tasks=4)
+    (run / "bundle").mkdir()
+    (run / "bundle" / "SHA256SUMS").write_text("sums of a")
+    return run
+
+
+def score(folder: Path, model: str | None, job: str = "_job.json", time: int = 0) -> Path:
+    """A folder as scoring leaves it."""
+    folder.mkdir(parents=True)
+    pd.DataFrame({"id": ["x"], "smiles": ["C"], "assay 3": [0.5]}).to_parquet(
+        folder / "part-000000-000000.parquet"
+    )
+    if model is not None:
+        (folder / job).write_text(json.dumps({"model": hashlib.sha256(model.encode()).hexdigest()}))
+        os.utime(folder / job, (1_000_000 + time, 1_000_000 + time))
+    return folder
+
+
+@pytest.mark.parametrize("job", ["_job.json", "job.json"])
+@pytest.mark.parametrize(
+    "place",
+    ["project/runs/a/scores", "project/runs/a/hts", "project/runs/zinc", "project/scores", "elsewhere"],
+)
+def test_scores_of_the_model_are_found(run: Path, tmp_path: Path, place: str, job: str) -> None:
+    folder = score(tmp_path / place, "sums of a", job)
+    assert find_scores([run]) == folder
+    assert find_scores([Path(os.path.relpath(run))]).resolve() == folder
+
+
+@pytest.mark.parametrize(
+    "place", ["project/runs/a/scores", "project/runs/zinc", "project/scores", "elsewhere"]
+)
+def test_scores_of_another_model_are_not(run: Path, tmp_path: Path, place: str) -> None:
+    folder = score(tmp_path / place, "sums of b")
+    assert find_scores([run]) is None
+    with pytest.raises(DataError, match="made with another model"):
+        find_scores([run], folder)
+
+
+def test_the_runs_own_folder_goes_first_then_the_newest(run: Path, tmp_path: Path) -> None:
+    score(tmp_path / "old", "sums of a", time=1)
+    newest = score(tmp_path / "project" / "new", "sums of a", time=9)
+    score(tmp_path / "project" / "runs" / "middle", "sums of a", time=5)
+    assert find_scores([run]) == newest
+    own = score(run / "scores", None)  # as it was before jobs were written down
+    assert find_scores([run]) == own
+
+
+def test_what_is_given_must_hold_scores(run: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="There are no scores in"):
+        find_scores([run], tmp_path)
+    folder = score(tmp_path / "s", "sums of a")
+    assert find_scores([run], folder) == folder
+    for damaged in ("{", "[]", "{}"):
+        (folder / "_job.json").write_text(damaged)
+        assert find_scores([run], folder) == folder
+        assert find_scores([run]) is None

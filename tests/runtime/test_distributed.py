@@ -1,0 +1,107 @@
+"""Two processes with half a batch each are one process with the whole batch."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, multiprocessing, nn
+from torch import distributed as processes
+
+from screening.balancing.contract import build_balancer
+from screening.balancing.gradients import Gradients
+from screening.errors import ConfigError
+from screening.models.heads import TaskHeads
+from screening.runtime.distributed import (
+    copy_from_main,
+    is_main,
+    join_processes,
+    rank,
+    sum_gradients,
+    sum_over_processes,
+    wait_for_all,
+    world_size,
+)
+
+BALANCERS = ["equal", "slaw", "pcgrad"]
+TASKS = [f"assay {task}" for task in range(6)]
+
+
+def train(rows: slice, name: str, hidden: int) -> dict[str, Tensor]:
+    """Weights and gradients of each of three steps, for this process's `rows` of the batch.
+
+    In float64: the standard deviation of two nearly equal losses, as SLAW takes it, has few digits left.
+    """
+    torch.manual_seed(100 * rank())  # a different start everywhere, undone by copy_from_main
+    model = nn.ModuleDict(
+        {
+            "encoder": nn.Sequential(nn.Linear(5, 8), nn.LayerNorm(8), nn.SiLU(), nn.Linear(8, 4)),
+            "heads": TaskHeads(4, len(TASKS), hidden=hidden),
+            "unused": nn.Linear(2, 2),
+        }
+    )
+    copy_from_main(model.double())
+    balancer = build_balancer(name, TASKS)
+    gradients = Gradients(model["heads"], balancer)  # type: ignore[arg-type]
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.3)
+    generator = torch.Generator().manual_seed(1)
+    seen = {}
+    for number in range(3):
+        inputs = torch.randn(20, 5, generator=generator, dtype=torch.float64)
+        labels = (torch.rand(20, len(TASKS), generator=generator) < 0.4).float()
+        labels[torch.rand(20, len(TASKS), generator=generator) < 0.5] = float("nan")
+        labels[:, number] = float("nan")  # absent everywhere
+        labels[10:, 5] = float("nan")  # absent in one process
+        look = gradients.look(model["encoder"](inputs[rows]), labels[rows], step=number)
+        decision = balancer.decide(look.step)
+        optimizer.zero_grad()
+        look.backward(decision)
+        sum_gradients(model.parameters())
+        seen[f"weights {number}"] = decision.weights
+        seen |= {
+            f"{key} {number}": p.grad.clone() for key, p in model.named_parameters() if p.grad is not None
+        }
+        optimizer.step()
+    return seen
+
+
+def one_of_two(process: int, folder: str) -> None:
+    torch.set_num_threads(1)
+    processes.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=process, world_size=2)
+    assert (rank(), world_size(), is_main()) == (process, 2, process == 0)
+    values = torch.tensor([1.0 + process])
+    assert sum_over_processes(values).item() == 3
+    assert values.item() == 1 + process
+    rows = slice(0, 10) if process == 0 else slice(10, 20)
+    seen = {f"{name} {hidden}": train(rows, name, hidden) for name in BALANCERS for hidden in (0, 3)}
+    torch.save(seen, f"{folder}/{process}.pt")
+    wait_for_all()
+    processes.destroy_process_group()
+
+
+def test_two_processes_are_one(tmp_path: Path) -> None:
+    multiprocessing.spawn(one_of_two, (str(tmp_path),), nprocs=2)
+    halves = [torch.load(tmp_path / f"{process}.pt", weights_only=True) for process in range(2)]
+    for name in BALANCERS:
+        for hidden in (0, 3):
+            whole = train(slice(0, 20), name, hidden)
+            for half in halves:
+                got = half[f"{name} {hidden}"]
+                assert got.keys() == whole.keys()
+                for key, value in whole.items():
+                    torch.testing.assert_close(got[key], value, rtol=1e-6, atol=1e-6, msg=f"{name} {key}")
+
+
+def test_one_process_is_alone() -> None:
+    values = torch.ones(3)
+    assert (rank(), world_size(), is_main()) == (0, 1, True)
+    assert sum_over_processes(values) is values
+    join_processes()
+    wait_for_all()
+    assert world_size() == 1
+
+
+def test_processes_that_cannot_meet_are_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.delenv("RANK", raising=False)
+    with pytest.raises(ConfigError, match="torchrun"):
+        join_processes()
