@@ -54,7 +54,7 @@ def config_file(text: str) -> Path:
 
 def recipes() -> dict[str, Path]:
     """The configs that can be called by name: those in ./configs, then those of the project itself."""
-    folders = (Path("configs"), Path(__file__).parent.parent / "configs")
+    folders = (Path("configs"), Path(__file__).parents[2] / "configs")
     return {path.stem: path for folder in reversed(folders) for path in sorted(folder.glob("*.yaml"))}
 
 

@@ -146,7 +146,7 @@ def in_terminal(words: list[str], width: int, folder: Path) -> str:
     ours, theirs = pty.openpty()
     termios.tcsetwinsize(theirs, (40, width))
     environment = {key: value for key, value in os.environ.items() if key != "COLUMNS"}
-    environment |= {"PYTHONPATH": str(Path(cli.__file__).parent.parent), "TERM": "xterm"}
+    environment |= {"PYTHONPATH": str(Path(cli.__file__).parents[2]), "TERM": "xterm"}
     command = [sys.executable, "-m", "screening", *words]
     with subprocess.Popen(
         command, stdin=theirs, stdout=theirs, stderr=theirs, cwd=folder, env=environment
