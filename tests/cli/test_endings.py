@@ -196,7 +196,13 @@ def test_of_several_processes_one_speaks(
 
 def test_a_stopped_training_names_the_command_that_goes_on(small_yaml: Path) -> None:
     command = [sys.executable, "-m", "screening", "train", "small.yaml", "--name", "mine"]
-    training = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    training = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a job in the background ignores it
+    )
     for _ in range(1200):
         if (small_yaml / "runs" / "mine" / "checkpoint.pt").exists():
             break

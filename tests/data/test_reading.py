@@ -498,7 +498,7 @@ def test_a_record_of_an_sdf_has_an_end(tmp_path: Path, small_limits: int, is_pac
 ZEROS = """
 import resource, sys
 from screening.errors import DataError
-from screening.tables import open_table
+from screening.data.tables import open_table
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 try:
     for block in open_table(sys.argv[1]):
