@@ -1,4 +1,4 @@
-"""The README as one script: its commands, in their order, in an empty folder with the reader's own files.
+"""README and docs as one script: their commands, in reading order, in a folder with the reader's own files.
 
 Each command reads what an earlier one wrote or what the README calls the reader's, and none writes over
 another's results. The slow test types all of them: with one epoch, without descriptors, on the first rows
@@ -20,7 +20,7 @@ import pandas as pd
 import pytest
 import small
 import typer
-from test_readme import COMMANDS, ROOT, TEXT
+from pages import COMMANDS, PAGES, ROOT
 from warm import WarmCommands
 
 from screening.cli import main as cli
@@ -35,7 +35,7 @@ ROWS = 300
 
 
 class Call(NamedTuple):
-    """A command of the README, as the command line understands it."""
+    """A command of a page, as the command line understands it."""
 
     name: str
     values: dict[str, Any]
@@ -53,50 +53,50 @@ def call(command: str) -> Call:
     return Call(group.name, group.make_context(group.name, words).params)
 
 
-def read_by(found: Call) -> list[str]:
+def read_by(asked: Call) -> list[str]:
     """Paths that a command needs."""
-    values = found.values
-    if found.name in ("train", "group", "benchmark"):
-        config = found.config
+    values = asked.values
+    if asked.name in ("train", "group", "benchmark"):
+        config = asked.config
         files = [config.data.source, config.split.options.get("path"), config.grouping.file]
         return [str(file) for file in files if file and file not in catalogue]
-    if found.name == "describe":
+    if asked.name == "describe":
         return [values["source"]]
     inputs = [values[key] for key in ("run", "scores", "molecules", "folder") if values.get(key)]
     return [str(path) for path in (*inputs, *values.get("runs", []), *values.get("library", []))]
 
 
-def written_by(found: Call) -> list[str]:
+def written_by(asked: Call) -> list[str]:
     """Paths that a command makes; what is inside a folder of it is there too."""
-    values = found.values
+    values = asked.values
     if values.get("dry_run"):
         return []
-    if found.name in ("train", "group", "benchmark"):
-        name = found.config.folder
-        if values.get("try_them") or found.name == "benchmark":
+    if asked.name in ("train", "group", "benchmark"):
+        name = asked.config.folder
+        if values.get("try_them") or asked.name == "benchmark":
             return [f"{name}-grouping" if values.get("try_them") else f"{name}-benchmark"]
-        return [f"{name}-seeds" if values.get("seeds") and found.name == "train" else str(name)]
-    if found.name == "report":
+        return [f"{name}-seeds" if values.get("seeds") and asked.name == "train" else str(name)]
+    if asked.name == "report":
         return [f"{values['run']}/report.html"]
-    return [str(values["out"])] if found.name in ("score", "hits", "explain", "export") else []
+    return [str(values["out"])] if asked.name in ("score", "hits", "explain", "export") else []
 
 
 def test_every_command_finds_what_it_reads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     there: set[str] = set()
     for command in COMMANDS:
-        found = call(command)
-        for path in read_by(found):
+        asked = call(command)
+        for path in read_by(asked):
             made = any(f"{path}/".startswith(f"{each}/") or each == f"{path}-seeds" for each in there)
             assert made or path.startswith(YOURS) or (ROOT / path).is_file(), f"{command}: no {path} yet"
-        for path in written_by(found):
+        for path in written_by(asked):
             assert path not in there, f"{command}: {path} is written twice"
             there.add(path)
 
 
 @pytest.mark.parametrize("path", YOURS)
 def test_the_readers_own_files_are_called_so(path: str) -> None:
-    assert f"`{path}`" in TEXT.partition("are yours")[0][-300:]
+    assert f"`{path}`" in PAGES[0].text.partition("are yours")[0][-300:]
 
 
 def test_no_command_needs_a_file_that_nobody_has() -> None:
@@ -113,7 +113,7 @@ def test_the_notebooks_use_other_names(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.slow
-def test_the_readme_is_a_script(tmp_path: Path, real_data: Path) -> None:
+def test_the_pages_are_a_script(tmp_path: Path, real_data: Path) -> None:
     tables = tmp_path / "tables"
     tables.mkdir()
     for name in ("tox21", "toxcast"):
@@ -129,6 +129,7 @@ def test_the_readme_is_a_script(tmp_path: Path, real_data: Path) -> None:
         "SCREENING_DATA": str(tables),
         "XDG_CACHE_HOME": str(tmp_path / "cache"),
         "OMP_NUM_THREADS": "1",
+        "SLURM_ARRAY_TASK_ID": "1",
         "PYTHONPATH": str(ROOT),
     }
     script = "\n".join(_made_small(command) for command in COMMANDS if _can_run(command))

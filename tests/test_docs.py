@@ -1,0 +1,128 @@
+"""What README and docs say can be typed, can be typed; what they name is there."""
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+from pages import COMMANDS, PAGES, README, ROOT, Page
+
+from screening.balancing.contract import balancers
+from screening.cli import main as cli
+from screening.cli.settings import config_file
+from screening.config import load_config
+
+EACH_PAGE = pytest.mark.parametrize("page", PAGES, ids=repr)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_commands_are_understood(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    words = shlex.split(re.sub(r"\$\w+", "1", command))[1:]
+    group = typer.main.get_command(cli.app)
+    while hasattr(group, "commands"):
+        group = group.commands[words.pop(0)]
+    values = group.make_context(group.name, list(words)).params
+    if group.name == "train":
+        load_config(config_file(values["config"]), values["overrides"] or [])
+
+
+@pytest.mark.parametrize("setting", sorted({setting for page in PAGES for setting in page.settings}))
+def test_settings_exist(setting: str) -> None:
+    load_config(ROOT / "configs" / "tox21.yaml", [setting])
+
+
+def test_there_is_something_to_test() -> None:
+    assert len(COMMANDS) >= 20
+    assert len({setting for page in PAGES for setting in page.settings}) >= 10
+    assert sum(len(page.scripts) for page in PAGES) >= 10
+    assert sum(len(page.links) for page in PAGES) >= 20
+
+
+def test_readme_is_short_and_names_every_page() -> None:
+    assert 800 <= len(PAGES[0].text.split()) <= 1_200
+    assert sorted((ROOT / "docs").glob("*.md")) == sorted(page.path for page in PAGES[1:])
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda path: path.stem)
+def test_configs_are_valid_and_named_after_their_file(path: Path) -> None:
+    assert load_config(path).name == path.stem
+
+
+@EACH_PAGE
+def test_make_targets_exist(page: Page) -> None:
+    targets = re.findall(r"^make (\w+)|`make (\w+)`", page.text, re.M)
+    makefile = (ROOT / "Makefile").read_text()
+    assert not [
+        name for pair in targets for name in pair if name and not re.search(rf"^{name}:", makefile, re.M)
+    ]
+
+
+@EACH_PAGE
+def test_links_lead_somewhere(page: Page) -> None:
+    for link in page.links:
+        place, _, anchor = link.partition("#")
+        target = (page.path.parent / place).resolve() if place else page.path
+        assert target.exists(), link
+        assert not anchor or anchor in Page(target).anchors, link
+
+
+@EACH_PAGE
+def test_scripts_exist(page: Page) -> None:
+    assert not [script for script in page.scripts if not (ROOT / script).is_file()]
+
+
+@EACH_PAGE
+def test_headings_of_a_page_differ(page: Page) -> None:
+    titles = re.findall(r"^#+ (.*)$", page.prose, re.M)
+    assert len(titles) == len(set(titles))
+    assert page.text.startswith("# ")
+
+
+@EACH_PAGE
+def test_python_examples_run(
+    page: Page, real_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The examples of a page, one after the other, beside a trained run."""
+    shutil.copytree(real_run, tmp_path / "runs" / "tox21")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    for example in page.blocks("python"):
+        if "@register" not in example:
+            exec(compile(example, str(page.path), "exec"), names)
+    if page.path == README:
+        assert len(names["scores"]) == 2  # type: ignore[arg-type]
+
+
+def test_readme_has_every_balancer_once() -> None:
+    table = PAGES[0].text.partition("\n## Balancers by family\n")[2].partition("\n\n`")[0]
+    names = re.findall(r"`(\w+)`", table)
+    assert sorted(names) == sorted(balancers.names())
+
+
+def test_a_balancer_is_one_file_and_one_line(tmp_path: Path) -> None:
+    """The two pieces of docs/balancers.md, in a copy of the project, pass the tests of all balancers."""
+    page = next(page for page in PAGES if page.path.name == "balancers.md")
+    (code,) = [example for example in page.blocks("python") if "@register" in example]
+    (line,) = [block for block in page.blocks("text") if block.lstrip().startswith("Case(")]
+    for part in ("screening", "tests"):
+        shutil.copytree(ROOT / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    (tmp_path / "screening" / "balancing" / "methods" / "root_count.py").write_text(code)
+    tests = tmp_path / "tests" / "balancing" / "test_balancers.py"
+    tests.write_text(re.sub(r"^CASES\b.*\[\n", lambda match: match[0] + line, tests.read_text(), flags=re.M))
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "tests/balancing/test_balancers.py",
+        "-k",
+        "root_count or registered",
+    ]
+    answer = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert answer.returncode == 0, answer.stdout[-3000:]
+    assert int(re.findall(r"(\d+) passed", answer.stdout)[0]) > 15
