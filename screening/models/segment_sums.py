@@ -1,7 +1,7 @@
 """Sums of chosen rows of a matrix: atoms over neighbours, molecules over atoms, vectors over codes.
 
 Forward, backward and batched backward are all `embedding_bag` over sorted indices, without atomic additions
-on a GPU. Used by encoders.py.
+on a GPU. Used by the encoders.
 """
 
 from typing import Any, NamedTuple, Self

@@ -6,6 +6,7 @@ of the third layer 32,000 differ. Encoders come here when no derivatives are wan
 evaluation on the CPU.
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -17,6 +18,9 @@ from ..features.store import GraphBatch
 
 _ODD = (-4658895280553007687, -7723592293110705685, -7046029254386353131)  # of splitmix64
 _OWN = 0x2545F4914F6CDD1D  # of another family of numbers: an atom's own kind beside those that enter it
+
+AT_ONCE = 2048
+"""Atoms or bonds computed together in scoring: so many stay in the processor's cache from step to step."""
 
 
 class Kinds(NamedTuple):
@@ -125,6 +129,11 @@ def is_shared(batch: GraphBatch) -> bool:
         and not torch.is_grad_enabled()
         and not torch.compiler.is_exporting()
     )
+
+
+def runs(rows: Tensor) -> Iterator[slice]:
+    """`AT_ONCE` rows after the other."""
+    return (slice(first, first + AT_ONCE) for first in range(0, len(rows), AT_ONCE))
 
 
 def _labels(of: Tensor, n_kinds: int, family: int = 0) -> Tensor:

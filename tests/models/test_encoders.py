@@ -7,7 +7,9 @@ import torch
 from screening.config import Model
 from screening.errors import ConfigError
 from screening.features.store import FeatureSet, featurize
-from screening.models.encoders import DMPNN, Encoder, Inputs, VectorScale, encoders
+from screening.models.encoders import Encoder, Inputs, encoders
+from screening.models.encoders.dmpnn import DMPNN
+from screening.models.layers import VectorScale
 from screening.models.network import ScreeningModel, inputs_of
 
 OPTIONS = {

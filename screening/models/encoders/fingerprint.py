@@ -1,0 +1,57 @@
+"""A multilayer perceptron on fingerprints and descriptors."""
+
+from typing import Annotated, cast
+
+from pydantic import Field
+from torch import Tensor, nn
+
+from ...errors import ConfigError
+from ...features.store import GraphBatch, GraphStore
+from ..layers import VectorScale, linear_layer
+from .contract import Encoder, Inputs, Noise, Rate, Size, encoders
+
+
+@encoders.register("fingerprint")
+class Fingerprint(Encoder):
+    """Multilayer perceptron on the vector features (fingerprints, descriptors).
+
+    Each layer is linear, LayerNorm, ReLU, dropout; the inputs are scaled and disturbed by `VectorScale`.
+    """
+
+    def __init__(
+        self,
+        inputs: Inputs,
+        *,
+        widths: Annotated[tuple[Size, ...], Field(max_length=100)] = (512, 512),
+        dropout: Rate = 0.5,
+        count_dropout: Rate = 0.3,
+        real_dropout: Rate = 0.2,
+        real_noise: Noise = 0.2,
+    ) -> None:
+        super().__init__()
+        if not inputs.vectors:
+            raise ConfigError(
+                "encoder 'fingerprint' needs vector features. Add some: features.vectors=[ecfp_counts]."
+            )
+        self.scale = VectorScale(
+            inputs.vectors, count_dropout=count_dropout, real_dropout=real_dropout, real_noise=real_noise
+        )
+        sizes = (self.scale.size, *widths)
+        self.layers = nn.Sequential(
+            *(linear_layer(sizes[i], sizes[i + 1], dropout) for i in range(len(widths)))
+        )
+        self.width = sizes[-1]
+
+    def fit(self, store: GraphStore, rows: Tensor) -> None:
+        self.scale.fit(store, rows)
+
+    @property
+    def last_layer(self) -> nn.Linear:
+        return cast(nn.Linear, cast(nn.Sequential, self.layers[-1])[0])
+
+    @property
+    def last_norm(self) -> nn.LayerNorm:
+        return cast(nn.LayerNorm, cast(nn.Sequential, self.layers[-1])[1])
+
+    def forward(self, batch: GraphBatch) -> Tensor:
+        return self.layers(self.scale(batch.vectors))

@@ -1,0 +1,80 @@
+"""A graph encoder and fingerprints side by side."""
+
+from typing import Literal, cast
+
+import torch
+from torch import Tensor, nn
+
+from ...features.store import GraphBatch, GraphStore
+from ..dropout import chances
+from ..layers import linear_layer
+from .contract import Depth, Encoder, Inputs, Noise, Rate, Size, encoders
+from .fingerprint import Fingerprint
+
+
+@encoders.register("hybrid")
+class Hybrid(Encoder):
+    """A graph encoder and a fingerprint encoder side by side, joined by one more layer.
+
+    Parameters
+    ----------
+    graph, depth, width, graph_dropout : the graph encoder.
+    projection : width to which its representation is brought before joining.
+    hidden : width of the fingerprint layer and of the joining layer.
+    dropout : after both layers and the projection.
+    branch_dropout : share of molecules for which one branch is left out in a training step (never
+        both), so that neither branch can be leaned on alone.
+    """
+
+    def __init__(
+        self,
+        inputs: Inputs,
+        *,
+        graph: Literal["gine", "dmpnn"] = "gine",
+        depth: Depth = 3,
+        width: Size = 64,
+        projection: Size = 128,
+        hidden: Size = 512,
+        dropout: Rate = 0.5,
+        graph_dropout: Rate = 0.1,
+        branch_dropout: Rate = 0.3,
+        count_dropout: Rate = 0.3,
+        real_dropout: Rate = 0.2,
+        real_noise: Noise = 0.2,
+    ) -> None:
+        super().__init__()
+        self.graph: Encoder = encoders.build(
+            graph, inputs, depth=depth, width=width, dropout=graph_dropout, pooling="mean_sum"
+        )
+        self.projection = linear_layer(self.graph.width, projection, dropout)
+        self.vectors = Fingerprint(
+            inputs,
+            widths=(hidden,),
+            dropout=dropout,
+            count_dropout=count_dropout,
+            real_dropout=real_dropout,
+            real_noise=real_noise,
+        )
+        self.branch_dropout = branch_dropout
+        self.joint = linear_layer(hidden + projection, hidden, dropout)
+        self.width = hidden
+
+    def fit(self, store: GraphStore, rows: Tensor) -> None:
+        self.graph.fit(store, rows)
+        self.vectors.fit(store, rows)
+
+    @property
+    def last_layer(self) -> nn.Linear:
+        return cast(nn.Linear, self.joint[0])
+
+    @property
+    def last_norm(self) -> nn.LayerNorm:
+        return cast(nn.LayerNorm, self.joint[1])
+
+    def forward(self, batch: GraphBatch) -> Tensor:
+        vectors, graph = self.vectors(batch), self.projection(self.graph(batch))
+        if self.training and self.branch_dropout:
+            keep = chances(2, batch.n_molecules, vectors.device) >= self.branch_dropout
+            keep |= ~keep.any(0, keepdim=True)
+            vectors, graph = vectors * keep[0], graph * keep[1]
+        return self.joint(torch.cat([vectors, graph], dim=1))
