@@ -7,7 +7,7 @@ import pytest
 from sklearn.ensemble import RandomForestClassifier
 
 from screening.errors import BundleError
-from screening.models.trees import Tree, Trees, grown_by_lightgbm, grown_by_scikit_learn
+from screening.models.baselines.trees import Tree, Trees, grown_by_lightgbm, grown_by_scikit_learn
 
 
 def data(n: int = 300, n_features: int = 30, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -81,7 +81,7 @@ def three_assays() -> Trees:
 
 @pytest.mark.parametrize("at_once", [1, 50, 2**17])
 def test_walking_many_trees_at_once_is_walking_each(monkeypatch: pytest.MonkeyPatch, at_once: int) -> None:
-    monkeypatch.setattr("screening.models.trees.AT_ONCE", at_once)
+    monkeypatch.setattr("screening.models.baselines.trees.AT_ONCE", at_once)
     trees, inputs = three_assays(), data(20)[0]
     assert trees.totals(inputs) == pytest.approx(walked_one_by_one(trees, inputs))
     assert (trees.totals(inputs)[:, 1] == 0).all()

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..errors import BundleError
+from ...errors import BundleError
 
 AT_ONCE = 2**17  # molecules times trees that walk together: about what fits in a processor's cache
 
@@ -68,8 +68,8 @@ class Trees(NamedTuple):
         width = max(1, AT_ONCE // max(n, 1))
         for start in range(0, len(assay), width):
             leaves = self._leaves(inputs, self.first[start : min(start + width, len(assay))])
-            found, begins = np.unique(assay[start : start + width], return_index=True)
-            totals[:, found] += np.add.reduceat(self.number[leaves].astype(np.float64), begins, axis=1)
+            present, begins = np.unique(assay[start : start + width], return_index=True)
+            totals[:, present] += np.add.reduceat(self.number[leaves].astype(np.float64), begins, axis=1)
         return totals
 
     def _leaves(self, inputs: np.ndarray, roots: np.ndarray) -> np.ndarray:

@@ -1,0 +1,61 @@
+"""A random forest per assay."""
+
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .contract import ClassWeight, Count, Share, baselines
+from .tree_baseline import TreeBaseline
+from .trees import Tree, grown_by_scikit_learn
+
+
+@baselines.register("random_forest")
+class RandomForest(TreeBaseline):
+    """A random forest per assay: the share of trees, each weighing by its leaf.
+
+    Parameters
+    ----------
+    trees : trees per assay.
+    depth : largest depth of a tree; null = no limit.
+    smallest_leaf : fewest molecules in a leaf.
+    features : share of the columns tried at each split; sqrt = the square root of their number.
+    class_weight : `balanced` gives both classes the same weight.
+
+    References
+    ----------
+    L. Breiman, Random forests, Machine Learning 45, 5, 2001, https://doi.org/10.1023/A:1010933404324;
+    scikit-learn's RandomForestClassifier.
+    """
+
+    kind = "random_forest"
+
+    def __init__(
+        self,
+        *,
+        trees: Count = 200,
+        depth: Count | None = None,
+        smallest_leaf: Count = 1,
+        features: Literal["sqrt"] | Share = "sqrt",
+        class_weight: ClassWeight = "none",
+    ) -> None:
+        self.trees, self.depth, self.smallest_leaf = trees, depth, smallest_leaf
+        self.features, self.class_weight = features, class_weight
+
+    def _fit_one(self, inputs: np.ndarray, answer: np.ndarray, seed: int) -> list[Tree]:
+        from sklearn.ensemble import RandomForestClassifier
+
+        forest = RandomForestClassifier(
+            n_estimators=self.trees,
+            max_depth=self.depth,
+            min_samples_leaf=self.smallest_leaf,
+            max_features=self.features,
+            class_weight=None if self.class_weight == "none" else self.class_weight,
+            random_state=seed,
+        ).fit(inputs, answer)
+        return [grown_by_scikit_learn(each.tree_) for each in forest.estimators_]
+
+    def _logits_of(self, totals: Tensor) -> Tensor:
+        share = totals / torch.from_numpy(self.grown.n_trees).clamp(min=1)
+        return torch.logit(share.clamp(0, 1))
