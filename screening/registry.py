@@ -31,15 +31,15 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 class Registry(Generic[Item]):
     """Classes or functions of one family, each under a lower-case name."""
 
-    def __init__(self, family: str, members: str | None = None) -> None:
-        """`members`: the package whose files register the family, imported when a name is first asked for."""
+    def __init__(self, family: str, members: str | tuple[str, ...] = ()) -> None:
+        """`members`: packages whose files register the family, imported when a name is first asked for."""
         self.family = family
         self._items: dict[str, Item] = {}
-        self._members = members
+        self._members = (members,) if isinstance(members, str) else members
 
     def _load_members(self) -> None:
-        if self._members is not None:
-            package, self._members = self._members, None
+        packages, self._members = self._members, ()
+        for package in packages:
             import_module(package)
 
     def register(self, name: str) -> Callable[[Item], Item]:

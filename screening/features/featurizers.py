@@ -1,7 +1,6 @@
-"""Graph featurizers: one molecule to small integer codes of its atoms and bonds.
+"""What featurizers are: one molecule to small integer codes of its atoms and bonds, or to a vector.
 
-Also the registry of all featurizers and what each must offer; those that give vectors are in
-`descriptors`. No torch here and there: featurizers run in worker processes.
+The members are in `graphs` and `vectors`. No torch here and there: featurizers run in worker processes.
 """
 
 from abc import ABC, abstractmethod
@@ -9,40 +8,15 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
-from rdkit.Chem import BondType, HybridizationType, Mol
-from rdkit.Chem.rdchem import Atom, Bond, BondStereo
+from rdkit.Chem import Mol
 
 from ..registry import Registry
-
-# Elements with a code of their own: hydrogen and those in seven or more molecules of ToxCast.
-ELEMENTS = (1, 5, 6, 7, 8, 9, 11, 13, 14, 15, 16, 17, 19, 20, 24, 26, 27, 30, 33, 34, 35, 50, 53, 80, 83)
-CHARGES = (-2, -1, 0, 1, 2, 3)
-ATOM_SIZES = (len(ELEMENTS) + 1, 8, len(CHARGES) + 1, 6, 2, 2, 3)
-BOND_SIZES = (5, 2)
-_ELEMENT = {number: code for code, number in enumerate(ELEMENTS)}
-_CHARGE = {charge: code for code, charge in enumerate(CHARGES)}
-BONDS = {BondType.SINGLE: 0, BondType.DOUBLE: 1, BondType.TRIPLE: 2, BondType.AROMATIC: 3}
-AROMATIC, OTHER = 3, 4
-_HYBRIDIZATION = {
-    HybridizationType.S: 0,
-    HybridizationType.SP: 1,
-    HybridizationType.SP2: 2,
-    HybridizationType.SP3: 3,
-    HybridizationType.SP3D: 4,
-    HybridizationType.SP3D2: 5,
-}
-_BOND_STEREO = {
-    BondStereo.STEREONONE: 0,
-    BondStereo.STEREOANY: 1,
-    BondStereo.STEREOZ: 2,
-    BondStereo.STEREOE: 3,
-}
 
 
 class Graphs(NamedTuple):
     """One or many molecules as codes in flat arrays; every bond once.
 
-    A batch (`graphs.GraphBatch`) has every bond in both directions.
+    A batch (`store.GraphBatch`) has every bond in both directions.
     """
 
     n_atoms: np.ndarray
@@ -115,7 +89,17 @@ class VectorFeaturizer(Featurizer):
         return columns.tolist(), vector[columns].tolist()
 
 
-featurizers: Registry[Any] = Registry("featurizer")
+def as_finite(values: Any) -> np.ndarray:
+    """float32, with NaN for what is not finite or does not fit."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        numbers = np.asarray(values, np.float64).astype(np.float32)
+    numbers[~np.isfinite(numbers)] = np.nan
+    return numbers
+
+
+featurizers: Registry[Any] = Registry(
+    "featurizer", members=("screening.features.graphs", "screening.features.vectors")
+)
 
 
 def empty_graphs(atom_sizes: Sequence[int], bond_sizes: Sequence[int], n_molecules: int = 0) -> Graphs:
@@ -155,14 +139,6 @@ def taken(graphs: Graphs, order: np.ndarray) -> Graphs:
     )
 
 
-def loop_graphs(featurizer: GraphFeaturizer, mol: Mol, atom: Any, bond: Any) -> Graphs:
-    """The graph of a molecule from the functions that give the codes of an atom and of a bond."""
-    atoms = [atom(a) for a in mol.GetAtoms()]
-    bonds = sorted([*sorted((b.GetBeginAtomIdx(), b.GetEndAtomIdx())), *bond(b)] for b in mol.GetBonds())
-    table = np.array(bonds, np.int64).reshape(len(bonds), 2 + len(featurizer.bond_sizes))
-    return as_graphs([len(atoms)], [len(bonds)], atoms, table[:, 2:], table[:, :2])
-
-
 def as_graphs(n_atoms: Any, n_bonds: Any, atoms: Any, bonds: Any, ends: Any) -> Graphs:
     """The arrays in the types of `Graphs`."""
     return Graphs(
@@ -177,56 +153,3 @@ def as_graphs(n_atoms: Any, n_bonds: Any, atoms: Any, bonds: Any, ends: Any) -> 
 def firsts(lengths: np.ndarray) -> np.ndarray:
     """Where each of some spans begins that lie one after the other."""
     return np.cumsum(lengths) - lengths
-
-
-def atom_codes(atom: Atom) -> list[int]:
-    """Element, degree, charge, hydrogens, aromatic, in ring, radical electrons, by RDKit's accessors."""
-    return [
-        _ELEMENT.get(atom.GetAtomicNum(), len(ELEMENTS)),
-        min(atom.GetDegree(), ATOM_SIZES[1] - 1),
-        _CHARGE.get(atom.GetFormalCharge(), len(CHARGES)),
-        min(atom.GetTotalNumHs(), ATOM_SIZES[3] - 1),
-        int(atom.GetIsAromatic()),
-        int(atom.IsInRing()),
-        min(atom.GetNumRadicalElectrons(), ATOM_SIZES[6] - 1),
-    ]
-
-
-def bond_codes(bond: Bond) -> list[int]:
-    """Type, in ring."""
-    return [BONDS.get(bond.GetBondType(), OTHER), int(bond.IsInRing())]
-
-
-@featurizers.register("atom_codes_stereo")
-class AtomCodesStereo(GraphFeaturizer):
-    """The columns of `atom_codes`, then chirality and hybridisation; of bonds conjugation and stereo too.
-
-    Chirality is none, R, S or other (a marked centre without a label): unlike the clockwise marks of a
-    SMILES, R and S do not depend on the order of the atoms.
-    """
-
-    name = "atom_codes_stereo"
-    version = 1
-    rate = 5_000
-    atom_sizes = (*ATOM_SIZES, 4, len(_HYBRIDIZATION) + 1)
-    bond_sizes = (*BOND_SIZES, 2, len(_BOND_STEREO) + 1)
-
-    def __call__(self, mol: Mol) -> Graphs:
-        return loop_graphs(self, mol, self._atom, self._bond)
-
-    @staticmethod
-    def _atom(atom: Atom) -> list[int]:
-        hybridization = _HYBRIDIZATION.get(atom.GetHybridization(), len(_HYBRIDIZATION))
-        return [*atom_codes(atom), _chirality(atom), hybridization]
-
-    @staticmethod
-    def _bond(bond: Bond) -> list[int]:
-        stereo = _BOND_STEREO.get(bond.GetStereo(), len(_BOND_STEREO))
-        return [*bond_codes(bond), int(bond.GetIsConjugated()), stereo]
-
-
-def _chirality(atom: Atom) -> int:
-    if not atom.GetChiralTag():
-        return 0
-    label = atom.GetProp("_CIPCode") if atom.HasProp("_CIPCode") else ""
-    return {"R": 1, "S": 2}.get(label, 3)

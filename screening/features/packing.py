@@ -15,8 +15,6 @@ from rdkit.Chem import Mol
 from ..data.molecules import check_max_atoms, check_standardization, read_molecules
 from ..errors import ConfigError
 from ..sizes import MOST_ATOMS
-from . import atom_codes  # noqa: F401  enters its featurizers into the registry
-from . import vectors as vector_featurizers  # noqa: F401  likewise
 from .featurizers import GraphFeaturizer, Graphs, VectorFeaturizer, empty_graphs, featurizers, joined, taken
 
 Row = np.ndarray | tuple[Sequence[int], Sequence[int]]  # dense reals, or columns and values that are not 0

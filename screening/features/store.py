@@ -1,7 +1,7 @@
 """The packed store of all molecules' features, its cache on disk, and batches gathered from it.
 
 Whoever trains or scores comes here: `featurize` makes a `GraphStore`, `GraphStore.batch` a `GraphBatch`.
-How one molecule becomes numbers is in `featurizers` and `descriptors`.
+How one molecule becomes numbers is in `graphs` and `vectors`.
 """
 
 import hashlib

@@ -10,7 +10,7 @@ from rdkit.Chem.rdFingerprintGenerator import AdditionalOutput, GetMorganGenerat
 from torch import Tensor
 
 from ..features.store import VectorBlock
-from ..features.vectors import ECFP_RADIUS, ECFP_SIZE
+from ..features.vectors.ecfp import ECFP_RADIUS, ECFP_SIZE
 
 CIRCULAR = ("ecfp_counts", "ecfp_bits")
 """Vector featurizers whose columns are environments of atoms."""

@@ -20,14 +20,14 @@ from scipy.sparse.csgraph import connected_components
 from screening.data.molecules import read_molecule, read_molecules
 from screening.errors import ConfigError, DataError
 from screening.features import store as graphs_module
-from screening.features.atom_codes import AtomCodes, in_cycle
 from screening.features.featurizers import (
-    AtomCodesStereo,
     GraphFeaturizer,
     Graphs,
     VectorFeaturizer,
     joined,
 )
+from screening.features.graphs.atom_codes import AtomCodes, in_cycle
+from screening.features.graphs.atom_codes_stereo import AtomCodesStereo
 from screening.features.packing import graph_featurizer, pack, vector_featurizer
 from screening.features.store import FeatureSet, GraphBatch, GraphStore, featurize, featurizers
 

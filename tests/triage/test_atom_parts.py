@@ -7,7 +7,8 @@ import torch
 from rdkit import Chem
 from rdkit.Chem import Descriptors, Fragments
 
-from screening.features.vectors import RdkitDescriptors, RdkitFast
+from screening.features.vectors.rdkit_descriptors import RdkitDescriptors
+from screening.features.vectors.rdkit_fast import RdkitFast
 from screening.triage.atom_parts import fragments, parts_of
 
 MOLS = [Chem.MolFromSmiles(text) for text in [*small.smiles(80), "[Na+].[Cl-]", "C", "[Fe]", "[2H]C([2H])O"]]

@@ -11,7 +11,7 @@ from rdkit import Chem
 from screening.bundle.reference import Reference
 from screening.config import Model
 from screening.features.store import FeatureSet, featurize
-from screening.features.vectors import EcfpCounts
+from screening.features.vectors.ecfp import EcfpCounts
 from screening.models.network import ScreeningModel, inputs_of
 from screening.triage.contributions import (
     METHODS,

@@ -1,6 +1,6 @@
 """The fast graph featurizer: codes of atoms and bonds out of a table, not atom by atom.
 
-What an atom's codes are is in `featurizers`; `packing` hands over molecules a few at a time.
+What an atom's codes are is in `codes`; `packing` hands over molecules a few at a time.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,23 +13,8 @@ from rdkit.Chem import Mol, rdqueries
 from rdkit.Chem.rdchem import Atom
 from rdkit.Chem.rdMolDescriptors import GetConnectivityInvariants
 
-from .featurizers import (
-    AROMATIC,
-    ATOM_SIZES,
-    BOND_SIZES,
-    BONDS,
-    OTHER,
-    GraphFeaturizer,
-    Graphs,
-    as_graphs,
-    atom_codes,
-    bond_codes,
-    featurizers,
-    firsts,
-    joined,
-    loop_graphs,
-    taken,
-)
+from ..featurizers import GraphFeaturizer, Graphs, as_graphs, featurizers, firsts, joined, taken
+from .codes import AROMATIC, ATOM_SIZES, BOND_SIZES, BONDS, OTHER, atom_codes, bond_codes, loop_graphs
 
 
 class _Seen(NamedTuple):

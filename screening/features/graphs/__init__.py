@@ -1,0 +1,7 @@
+"""Graph featurizers, one file each; importing this folder registers all of them."""
+
+import pkgutil
+from importlib import import_module
+
+for _module in sorted(module.name for module in pkgutil.iter_modules(__path__)):
+    import_module(f"{__name__}.{_module}")
