@@ -24,6 +24,7 @@ from yaml import YAMLError
 
 from .errors import ConfigError
 from .plain_yaml import as_texts, dump, one_text, option, typed, yaml_tree
+from .recipes import recipes
 from .registry import did_you_mean
 from .sizes import LARGEST, MOST_ATOMS
 
@@ -295,14 +296,15 @@ class Config(Section):
 def load_config(path: str | Path, overrides: Iterable[str] = ()) -> Config:
     """Read a YAML file, apply `key.sub=value` overrides (they win) and check all of it.
 
+    Parameters
+    ----------
+    path : a file, or the name of a recipe, such as `tox21`: a config of ./configs or one that comes along.
+
     Raises
     ------
     ConfigError : file missing or not YAML, unknown key, wrong type or range.
     """
-    path = Path(path)
-    if not path.is_file():
-        near = sorted(str(p) for p in path.parent.glob("*.yaml")) if path.parent.is_dir() else []
-        raise ConfigError(f"There is no config file {path}. {did_you_mean(str(path), near)}")
+    path = _config_path(Path(path))
     try:
         values = _interpolated(yaml_tree(path.read_text(encoding="utf-8")))
     except (YAMLError, OSError, ValueError) as problem:
@@ -312,6 +314,20 @@ def load_config(path: str | Path, overrides: Iterable[str] = ()) -> Config:
         for keys, value in sorted(parsed, key=lambda item: (len(item[0]) > 1, item[0][-1] != "name")):
             _set(values, keys, value)
     return check_config(values, where=str(path))
+
+
+def _config_path(path: Path) -> Path:
+    """The file, or the recipe of that name."""
+    if path.is_file():
+        return path
+    by_name = recipes()
+    if str(path) in by_name:
+        return by_name[str(path)]
+    near = sorted(str(each) for each in path.parent.glob("*.yaml")) if path.suffix else []
+    raise ConfigError(
+        f"There is no config file {path}. Give a YAML file, or the name of a recipe. "
+        f"{did_you_mean(str(path), [*near, *by_name])}"
+    )
 
 
 def data_settings(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import ConfigError
-from ..registry import did_you_mean
+from ..recipes import recipes
 from .console import say
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def config_file(text: str) -> Path:
 
     Raises
     ------
-    ConfigError : neither; a table, a run folder or the name of a table is answered with the command to type.
+    ConfigError : a table, a run folder or the name of a table, answered with the command to type.
     """
     path = Path(text)
     if path.is_file() and not text.lower().endswith(TABLES):
@@ -45,35 +45,26 @@ def config_file(text: str) -> Path:
         )
     if path.is_file() or text.lower().endswith(TABLES):
         raise ConfigError(f"{path} is a table, not a config. {_train_on(path.name.partition('.')[0], text)}")
-    shipped = recipes()
-    if text in shipped:
-        say(f"Config: {shipped[text]}")
-        return shipped[text]
-    return _no_config(path, shipped)
+    by_name = recipes()
+    if text in by_name:
+        say(f"Config: {by_name[text]}")
+        return by_name[text]
+    _check_lookalikes(path, by_name)
+    return path  # which `load_config` refuses, with the names that are near
 
 
-def recipes() -> dict[str, Path]:
-    """The configs that can be called by name: those in ./configs, then those of the project itself."""
-    folders = (Path("configs"), Path(__file__).parents[2] / "configs")
-    return {path.stem: path for folder in reversed(folders) for path in sorted(folder.glob("*.yaml"))}
-
-
-def _no_config(path: Path, shipped: Mapping[str, Path]) -> Path:
+def _check_lookalikes(path: Path, by_name: Mapping[str, Path]) -> None:
+    """Raise ConfigError for the name of a table, and for the file of a recipe that lies elsewhere."""
     from ..data.catalogue import catalogue
 
     text = str(path)
     if text in catalogue:
         raise ConfigError(f"There is no config '{text}', but a table of that name. {_train_on(text, text)}")
-    if path.suffix == ".yaml" and path.stem in shipped:
+    if path.suffix == ".yaml" and path.stem in by_name:
         raise ConfigError(
             f"There is no config file {path} in this folder; the one that comes along is called by its name: "
             f"screening train {path.stem}"
         )
-    near = sorted(str(each) for each in path.parent.glob("*.yaml")) if path.suffix else []
-    raise ConfigError(
-        f"There is no config file {path}. Give a YAML file, or the name of a recipe. "
-        f"{did_you_mean(text, [*near, *shipped])}"
-    )
 
 
 def _train_on(name: str, source: str) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import ConfigError, DataError
+from ..recipes import shipped_file
 from .label_words import mapping_setting
 
 PARTS = ("train", "valid", "test")
@@ -75,12 +76,13 @@ def _unknown(unknown: Counter[str], words: Words, where: str, row: int) -> str:
 
 
 def read_parts(path: Path, column: str) -> dict[int, str]:
-    """The text for each row (from 0) in a split file.
+    """The text for each row (from 0) in a split file; one under `configs/` may be that which comes along.
 
     Raises
     ------
     DataError : the file cannot be read, lacks a column, or has a row twice.
     """
+    path = shipped_file(path)
     opener = gzip.open if path.suffix == ".gz" else open
     try:
         with opener(path, "rt", encoding="utf-8-sig", newline="") as file:
