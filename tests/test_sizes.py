@@ -37,7 +37,7 @@ from screening.scoring.job import score_library
 from screening.scoring.scorer import Scorer
 from screening.sizes import LARGEST, MOST_ATOMS, too_large, too_large_block, too_large_molecule
 from screening.training import run as experiment
-from screening.triage.explain import explain
+from screening.triage.explanation import explain
 from screening.triage.hits import choose_hits
 
 HUGE = 20_000

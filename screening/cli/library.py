@@ -179,7 +179,7 @@ def verify(
 ) -> None:
     """Check that a run's model, or the scores of a library, are byte by byte as they were written."""
     from ..errors import DataError
-    from ..scoring.verify import verify as look_at
+    from ..scoring.verification import verify as look_at
 
     with progress_shown():
         findings = look_at(folder)
@@ -205,7 +205,7 @@ def export(
     ] = True,
 ) -> None:
     """Write the networks for other programs, checked against ours."""
-    from ..bundle.export import export as export_network
+    from ..bundle.exporting import export as export_network
 
     made = export_network(run, out, calibrate=calibrate)
     tell(

@@ -207,7 +207,7 @@ def benchmark(
 ) -> None:
     """Balancers side by side: quality over seeds and cost per step; a stopped one goes on."""
     from ..config import load_config
-    from ..evaluation.benchmark import benchmark as run_benchmark
+    from ..evaluation.benchmarks import benchmark as run_benchmark
     from ..runtime.distributed import is_main, leave_processes
 
     settings = load_config(config_file(config), overrides or [])
@@ -268,7 +268,7 @@ def group(
 ) -> None:
     """Choose which assays should train together (TAG), from one training of the joint model."""
     from ..config import load_config
-    from ..grouping import group as grouping
+    from ..grouping import choosing as grouping
     from ..grouping import trial as trials
     from ..runtime.distributed import is_main, leave_processes
 

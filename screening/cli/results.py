@@ -174,7 +174,7 @@ def compare(
     all_assays: Annotated[bool, typer.Option("--all", help="Print every assay, not only 30.")] = False,
 ) -> None:
     """Paired differences per assay of runs on the same molecules; all against the first."""
-    from ..evaluation.compare import compare as compare_runs
+    from ..evaluation.comparison import compare as compare_runs
 
     check_choice("--part", part, PARTS)
     check_file("--out", out, ".csv")
@@ -226,7 +226,7 @@ def explain(
     ] = None,
 ) -> None:
     """What each atom contributes to the score of molecules in one assay."""
-    from ..triage.explain import explain as explain_molecules
+    from ..triage.explanation import explain as explain_molecules
 
     with progress_shown():
         found = explain_molecules(

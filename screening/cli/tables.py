@@ -9,10 +9,10 @@ from .grid import LEAST, NAME, Column, print_frame, print_table
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ..evaluation.benchmark import Benchmark
-    from ..evaluation.compare import Comparison
+    from ..evaluation.benchmarks import Benchmark
+    from ..evaluation.comparison import Comparison
     from ..evaluation.external import Assessment
-    from ..grouping.group import Grouped
+    from ..grouping.choosing import Grouped
     from ..grouping.trial import Trial
 
 SHOWN = 30

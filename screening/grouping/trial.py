@@ -14,7 +14,7 @@ import pandas as pd
 from ..config import Config, check_config
 from ..data.task_groups import read_groups, write_groups
 from ..errors import ConfigError
-from ..evaluation.compare import Comparison, compare
+from ..evaluation.comparison import Comparison, compare
 from ..runtime import distributed
 from ..training import run as experiment
 from ..training.history import Epoch
@@ -22,7 +22,7 @@ from ..training.members import parts_of
 from ..training.origins import check_finished, is_finished
 from ..training.preparation import Note, Prepared, prepare_data
 from ..training.run_folder import claimed_run, read_table, write_frame
-from .group import Choice, Grouped, group, with_affinity
+from .choosing import Choice, Grouped, group, with_affinity
 
 FEASIBLE = 20
 """Most assays for which networks of their own are trained unless asked for."""

@@ -32,8 +32,8 @@ from ..scoring.columns import NEIGHBOUR, OURS, SET, SPREAD, assay_column, proper
 from ..scoring.part_files import PartFolder
 from ..sizes import LARGEST
 from ..uncertainty.structure_domain import fingerprints
-from .explain import explain as explain_molecules
-from .explain import networks_of
+from .explanation import explain as explain_molecules
+from .explanation import networks_of
 from .filters import filters as known_filters
 from .hits_page import Quality, Records, hits_page, links_to
 

@@ -18,7 +18,7 @@ from screening.config import load_config
 from screening.data import datasets
 from screening.features.store import FeatureSet, featurize
 from screening.models.network import ScreeningModel, inputs_of
-from screening.triage.explain import explain
+from screening.triage.explanation import explain
 
 N = 200
 

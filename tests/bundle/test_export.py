@@ -13,9 +13,9 @@ import small
 import torch
 from test_bundle import make
 
-from screening.bundle import export as exporting
+from screening.bundle import exporting
 from screening.bundle.bundle import Bundle, Member
-from screening.bundle.export import ARRAYS, _Calibrated, export
+from screening.bundle.exporting import ARRAYS, _Calibrated, export
 from screening.errors import BundleError, ConfigError, DataError, ScreeningError
 from screening.features.store import featurize
 from screening.models.baselines import baselines

@@ -8,8 +8,8 @@ import small
 
 from screening.config import Config, check_config
 from screening.errors import ConfigError
-from screening.evaluation.benchmark import benchmark, chain_names
-from screening.evaluation.compare import compare
+from screening.evaluation.benchmarks import benchmark, chain_names
+from screening.evaluation.comparison import compare
 from screening.training import run as experiment
 
 

@@ -10,7 +10,7 @@ import pytest
 from screening.data.assays import AssayTable
 from screening.data.splits import Split
 from screening.errors import ConfigError, DataError
-from screening.evaluation.compare import ASSAY_COLUMNS, SUMMARY_COLUMNS, compare
+from screening.evaluation.comparison import ASSAY_COLUMNS, SUMMARY_COLUMNS, compare
 from screening.evaluation.run_sets import run_sets
 from screening.metrics.per_assay import evaluate
 from screening.training.run_folder import write_predictions

@@ -9,7 +9,7 @@ import small
 from screening.config import Config, check_config
 from screening.errors import ConfigError
 from screening.evaluation import replicates as studies
-from screening.evaluation.compare import compare
+from screening.evaluation.comparison import compare
 from screening.evaluation.replicates import fold_configs, seed_configs, tabulate, train_set
 from screening.training import run as experiment
 

@@ -15,9 +15,9 @@ from screening.config import Config, check_config, load_config
 from screening.data.assays import AssayTable
 from screening.data.task_groups import read_groups
 from screening.errors import ConfigError, DataError
-from screening.grouping import group as grouping
+from screening.grouping import choosing as grouping
 from screening.grouping import trial as trials
-from screening.grouping.group import Choice
+from screening.grouping.choosing import Choice
 from screening.grouping.selection import judge_groups
 from screening.models.heads import TaskHeads
 from screening.scoring.job import Scorer

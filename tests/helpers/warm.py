@@ -45,11 +45,11 @@ COMMANDS = [
     "training.run",
     "data.datasets",
     "evaluation.external",
-    "evaluation.compare",
+    "evaluation.comparison",
     "scoring.job",
     "triage.hits",
-    "triage.explain",
-    "bundle.export",
+    "triage.explanation",
+    "bundle.exporting",
     "reporting.report",
 ]
 

@@ -11,7 +11,7 @@ import small
 
 from screening.errors import DataError
 from screening.scoring.job import score_library
-from screening.scoring.verify import verify
+from screening.scoring.verification import verify
 
 
 def faults(folder: Path) -> str:

@@ -15,9 +15,9 @@ from screening.config import Config, check_config
 from screening.errors import ConfigError, DataError, ScreeningError
 from screening.evaluation import external as assessment
 from screening.evaluation import replicates as studies
-from screening.evaluation.compare import compare
+from screening.evaluation.comparison import compare
 from screening.features.store import FeatureSet, featurize
-from screening.grouping import group as grouping
+from screening.grouping import choosing as grouping
 from screening.reporting.report import write_report
 from screening.training import run as experiment
 

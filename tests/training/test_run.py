@@ -20,7 +20,7 @@ from screening.config import Config, check_config, load_config, to_yaml
 from screening.data.tables import open_table
 from screening.errors import ConfigError, DataError, ScreeningError
 from screening.evaluation.replicates import train_set
-from screening.grouping import group as grouping
+from screening.grouping import choosing as grouping
 from screening.metrics.per_assay import evaluate as evaluate_scores
 from screening.reporting.report import write_report
 from screening.scoring.job import Scorer, score_library

@@ -27,7 +27,7 @@ from screening.models.network import ScreeningModel, inputs_of
 from screening.scoring.scorer import Scorer
 from screening.training import run as experiment
 from screening.triage.contributions import TOLERANCE
-from screening.triage.explain import NO_REFERENCE, explain
+from screening.triage.explanation import NO_REFERENCE, explain
 
 TABLE = """id,smiles
 <script>alert(1)</script>,CC(=O)Oc1ccccc1C(=O)O

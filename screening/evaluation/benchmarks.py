@@ -15,7 +15,7 @@ from ..runtime import distributed
 from ..training.history import Epoch
 from ..training.preparation import Note
 from ..training.run_folder import write_frame
-from .compare import Comparison, compare
+from .comparison import Comparison, compare
 from .replicates import METRICS, seconds_per_step, seed_configs, tabulate, train_set
 from .run_sets import RunSet
 
