@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: run test slow lint bench clean
+.PHONY: run test slow lint bench docs clean
 
 run: $(STAMP)
 	$(BIN)/screening train configs/alerts.yaml --overwrite
@@ -25,6 +25,9 @@ lint: $(STAMP)
 
 bench: $(STAMP)
 	@for script in tests/benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+docs: $(STAMP)
+	$(BIN)/python tests/helpers/generated.py
 
 clean:
 	rm -rf $(VENV) runs scores .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

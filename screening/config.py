@@ -130,12 +130,14 @@ class Heads(Section):
     hidden: Annotated[int, Field(ge=0, le=20_000)] = 0
     """Width of a private hidden layer per task; 0 = linear heads."""
     dropout: Share = 0.0
+    """Share of the hidden layer left out in a training step."""
 
 
 class Model(Section):
     """Shared encoder and task heads; or a baseline, for which they and `train`'s settings do not count."""
 
     encoder: AComponent = Component(name="gine")
+    """From a molecule to its representation, shared by all assays: `screening list encoders`."""
     heads: Heads = Heads()
     baseline: AComponent | None = None
     """A model per assay on the vector features in place of the network, such as random_forest; on the command
@@ -205,12 +207,15 @@ class Train(Section):
     """The training loop."""
 
     epochs: Positive = 30
+    """At most so many passes over the training part; see `patience`."""
     ensemble: Positive = 1
     """Networks that differ in their seed alone; scores are their mean."""
     batch_size: Positive = 128
+    """Molecules per step, over all processes."""
     lr: Annotated[float, Field(gt=0)] = 1e-3
     """Highest learning rate, reached after the warm-up."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    """Of AdamW, on weight matrices alone."""
     warmup: Annotated[float, Field(ge=0, le=1)] = 0.1
     """Share of all steps in which the learning rate rises; it then falls as a cosine."""
     clip: Annotated[float, Field(gt=0)] | None = 1.0
@@ -251,15 +256,20 @@ class Config(Section):
     """One experiment; `seed` decides split, initial weights, order and dropout."""
 
     name: str
+    """Name of the run and its folder."""
     data: Data
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    """Decides split, initial weights, order and dropout."""
     runs: str = "runs"
     """Folder in which the run folder `<runs>/<name>` is made."""
     split: AComponent = Component(name="scaffold")
+    """Which molecules train, validate and test: `screening list splits`."""
     features: Features = Features()
     model: Model = Model()
     loss: Loss = Loss()
     balancer: AChain = (Component(name="equal"),)
+    """How the losses of the assays are weighed against each other; several in a row are a chain: `screening
+    list balancers`."""
     gradients: Gradients = Gradients()
     grouping: Grouping = Grouping()
     train: Train = Train()
