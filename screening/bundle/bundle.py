@@ -7,8 +7,6 @@ ensemble, a network per group of assays and a network per assay are bundles of s
 """
 
 import json
-import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -27,12 +25,13 @@ from ..features.store import FeatureSet, GraphStore, VectorBlock
 from ..models.baselines import restore
 from ..models.encoders import Inputs
 from ..models.network import Predictor, ScreeningModel
+from ..runtime.files import atomic_folder, file_sha256
 from ..sizes import MOST_ATOMS
 from ..uncertainty.calibration import Calibration
 from ..uncertainty.conformal import ConformalSets
 from ..uncertainty.latent_domain import Representation
 from ..uncertainty.structure_domain import Domain
-from .files import SUMS, check_sums, sum_of
+from .files import SUMS, check_sums
 from .reference import Reference
 
 FORMAT = 2
@@ -167,10 +166,7 @@ class Bundle:
 
     def save(self, folder: Path) -> None:
         """Write the bundle; an older one in the same place is replaced as a whole."""
-        folder = Path(folder)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-        try:
+        with atomic_folder(folder) as work:
             for number, member in enumerate(self.members):
                 numbers = {
                     name: value.cpu().contiguous() for name, value in member.model.state_dict().items()
@@ -183,16 +179,8 @@ class Bundle:
             for path in work.iterdir():
                 path.chmod(0o644)  # safetensors writes files that nobody else may read
             names = sorted(path.name for path in work.iterdir())
-            (work / SUMS).write_text("".join(f"{sum_of(work / name)}  {name}\n" for name in names))
+            (work / SUMS).write_text("".join(f"{file_sha256(work / name)}  {name}\n" for name in names))
             work.chmod(0o755)
-            if folder.exists():
-                folder.rename(old := work.with_name(work.name + "-old"))
-                work.rename(folder)
-                shutil.rmtree(old)
-            else:
-                work.rename(folder)
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
 
     def _parts(self) -> dict[str, Any]:
         """The optional parts that are there, by name."""

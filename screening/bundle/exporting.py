@@ -5,7 +5,6 @@ What the arrays mean is that of `GraphBatch`; `screening.featurize` makes them. 
 
 import json
 import logging
-import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from torch import Tensor, nn
 from ..errors import BundleError, ConfigError, DataError, ScreeningError
 from ..features.store import GraphBatch, GraphStore, featurize
 from ..models.network import ScreeningModel
+from ..runtime.files import atomic_write
 from ..uncertainty.calibration import Calibration
 from .bundle import Bundle
 
@@ -82,27 +82,15 @@ def export(run: Path | str, path: Path | str, *, calibrate: bool = True) -> Expo
     bundle = Bundle.load(Path(run))
     network = _Network(bundle, bundle.calibration if calibrate else None).eval()
     description = path.with_suffix(".json")
-    work = [target.with_name(f".{os.getpid()}-{target.name}") for target in (path, description)]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_write(path) as program, atomic_write(description) as page:
+            inputs, difference, n_molecules = _write_checked(bundle, network, program, calibrate)
+            text = json.dumps(_describe(bundle, inputs, network.calibrated), indent=1)
+            page.write_text(text + "\n", encoding="utf-8")
     except OSError as problem:
-        raise _unwritable(path, problem) from problem
-    try:
-        inputs, difference, n_molecules = _write_checked(bundle, network, work[0], calibrate)
-        text = json.dumps(_describe(bundle, inputs, network.calibrated), indent=1)
-        work[1].write_text(text + "\n", encoding="utf-8")
-        for written, target in zip(work, (path, description), strict=True):
-            written.replace(target)
-    except OSError as problem:
-        raise _unwritable(path, problem) from problem
-    finally:
-        for written in work:
-            written.unlink(missing_ok=True)
+        raise DataError(f"{path} cannot be written: {problem}. Give another file as out.") from problem
     return Exported(path, description, difference, n_molecules)
-
-
-def _unwritable(path: Path, problem: OSError) -> DataError:
-    return DataError(f"{path} cannot be written: {problem}. Give another file as out.")
 
 
 def _write_checked(

@@ -4,13 +4,13 @@ A bundle may come from anywhere: a pipe in place of a file would wait for ever, 
 fill the memory. Sizes are looked at first, then sums; what the files say is read in `bundle`.
 """
 
-import hashlib
 import json
 import stat
 from pathlib import Path
 from typing import Any
 
 from ..errors import BundleError
+from ..runtime.files import file_sha256
 
 SUMS = "SHA256SUMS"
 MOST_TEXT = 16 * 1024**2
@@ -19,12 +19,6 @@ MOST_ARRAYS = 16 * 1024**3
 """Bytes of a file of arrays: forests of hundreds of assays have 1 GB."""
 
 AGAIN = "Copy the bundle again, with all its files."
-
-
-def sum_of(path: Path) -> str:
-    """SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def check_sums(folder: Path) -> set[str]:
@@ -45,7 +39,7 @@ def check_sums(folder: Path) -> set[str]:
     for name, total in expected.items():
         path = folder / name
         try:
-            is_same = total == sum_of(path)
+            is_same = total == file_sha256(path)
         except OSError as problem:
             raise BundleError(f"{path} cannot be read: {problem}. {AGAIN}") from problem
         if not is_same:

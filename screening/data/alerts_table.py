@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..errors import DataError
-from ..runtime.folders import replace
+from ..runtime.files import write_atomically
 from ..runtime.progress import progress
 from .molecules import read_molecule
 
@@ -137,8 +137,9 @@ def make_alerts(folder: Path) -> Path:
         kept = (labels == 1).sum(axis=0) >= FEWEST_ACTIVES
         kept_panels = [panel for panel, keep in zip(found, kept, strict=True) if keep]
         folder.mkdir(parents=True, exist_ok=True)
-        _write(panels, _csv_text([Panel._fields, *kept_panels]).encode())
-        _write(table, _table_bytes(molecules, [panel.name for panel in kept_panels], labels[:, kept]))
+        write_atomically(panels, _csv_text([Panel._fields, *kept_panels]).encode())
+        names = [panel.name for panel in kept_panels]
+        write_atomically(table, _table_bytes(molecules, names, labels[:, kept]))
     return table
 
 
@@ -323,8 +324,3 @@ def _table_bytes(molecules: _Molecules, names: list[str], labels: np.ndarray) ->
         [name, smiles, *row] for name, smiles, row in zip(molecules.ids, molecules.smiles, texts, strict=True)
     ]
     return gzip.compress(_csv_text([["mol_id", "smiles", *names], *rows]).encode(), 6, mtime=0)
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write under a temporary name, then rename: another process sees the whole file or none."""
-    replace(path, lambda work: work.write_bytes(content))

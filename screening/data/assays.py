@@ -6,7 +6,6 @@ Files become text in `tables`; molecules are read in `molecules`; here text beco
 import csv
 import gzip
 import logging
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ import numpy as np
 
 from ..errors import ConfigError, DataError
 from ..registry import did_you_mean
+from ..runtime.files import atomic_write
 from ..runtime.progress import progress
 from ..sizes import MOST_ATOMS
 from .assay_columns import ATTENTION, RawTable, check_labels, column_notes, likely_assays, no_assay
@@ -104,9 +104,8 @@ class AssayTable:
             raise DataError("An assay cannot be called 'id' or 'smiles' in a CSV file. Rename it.")
         extra = [f"{name} (2)" if name in ("id", "smiles") else name for name in self.extra]
         texts = np.array(["", "0", "1"], dtype=object)
-        part = Path(f"{path}.part")
         opened = gzip.open if str(path).endswith(".gz") else open
-        with opened(part, "wt", encoding="utf-8", newline="") as stream:
+        with atomic_write(path) as work, opened(work, "wt", encoding="utf-8", newline="") as stream:
             writer = csv.writer(
                 stream,
                 lineterminator="\n",  # beside which Python leaves a lone carriage return unquoted:
@@ -118,7 +117,6 @@ class AssayTable:
                 labels = texts[np.nan_to_num(self.labels[rows], nan=-1).astype(np.int8) + 1]
                 columns = zip(*(c[rows] for c in (self.ids, self.smiles, *self.extra.values())), strict=True)
                 writer.writerows([*left, *right] for left, right in zip(columns, labels, strict=True))
-        os.replace(part, path)
 
     def _has_carriage_return(self) -> bool:
         columns = (self.ids, self.smiles, *self.extra.values())

@@ -2,8 +2,6 @@
 
 import contextlib
 import gzip
-import hashlib
-import os
 import ssl
 import time
 import urllib.error
@@ -15,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DataError
-from ..runtime.folders import sweep_old
+from ..runtime.files import atomic_write, file_sha256, half_written, sweep_old
 from ..runtime.progress import progress
 
 TRIES = 3
@@ -51,22 +49,18 @@ def download(
     DataError : larger than `limit`, packed or unpacked, of another sum, or not https to the end.
     OSError : the file cannot be written.
     """
-    part = path.with_name(f".part-{os.getpid()}-{path.name}")
-    sweep_old(path.parent, ".part-*")
-    try:
-        _fetch(address, part, limit)
-        _check_sum(part, address, sha256)
-        _check_unpacked(part, address, limit * UNPACKED)
-        check(part)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    sweep_old(path.parent, half_written(r".+"))
+    with atomic_write(path) as work:
+        _fetch(address, work, limit)
+        _check_sum(work, address, sha256)
+        _check_unpacked(work, address, limit * UNPACKED)
+        check(work)
 
 
-def _fetch(address: str, part: Path, limit: int) -> None:
+def _fetch(address: str, work: Path, limit: int) -> None:
     for attempt in range(1, TRIES + 1):
         try:
-            with part.open("wb") as file:
+            with work.open("wb") as file:
                 return _stream(address, file.write, limit)
         except BROKEN as problem:
             is_final = isinstance(problem, urllib.error.HTTPError) and problem.code < 500
@@ -113,9 +107,8 @@ def _check_size(size: int, address: str, limit: int) -> None:
         )
 
 
-def _check_sum(part: Path, address: str, sha256: str | None) -> None:
-    with part.open("rb") as file:
-        given = hashlib.file_digest(file, "sha256").hexdigest()
+def _check_sum(work: Path, address: str, sha256: str | None) -> None:
+    given = file_sha256(work)
     if sha256 is not None and given != sha256:
         raise DataError(
             f"What {address} gave is not the published file and was not kept: its SHA-256 is {given}, not "
@@ -124,10 +117,10 @@ def _check_sum(part: Path, address: str, sha256: str | None) -> None:
         )
 
 
-def _check_unpacked(part: Path, address: str, limit: int) -> None:
+def _check_unpacked(work: Path, address: str, limit: int) -> None:
     """Count what a gzip file unpacks to, a megabyte at a time; a broken one is left to who reads it."""
     n_bytes = 0
-    with part.open("rb") as file:
+    with work.open("rb") as file:
         if file.peek(2)[:2] != b"\x1f\x8b":
             return
         with contextlib.suppress(EOFError, zlib.error, gzip.BadGzipFile), gzip.GzipFile(fileobj=file) as text:

@@ -4,7 +4,6 @@ A file that cannot be read is a DataError; a record that cannot be used carries 
 Everything stays text as written: an identifier 0012 remains 0012.
 """
 
-import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -90,12 +89,6 @@ def open_table(
     DataError : no such file, empty, no table, or the structure column is missing or ambiguous.
     """
     return TableReader(str(path), smiles, id, block_size)
-
-
-def file_sha256(path: str | Path) -> str:
-    """The SHA-256 sum of the file's bytes, in hexadecimal."""
-    with open(path, "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def some(names: Iterable[str], most: int = 20) -> str:

@@ -19,7 +19,8 @@ import yaml
 from ..errors import ConfigError
 from ..plain_yaml import typed, yaml_tree
 from ..registry import did_you_mean
-from ..runtime.folders import explained, replace
+from ..runtime.files import write_atomically
+from ..runtime.folders import explained
 
 KINDS = {"groups": list[list[str]], "serves": dict[str, int], "rest": str}
 KEYS = tuple(KINDS)
@@ -47,7 +48,7 @@ def write_groups(
     head = "# groups: assays that train together. serves: the group, counted from 1, that scores the assay.\n"
     text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, default_flow_style=None, width=110)
     with explained(path.parent):
-        replace(path, lambda work: work.write_text(head + text, encoding="utf-8"))
+        write_atomically(path, head + text)
 
 
 def read_groups(path: Path, tasks: Sequence[str]) -> TaskGroups:

@@ -6,10 +6,8 @@ How one molecule becomes numbers is in `graphs` and `vectors`.
 
 import hashlib
 import json
-import os
 import zlib
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,7 +20,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from ..errors import DataError
-from ..runtime.folders import sweep_old
+from ..runtime.files import atomic_write, half_written, sweep_old
 from ..runtime.processes import map_in_processes
 from .featurizers import featurizers
 from .packing import BLOCK, FeatureSet, Packed, Sparse, graph_featurizer, pack, vector_featurizer
@@ -273,16 +271,12 @@ def _save(store: GraphStore, path: Path) -> None:
         "reasons": {row: reason for row, reason in enumerate(store.reasons) if reason},
         "checksums": {name: _checksum(tensor) for name, tensor in tensors.items()},
     }
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        sweep_old(path.parent, "*.safetensors.*.tmp")
-        save_file(tensors, temporary, {"store": json.dumps(header)})
-        temporary.replace(path)
+        sweep_old(path.parent, half_written(r"\w+\.safetensors"))
+        with atomic_write(path) as work:
+            save_file(tensors, work, {"store": json.dumps(header)})
     except (OSError, SafetensorError) as problem:
-        if temporary.parent.is_dir():
-            with suppress(OSError):
-                temporary.unlink(missing_ok=True)
         raise DataError(
             f"{path.parent}: the cache of features cannot be written: {problem}. "
             "Make room, or name another folder (on the command line with the variable XDG_CACHE_HOME), or "

@@ -22,7 +22,7 @@ from ..training import run as experiment
 from ..training.history import Epoch
 from ..training.origins import check_finished, is_finished
 from ..training.preparation import Note, prepare_data
-from ..training.run_folder import AGAIN, claimed_run, write_file, write_frame
+from ..training.run_folder import AGAIN, atomic_file, claimed_run, write_frame
 from .covers import EXACT_LIMIT
 from .selection import Grouping, explain_groups, label_cost, select_groups, select_within_budget
 
@@ -227,7 +227,8 @@ def plot_affinity(
     axes.set_title(title, loc="left", fontsize=11)
     figure.colorbar(image, shrink=0.7, label="effect / mean size of effects in its column")
     try:
-        write_file(path, lambda work: figure.savefig(work, format="svg", metadata={"Date": None}))
+        with atomic_file(path) as work:
+            figure.savefig(work, format="svg", metadata={"Date": None})
     finally:
         pyplot.close(figure)
 

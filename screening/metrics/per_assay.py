@@ -3,9 +3,7 @@
 The numbers come from `metrics`; training, `screening evaluate` and the report read these tables.
 """
 
-import os
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,7 @@ import pandas as pd
 from ..errors import ConfigError, DataError
 from ..registry import did_you_mean
 from ..runtime.csv_cells import csv_of
+from ..runtime.files import atomic_write
 from .metrics import delong_interval, metrics, roc_auc
 from .ranking import Ranking, rank
 
@@ -156,22 +155,18 @@ def write_evaluation(table: pd.DataFrame, path: Path | str, *, csv_safe: bool = 
     DataError : there is no such folder, no room, or no permission.
     """
     path = Path(path)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     columns = [*COLUMNS, *(name for name in table.columns if name not in COLUMNS)]
     try:
-        if path.suffix == ".parquet":
-            table[columns].to_parquet(unfinished, index=False)
-        else:
-            unfinished.write_text(csv_of(table[columns], csv_safe=csv_safe), encoding="utf-8")
-        os.replace(unfinished, path)
+        with atomic_write(path) as work:
+            if path.suffix == ".parquet":
+                table[columns].to_parquet(work, index=False)
+            else:
+                work.write_text(csv_of(table[columns], csv_safe=csv_safe), encoding="utf-8")
     except OSError as problem:
         raise DataError(
             f"{path} cannot be written: {problem.strerror or problem}. Give a file in a folder that exists, "
             "where there is room and you may write."
         ) from problem
-    finally:
-        with suppress(OSError):
-            unfinished.unlink()
 
 
 def read_evaluation(path: Path | str) -> pd.DataFrame:

@@ -1,6 +1,5 @@
 """Where the scores of a run's model lie, and the best molecules in them, for the report."""
 
-import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from markupsafe import Markup
 
 from ..bundle.bundle import SUMS
 from ..errors import DataError
+from ..runtime.files import file_sha256
 from ..scoring.columns import assay_column
 from .sketches import as_svg, sketch
 
@@ -134,7 +134,7 @@ def _nearby(run: Path) -> Iterator[Path]:
 def _model(run: Path) -> str | None:
     """SHA-256 of the checksums of the run's bundle, as scoring writes it down; None without a bundle."""
     path = run / "bundle" / SUMS
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
+    return file_sha256(path) if path.is_file() else None
 
 
 def _job_model(folder: Path) -> str | None:

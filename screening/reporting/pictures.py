@@ -14,7 +14,7 @@ import pandas as pd
 
 from ..errors import DataError
 from ..evaluation.verdicts import SHADES, Likeness
-from ..runtime.folders import replace
+from ..runtime.files import write_atomically
 from .curves import Curves
 from .svg import PAGE, PAPER, Colours, Marks, Picture, drawing, inline, plain
 
@@ -55,7 +55,7 @@ def plot_assays(evaluation: pd.DataFrame, path: Path, *, title: str) -> None:
         metadata = {"Date": None} if path.suffix == ".svg" else None
         figure.savefig(stream, format=path.suffix[1:], metadata=metadata)
     try:
-        replace(path, lambda work: work.write_bytes(stream.getvalue()))
+        write_atomically(path, stream.getvalue())
     except OSError as problem:
         raise DataError(
             f"{path} cannot be written: {problem.strerror or problem}. Give a file in a folder that exists, "

@@ -31,7 +31,8 @@ from ..evaluation.verdicts import (
 )
 from ..metrics.metrics import pooled_average_precision
 from ..metrics.per_assay import summarize
-from ..runtime.folders import explained, replace
+from ..runtime.files import write_atomically
+from ..runtime.folders import explained
 from ..training.run_folder import claimed_run, not_finished, read_table
 from ..uncertainty.calibration import effect
 from . import pictures
@@ -103,7 +104,7 @@ def _usual_page(run: Path, pools: bool) -> Path:
 def _write(path: Path, text: str) -> None:
     again = "Make room and write the report again: nothing was lost."
     with explained(path, room=again, instead="give another place with `out`"):
-        replace(path, lambda work: work.write_text(text, encoding="utf-8"))
+        write_atomically(path, text)
 
 
 # --- what is on the page ------------------------------------------------------------------------------------

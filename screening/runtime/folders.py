@@ -1,26 +1,22 @@
-"""Folders that commands write into: one process at a time, whole files or none, faults of the disk explained.
+"""Folders that commands write into: one process at a time (file locks), faults of the disk explained.
 
-The operating system lets go of a lock when its process ends, however it ends; what a killed process left
-under a temporary name is removed by the next one that claims the folder (`sweep`).
+The operating system lets go of a lock when its process ends, however it ends. The files in them are the
+business of `files`.
 """
 
 import errno
 import fcntl
 import json
 import os
-import re
-import shutil
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 from ..errors import DataError
 
 LOCK = ".lock"
-A_DAY = 24 * 3600
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _GONE = (errno.ENOENT, errno.ESTALE)
 _TRIES, _PAUSE = 5, 0.05
@@ -125,23 +121,6 @@ def explained(
         raise DataError(text) from problem
 
 
-def replace(path: Path, write: Callable[[Path], Any]) -> None:
-    """Write under a temporary name, then rename: a file with the final name is complete.
-
-    Raises
-    ------
-    DataError : the folder was claimed, and is not the same any more.
-    """
-    check_still_ours(path.parent)
-    work = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}")
-    try:
-        write(work)
-        work.replace(path)
-    finally:
-        with suppress(OSError):
-            work.unlink(missing_ok=True)
-
-
 def check_still_ours(folder: Path) -> None:
     """Raise DataError if this process claimed the folder and somebody removed or replaced it since."""
     path = Path(folder).absolute() / LOCK
@@ -151,29 +130,6 @@ def check_still_ours(folder: Path) -> None:
             f"{folder} was removed or replaced while this process was writing into it. What is there now is "
             "left alone: look who else works there, and start again."
         )
-
-
-def sweep(folder: Path, half_written: re.Pattern[str]) -> None:
-    """Remove what killed processes left under names that match as a whole; the folder must be claimed."""
-    for path in Path(folder).glob(".*"):
-        if half_written.fullmatch(path.name):
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink(missing_ok=True)
-
-
-def sweep_old(folder: Path, pattern: str) -> None:
-    """Remove files of a folder that many use at once, such as a cache, if nobody wrote to them for a day.
-
-    Parameters
-    ----------
-    pattern : of the names under which they are written before they get their own.
-    """
-    for path in Path(folder).glob(pattern):
-        with suppress(OSError):
-            if time.time() - path.stat().st_mtime > A_DAY:
-                path.unlink()
 
 
 def _locked(path: Path, how: int) -> int | None:

@@ -3,7 +3,6 @@
 `Scorer`, for molecules in memory, is in `scorer`.
 """
 
-import hashlib
 import time
 from collections import Counter, defaultdict
 from collections.abc import Container, Iterator, Mapping, Sequence
@@ -13,8 +12,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..bundle.bundle import SUMS
-from ..data.tables import file_sha256, some
+from ..data.tables import some
 from ..errors import ConfigError, DataError
+from ..runtime.files import file_sha256
 from ..runtime.progress import progress
 from .choices import check_choices, check_places
 from .columns import OURS
@@ -372,4 +372,4 @@ def _job(
 def _sum_of_bundle(run: Path) -> str:
     """SHA-256 of the checksums of the bundle's files."""
     paths = [run / SUMS, run / "bundle" / SUMS]
-    return hashlib.sha256(next(path for path in paths if path.is_file()).read_bytes()).hexdigest()
+    return file_sha256(next(path for path in paths if path.is_file()))

@@ -18,7 +18,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..errors import DataError
-from ..runtime.folders import claimed, explained, replace, sweep
+from ..runtime.files import half_written, sweep, write_atomically
+from ..runtime.folders import claimed, explained
 from .library import BLOCKS, Shard
 from .sealed import check_seal, sealed
 
@@ -31,7 +32,7 @@ _OTHERWISE = "Give another folder with --out, or replace the old scores with --o
 _AGAIN = "Start the same scoring again: what is missing or damaged is made again."
 _ROOM = "Parts that are there are complete: make room and start the same command again."
 _PART = re.compile(r"part-(\d{6})-(\d{6})\.parquet")
-_HALF = re.compile(r"\.(part|_?job|_?manifest|top|scores)\b.*\.\d+")
+_HALF = half_written(r"(part|_?job|_?manifest|top|scores)[\w-]*\.\w+")
 _WRITTEN = (
     *("part-*.parquet", JOB, MANIFEST.format(""), MANIFEST.format("-*-of-*"), "top.csv", "top-*-of-*.csv"),
     *("scores.csv", "scores.sdf", "scores-*-of-*.csv", "scores-*-of-*.sdf"),
@@ -113,7 +114,7 @@ class PartFolder:
         texts = [field.name for field in table.schema if field.type == pa.string()]
         content = sealed(table, texts)  # in memory, for errors of the disk to be ours to explain
         with self.explained():
-            replace(self.part(tally.number), lambda work: work.write_bytes(content))
+            write_atomically(self.part(tally.number), content)
 
     def read(self, number: int, columns: list[str] | None = None) -> pa.Table:
         """A part, or some columns of it.
@@ -138,7 +139,7 @@ class PartFolder:
 
     def write_json(self, name: str, values: Mapping[str, Any]) -> None:
         with self.explained():
-            replace(self.path / name, lambda work: work.write_text(json.dumps(values, indent=1) + "\n"))
+            write_atomically(self.path / name, json.dumps(values, indent=1) + "\n")
 
     def read_json(self, name: str) -> dict[str, Any]:
         """What `write_json` wrote.

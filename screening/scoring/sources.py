@@ -7,8 +7,8 @@ import os
 import stat
 from typing import NamedTuple
 
-from ..data.tables import file_sha256
 from ..errors import DataError
+from ..runtime.files import file_sha256
 
 
 class State(NamedTuple):

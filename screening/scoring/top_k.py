@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from ..runtime.csv_cells import harmless
-from ..runtime.folders import replace
+from ..runtime.files import atomic_write
 from ..runtime.progress import progress
 from .columns import assay_column
 from .part_files import PartFolder
@@ -141,19 +141,16 @@ def write_top(
     places = np.unique(best.places[known])
     texts = _texts(parts, places)
 
-    def write(work: Path) -> None:
-        with work.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(HEADER)
-            for task, values, chosen, here in zip(tasks, best.values, best.places, known, strict=True):
-                rows = texts.take(np.searchsorted(places, chosen[here])).to_pydict()
-                scores = [f"{value:.6g}" for value in values[here].tolist()]
-                ranks = range(1, len(scores) + 1)
-                ids, smiles, files = (map(cell, rows[name]) for name in ("id", "smiles", "file"))
-                columns = ranks, ids, smiles, scores, rows["row"], files
-                writer.writerows(zip([cell(task)] * len(scores), *columns, strict=True))
-
-    replace(path, write)
+    with atomic_write(path) as work, work.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(HEADER)
+        for task, values, chosen, here in zip(tasks, best.values, best.places, known, strict=True):
+            rows = texts.take(np.searchsorted(places, chosen[here])).to_pydict()
+            scores = [f"{value:.6g}" for value in values[here].tolist()]
+            ranks = range(1, len(scores) + 1)
+            ids, smiles, files = (map(cell, rows[name]) for name in ("id", "smiles", "file"))
+            columns = ranks, ids, smiles, scores, rows["row"], files
+            writer.writerows(zip([cell(task)] * len(scores), *columns, strict=True))
 
 
 def _texts(parts: PartFolder, places: np.ndarray) -> pa.Table:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..bundle.bundle import DESCRIPTION, SUMS, Bundle
-from ..data.tables import file_sha256
 from ..errors import DataError, ScreeningError
+from ..runtime.files import file_sha256
 from ..runtime.progress import progress
 from .part_files import JOB, MANIFEST, PartFolder, Tally, merged
 

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from ..runtime.csv_cells import harmless
-from ..runtime.folders import replace
+from ..runtime.files import atomic_write
 from ..runtime.processes import map_in_processes
 from .columns import property_names
 from .part_files import PartFolder
@@ -43,13 +43,9 @@ def write_whole(
     if output == "parquet":
         return None
     path = parts.path / f"scores{suffix}.{output}"
-    make = _csv_texts(parts, numbers, csv_safe) if output == "csv" else _sdf_texts(parts, numbers, workers)
-
-    def write(work: Path) -> None:
-        with work.open("w", newline="", encoding="utf-8") as file:
-            file.writelines(make)
-
-    replace(path, write)
+    texts = _csv_texts(parts, numbers, csv_safe) if output == "csv" else _sdf_texts(parts, numbers, workers)
+    with atomic_write(path) as work, work.open("w", newline="", encoding="utf-8") as file:
+        file.writelines(texts)
     return path
 
 

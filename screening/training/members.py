@@ -11,11 +11,11 @@ import torch
 from ..balancing.affinity import Affinity
 from ..bundle.bundle import Bundle, Member
 from ..config import Config
-from ..data.tables import file_sha256
 from ..data.task_groups import read_groups
 from ..errors import ConfigError, DataError
 from ..models.baselines import Baseline, baselines
 from ..models.network import ScreeningModel, inputs_of
+from ..runtime.files import file_sha256
 from .history import Epoch
 from .preparation import Note, Prepared
 from .trainer import Examples, Trainer

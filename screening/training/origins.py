@@ -17,8 +17,9 @@ import torch
 from ..bundle.bundle import SUMS
 from ..config import Config
 from ..data import datasets
-from ..data.tables import file_sha256, some
+from ..data.tables import some
 from ..errors import ConfigError
+from ..runtime.files import file_sha256
 from .preparation import Note, Prepared, prepare_data
 from .run_folder import damaged_checkpoint, read_config, read_manifest
 
@@ -231,6 +232,6 @@ def _file_sum(path: Path | str | None) -> str | None:
     if path is None:
         return None
     try:
-        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+        return file_sha256(path)
     except OSError:
         return ""

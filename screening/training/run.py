@@ -21,14 +21,15 @@ from safetensors import SafetensorError
 
 from ..bundle.bundle import Bundle, Prediction
 from ..config import Config, to_yaml
-from ..data.tables import Rejected, file_sha256
+from ..data.tables import Rejected
 from ..errors import ConfigError
 from ..metrics.metrics import pooled_average_precision
 from ..metrics.per_assay import evaluate as evaluate_scores
 from ..metrics.per_assay import summarize, write_evaluation
 from ..models.network import inputs_of
 from ..runtime import distributed
-from ..runtime.folders import LOCK, check_still_ours, sweep
+from ..runtime.files import file_sha256, sweep
+from ..runtime.folders import LOCK
 from ..uncertainty.calibration import effect
 from .after_training import (
     OPTIMISTIC,
@@ -204,7 +205,6 @@ def _write_results(
 
 
 def _save_bundle(bundle: Bundle, folder: Path) -> None:
-    check_still_ours(folder.parent)
     with writing(folder.parent):
         try:
             bundle.save(folder)

@@ -5,9 +5,8 @@ What was cut off, overwritten or removed since is found out here, where it is re
 
 import io
 import json
-import re
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,15 +22,14 @@ from ..errors import DataError
 from ..registry import did_you_mean
 from ..runtime.csv_cells import csv_of
 from ..runtime.distributed import is_main
-from ..runtime.folders import LOCK, claimed, explained, is_ours, owner, replace
+from ..runtime.files import atomic_write, half_written
+from ..runtime.folders import LOCK, claimed, explained, is_ours, owner
 from ..uncertainty.calibration import EFFECT
 
 LABEL, SCORE = "label:", "score:"
 """Beginnings of the column names of predictions.parquet that hold labels and probabilities."""
 
-HALF_WRITTEN = re.compile(
-    r"\.(?!lock)[\w-]+\.(csv|json|yaml|parquet|pt|svg|html|md)(\..*\.\d+)?|\.bundle-\w+(-old)?"
-)
+HALF_WRITTEN = half_written(r"[\w-]+\.(csv|json|yaml|parquet|pt|svg|html|md)|bundle(-\w+)?")
 """What a killed process may leave in a run folder, also one of an earlier version."""
 
 AGAIN = "Train the run again with --overwrite."
@@ -79,20 +77,22 @@ def writing(folder: Path) -> AbstractContextManager[None]:
     return explained(folder, room=_ROOM, instead=_INSTEAD)
 
 
-def write_file(path: Path, write: Callable[[Path], Any]) -> None:
-    """Let `write` make a file; a reader sees the old one or the whole new one.
+@contextmanager
+def atomic_file(path: Path) -> Iterator[Path]:
+    """Where to write a file of a run, as `files.atomic_write`.
 
     Raises
     ------
     DataError : it cannot be written; says why and what to do.
     """
-    with writing(path.parent):
-        replace(path, write)
+    with writing(path.parent), atomic_write(path) as work:
+        yield work
 
 
 def write_text(path: Path, text: str) -> None:
     """Write a file; a reader sees the old one or the whole new one."""
-    write_file(path, lambda work: work.write_text(text, encoding="utf-8"))
+    with atomic_file(path) as work:
+        work.write_text(text, encoding="utf-8")
 
 
 def write_frame(path: Path, frame: pd.DataFrame) -> None:
@@ -102,7 +102,8 @@ def write_frame(path: Path, frame: pd.DataFrame) -> None:
 
 def write_parquet(path: Path, table: pa.Table) -> None:
     """Write a table as Parquet."""
-    write_file(path, lambda work: pq.write_table(table, work))
+    with atomic_file(path) as work:
+        pq.write_table(table, work)
 
 
 def write_split(path: Path, table: AssayTable, split: Split) -> None:

@@ -33,7 +33,7 @@ from ..models.network import ScreeningModel
 from ..runtime import distributed
 from ..runtime.progress import duration, progress
 from .history import Epoch, History
-from .run_folder import damaged_checkpoint, write_file
+from .run_folder import atomic_file, damaged_checkpoint
 
 
 class Examples(NamedTuple):
@@ -297,7 +297,8 @@ class Trainer:
         }
         content = io.BytesIO()  # in memory, for errors of the disk to be ours to explain
         torch.save(state, content)
-        write_file(path, lambda work: work.write_bytes(content.getbuffer()))
+        with atomic_file(path) as work:
+            work.write_bytes(content.getbuffer())
 
     def _restore(self, path: Path) -> None:
         try:

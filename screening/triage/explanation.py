@@ -3,7 +3,6 @@
 The numbers come from `contributions`, the pictures from `drawing`. Called by `screening explain`.
 """
 
-import re
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -29,7 +28,8 @@ from ..reporting.pages import render
 from ..reporting.structures import draw_contributions, gradient, on_page
 from ..reporting.svg import plain
 from ..runtime.csv_cells import csv_of
-from ..runtime.folders import claimed, explained, replace, sweep
+from ..runtime.files import half_written, sweep, write_atomically
+from ..runtime.folders import claimed, explained
 from ..runtime.progress import progress
 from .contributions import METHODS, Contributions, Molecules, other_columns
 
@@ -43,7 +43,7 @@ PARTS = {
 """Where contributions come from."""
 
 INSTEAD = "give another folder with --out"
-_HALF = re.compile(r"\.(molecule-\d+|molecules|rejected|contributions|descriptors|index)\.\w+\..*\d")
+_HALF = half_written(r"(molecule-\d+|molecules|rejected|contributions|descriptors|index)\.\w+")
 MOSTLY = 0.5  # the share that belongs to no atom and is worth a note
 NO_ATOMS = (
     "Most of the score comes from what belongs to no atom: colours show the smaller part, the descriptors "
@@ -355,13 +355,13 @@ def _write(result: Explanation, atoms: pd.DataFrame, mols: list[Mol]) -> None:
             old.unlink()
         pictures = _pictures(result, atoms, mols)
         for number, picture in enumerate(pictures, start=1):
-            _replace(folder / f"molecule-{number:04d}.svg", picture.encode())
-        _replace(folder / "molecules.csv", csv_of(result.molecules).encode())
+            write_atomically(folder / f"molecule-{number:04d}.svg", picture)
+        write_atomically(folder / "molecules.csv", csv_of(result.molecules))
         rejected = pd.DataFrame(result.rejected, columns=Rejected._fields)
-        _replace(folder / "rejected.csv", csv_of(rejected).encode())
-        _replace(folder / "contributions.parquet", atoms.to_parquet(index=False))
-        _replace(folder / "descriptors.parquet", result.descriptors.to_parquet(index=False))
-        _replace(folder / "index.html", _page(result, pictures).encode())
+        write_atomically(folder / "rejected.csv", csv_of(rejected))
+        write_atomically(folder / "contributions.parquet", atoms.to_parquet(index=False))
+        write_atomically(folder / "descriptors.parquet", result.descriptors.to_parquet(index=False))
+        write_atomically(folder / "index.html", _page(result, pictures))
 
 
 def _pictures(result: Explanation, atoms: pd.DataFrame, mols: list[Mol]) -> list[str]:
@@ -378,10 +378,6 @@ def _pictures(result: Explanation, atoms: pd.DataFrame, mols: list[Mol]) -> list
         )
         for mol, each, row in zip(mols, values, rows, strict=True)
     ]
-
-
-def _replace(path: Path, content: bytes) -> None:
-    replace(path, lambda work: work.write_bytes(content))
 
 
 def _page(result: Explanation, pictures: list[str]) -> str:

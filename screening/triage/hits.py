@@ -4,7 +4,6 @@ Reads the part files of `scoring`; writes hits.csv, hits.sdf and hits.html (`hit
 `screening hits`.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +25,8 @@ from ..errors import ConfigError, DataError
 from ..evaluation.known_molecules import count_known, known_parts
 from ..registry import did_you_mean
 from ..runtime.csv_cells import csv_of
-from ..runtime.folders import claimed, explained, replace, sweep
+from ..runtime.files import half_written, sweep, write_atomically
+from ..runtime.folders import claimed, explained
 from ..runtime.progress import progress
 from ..scoring.columns import NEIGHBOUR, OURS, SET, SPREAD, assay_column, property_names
 from ..scoring.part_files import PartFolder
@@ -39,7 +39,7 @@ from .hits_page import Quality, Records, hits_page, links_to
 
 Diversity = Literal["spheres", "maxmin", "none"]
 INSTEAD = "give another folder with --out"
-_HALF = re.compile(r"\.hits\.\w+\..*\d")
+_HALF = half_written(r"hits\.\w+")
 DIVERSITIES = ("spheres", "maxmin", "none")
 
 
@@ -280,8 +280,8 @@ def _write(hits: Hits, mols: list[Mol], bundle: Bundle, run: Path, *, explain: b
     records = Records(lines[0], lines[1:], _records(table, mols))
     with claimed(folder, INSTEAD), explained(folder, instead=INSTEAD):
         sweep(folder, _HALF)
-        _replace(folder / "hits.csv", "".join(lines))
-        _replace(folder / "hits.sdf", "".join(records.molecules))
+        write_atomically(folder / "hits.csv", "".join(lines))
+        write_atomically(folder / "hits.sdf", "".join(records.molecules))
         if explain and len(table):
             source, out = folder / "hits.csv", folder / "explained"
             explain_molecules(run, source, out, assay=hits.assay, limit=len(table), smiles="smiles", id="id")
@@ -295,7 +295,7 @@ def _write(hits: Hits, mols: list[Mol], bundle: Bundle, run: Path, *, explain: b
             model=f"Model {bundle.about.get('name', run.name)}",
             is_calibrated=bundle.calibration is not None and bundle.calibration.method != "none",
         )
-        _replace(folder / "hits.html", page)
+        write_atomically(folder / "hits.html", page)
 
 
 def _lines(table: pd.DataFrame, *, csv_safe: bool = False) -> list[str]:
@@ -316,7 +316,3 @@ def _records(table: pd.DataFrame, mols: list[Mol]) -> list[str]:
             drawn.SetProp(name, " ".join(text.split()))
         records.append(SDWriter.GetText(drawn, molid=number))
     return records
-
-
-def _replace(path: Path, text: str) -> None:
-    replace(path, lambda work: work.write_text(text, encoding="utf-8"))

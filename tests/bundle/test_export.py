@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -208,7 +209,7 @@ def test_no_bundle_no_export(tmp_path: Path) -> None:
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_a_full_disk_ends_in_a_sentence(suffix: str, tmp_path: Path) -> None:
     saved(tmp_path, {"name": "gine", "depth": 1, "width": 8}, name="none")
-    (tmp_path / f".{os.getpid()}-full{suffix}").symlink_to("/dev/full")
+    (tmp_path / f".{socket.gethostname()}.{os.getpid()}.full{suffix}").symlink_to("/dev/full")
     with pytest.raises(DataError, match=r"cannot be written: .*No space left"):
         export(tmp_path, tmp_path / f"full{suffix}")
     assert not list(tmp_path.glob("full.*"))

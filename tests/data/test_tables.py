@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rdkit import Chem
 
-from screening.data.tables import Block, TableReader, file_sha256, open_table
+from screening.data.tables import Block, TableReader, open_table
 from screening.errors import DataError
 
 PLAIN = "compound_id,smiles,ASSAY-1\nA,CCO,1\n0012,CCN,\n=1+1,c1ccccc1,0\n"
@@ -453,10 +453,6 @@ def test_sdf_says_why_rdkit_refuses(tmp_path) -> None:
     mol = Chem.MolFromSmiles("CC(C)(C)(C)C", sanitize=False)
     path = written(tmp_path, Chem.MolToMolBlock(mol, kekulize=False) + "$$$$\n", "t.sdf")
     assert "valence" in whole(open_table(path)).problems[0]
-
-
-def test_sha256(tmp_path) -> None:
-    assert file_sha256(written(tmp_path, "")).startswith("e3b0c44298fc1c14")
 
 
 def test_zinc_library(real_data) -> None:

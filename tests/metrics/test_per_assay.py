@@ -195,7 +195,7 @@ def test_failed_write_leaves_the_old_file(
     path = tmp_path / "evaluation.csv"
     write_evaluation(table, path)
     before = path.read_bytes()
-    monkeypatch.setattr(evaluation.os, "replace", fail)
+    monkeypatch.setattr(Path, "replace", fail)
     with pytest.raises(DataError, match="disk full"):
         write_evaluation(table[::-1], path)
     assert path.read_bytes() == before

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from screening.errors import DataError
-from screening.runtime.folders import check_still_ours, claimed, explained, owner, replace, sweep
+from screening.runtime.files import write_atomically
+from screening.runtime.folders import check_still_ours, claimed, explained, owner
 
 HOLD = (
     "import sys, time; from pathlib import Path; from screening.runtime.folders import claimed\n"
@@ -86,7 +87,7 @@ def test_a_folder_that_was_removed_is_not_written_by_its_old_owner(tmp_path: Pat
     """The new owner gets a lock of its own; the old one finds out before it writes."""
     folder = tmp_path / "run"
     with claimed(folder):
-        replace(folder / "a.txt", lambda work: work.write_text("old"))
+        write_atomically(folder / "a.txt", "old")
         shutil.rmtree(folder)
         with claimed(folder):
             pass
@@ -94,7 +95,7 @@ def test_a_folder_that_was_removed_is_not_written_by_its_old_owner(tmp_path: Pat
             check_still_ours(folder)
         with holder(folder):
             with pytest.raises(DataError, match="removed or replaced while"):
-                replace(folder / "a.txt", lambda work: work.write_text("old"))
+                write_atomically(folder / "a.txt", "old")
             assert not (folder / "a.txt").exists()
     assert owner(folder) == ""
 
@@ -128,27 +129,6 @@ def test_many_processes_enter_one_after_the_other(tmp_path: Path) -> None:
     assert [process.wait() for process in crowd] == [0, 0, 0]
     assert count.read_text() == "90"
     assert list((tmp_path / "f").iterdir()) == []
-
-
-def test_half_written_files_and_folders_go(tmp_path: Path) -> None:
-    (tmp_path / ".bundle-ab12" / "deep").mkdir(parents=True)
-    for name in (".a.csv.host.7", ".notes", "a.csv"):
-        (tmp_path / name).touch()
-    sweep(tmp_path, re.compile(r"\.bundle-\w+|\.a\.csv\..*\d"))
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".notes", "a.csv"]
-
-
-def test_a_file_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
-    def half(work: Path) -> None:
-        work.write_text("half")
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    with (
-        pytest.raises(DataError, match=r"no room left to write \(No space left.*Make room"),
-        explained(tmp_path),
-    ):
-        replace(tmp_path / "a", half)
-    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,7 @@ def test_a_killed_process_leaves_no_lock(folder: PartFolder) -> None:
 
 def test_what_a_killed_process_left_half_written_goes(folder: PartFolder) -> None:
     folder.path.mkdir()
-    names = [".part-000000-000002.parquet.host.12", ".top-1-of-3.csv.my.host.3", ".scores.csv.host.1"]
+    names = [".host.12.part-000000-000002.parquet", ".my.host.3.top-1-of-3.csv", ".scores.csv.host.1"]
     for name in (*names, ".notes.12"):
         (folder.path / name).touch()
     with folder.claimed(Shard(1, 2)):

@@ -203,10 +203,10 @@ def nobody() -> Iterator[None]:
 
 def test_half_files_of_a_cache_go_after_a_day(tmp_path: Path) -> None:
     """Not before: another process may be writing one of them."""
-    for name, age in (("a.safetensors.77.tmp", 2), ("b.safetensors.78.tmp", 0), ("c.safetensors", 2)):
+    for name, age in ((".host.77.a.safetensors", 2), (".host.78.b.safetensors", 0), ("c.safetensors", 2)):
         (tmp_path / name).touch()
         os.utime(tmp_path / name, (os.path.getmtime(tmp_path / name) - age * 86_400,) * 2)
     featurize(["CCO"], FeatureSet("atom_codes"), workers=0, cache=tmp_path)
     left = {path.name for path in tmp_path.iterdir()}
-    assert "a.safetensors.77.tmp" not in left
-    assert {"b.safetensors.78.tmp", "c.safetensors"} <= left
+    assert ".host.77.a.safetensors" not in left
+    assert {".host.78.b.safetensors", "c.safetensors"} <= left
