@@ -5,7 +5,6 @@ Files become text in `tables`; molecules are read in `molecules`; here text beco
 
 import csv
 import gzip
-import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -123,53 +122,44 @@ class AssayTable:
         return any("\r" in text for column in columns for text in column)
 
     @classmethod
-    def from_deepchem(cls, dataset: Any, tasks: Sequence[str] | None = None) -> "AssayTable":
+    def from_deepchem(
+        cls, dataset: Any, tasks: Sequence[str] | None = None, smiles: Sequence[str] | None = None
+    ) -> "AssayTable":
         """The labels of a DeepChem data set whose `ids` are SMILES, as in MoleculeNet.
 
-        A label of weight 0, or NaN, is missing; other weights are not kept.
+        A label of weight 0, or NaN, is missing. Other weights are not kept; a warning says so where they are
+        not 1.
 
         Parameters
         ----------
-        tasks : names of the assays; None = the data set's own.
+        tasks : names of the assays; None = the data set's own, which a `NumpyDataset` numbers.
+        smiles : structures of the rows, where the `ids` are something else; None = the `ids`.
 
         Raises
         ------
-        DataError : a label with a weight is neither 0 nor 1.
+        DataError : a label with a weight is neither 0 nor 1, no `id` is a SMILES, or numbers do not fit.
         """
-        smiles = [str(text) for text in dataset.ids]
-        names = dataset.get_task_names() if tasks is None else tasks
-        labels = np.asarray(dataset.y, dtype=np.float32).reshape(len(smiles), len(names))
-        weights = np.asarray(dataset.w)  # as many as labels, or one per molecule
-        weights = weights.reshape(labels.shape if weights.size == labels.size else (-1, 1))
-        labels = np.where(weights == 0, np.float32("nan"), labels)
-        odd = np.argwhere(~(np.isnan(labels) | (labels == 0) | (labels == 1)))
-        if len(odd):
-            row, task = odd[0]
-            raise DataError(
-                f"DeepChem data set, row {row + 1}, assay '{names[task]}': label {labels[row, task]} is "
-                f"neither 0 nor 1 ({len(odd)} such labels in all). Only 0/1 assays can be used."
-            )
-        return cls(list(smiles), smiles, labels, tuple(map(str, names)), {}, np.arange(1, len(smiles) + 1))
+        from .deepchem import from_deepchem
+
+        return from_deepchem(dataset, tasks, smiles)
 
     def to_deepchem(self, features: Any = None) -> Any:
         """A DeepChem `NumpyDataset`: ids = SMILES, and label 0 with weight 0 where nothing was measured.
 
+        `AssayTable.from_deepchem(dataset, tasks=table.tasks)` gives structures and labels back; identifiers,
+        names of assays and extra columns have no place in it.
+
         Parameters
         ----------
-        features : n rows of X; None = the SMILES themselves.
-        """
-        logging.getLogger("deepchem").setLevel(logging.ERROR)  # it tells what else could be installed
-        from deepchem.data import NumpyDataset
+        features : n rows of X, such as those of a DeepChem featurizer; None = the SMILES themselves.
 
-        smiles = np.array(self.smiles, dtype=object)
-        measured = ~np.isnan(self.labels)
-        return NumpyDataset(
-            X=smiles if features is None else features,
-            y=np.where(measured, self.labels, 0).astype(np.float32),
-            w=measured.astype(np.float32),
-            ids=smiles,
-            n_tasks=len(self.tasks),
-        )
+        Raises
+        ------
+        ConfigError : DeepChem is not installed.
+        """
+        from .deepchem import to_deepchem
+
+        return to_deepchem(self, features)
 
 
 def _at(texts: list[str], places: np.ndarray) -> list[str]:

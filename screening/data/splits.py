@@ -5,8 +5,6 @@ A split is a function registered in `splits`. Copies of one structure always fal
 
 import functools
 import heapq
-import logging
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +12,11 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
-from rdkit import rdBase
 
 from ..errors import ConfigError, DataError
 from ..registry import Registry
 from .assays import AssayTable
+from .deepchem import import_deepchem, muted
 from .molecules import canonical_smiles, parents, scaffolds
 from .part_names import LEFT_OUT, PARTS, Words, part_codes, read_parts
 
@@ -448,7 +446,7 @@ def _groups(keys: Sequence[str], molecules: Molecules) -> list[np.ndarray]:
 def _split_by_deepchem(
     name: str, molecules: Molecules, fractions: Fractions, limit: int, **options: float
 ) -> tuple[np.ndarray, list[str]]:
-    """DeepChem's split of the structures; what it and its import write to the log is muted."""
+    """DeepChem's split of the structures."""
     _checked(fractions)
     texts = molecules.smiles()
     if len(texts) > limit:
@@ -456,23 +454,14 @@ def _split_by_deepchem(
             f"The split '{name}' compares every pair of molecules: {len(texts):,} are too many (at most "
             f"{limit:,}). Use the split 'scaffold', or make the split elsewhere and give it as split 'file'."
         )
-    logging.getLogger("deepchem").setLevel(logging.ERROR)
-    with warnings.catch_warnings(), rdBase.BlockLogs():
-        warnings.simplefilter("ignore")
-        try:
-            from deepchem.data import NumpyDataset
-            from deepchem.splits import ButinaSplitter, FingerprintSplitter
-        except ImportError as problem:
-            raise ConfigError(
-                f"The split '{name}' is DeepChem's, and DeepChem cannot be imported ({problem}). "
-                "Install it (pip install deepchem==2.8.0) or use the split 'scaffold'."
-            ) from problem
-        splitter = {"butina": ButinaSplitter, "fingerprint": FingerprintSplitter}[name](**options)
-        dataset = NumpyDataset(X=np.zeros((len(texts), 1)), ids=np.array(texts, dtype=object))
+    deepchem = import_deepchem(f"The split '{name}'", "The split 'scaffold' does without it.")
+    splitter_class = {"butina": "ButinaSplitter", "fingerprint": "FingerprintSplitter"}[name]
+    with muted():
+        dataset = deepchem.data.NumpyDataset(X=np.zeros((len(texts), 1)), ids=np.array(texts, dtype=object))
         shares = dict(zip(("frac_train", "frac_valid", "frac_test"), fractions, strict=True))
-        found = splitter.split(dataset, **shares)
+        parts = getattr(deepchem.splits, splitter_class)(**options).split(dataset, **shares)
     codes = np.empty(len(texts), dtype=np.int64)
-    for part, rows in enumerate(found):
+    for part, rows in enumerate(parts):
         codes[list(rows)] = part
     return codes[molecules.structure], []
 

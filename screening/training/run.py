@@ -8,8 +8,9 @@ import os
 import platform
 import shutil
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -337,8 +338,17 @@ def _about(config: Config, prepared: Prepared) -> dict[str, Any]:
         "merged": prepared.merged,
         "split": config.split.model_dump(),
         "features_key": prepared.store.features.key(),
-        "versions": {name: version(name) for name in PACKAGES},
+        "versions": _versions(),
     }
+
+
+def _versions() -> dict[str, str]:
+    """Versions of those packages that are installed; DeepChem may be missing."""
+    installed = {}
+    for name in PACKAGES:
+        with suppress(PackageNotFoundError):
+            installed[name] = version(name)
+    return installed
 
 
 def _environment() -> dict[str, Any]:

@@ -453,31 +453,6 @@ def test_columns_of_different_lengths_are_a_wrong_call() -> None:
         AssayTable([], ["CCO"], np.ones((1, 1), np.float32), ("A",), {}, np.array([1]))
 
 
-def test_deepchem_there_and_back() -> None:
-    table = table_of(["CCO", "CCN", "CCC"], [[1, 0], [0, NAN], [NAN, NAN]])
-    dataset = table.to_deepchem()
-    np.testing.assert_array_equal(dataset.w, [[1, 1], [1, 0], [0, 0]])
-    np.testing.assert_array_equal(dataset.y, [[1, 0], [0, 0], [0, 0]])
-    back = AssayTable.from_deepchem(dataset, tasks=table.tasks)
-    assert (back.smiles, back.ids, back.tasks) == (table.smiles, table.smiles, table.tasks)
-    np.testing.assert_array_equal(back.labels, table.labels)
-    assert AssayTable.from_deepchem(dataset).tasks == ("0", "1")
-    assert table.to_deepchem(np.zeros((3, 5))).X.shape == (3, 5)
-    assert len(AssayTable.from_deepchem(table.take([]).to_deepchem())) == 0
-
-
-def test_deepchem_weights_and_odd_labels() -> None:
-    from deepchem.data import DiskDataset, NumpyDataset
-
-    smiles = np.array(["CCO", "CCN"], dtype=object)
-    weighted = DiskDataset.from_numpy(np.zeros((2, 1)), [[1.0], [7.0]], [[3.5], [0.0]], smiles, ["A"])
-    table = AssayTable.from_deepchem(weighted)
-    assert table.tasks == ("A",)
-    np.testing.assert_array_equal(table.labels, np.float32([[1], [NAN]]))
-    with pytest.raises(DataError, match="row 2, assay '0': label 7"):
-        AssayTable.from_deepchem(NumpyDataset(np.zeros((2, 1)), np.array([1.0, 7.0]), ids=smiles))
-
-
 # --- real tables, against the facts of their README ---------------------------------------------------
 
 

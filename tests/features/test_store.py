@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import sys
 from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
@@ -30,6 +31,7 @@ from screening.features.graphs.atom_codes import AtomCodes, in_cycle
 from screening.features.graphs.atom_codes_stereo import AtomCodesStereo
 from screening.features.packing import graph_featurizer, pack, vector_featurizer
 from screening.features.store import FeatureSet, GraphBatch, GraphStore, featurize, featurizers
+from screening.features.vectors.deepchem import DeepChemRDKitDescriptors
 
 GRAPHS = [name for name in featurizers.names() if issubclass(featurizers.get(name), GraphFeaturizer)]
 VECTORS = [name for name in featurizers.names() if issubclass(featurizers.get(name), VectorFeaturizer)]
@@ -290,6 +292,15 @@ def test_deepchem_vectors_or_what_is_missing() -> None:
     assert reals.batch([0]).vectors.shape[1] > 200
     with pytest.raises(ConfigError, match=r"(?i)mordred|gives no vector"):
         FeatureSet(None, ("deepchem:MordredDescriptors",))
+
+
+def test_deepchem_vectors_without_deepchem_name_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "deepchem", None)
+    message = (
+        r"featurizer 'deepchem:RDKitDescriptors' needs DeepChem.*pip install.*screening list featurizers"
+    )
+    with pytest.raises(ConfigError, match=message):
+        DeepChemRDKitDescriptors()
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,11 @@
 """Molecular featurizers of DeepChem that give a vector."""
 
-import logging
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import ClassVar, Literal
 
 import numpy as np
-from rdkit import rdBase
 from rdkit.Chem import Mol, MolFromSmiles
 
+from ...data.deepchem import import_deepchem, muted
 from ...errors import ConfigError
 from ..featurizers import VectorFeaturizer, as_finite, featurizers
 
@@ -29,10 +25,11 @@ class DeepChemVector(VectorFeaturizer):
     class_name: ClassVar[str]
 
     def __init__(self) -> None:
+        deepchem = import_deepchem(
+            f"featurizer '{self.name}'", "`screening list featurizers` shows those that do without."
+        )
         try:
-            with _muted():
-                import deepchem
-
+            with muted():
                 self._featurizer = getattr(deepchem.feat, self.class_name)()
                 n_columns = len(self._vector(MolFromSmiles("C")))
         except (ImportError, ValueError) as problem:
@@ -43,7 +40,7 @@ class DeepChemVector(VectorFeaturizer):
         self.columns = tuple(f"{self.class_name}_{number}" for number in range(n_columns))
 
     def __call__(self, mol: Mol) -> np.ndarray:
-        with _muted():
+        with muted():
             vector = self._vector(mol)
         if len(vector) != len(self.columns):
             raise ValueError(f"{len(vector)} numbers where {len(self.columns)} were expected.")
@@ -88,17 +85,3 @@ class DeepChemMordredDescriptors(DeepChemVector):
 
     name = "deepchem:MordredDescriptors"
     class_name = "MordredDescriptors"
-
-
-@contextmanager
-def _muted() -> Iterator[None]:
-    """Without DeepChem's remarks on packages it misses and RDKit's on functions it will drop."""
-    logger = logging.getLogger("deepchem")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)
-    try:
-        with warnings.catch_warnings(), rdBase.BlockLogs():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)
