@@ -13,6 +13,7 @@ _HOMES = {
     "Scorer": "scoring.job",
     "Bundle": "bundle.bundle",
     "ScreeningError": "errors",
+    "load_plugins": "plugins",
     "train": "training.run",
     "evaluate": "training.run",
 }

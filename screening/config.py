@@ -262,6 +262,9 @@ class Config(Section):
     """Decides split, initial weights, order and dropout."""
     runs: str = "runs"
     """Folder in which the run folder `<runs>/<name>` is made."""
+    plugins: tuple[str, ...] = ()
+    """Modules, or paths of .py files, that register further balancers, encoders and so on; imported before a
+    name is looked up."""
     split: AComponent = Component(name="scaffold")
     """Which molecules train, validate and test: `screening list splits`."""
     features: Features = Features()

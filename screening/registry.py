@@ -1,11 +1,19 @@
-"""Families of equals (balancers, encoders, featurizers, splits) by name, with did-you-mean."""
+"""Families of equals (balancers, encoders, featurizers, splits) by name, with did-you-mean.
+
+Members of ours are imported when a name is first asked for. A name that is then not there may come from a
+plug-in (`plugins`), and is asked for there before it is called unknown.
+"""
 
 import difflib
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Generic, TypeVar, get_type_hints
+from types import FrameType
+from typing import Any, Generic, NamedTuple, TypeVar, get_type_hints
+from weakref import WeakSet
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -28,6 +36,57 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f"{hint}Known: {', '.join(names[:LISTED]) or 'none'}{more}."
 
 
+class Registration(NamedTuple):
+    """Where a member of a family was registered."""
+
+    module: str
+    """Module in which the decorator stands."""
+    file: str
+    line: int
+    item: str
+    """Qualified name of the class or function."""
+    plugin: str | None
+    """The plug-in that was being imported, None outside of one."""
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether the member comes along with screening."""
+        return self.module.partition(".")[0] == _HOUSE
+
+    @property
+    def source(self) -> str:
+        """What the member comes with: screening, or the plug-in."""
+        return _HOUSE if self.is_ours else self.plugin or self.module
+
+    def is_again(self, other: "Registration") -> bool:
+        """Whether this is the same item once more: of a reloaded module, or of a cell that ran again."""
+        same_place = self.module == other.module or self.file == other.file
+        return same_place and self.item == other.item and not self.is_ours
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+_HOUSE = __name__.partition(".")[0]
+_registries: "WeakSet[Registry[Any]]" = WeakSet()
+_importing: list[str] = []
+
+
+@contextmanager
+def registering(plugin: str) -> Iterator[None]:
+    """What is registered inside belongs to the plug-in, also from modules that it imports."""
+    _importing.append(plugin)
+    try:
+        yield
+    finally:
+        _importing.pop()
+
+
+def registries() -> "list[Registry[Any]]":
+    """All families that were imported so far, by name."""
+    return sorted(_registries, key=lambda registry: registry.family)
+
+
 class Registry(Generic[Item]):
     """Classes or functions of one family, each under a lower-case name."""
 
@@ -36,6 +95,8 @@ class Registry(Generic[Item]):
         self.family = family
         self._items: dict[str, Item] = {}
         self._members = (members,) if isinstance(members, str) else members
+        self._registrations: dict[str, Registration] = {}
+        _registries.add(self)
 
     def _load_members(self) -> None:
         packages, self._members = self._members, ()
@@ -43,20 +104,40 @@ class Registry(Generic[Item]):
             import_module(package)
 
     def register(self, name: str) -> Callable[[Item], Item]:
-        """Decorator that enters a class or function under `name`."""
+        """Decorator that enters a class or function under `name`.
+
+        Raises
+        ------
+        ValueError : another item has the name; says where both stand.
+        """
 
         def enter(item: Item) -> Item:
-            if name in self._items:
-                raise ValueError(f"{self.family} '{name}' is registered twice")
-            self._items[name] = item
+            registration = _registration(item, sys._getframe(1))
+            if not registration.is_ours:
+                self._load_members()  # so that a name of ours is refused here, and not when ours are imported
+            before = self._registrations.get(name)
+            if before is not None and not registration.is_again(before):
+                raise ValueError(
+                    f"{self.family} '{name}' is registered twice: in {before} and in {registration}. "
+                    "Give the second one another name."
+                )
+            self._items[name], self._registrations[name] = item, registration
             return item
 
         return enter
 
     def names(self) -> list[str]:
-        """All names, sorted."""
+        """All names, sorted; those of installed plug-ins too."""
         self._load_members()
+        _import_plugins()
         return sorted(self._items)
+
+    def has(self, name: str) -> bool:
+        """Whether there is a member of that name."""
+        self._load_members()
+        if name not in self._items:
+            _import_plugins()
+        return name in self._items
 
     def get(self, name: str) -> Item:
         """The item of that name.
@@ -65,10 +146,18 @@ class Registry(Generic[Item]):
         ------
         ConfigError : the name is not known; the message lists those that are.
         """
-        self._load_members()
-        if name not in self._items:
+        if not self.has(name):
             raise ConfigError(f"There is no {self.family} '{name}'. {did_you_mean(name, self._items)}")
         return self._items[name]
+
+    def registration(self, name: str) -> Registration:
+        """Where the item of that name was registered; ConfigError as `get`."""
+        self.get(name)
+        return self._registrations[name]
+
+    def registrations(self) -> dict[str, Registration]:
+        """Where each member that was imported so far was registered, by name."""
+        return dict(self._registrations)
 
     def options(self, name: str) -> dict[str, inspect.Parameter]:
         """The options a config may set: the item's keyword-only parameters."""
@@ -109,6 +198,27 @@ class Registry(Generic[Item]):
             return item(*arguments, **_converted(item, options))
         except ValueError as problem:
             raise ConfigError(f"{where}: {problem}") from problem
+
+
+def _import_plugins() -> None:
+    """Import installed plug-ins, and in a worker process those of its parent, unless that was done before."""
+    from .plugins import import_expected
+
+    import_expected()
+
+
+def _registration(item: object, frame: FrameType) -> Registration:
+    """The statement that registers: the decorator, or the call of a decorator of ours around it."""
+    while _is_wrapper(frame) and frame.f_back is not None:
+        frame = frame.f_back
+    named = getattr(item, "__qualname__", type(item).__qualname__)
+    module, file = str(frame.f_globals.get("__name__")), frame.f_code.co_filename
+    return Registration(module, file, frame.f_lineno, named, _importing[-1] if _importing else None)
+
+
+def _is_wrapper(frame: FrameType) -> bool:
+    module = str(frame.f_globals.get("__name__"))
+    return module.partition(".")[0] == _HOUSE and frame.f_code.co_name != "<module>"
 
 
 def _converted(item: Callable[..., Any], options: Mapping[str, Any]) -> dict[str, Any]:

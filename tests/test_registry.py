@@ -44,8 +44,12 @@ def test_mistakes_are_explained(name: str, options: dict, message: str) -> None:
 
 
 def test_a_name_cannot_be_taken_twice() -> None:
-    with pytest.raises(ValueError, match="registered twice"):
-        shapes.register("box")(Box)
+    with pytest.raises(ValueError, match=r"test_registry\.py:\d+ and in .*test_registry\.py:\d+"):
+        shapes.register("box")(dict)
+
+
+def test_the_same_item_may_be_registered_again_as_a_reloaded_module_does() -> None:
+    assert shapes.register("box")(Box) is Box
 
 
 def test_known_names_are_listed() -> None:

@@ -25,6 +25,7 @@ from ..features.store import FeatureSet, GraphStore, VectorBlock
 from ..models.baselines import restore
 from ..models.encoders import Inputs
 from ..models.network import Predictor, ScreeningModel
+from ..needed_plugins import Needed, changes, require
 from ..runtime.files import atomic_folder, file_sha256
 from ..sizes import MOST_ATOMS
 from ..uncertainty.calibration import Calibration
@@ -109,6 +110,8 @@ class Bundle:
     """Where they lie in the networks' representations; None likewise, and with baselines or many networks."""
     reference: Reference | None = None
     """The mean training molecule, which explanations are told against; None without a network."""
+    plugins: tuple[Needed, ...] = ()
+    """What it uses of plug-ins."""
 
     @property
     def networks(self) -> dict[int, ScreeningModel]:
@@ -213,6 +216,7 @@ class Bundle:
                 ],
             },
             "about": self.about,
+            **({"plugins": [plugin.as_dict() for plugin in self.plugins]} if self.plugins else {}),
         }
 
     @classmethod
@@ -247,6 +251,8 @@ class Bundle:
 
     @classmethod
     def _restore(cls, folder: Path, description: dict[str, Any]) -> "Bundle":
+        plugins = tuple(map(Needed.from_dict, description.get("plugins", [])))
+        require(plugins, folder)
         features = FeatureSet(
             graph=description["features"]["graph"],
             vectors=tuple(description["features"]["vectors"]),
@@ -273,7 +279,7 @@ class Bundle:
         if served != set(range(len(tasks))):
             raise BundleError(f"{folder}: some of the {len(tasks)} assays have no network. Train again.")
         parts = {name: _restored_part(name, folder, len(tasks)) for name in description["parts"]}
-        made = cls(members, settings, inputs, features, tasks, about, **parts)
+        made = cls(members, settings, inputs, features, tasks, about, **parts, plugins=plugins)
         made._check_representation(folder)
         return made
 
@@ -284,6 +290,10 @@ class Bundle:
                 f"{folder / _part_file('representation')} is about members and widths "
                 f"{self.representation.widths}, the bundle has the networks {widths}. Train again."
             )
+
+    def plugin_warnings(self) -> list[str]:
+        """What differs between the plug-ins of training and those of this machine."""
+        return changes(self.plugins)
 
     def featurizer_warning(self) -> str:
         """What differs between the featurisation of training and of this machine; "" if nothing."""

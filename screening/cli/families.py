@@ -5,7 +5,6 @@ import re
 from typing import Any, NamedTuple
 
 from ..balancing.contract import Balancer, balancers
-from ..config import Component, Config
 from ..data.splits import splits
 from ..errors import ConfigError
 from ..features.store import featurizers
@@ -22,6 +21,8 @@ class Member(NamedTuple):
 
     name: str
     summary: str
+    source: str
+    """`screening`, or the module of a plug-in."""
     options: list[str]
     """`option=default`; the seed of a run is given by the run."""
     cost: str = ""
@@ -64,23 +65,6 @@ def family(name: str) -> list[Member]:
     return [_member(registry, member) for member in registry.names()]
 
 
-def check_components(config: Config) -> None:
-    """Raise ConfigError where a config names what there is not, before a table is read."""
-    benchmarked = config.benchmark.balancers if config.benchmark else ()
-    chosen: list[tuple[Registry[Any], Component]] = [
-        (splits, config.split),
-        (encoders, config.model.encoder),
-        (calibrations, config.calibration),
-        *((balancers, link) for chain in (config.balancer, *benchmarked) for link in chain),
-        *((baselines, model) for model in [config.model.baseline] if model),
-    ]
-    for registry, component in chosen:
-        registry.check_values(component.name, component.options)
-    for name in (config.features.graph, *config.features.vectors):
-        if name is not None:
-            featurizers.get(name)
-
-
 COSTS = {
     "losses": "plain",
     "gram": "plain + Gramian",
@@ -98,7 +82,8 @@ def _member(registry: Registry[Any], name: str) -> Member:
         balancer = balancers.build(name, ("one", "two"))
         cost = _cost(balancer)
     options = [_option(option) for key, option in registry.options(name).items() if key != "seed"]
-    return Member(name, _first_sentence(text), options, cost, link[1].rstrip(".") if link else "")
+    paper = link[1].rstrip(".") if link else ""
+    return Member(name, _first_sentence(text), registry.registration(name).source, options, cost, paper)
 
 
 def _cost(balancer: Balancer) -> str:

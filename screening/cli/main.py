@@ -15,6 +15,7 @@ from ..errors import ConfigError
 from .checks import check_settings
 from .console import notes_to, progress_shown, tell
 from .endings import ended, goes_on, prepare_streams
+from .extending import with_plugins
 from .grid import NAME, Column, print_table
 from .library import export, hits, score, verify
 from .results import compare, evaluate, explain, report
@@ -329,12 +330,16 @@ def list_family(
         tell("The members of one: screening list balancers")
         return
     members = families.family(family)
-    columns = [Column("name"), Column("what it is", folds=NAME), Column("options", folds=NAME)]
+    columns = [Column("name"), Column("what it is", folds=NAME), Column("from", folds=NAME)]
+    columns += [Column("options", folds=NAME)]
     has_costs = any(member.cost for member in members)
     if has_costs:
         columns += [Column("cost of a step", folds=NAME), Column("paper", folds=NAME)]
     rows = [
-        [member.name, member.summary, ", ".join(member.options), *[member.cost, member.paper] * has_costs]
+        [
+            *(member.name, member.summary, member.source, ", ".join(member.options)),
+            *[member.cost, member.paper] * has_costs,
+        ]
         for member in members
     ]
     print_table(family, columns, rows)
@@ -411,3 +416,8 @@ def data_fetch(name: Annotated[str, typer.Argument(help="Catalogue name.")]) -> 
     with progress_shown():
         path = datasets.find(name) if name in datasets.catalogue else datasets.fetch(name)
     tell(str(path))
+
+
+for _command_info in (*app.registered_commands, *data_app.registered_commands):
+    if _command_info.callback is not None:
+        _command_info.callback = with_plugins(_command_info.callback)

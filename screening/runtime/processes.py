@@ -17,6 +17,7 @@ from multiprocessing.connection import wait
 from typing import Generic, TypeVar
 
 from ..errors import ScreeningError
+from ..plugins import Plugin, expect, loaded
 from .progress import progress
 
 PATIENCE = 4.0  # seconds; starting two processes that import RDKit takes about one
@@ -148,15 +149,16 @@ class _Crew(Generic[Block, Result]):
 
     def _start(self) -> None:
         spawn = multiprocessing.get_context("spawn")
-        self.pool = ProcessPoolExecutor(self.n_workers, spawn, initializer=_start_worker)
+        self.pool = ProcessPoolExecutor(self.n_workers, spawn, _start_worker, (loaded(),))
 
 
 def _size(block: object) -> int:
     return len(block) if isinstance(block, Sized) else 1
 
 
-def _start_worker() -> None:
-    """Leave Ctrl-C to the parent and end with it, however it ends."""
+def _start_worker(plugins: tuple[Plugin, ...]) -> None:
+    """Know the parent's plug-ins, leave Ctrl-C to it and end with it, however it ends."""
+    expect(plugins)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

@@ -17,6 +17,7 @@ from itertools import chain, islice
 from typing import Any, NamedTuple, Protocol
 
 from ..errors import ConfigError, DataError, ScreeningError
+from ..plugins import expect, loaded
 from ..runtime.processes import default_workers, map_in_processes
 from .library import Piece
 from .part_files import Tally
@@ -191,11 +192,13 @@ def _fault(problem: ScreeningError) -> str:
 
 
 def _actor(make_work: Callable[[], Work]) -> type:
-    """A class that does the work in a process of Ray."""
+    """A class that does the work in a process of Ray, which knows the plug-ins of this one."""
+    plugins = loaded()
 
     class Actor:
         def __init__(self) -> None:
             self.fault = ""
+            expect(plugins)
             try:
                 self.work = make_work()
             except ScreeningError as problem:

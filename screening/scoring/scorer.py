@@ -78,7 +78,7 @@ class Scorer:
     @property
     def notes(self) -> list[str]:
         """What the user should know of these scores: other versions than in training, a missing column."""
-        notes = [self.bundle.featurizer_warning()]
+        notes = [self.bundle.featurizer_warning(), *self.bundle.plugin_warnings()]
         if self._domain is not None and self.bundle.representation is None:
             notes.append(
                 "No column 'distance', and in_domain goes by similarity alone: the model has no "

@@ -19,7 +19,9 @@ from ..config import Config
 from ..data import datasets
 from ..data.tables import some
 from ..errors import ConfigError
+from ..metrics.metrics import metrics
 from ..runtime.files import file_sha256
+from .components import plugins_in_use
 from .preparation import Note, Prepared, prepare_data
 from .run_folder import damaged_checkpoint, read_config, read_manifest
 
@@ -29,7 +31,7 @@ Origin = dict[str, Any]
 VERSIONS = ("screening", "rdkit", "torch")
 """Packages whose versions decide what comes out of the same settings and table."""
 ANOTHER = "start anew with --overwrite, or choose another name=..."
-_FREE = ("name", "runs", "data.source", "train.workers", "grouping.file", "grouping.joint")
+_FREE = ("name", "runs", "plugins", "data.source", "train.workers", "grouping.file", "grouping.joint")
 """Settings that may change between start and --resume; of files the content counts."""
 _FREE_SECTIONS = ("benchmark",)
 
@@ -49,8 +51,18 @@ def origin_of(config: Config, prepared: Prepared) -> Origin:
         "features": prepared.store.features.key(),
         "groups": _file_sum(config.grouping.file),
         "joint": _file_sum(config.grouping.joint and Path(config.grouping.joint) / "bundle" / SUMS),
-        "versions": {name: version(name) for name in VERSIONS},
+        "versions": _versions(config),
     }
+
+
+def _versions(config: Config) -> dict[str, str]:
+    """Of the packages, and of the plug-ins in use the beginning of their sums; metrics change no model."""
+    plugins = {
+        f"plug-in {plugin.module}": plugin.sha256[:12]
+        for plugin in plugins_in_use(config)
+        if set(plugin.members) - {metrics.family}
+    }
+    return {name: version(name) for name in VERSIONS} | plugins
 
 
 def check_settings(config: Config) -> None:
@@ -125,7 +137,7 @@ def check_finished(config: Config, data: Path | None, on_note: Note = lambda not
             raise ConfigError(_unknown(config.folder))
         return
     if same_file and config.split.name != "file" and config.grouping.file is None:
-        now = before | {"versions": {name: version(name) for name in VERSIONS}}
+        now = before | {"versions": _versions(config)}
     else:
         now = origin_of(config, prepare_data(config, data))
     other_versions = _differing_versions(before, now)
@@ -139,14 +151,20 @@ def _compare(where: Path, before: Any, now: Origin) -> None:
         raise ConfigError(_unknown(where))
     differences = _differences(before, now)
     if differences:
-        old, new = before.get("file"), now["file"]
-        table = (
-            f"the table {new} is not what it was" if old == new else f"{old} was trained on, {new} is given"
-        )
         raise ConfigError(
-            f"{where} was trained on something else than what is there now ({table}). Different: "
-            f"{'; '.join(differences)}. Put back what it started with, {ANOTHER}"
+            f"{where} was trained on something else than what is there now{_other_table(before, now)}. "
+            f"Different: {'; '.join(differences)}. Put back what it started with, {ANOTHER}"
         )
+
+
+def _other_table(before: Origin, now: Origin) -> str:
+    """In brackets what became of the file of the table; "" if it has the same bytes."""
+    old, new = before.get("file"), now["file"]
+    if before.get("file_sha256") == now["file_sha256"]:
+        return ""
+    return (
+        f" (the table {new} is not what it was)" if old == new else f" ({old} was trained on, {new} is given)"
+    )
 
 
 def _differences(before: Origin, now: Origin) -> list[str]:

@@ -40,6 +40,7 @@ from .after_training import (
     predicted,
     with_trust,
 )
+from .components import check_components, plugins_in_use
 from .history import Epoch
 from .members import Fitted, describe, fit
 from .origins import Origin, check_origin, check_settings, origin_of
@@ -76,6 +77,7 @@ class Run:
 
 def plan(config: Config, data: Path | None = None, on_note: Note = lambda note: None) -> list[str]:
     """What `train` would do, without training: notes on data, split and model."""
+    check_components(config)
     check_trust(config)
     prepared = prepare_data(config, data, on_note)
     text = describe(config, prepared)
@@ -107,6 +109,7 @@ def train(
     ConfigError : a setting is wrong, or the run folder is in use.
     DataError : the table cannot be used.
     """
+    check_components(config)
     check_trust(config)
     distributed.join_processes()
     with claimed_run(config.folder):
@@ -159,6 +162,7 @@ def _bundle(config: Config, prepared: Prepared, fitted: Fitted) -> Bundle:
         prepared.store.features,
         prepared.table.tasks,
         _about(config, prepared),
+        plugins=plugins_in_use(config),
     )
 
 
@@ -202,6 +206,8 @@ def _write_results(
     manifest = {**bundle.about, "environment": _environment(), "notes": notes}
     manifest |= {"best_epochs": fitted.best_epochs, "epochs": len(fitted.epochs), "finished": True}
     manifest |= {"origin": origin}
+    if bundle.plugins:
+        manifest |= {"plugins": [plugin.as_dict() for plugin in bundle.plugins]}
     write_text(folder / "manifest.json", json.dumps(manifest, indent=1) + "\n")
 
 

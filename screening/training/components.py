@@ -1,0 +1,69 @@
+"""Which members of the registered families a config names: checked before a table is read, and recorded."""
+
+from typing import Any, NamedTuple
+
+from ..balancing.contract import balancers
+from ..config import Component, Config
+from ..data.splits import splits
+from ..features.store import featurizers
+from ..metrics.metrics import metrics
+from ..models.baselines import baselines
+from ..models.encoders import encoders
+from ..needed_plugins import Needed, needed
+from ..plugins import load_plugins
+from ..registry import Registry
+from ..uncertainty.calibration import calibrations
+
+
+class Chosen(NamedTuple):
+    """A member that a config names."""
+
+    registry: Registry[Any]
+    name: str
+    options: dict[str, Any]
+
+
+def chosen(config: Config) -> list[Chosen]:
+    """The members of all families that a config names; those of its benchmark too."""
+    benchmarked = config.benchmark.balancers if config.benchmark else ()
+    components: list[tuple[Registry[Any], Component]] = [
+        (splits, config.split),
+        (encoders, config.model.encoder),
+        (calibrations, config.calibration),
+        *((balancers, link) for chain in (config.balancer, *benchmarked) for link in chain),
+        *((baselines, model) for model in [config.model.baseline] if model),
+    ]
+    names = [name for name in (config.features.graph, *config.features.vectors) if name is not None]
+    return [
+        *(Chosen(registry, component.name, component.options) for registry, component in components),
+        *(Chosen(featurizers, name, {}) for name in names),
+    ]
+
+
+def check_components(config: Config) -> None:
+    """Import the plug-ins of a config and check all names and options in it; nothing is built.
+
+    Raises
+    ------
+    ConfigError : a plug-in cannot be imported, a name or an option is not known, or a value has a wrong type.
+    """
+    load_plugins(config.plugins)
+    for registry, name, options in chosen(config):
+        registry.check_values(name, options)
+
+
+def plugins_in_use(config: Config) -> tuple[Needed, ...]:
+    """What a run uses of plug-ins: what its config names, and the metrics, which all are computed."""
+    pairs = [(registry, name) for registry, name, _ in chosen(config)]
+    inner = [
+        (registry, name)
+        for registry, _, options in chosen(config)
+        for name in _inner_names(registry, options)
+    ]
+    return needed([*pairs, *inner, *((metrics, name) for name in metrics.names())])
+
+
+def _inner_names(registry: Registry[Any], options: dict[str, Any]) -> list[str]:
+    """Members of the same family inside the options of one, such as the graph encoder of `hybrid`."""
+    values = [value.get("name") if isinstance(value, dict) else value for value in options.values()]
+    return [value for value in values if isinstance(value, str) and registry.has(value)]
