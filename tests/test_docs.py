@@ -108,6 +108,20 @@ def test_every_setting_is_explained() -> None:
     assert not settings_without_meaning()
 
 
+def test_every_package_and_every_file_of_a_run_is_explained(real_run: Path) -> None:
+    (page,) = (page for page in PAGES if page.path.name == "architecture.md")
+    folders = {path.parent.name for path in (ROOT / "screening").glob("*/__init__.py")}
+    assert set(re.findall(r"^\| `(\w+)` \| (?!\W)", page.prose.partition("## Rules")[0], re.M)) == folders
+    names = {re.sub(r"-\d+", "", path.name) for path in real_run.rglob("*") if not path.name.startswith(".")}
+    (tree,) = (block for block in page.blocks("text") if block.startswith("runs/tox21/"))
+    assert names <= set(re.findall(r"[\w.]+", re.sub(r"-\d+", "", tree)))
+
+
+def test_twenty_questions_are_answered() -> None:
+    (page,) = (page for page in PAGES if page.path.name == "architecture.md")
+    assert len(re.findall(r"^\| Where .*\?.* \| `[\w.]+` \| \[screening/", page.text, re.M)) >= 20
+
+
 def test_readme_has_every_balancer_once() -> None:
     assert sorted(name for _, names in balancer_families() for name in names) == balancers.names()
 

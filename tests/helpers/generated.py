@@ -1,4 +1,4 @@
-"""The parts of docs/*.md that are read off the code: every setting, every member of a family.
+"""The parts of docs/*.md that are read off the code: settings, members of families, where something is.
 
 `make docs` writes them between the lines `<!-- NAME -->` and `<!-- end -->` of a page.
 """
@@ -8,21 +8,48 @@ import inspect
 import re
 import textwrap
 from collections.abc import Callable, Iterable, Iterator
+from functools import cache
+from pathlib import Path
 from typing import Any
 
-from pages import PAGES, README, Page
+from pages import PAGES, README, ROOT, Page
 
 from screening.cli.families import FAMILIES, family
 from screening.config import Component, Config, Section
 
+HOUSE = ROOT / "screening"
 PLACE = re.compile(r"^<!-- (?P<name>[\w-]+(?: [\w-]+)?) -->\n.*?^<!-- end -->$", re.S | re.M)
+QUESTION = re.compile(r"^(\| Where .*\?.* \| `(?P<name>[\w.]+)` \| ).*\|$", re.M)
+"""A row of `Where is ...?`: question, name of what answers it, and its file."""
 
 
 def current(page: Page) -> str:
     """The page with each generated part as the code has it today."""
+    text = QUESTION.sub(lambda match: f"{match[1]}{_home(match['name'])} |", page.text)
     return PLACE.sub(
         lambda match: f"<!-- {match['name']} -->\n{_part(match['name'])}\n<!-- end -->", page.text
     )
+
+
+def _home(name: str) -> str:
+    """A link to the file that defines a function, a class or a method of that name."""
+    files = [path for path in sorted(HOUSE.rglob("*.py")) if name in _definitions(path)]
+    if len(files) != 1:
+        places = ", ".join(str(path.relative_to(ROOT)) for path in files) or "no file"
+        raise ValueError(f"'{name}' is defined in {places}: expected one. Mend docs/architecture.md.")
+    place = files[0].relative_to(ROOT)
+    return f"[{place}](../{place})"
+
+
+@cache
+def _definitions(path: Path) -> set[str]:
+    """Names of the functions, classes and methods of a file."""
+    names = set()
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            inner = node.body if isinstance(node, ast.ClassDef) else []
+            names |= {node.name, *(f"{node.name}.{each.name}" for each in inner if hasattr(each, "name"))}
+    return names
 
 
 def _part(name: str) -> str:
