@@ -19,16 +19,14 @@ from screening.config import Component, Config, Section
 
 HOUSE = ROOT / "screening"
 PLACE = re.compile(r"^<!-- (?P<name>[\w-]+(?: [\w-]+)?) -->\n.*?^<!-- end -->$", re.S | re.M)
-QUESTION = re.compile(r"^(\| Where .*\?.* \| `(?P<name>[\w.]+)` \| ).*\|$", re.M)
+QUESTION = re.compile(r"^(\| Where .*\?.*? \| `(?P<name>[\w.]+)` \| ).*\|$", re.M)
 """A row of `Where is ...?`: question, name of what answers it, and its file."""
 
 
 def current(page: Page) -> str:
     """The page with each generated part as the code has it today."""
     text = QUESTION.sub(lambda match: f"{match[1]}{_home(match['name'])} |", page.text)
-    return PLACE.sub(
-        lambda match: f"<!-- {match['name']} -->\n{_part(match['name'])}\n<!-- end -->", page.text
-    )
+    return PLACE.sub(lambda match: f"<!-- {match['name']} -->\n{_part(match['name'])}\n<!-- end -->", text)
 
 
 def _home(name: str) -> str:
