@@ -7,19 +7,17 @@ import torch
 from scipy.optimize import minimize, nnls
 from torch import Tensor
 
-from screening.balancing import solvers
-from screening.balancing.solvers import (
-    Columns,
-    fair_shares,
+from screening.balancing.solvers.bargaining import fair_shares
+from screening.balancing.solvers.linear_systems import pseudo_solve, solve
+from screening.balancing.solvers.projections import Columns, sweep
+from screening.balancing.solvers.quadratic_programs import (
+    _interior_minimum,
     largest_least_descent,
     nonnegative_minima,
     nonnegative_minimum,
-    project_to_simplex,
-    pseudo_solve,
-    solve,
-    sweep,
-    unit_gram,
 )
+from screening.balancing.solvers.simplex import project_to_simplex
+from screening.balancing.solvers.unit_gradients import unit_gram
 
 SIZES = [(1, 3), (2, 5), (12, 40), (12, 5), (300, 400), (300, 40)]
 """Tasks and coordinates; fewer coordinates than tasks: rank-deficient, and some mean of them is 0."""
@@ -100,7 +98,7 @@ def test_pseudo_inverse_of_dependent_gradients() -> None:
 
 @every_size
 @pytest.mark.parametrize("common", [0.0, 1.0])
-@pytest.mark.parametrize("method", [nonnegative_minimum, solvers._interior_minimum])
+@pytest.mark.parametrize("method", [nonnegative_minimum, _interior_minimum])
 def test_nonnegative_minimum_is_that_of_scipy(
     n_tasks: int, width: int, common: float, method: Callable[[Tensor, Tensor], Tensor]
 ) -> None:

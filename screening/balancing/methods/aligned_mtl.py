@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ..contract import Balancer, Step, register
-from ..solvers import working_dtype
+from ..solvers.unit_gradients import working_dtype
 
 
 @register("aligned_mtl")

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from ..contract import Balancer, Step, register
-from ..solvers import largest_least_descent, unit_gram
+from ..solvers.quadratic_programs import largest_least_descent
+from ..solvers.unit_gradients import unit_gram
 
 
 @register("cagrad")

@@ -4,7 +4,8 @@ import torch
 from torch import Tensor
 
 from ..contract import Balancer, Step, register
-from ..solvers import pseudo_solve, unit_gram
+from ..solvers.linear_systems import pseudo_solve
+from ..solvers.unit_gradients import unit_gram
 
 
 @register("con_fig")

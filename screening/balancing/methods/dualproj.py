@@ -3,7 +3,8 @@
 from torch import Tensor
 
 from ..contract import Balancer, Step, register
-from ..solvers import nonnegative_minimum, unit_gram
+from ..solvers.quadratic_programs import nonnegative_minimum
+from ..solvers.unit_gradients import unit_gram
 
 
 @register("dualproj")

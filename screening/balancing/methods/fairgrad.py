@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ..contract import Balancer, Step, register
-from ..solvers import unit_gram
+from ..solvers.unit_gradients import unit_gram
 from .nash_mtl import bargain
 
 

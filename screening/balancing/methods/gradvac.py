@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from ..contract import Balancer, Step, register
-from ..solvers import BLOCK, Columns, sweep, unit_gram
+from ..solvers.projections import BLOCK, Columns, sweep
+from ..solvers.unit_gradients import unit_gram
 
 
 @register("gradvac")

@@ -3,7 +3,8 @@
 from torch import Tensor
 
 from ..contract import Balancer, Step, register
-from ..solvers import distribute, pseudo_solve, unit_gram
+from ..solvers.linear_systems import pseudo_solve
+from ..solvers.unit_gradients import distribute, unit_gram
 
 
 @register("imtl_g")

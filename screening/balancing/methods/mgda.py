@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from ..contract import Balancer, Step, register
-from ..solvers import distribute, nonnegative_minimum, unit_gram
+from ..solvers.quadratic_programs import nonnegative_minimum
+from ..solvers.unit_gradients import distribute, unit_gram
 
 Normalise = Literal["none", "l2", "loss", "loss+"]
 

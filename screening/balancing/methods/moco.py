@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ..contract import Balancer, Decision, Step, register
-from ..solvers import project_to_simplex
+from ..solvers.simplex import project_to_simplex
 from ..tracked_rows import PLACES, Tracked, split_share
 
 

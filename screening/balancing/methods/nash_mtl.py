@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from ..contract import Balancer, Step, register
-from ..solvers import UnitGram, fair_shares, orthogonal_shares, unit_gram
+from ..solvers.bargaining import fair_shares, orthogonal_shares
+from ..solvers.unit_gradients import UnitGram, unit_gram
 
 
 @register("nash_mtl")

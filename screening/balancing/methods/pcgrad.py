@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from ..contract import Balancer, Step, register
-from ..solvers import Columns, UnitGram, sweep, unit_gram
+from ..solvers.projections import Columns, sweep
+from ..solvers.unit_gradients import UnitGram, unit_gram
 
 Order = Literal["cyclic", "shared", "independent"]
 

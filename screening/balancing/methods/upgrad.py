@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from ..contract import Balancer, Step, register
-from ..solvers import nonnegative_minima, unit_gram
+from ..solvers.quadratic_programs import nonnegative_minima
+from ..solvers.unit_gradients import unit_gram
 
 
 @register("upgrad")

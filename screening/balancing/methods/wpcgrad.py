@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ...registry import did_you_mean
 from ..contract import Balancer, Choice, Step, build_balancer, register
-from ..solvers import unit_gram
+from ..solvers.unit_gradients import unit_gram
 from .pcgrad import project_in_turn
 
 READINGS = ("priority_order", "anchor", "pairwise")
