@@ -19,10 +19,10 @@ def fair_shares(matrix: Tensor, scales: Tensor, power: float) -> Tensor:
     power : above 0; 1 = Nash's bargaining solution.
     """
     start = orthogonal_shares(scales, power)
-    found = _fair_shares(matrix, scales, power, start, 0.0)
-    if float((found / start).max()) > HUGE:
-        found = _fair_shares(matrix, scales, power, start, NOISE)
-    return found
+    shares = _fair_shares(matrix, scales, power, start, 0.0)
+    if float((shares / start).max()) > HUGE:
+        shares = _fair_shares(matrix, scales, power, start, NOISE)
+    return shares
 
 
 def orthogonal_shares(scales: Tensor, power: float) -> Tensor:
@@ -34,21 +34,21 @@ def _fair_shares(matrix: Tensor, scales: Tensor, power: float, start: Tensor, ri
     def residual(shares: Tensor) -> Tensor:
         return matrix @ shares + ridge * shares - scales * shares**-power
 
-    found = start
-    rest = residual(found)
+    shares = start
+    rest = residual(shares)
     for _ in range(100):
-        wanted = scales * found**-power
-        if float((rest / wanted).abs().max()) < TOLERANCE or float((found / start).max()) > HUGE:
+        goal = scales * shares**-power
+        if float((rest / goal).abs().max()) < TOLERANCE or float((shares / start).max()) > HUGE:
             break
-        move = solve(matrix, -rest, shift=ridge + power * wanted / found)
+        move = solve(matrix, -rest, shift=ridge + power * goal / shares)
         slope = float(move @ rest)
-        fall, growth = float((-move / found).max()), float((move / found).max())
+        fall, growth = float((-move / shares).max()), float((move / shares).max())
         length = min(1.0, 0.9 / max(fall, 1e-300), 9 / max(growth, 1e-300))
-        ahead = residual(found + length * move)
+        ahead = residual(shares + length * move)
         while float(move @ ahead) > -0.5 * slope and length > 1e-9:  # beyond the minimum, and far
             length /= 2
-            ahead = residual(found + length * move)
-        found, rest = found + length * move, ahead
-        if float((move / found).abs().max()) < TOLERANCE:
+            ahead = residual(shares + length * move)
+        shares, rest = shares + length * move, ahead
+        if float((move / shares).abs().max()) < TOLERANCE:
             break
-    return found
+    return shares

@@ -29,8 +29,8 @@ def solve(
     shift : [n], at least 0; None = 0.
     among : [n] bool; None = all.
     """
-    found, is_solved = _conjugate_gradients(matrix, right, shift, among, PRODUCTS)
-    return found if is_solved else _cholesky_solve(matrix, right, shift, among)
+    solution, is_solved = _conjugate_gradients(matrix, right, shift, among, PRODUCTS)
+    return solution if is_solved else _cholesky_solve(matrix, right, shift, among)
 
 
 def pseudo_solve(matrix: Tensor, right: Tensor) -> Tensor:
@@ -38,9 +38,9 @@ def pseudo_solve(matrix: Tensor, right: Tensor) -> Tensor:
 
     The matrix is symmetric and positive semi-definite. Eigenvalues below RANK times the largest count as 0.
     """
-    found, is_solved = _conjugate_gradients(matrix, right, None, None, 5 * PRODUCTS)
+    solution, is_solved = _conjugate_gradients(matrix, right, None, None, 5 * PRODUCTS)
     if is_solved:
-        return found
+        return solution
     values, vectors = torch.linalg.eigh(matrix)
     inverse = torch.where(values > RANK * values[-1], 1 / values, 0.0)
     return vectors @ (inverse * (vectors.T @ right))
@@ -52,14 +52,14 @@ def _conjugate_gradients(
     """Hestenes and Stiefel's method with the diagonal as preconditioner, and whether it came to an end."""
     diagonal = matrix.diagonal() if shift is None else matrix.diagonal() + shift
     inverse = 1 / diagonal if among is None else torch.where(among, 1 / diagonal, 0.0)
-    found = torch.zeros_like(right)
+    solution = torch.zeros_like(right)
     residual = right if among is None else torch.where(among, right, 0.0)
     ahead = inverse * residual
     direction, size = ahead, float(residual @ ahead)
     goal = TOLERANCE**2 * size
     for _ in range(products):
         if size <= goal:
-            return found, True
+            return solution, True
         image = matrix @ direction
         if shift is not None:
             image = image + shift * direction
@@ -68,12 +68,12 @@ def _conjugate_gradients(
         curvature = float(direction @ image)
         if not curvature > 0:
             break
-        found = found + size / curvature * direction
+        solution = solution + size / curvature * direction
         residual = residual - size / curvature * image
         ahead = inverse * residual
         before, size = size, float(residual @ ahead)
         direction = ahead + size / before * direction
-    return found, size <= goal
+    return solution, size <= goal
 
 
 def _cholesky_solve(matrix: Tensor, right: Tensor, shift: Tensor | None, among: Tensor | None) -> Tensor:
@@ -82,11 +82,11 @@ def _cholesky_solve(matrix: Tensor, right: Tensor, shift: Tensor | None, among: 
     if shift is not None:
         part = part + torch.diag(shift[rows])
     factor = cholesky(part)
-    found = torch.zeros_like(right[rows])
+    solution = torch.zeros_like(right[rows])
     for _ in range(2):  # the second time takes out what the ridge did
-        rest = right[rows] - part @ found
-        found = found + torch.cholesky_solve(rest[:, None], factor).squeeze(1)
-    return torch.zeros_like(right).index_copy(0, rows, found)
+        rest = right[rows] - part @ solution
+        solution = solution + torch.cholesky_solve(rest[:, None], factor).squeeze(1)
+    return torch.zeros_like(right).index_copy(0, rows, solution)
 
 
 def cholesky(matrix: Tensor) -> Tensor:

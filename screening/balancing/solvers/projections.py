@@ -45,9 +45,9 @@ def sweep(
     for start in range(0, n, BLOCK):
         tasks = slice(start, min(start + BLOCK, n))
         acted = slice(start if columns == "after" else 0, tasks.stop if columns == "before" else n)
-        known = start if columns == "before" else n
+        n_moved = start if columns == "before" else n
         first = start - acted.start
-        fixed = torch.addmm(cosines[tasks, acted], cosines[tasks, :known], moves[:known, acted])
+        fixed = torch.addmm(cosines[tasks, acted], cosines[tasks, :n_moved], moves[:n_moved, acted])
         inner = cosines[tasks, tasks].tril(-1)
         products, before = fixed, torch.zeros_like(fixed)
         steps = _acting(take(products, before, tasks, acted), first, columns)

@@ -38,15 +38,15 @@ def nonnegative_minimum(matrix: Tensor, linear: Tensor, *, passive: Tensor | Non
     passive = linear > 0 if passive is None else passive
     fewest, patience = len(linear) + 1, 3
     for _ in range(PIVOTS):
-        found = solve(matrix, linear, among=passive)
-        slack = matrix @ found - linear
-        tolerance = TOLERANCE * max(1.0, float(found.abs().max()))
-        wrong = torch.where(passive, found < -tolerance, slack < -tolerance)
+        solution = solve(matrix, linear, among=passive)
+        slack = matrix @ solution - linear
+        tolerance = TOLERANCE * max(1.0, float(solution.abs().max()))
+        wrong = torch.where(passive, solution < -tolerance, slack < -tolerance)
         n_wrong = int(wrong.sum())
-        if float(found.abs().max()) > HUGE:
+        if float(solution.abs().max()) > HUGE:
             break
         if n_wrong == 0:
-            return scale * found.clamp(min=0)
+            return scale * solution.clamp(min=0)
         patience = 3 if n_wrong < fewest else patience - 1
         fewest = min(fewest, n_wrong)
         if patience < 0:
@@ -58,30 +58,30 @@ def nonnegative_minimum(matrix: Tensor, linear: Tensor, *, passive: Tensor | Non
 def _interior_minimum(matrix: Tensor, linear: Tensor) -> Tensor:
     """The same with NOISE added, by Mehrotra's predictor and corrector; |linear| at most 1."""
     matrix = matrix + NOISE * torch.eye(len(linear), dtype=linear.dtype, device=linear.device)
-    found, slack = torch.ones_like(linear), torch.ones_like(linear)
+    solution, slack = torch.ones_like(linear), torch.ones_like(linear)
     for _ in range(60):
-        rest = linear - matrix @ found + slack
-        gap = float(found @ slack) / len(found)
+        rest = linear - matrix @ solution + slack
+        gap = float(solution @ slack) / len(solution)
         if gap < TOLERANCE**1.5 and float(rest.abs().max()) < TOLERANCE:
             break
-        factor = cholesky(matrix + torch.diag(slack / found))
+        factor = cholesky(matrix + torch.diag(slack / solution))
 
         def newton(target: Tensor) -> tuple[Tensor, Tensor]:
-            right = (rest - slack + target / found)[:, None]  # noqa: B023
+            right = (rest - slack + target / solution)[:, None]  # noqa: B023
             move = torch.cholesky_solve(right, factor).squeeze(1)  # noqa: B023
-            return move, (target - slack * move) / found - slack  # noqa: B023
+            return move, (target - slack * move) / solution - slack  # noqa: B023
 
-        move, other = newton(torch.zeros_like(found))
-        length = min(_longest(found, move), _longest(slack, other))
-        ahead = float((found + length * move) @ (slack + length * other)) / len(found)
+        move, other = newton(torch.zeros_like(solution))
+        length = min(_longest_step(solution, move), _longest_step(slack, other))
+        ahead = float((solution + length * move) @ (slack + length * other)) / len(solution)
         centre = (ahead / gap) ** 3 * gap
         move, other = newton(centre - move * other)
-        length = 0.995 * min(_longest(found, move), _longest(slack, other))
-        found, slack = found + length * move, slack + length * other
-    return found
+        length = 0.995 * min(_longest_step(solution, move), _longest_step(slack, other))
+        solution, slack = solution + length * move, slack + length * other
+    return solution
 
 
-def _longest(values: Tensor, move: Tensor) -> float:
+def _longest_step(values: Tensor, move: Tensor) -> float:
     """Longest step, at most 1, that keeps values + step * move above 0."""
     return min(1.0, 1 / max(float((-move / values).max()), 1e-300))
 
@@ -103,17 +103,17 @@ def nonnegative_minima(cosines: Tensor, tolerance: float) -> Tensor:
     https://doi.org/10.1002/nav.3800040113.
     """
     cosines = cosines.to(working_dtype(len(cosines)) if tolerance > 1e-5 else torch.float64)
-    found = torch.zeros_like(cosines)
+    solution = torch.zeros_like(cosines)
 
     def take(products: Tensor, guess: Tensor, tasks: slice, columns: slice) -> Tensor:
-        return torch.minimum(products, found[tasks])
+        return torch.minimum(products, solution[tasks])
 
     for _ in range(1000):
-        before = found.clone()
-        sweep(cosines, found, take)
-        if float((found - before).norm()) <= tolerance * float(found.norm()):
+        before = solution.clone()
+        sweep(cosines, solution, take)
+        if float((solution - before).norm()) <= tolerance * float(solution.norm()):
             break
-    return found.double()
+    return solution.double()
 
 
 def largest_least_descent(unit: UnitGram, radius: float) -> Tensor:
@@ -128,8 +128,8 @@ def largest_least_descent(unit: UnitGram, radius: float) -> Tensor:
     norms, cosines = unit.norms, unit.cosines
     inverse = unit.per_gradient(torch.ones_like(norms))
     along = cosines @ norms / len(norms)  # g0 along each unit gradient
-    wanted = radius * float((norms @ along / len(norms)).clamp(min=0).sqrt())
-    if wanted == 0:
+    longest = radius * float((norms @ along / len(norms)).clamp(min=0).sqrt())
+    if longest == 0:
         return torch.zeros_like(norms)
     shares = best = nonnegative_minimum(cosines, -along)
     mean = nonnegative_minimum(cosines, inverse)  # the shortest mean of the gradients, times a number
@@ -139,34 +139,34 @@ def largest_least_descent(unit: UnitGram, radius: float) -> Tensor:
     low, high, value = -float("inf"), float("inf"), 0.0
     for _ in range(40):
         length = float((shares @ cosines @ shares).clamp(min=0).sqrt())
-        if length <= wanted:
+        if length <= longest:
             low, best = value, shares
         else:
             high = value
-        if abs(length - wanted) <= 1e-6 * wanted:
+        if abs(length - longest) <= 1e-6 * longest:
             return unit.per_gradient(shares)
         active = shares > 0
         if active.any():
-            value = _value_on_face(cosines, inverse, along, active, wanted)
+            value = _value_on_face(cosines, inverse, along, active, longest)
         else:  # below the value at which the first task gets active
             first = (along * norms).where(norms > 0, float("inf")).argmin()
-            value = float((along[first] + wanted) * norms[first])
+            value = float((along[first] + longest) * norms[first])
         if not low < value < high:
             if low == -float("inf"):
-                value = high - 2 * abs(high) - wanted * float(norms.mean())
+                value = high - 2 * abs(high) - longest * float(norms.mean())
             elif high == float("inf"):
-                value = low + 2 * abs(low) + wanted * float(norms.mean())
+                value = low + 2 * abs(low) + longest * float(norms.mean())
             else:
                 value = (low + high) / 2
         shares = nonnegative_minimum(cosines, value * inverse - along, passive=active)
     return unit.per_gradient(best)
 
 
-def _value_on_face(cosines: Tensor, inverse: Tensor, along: Tensor, active: Tensor, wanted: float) -> float:
-    """The value at which the solution with these active tasks has the wanted length; NaN if there is none."""
+def _value_on_face(cosines: Tensor, inverse: Tensor, along: Tensor, active: Tensor, longest: float) -> float:
+    """The value at which the solution with these active tasks has that length; NaN if there is none."""
     growth, offset = solve(cosines, inverse, among=active), solve(cosines, along, among=active)
     square, middle, rest = float(growth @ inverse), float(growth @ along), float(offset @ along)
-    discriminant = middle**2 - square * (rest - wanted**2)
+    discriminant = middle**2 - square * (rest - longest**2)
     if not square > 0 or discriminant < 0:
         return float("nan")
     return (middle + discriminant**0.5) / square
