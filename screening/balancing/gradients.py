@@ -15,7 +15,7 @@ from ..models.losses import cell_losses, label_counts, logit_gradients
 from ..runtime.distributed import sum_over_processes
 from .contract import Balancer, Decision, Step
 from .outer_rows import OuterRows
-from .places import Cut, Place, Settings, places
+from .places.place import Cut, Place, Settings, places
 
 
 @dataclass(frozen=True)

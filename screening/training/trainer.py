@@ -21,7 +21,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from ..balancing.affinity import Affinity, Batch, collector
 from ..balancing.contract import Balancer, balancers, build_balancer
 from ..balancing.gradients import Gradients, Look
-from ..balancing.places import Settings
+from ..balancing.places.place import Settings
 from ..config import Config
 from ..errors import ConfigError, ScreeningError
 from ..features.store import GraphBatch, GraphStore

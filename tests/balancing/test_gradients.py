@@ -67,7 +67,7 @@ def test_gramian_of_private_layers_in_parts_is_that_in_one(monkeypatch: pytest.M
     encoder, heads, inputs, labels = make(hidden=3)
     gradients = Gradients(heads, Needs("gram"))
     whole = gradients.look(encoder(inputs), labels).step.gram
-    monkeypatch.setattr("screening.balancing.places.NUMBERS_AT_ONCE", {"cpu": 5 * T * D})
+    monkeypatch.setattr("screening.balancing.places.products.NUMBERS_AT_ONCE", {"cpu": 5 * T * D})
     torch.testing.assert_close(gradients.look(encoder(inputs), labels).step.gram, whole)
 
 

@@ -15,7 +15,7 @@ from torch import distributed as processes
 from screening.balancing.contract import Balancer, Choice, Decision, Step, build_balancer
 from screening.balancing.gradients import Gradients
 from screening.balancing.methods.graddrop import GradDrop
-from screening.balancing.places import Settings, places
+from screening.balancing.places.place import Settings, places
 from screening.errors import ConfigError
 from screening.models.encoders import Encoder, encoders
 from screening.models.heads import TaskHeads

@@ -1,6 +1,6 @@
 """What layers saw and gave in one pass, and which of it the gradients of many tasks are shortest by.
 
-Called by places.py.
+Called by at_parameters.py.
 """
 
 from collections.abc import Iterable, Iterator
@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..runtime.distributed import world_size
+from ...runtime.distributed import world_size
 
 Calls = dict[nn.Module, list[tuple[Tensor, Tensor]]]
 
