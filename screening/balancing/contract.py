@@ -159,15 +159,15 @@ class Balancer(nn.Module):
         cannot poison the others' history; training stops on it with its name.
         """
         self._check(step, self.needs)
-        known = _finite_tasks(step)
+        tasks = _finite_tasks(step)
         zeros = torch.zeros_like(step.losses, dtype=torch.float32)
-        if len(known) == 0:
+        if len(tasks) == 0:
             return Decision(zeros, zeros)
-        decision = self.decide_present(step.take(known))
-        weights = zeros.index_copy(0, known, decision.weights.float())
+        decision = self.decide_present(step.take(tasks))
+        weights = zeros.index_copy(0, tasks, decision.weights.float())
         if decision.head_weights is decision.weights:
             return Decision(weights, weights, decision.direction)
-        head_weights = zeros.index_copy(0, known, decision.head_weights.float())
+        head_weights = zeros.index_copy(0, tasks, decision.head_weights.float())
         return Decision(weights, head_weights, decision.direction)
 
     def weigh(self, step: Step) -> Tensor:
@@ -178,9 +178,9 @@ class Balancer(nn.Module):
     def look_again(self, step: Step) -> None:
         """Show the step of the same batch after the update, to a balancer with `second_look`."""
         self._check(step, "losses")
-        known = _finite_tasks(step)
-        if len(known):
-            self.look_again_present(step.take(known))
+        tasks = _finite_tasks(step)
+        if len(tasks):
+            self.look_again_present(step.take(tasks))
 
     def generator(self, device: torch.device) -> torch.Generator:
         """A fresh source of randomness for this step: the same in all processes and after a resume."""

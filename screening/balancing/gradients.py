@@ -84,10 +84,10 @@ class Gradients:
                 f"{' or '.join(balancer.places) or 'none, because the parts of the chain disagree'}."
             )
         if balancer.needs == "rows" and not place.has_rows:
-            known = [name for name in places.names() if places.get(name).has_rows]
+            with_rows = [name for name in places.names() if places.get(name).has_rows]
             raise ConfigError(
                 f"{type(balancer).__name__} needs the gradients of single tasks, and gradients.at: {at} has "
-                f"none. It can work with {' or '.join(known)}."
+                f"none. It can work with {' or '.join(with_rows)}."
             )
         self.heads = TaskHeads.of(heads) if isinstance(heads, nn.Linear) else heads
         self.balancer = balancer

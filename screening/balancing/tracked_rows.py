@@ -73,16 +73,16 @@ class Tracked(nn.Module):
         [n] bool, which had one.
         """
         self._fit(rows.shape[1])
-        known = self.updates[tasks] > 0
+        has_past = self.updates[tasks] > 0
         products = self.rows.new_zeros(0, 0)
-        if known.any():
-            products = (self.rows @ rows.to(self.rows.dtype).T)[tasks[known]][:, known]
+        if has_past.any():
+            products = (self.rows @ rows.to(self.rows.dtype).T)[tasks[has_past]][:, has_past]
         if len(tasks) == len(self.rows):
             self.rows.copy_(rows)
         else:
             self.rows[tasks] = rows.to(self.rows.dtype)
         self.updates[tasks] += 1
-        return products.double(), known
+        return products.double(), has_past
 
     def combine(self, tasks: Tensor, weights: Tensor) -> Tensor:
         """[P] sum of the rows of these tasks times their weights [n]."""

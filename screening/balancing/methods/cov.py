@@ -42,10 +42,10 @@ class Cov(Balancer):
     def weigh_present(self, step: Step) -> Tensor:
         assert step.tasks is not None
         weights = torch.ones_like(step.losses)
-        known = self.updates[step.tasks] >= 2
-        tasks = step.tasks[known]
+        has_past = self.updates[step.tasks] >= 2
+        tasks = step.tasks[has_past]
         variation = (self.squares[tasks] / self.updates[tasks] + 1e-8).sqrt() / self.mean_ratio[tasks]
-        weights[known] = len(tasks) * variation / variation.sum()
+        weights[has_past] = len(tasks) * variation / variation.sum()
         self._remember(step)
         return weights
 

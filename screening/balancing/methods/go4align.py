@@ -99,7 +99,7 @@ def _one_more_group(best: Tensor, sums: Tensor, first: int) -> tuple[Tensor, Ten
         begins = torch.arange(low, int(ends[-1]), device=sums.device)
         sizes = ends[:, None] - begins
         scores = (sums[ends, None] - sums[begins]).square_().div_(sizes).add_(best[begins])
-        more[ends], found = scores.masked_fill_(sizes <= 0, -torch.inf).max(1)
-        starts[ends] = begins[found]
+        more[ends], places = scores.masked_fill_(sizes <= 0, -torch.inf).max(1)
+        starts[ends] = begins[places]
         low = int(starts[ends[-1]])
     return more, starts

@@ -49,14 +49,14 @@ class Mldw(Balancer):
         self.register_buffer("updates", torch.zeros(self.n_tasks, dtype=torch.int64))
 
     def weigh_present(self, step: Step) -> Tensor:
-        known = self.updates[step.tasks] >= 1
-        before = torch.where(known, self.mean[step.tasks], step.losses)
+        has_past = self.updates[step.tasks] >= 1
+        before = torch.where(has_past, self.mean[step.tasks], step.losses)
         after = self.beta * before + (1 - self.beta) * step.losses
         self.mean[step.tasks] = after
         self.updates[step.tasks] += 1
-        kept = ((after + SMALLEST_LOSS) / (before + SMALLEST_LOSS)).clamp(max=1)[known]
+        kept = ((after + SMALLEST_LOSS) / (before + SMALLEST_LOSS)).clamp(max=1)[has_past]
         focal = ((1 - kept) ** self.gamma * kept.log()).abs()
         weights = torch.ones_like(step.losses)
         if focal.sum() > 0:
-            weights[known] = len(focal) * focal / focal.sum()
+            weights[has_past] = len(focal) * focal / focal.sum()
         return weights

@@ -53,11 +53,11 @@ class MoDo(Balancer):
     def weigh_present(self, step: Step) -> Tensor:
         assert step.rows is not None
         assert step.tasks is not None
-        products, known = self.tracked.exchange(step.tasks, step.rows)
+        products, has_past = self.tracked.exchange(step.tasks, step.rows)
         shares = self.shares[step.tasks]
-        if known.any():
-            weights, total = split_share(shares[known])
+        if has_past.any():
+            weights, total = split_share(shares[has_past])
             weights = project_to_simplex(weights - self.gamma * (products @ weights + self.rho * weights))
-            shares[known] = weights * total
+            shares[has_past] = weights * total
             self.shares[step.tasks] = shares
         return len(shares) * split_share(shares)[0]

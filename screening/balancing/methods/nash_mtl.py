@@ -50,8 +50,8 @@ class NashMtl(Balancer):
         if self.max_norm is None:
             return weights
         length = (weights @ step.gram @ weights).sqrt()
-        wanted = min(len(weights) ** 0.5, self.max_norm)
-        return weights * (wanted * len(weights) / length if length > 0 else 0)
+        limit = min(len(weights) ** 0.5, self.max_norm)
+        return weights * (limit * len(weights) / length if length > 0 else 0)
 
 
 def bargain(unit: UnitGram, power: float) -> Tensor:
@@ -60,10 +60,10 @@ def bargain(unit: UnitGram, power: float) -> Tensor:
     The factor is that with which orthogonal gradients would have sum(w_i |g_i|) = sum(|g_i|).
     """
     norms = unit.norms
-    known = norms > 0
-    if not known.any():
+    has_length = norms > 0
+    if not has_length.any():
         return norms
-    relative = (norms / norms[known].log().mean().exp()).where(known, 1.0)
+    relative = (norms / norms[has_length].log().mean().exp()).where(has_length, 1.0)
     scales = relative ** (power - 1)
-    factor = norms.sum() / orthogonal_shares(scales, power)[known].sum()
+    factor = norms.sum() / orthogonal_shares(scales, power)[has_length].sum()
     return unit.per_gradient(factor * fair_shares(unit.cosines, scales, power))

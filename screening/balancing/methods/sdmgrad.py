@@ -69,11 +69,11 @@ class SdmGrad(Balancer):
     def weigh_present(self, step: Step) -> Tensor:
         assert step.rows is not None
         assert step.tasks is not None
-        products, known = self.tracked.exchange(step.tasks, step.rows)
+        products, has_past = self.tracked.exchange(step.tasks, step.rows)
         shares = self.shares[step.tasks]
-        if known.any():
-            weights, total = split_share(shares[known])
-            shares[known] = total * self._descend(products, weights)
+        if has_past.any():
+            weights, total = split_share(shares[has_past])
+            shares[has_past] = total * self._descend(products, weights)
             self.shares[step.tasks] = shares
         weights = split_share(shares)[0]
         return (len(weights) * weights + self.pull) / (1 + self.pull)

@@ -76,10 +76,10 @@ class Slaw(Balancer):
     def weigh_present(self, step: Step) -> Tensor:
         self._remember(step)
         assert step.tasks is not None
-        known = self.updates[step.tasks] >= 2
+        has_past = self.updates[step.tasks] >= 2
         weights = torch.ones_like(step.losses)
-        inverse = 1 / self._spread(step.tasks[known])
-        weights[known] = len(inverse) * inverse / inverse.sum()
+        inverse = 1 / self._spread(step.tasks[has_past])
+        weights[has_past] = len(inverse) * inverse / inverse.sum()
         return weights
 
     def _remember(self, step: Step) -> None:

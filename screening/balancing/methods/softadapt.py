@@ -58,15 +58,15 @@ class SoftAdapt(Balancer):
         self.register_buffer("updates", torch.zeros(self.n_tasks, dtype=torch.int64))
 
     def weigh_present(self, step: Step) -> Tensor:
-        known = self.updates[step.tasks] >= 1
-        slopes = (step.losses - self.last[step.tasks])[known]
+        has_past = self.updates[step.tasks] >= 1
+        slopes = (step.losses - self.last[step.tasks])[has_past]
         self.last[step.tasks] = step.losses
         self.updates[step.tasks] += 1
         if self.form == "normalized":
             slopes = slopes / slopes.abs().sum().clamp(min=EPS)
         exponents = self.beta * slopes
         if self.form == "loss_weighted":
-            exponents = exponents + (step.losses[known] + EPS).log()
+            exponents = exponents + (step.losses[has_past] + EPS).log()
         weights = torch.ones_like(step.losses)
-        weights[known] = len(exponents) * exponents.softmax(0)
+        weights[has_past] = len(exponents) * exponents.softmax(0)
         return weights

@@ -58,5 +58,5 @@ class Stch(Scalariser):
     def end_epoch(self, mean_losses: Tensor, present: Tensor) -> None:
         seen = present & mean_losses.isfinite()
         self.epochs[seen] += 1
-        found = seen & (self.epochs == self.warmup)
-        self.nadir[found] = mean_losses[found].double()
+        is_due = seen & (self.epochs == self.warmup)
+        self.nadir[is_due] = mean_losses[is_due].double()

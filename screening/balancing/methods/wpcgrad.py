@@ -127,10 +127,10 @@ class WPCGrad(Balancer):
 
     def _hardness(self, step: Step) -> Tensor:
         """(Loss of the last epoch)^gamma [n], up to a factor."""
-        losses, known = self.last_epoch[step.tasks], self.epochs[step.tasks] > 0
-        if not losses[known].sum() > 0:
+        losses, has_past = self.last_epoch[step.tasks], self.epochs[step.tasks] > 0
+        if not losses[has_past].sum() > 0:
             return torch.ones_like(losses)
-        losses = torch.where(known, losses, losses[known].mean())
+        losses = torch.where(has_past, losses, losses[has_past].mean())
         return (losses / losses.max()) ** self.gamma
 
     def _draw(self, protection: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:

@@ -73,21 +73,21 @@ class AtParameters:
         rows = cut.slopes.new_zeros(cut.heads.n_tasks, sum(source.size for source in sources))
         if not sources or not len(tasks) or not cut.features.requires_grad:
             return sum_over_processes(rows)
-        wanted = [tensor for source in sources for tensor in source.tensors]
+        tensors = [tensor for source in sources for tensor in source.tensors]
         slopes = cut.private_slopes()
         with torch.autocast(slopes.device.type, enabled=False):
             for part in tasks.split(self._chunk(cut, calls)):
-                found = iter(_products(cut, slopes[:, part], part, wanted))
+                derivatives = iter(_products(cut, slopes[:, part], part, tensors))
                 start = 0
                 for source in sources:
-                    rows[part, start : start + source.size] = source.row(found, len(part), rows)
+                    rows[part, start : start + source.size] = source.row(derivatives, len(part), rows)
                     start += source.size
         return sum_over_processes(rows)
 
     def _chunk(self, cut: Cut, calls: "Calls") -> int:
         if self.settings.chunk is not None:
             return self.settings.chunk
-        outputs = [output.numel() for found in calls.values() for _, output in found]
+        outputs = [output.numel() for passes in calls.values() for _, output in passes]
         return at_once(cut.slopes, max([cut.features.numel(), *outputs]))
 
     def _groups(self, sources: list[Source], n_tasks: int) -> Iterator[list[Source]]:
@@ -112,18 +112,18 @@ class AtParameters:
             )
 
 
-def _products(cut: Cut, slopes: Tensor, tasks: Tensor, wanted: list[Tensor]) -> Iterable[Tensor]:
-    """Derivatives of the losses of some tasks by `wanted`: [n, ...] each."""
+def _products(cut: Cut, slopes: Tensor, tasks: Tensor, tensors: list[Tensor]) -> Iterable[Tensor]:
+    """Derivatives of the losses of some tasks by `tensors`: [n, ...] each."""
     pulled = cut.heads.feature_gradients(slopes, tasks).transpose(0, 1).to(cut.features.dtype)
-    found = torch.autograd.grad(
+    derivatives = torch.autograd.grad(
         cut.features,
-        wanted,
+        tensors,
         pulled if len(tasks) > 1 else pulled[0],
         retain_graph=True,
         allow_unused=True,
         is_grads_batched=len(tasks) > 1,
     )
-    for tensor, gradient in zip(wanted, found, strict=True):
+    for tensor, gradient in zip(tensors, derivatives, strict=True):
         if gradient is None:
             yield tensor.new_zeros(len(tasks), *tensor.shape)
         else:

@@ -31,16 +31,16 @@ class AtLastNorm(AtParameters):
         return gram_of(self.rows(cut) if rows is None else rows)
 
     def rows(self, cut: Cut) -> Tensor:
-        norm, wanted, slopes = self._norm(), self.parameters(), cut.private_slopes()
+        norm, parameters, slopes = self._norm(), self.parameters(), cut.private_slopes()
         calls = self.tape.take().get(norm)
-        rows = slopes.new_zeros(cut.heads.n_tasks, sum(parameter.numel() for parameter in wanted))
-        if calls and wanted and cut.features.requires_grad:
+        rows = slopes.new_zeros(cut.heads.n_tasks, sum(parameter.numel() for parameter in parameters))
+        if calls and parameters and cut.features.requires_grad:
             given, output = calls[-1]
             ones = torch.ones_like(cut.features)
             after = torch.autograd.grad(cut.features, output, ones, retain_graph=True)[0].to(slopes.dtype)
             with torch.autocast(slopes.device.type, enabled=False):
                 normal = functional.layer_norm(given.to(slopes.dtype), norm.normalized_shape, eps=norm.eps)
-                inner = [after * normal if parameter is norm.weight else after for parameter in wanted]
+                inner = [after * normal if parameter is norm.weight else after for parameter in parameters]
                 rows = torch.cat([_through_heads(cut.heads, slopes, part) for part in inner], 1)
         return sum_over_processes(rows)
 

@@ -53,25 +53,25 @@ class Source:
         """What to differentiate by."""
         return self.outputs or (self.parameter,)
 
-    def row(self, found: Iterator[Tensor], n: int, like: Tensor) -> Tensor:
-        """[n, size] from the next derivatives in `found`."""
+    def row(self, derivatives: Iterator[Tensor], n: int, like: Tensor) -> Tensor:
+        """[n, size] from the next of the `derivatives`."""
         if self.basis is None:
-            return next(found).reshape(n, -1)
-        slopes = torch.cat([next(found) for _ in self.outputs], dim=1).to(like.dtype)
+            return next(derivatives).reshape(n, -1)
+        slopes = torch.cat([next(derivatives) for _ in self.outputs], dim=1).to(like.dtype)
         return (slopes.transpose(1, 2) @ self.basis).reshape(n, -1)
 
 
 def sources_of(parameters: list[nn.Parameter], calls: Calls) -> list[Source]:
     """Every parameter, by the shorter of its two ways; with several processes rows must add up."""
     short: dict[int, Source] = {}
-    for layer, found in calls.items() if world_size() == 1 else ():
-        rows = sum(given.shape[0] for given, _ in found)
+    for layer, passes in calls.items() if world_size() == 1 else ():
+        rows = sum(given.shape[0] for given, _ in passes)
         if not isinstance(layer, nn.Linear):
             continue
-        if all(given.ndim == 2 for given, _ in found) and 0 < rows < layer.in_features:
-            inputs = torch.cat([given.to(layer.weight.dtype) for given, _ in found])
+        if all(given.ndim == 2 for given, _ in passes) and 0 < rows < layer.in_features:
+            inputs = torch.cat([given.to(layer.weight.dtype) for given, _ in passes])
             basis = torch.linalg.qr(inputs.T, mode="r").R.T
-            outputs = tuple(output for _, output in found)
+            outputs = tuple(output for _, output in passes)
             size = layer.out_features * basis.shape[1]
             short[id(layer.weight)] = Source(layer.weight, size, outputs, basis)
     return [short.get(id(p)) or Source(p, p.numel()) for p in parameters]
