@@ -121,9 +121,9 @@ class LinearEffects:
     def effects(self, look: Look, batch: Batch, rate: float, judged: Batch | None = None) -> Effects:
         """Effects of a step of size `rate` over all processes; call it before `look.backward`."""
         step = look.step
-        is_known = step.gram is not None and type(look.place) is type(self.place)
-        gram = step.gram if is_known else self.place.gram(look.cut)
-        assert gram is not None
+        gram = step.gram if type(look.place) is type(self.place) else None
+        if gram is None:
+            gram = self.place.gram(look.cut)
         values = rate * gram.double() / step.losses.double().clamp(min=LEAST_LOSS)
         return Effects(values, step.present[:, None] & step.present)
 

@@ -13,9 +13,10 @@ from ..errors import ConfigError
 from ..models.heads import TaskHeads
 from ..models.losses import cell_losses, label_counts, logit_gradients
 from ..runtime.distributed import sum_over_processes
-from .contract import Balancer, Decision, Step
+from .contract import Balancer
 from .outer_rows import OuterRows
 from .places.place import Cut, Place, Settings, places
+from .step import Decision, Step
 
 
 @dataclass(frozen=True)

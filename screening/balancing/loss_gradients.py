@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import ConfigError, DataError
-from .contract import Balancer, Decision, Step
+from .contract import Balancer
+from .step import Decision, Step
 
 AT = ("features", "parameters")
 
@@ -79,7 +80,7 @@ class LossGradients:
 
     Examples
     --------
-    >>> from screening.balancing.contract import build_balancer
+    >>> from screening.balancing.chain import build_balancer
     >>> encoder, heads = nn.Linear(4, 8), nn.ModuleList([nn.Linear(8, 1), nn.Linear(8, 3)])
     >>> balancer = build_balancer("pcgrad", ["price", "kind"])
     >>> features = encoder(torch.zeros(5, 4))

@@ -19,7 +19,8 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ..balancing.affinity import Affinity, Batch, collector
-from ..balancing.contract import Balancer, balancers, build_balancer
+from ..balancing.chain import build_balancer
+from ..balancing.contract import Balancer, balancers
 from ..balancing.gradients import Gradients, Look
 from ..balancing.places.place import Settings
 from ..config import Config

@@ -14,7 +14,7 @@ from torch import Tensor, multiprocessing, nn
 from torch import distributed as processes
 
 from screening.balancing.affinity import Affinity, Batch, Effects, ExactEffects, collector, look_ahead
-from screening.balancing.contract import build_balancer
+from screening.balancing.chain import build_balancer
 from screening.balancing.gradients import Gradients, Look
 from screening.balancing.places.place import Settings
 from screening.config import Config, check_config

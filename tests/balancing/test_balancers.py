@@ -15,9 +15,11 @@ import torch
 from torch import Tensor
 
 from screening.balancing import contract, methods
-from screening.balancing.contract import Balancer, Chain, Scalariser, Step, balancers, build_balancer
+from screening.balancing.chain import Chain, build_balancer
+from screening.balancing.contract import Balancer, Scalariser, balancers
 from screening.balancing.gradients import Gradients
 from screening.balancing.methods.pcgrad import project_conflicts
+from screening.balancing.step import PresentStep, Step
 from screening.errors import ConfigError
 from screening.models.heads import TaskHeads
 
@@ -737,6 +739,23 @@ class SumOfSquares(Scalariser):
         return (losses**2).sum() / 2
 
 
+class Greedy(Balancer):
+    """Reads the Gramian, or gradients, that it did not say it needs."""
+
+    reads = "gram"
+
+    def weigh_present(self, step: PresentStep) -> Tensor:
+        return getattr(step, self.reads).sum(1)
+
+
+@pytest.mark.parametrize("reads", ["gram", "rows"])
+def test_method_that_reads_what_it_did_not_ask_for_is_told(reads: str) -> None:
+    balancer, losses = Greedy(names(2)), torch.ones(2)
+    balancer.reads = reads
+    with pytest.raises(ValueError, match=f"says needs = '{reads}'"):
+        balancer.weigh(Step(losses, losses > 0, losses))
+
+
 def test_weights_of_a_scalariser_are_its_derivative() -> None:
     weights = SumOfSquares(names(3)).weigh(a_step(torch.tensor([1.0, NAN, 3.0])))
     torch.testing.assert_close(weights, torch.tensor([1.0, 0.0, 3.0]))
@@ -750,7 +769,8 @@ def test_chain_weighs_first_and_hands_on_weighed_losses_and_gradients() -> None:
     slaw, pcgrad = build_balancer("slaw", names(T)), build_balancer("pcgrad", names(T))
     for step in steps:
         decision, before = chain.decide(step), slaw.weigh(step)
-        after = pcgrad.weigh(step.weighted(before))
+        losses = torch.where(step.present, before * step.losses, NAN)
+        after = pcgrad.weigh(a_step(losses, before[:, None] * step.rows))
         torch.testing.assert_close(decision.weights, before * after)
         torch.testing.assert_close(decision.head_weights, before)
 

@@ -11,9 +11,11 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from screening.balancing import tracked_rows as _tracked
-from screening.balancing.contract import Balancer, Step, balancers, build_balancer
+from screening.balancing.chain import build_balancer
+from screening.balancing.contract import Balancer, balancers
 from screening.balancing.gradients import Gradients
 from screening.balancing.methods.pcgrad import project_conflicts
+from screening.balancing.step import Step
 from screening.errors import ConfigError
 from screening.models.heads import TaskHeads
 

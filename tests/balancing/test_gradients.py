@@ -4,8 +4,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from screening.balancing.contract import Balancer, Decision, Step, build_balancer
+from screening.balancing.chain import build_balancer
+from screening.balancing.contract import Balancer
 from screening.balancing.gradients import Gradients
+from screening.balancing.step import Decision, Step
 from screening.errors import ConfigError
 from screening.models.heads import TaskHeads
 from screening.models.losses import Losses, label_counts, per_task_losses

@@ -12,11 +12,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from screening.balancing.contract import Balancer, Chain, Decision, Step, balancers, build_balancer
+from screening.balancing.chain import Chain, build_balancer
+from screening.balancing.contract import Balancer, balancers
 from screening.balancing.methods.bmtl import Bmtl
 from screening.balancing.methods.go4align import group_means
 from screening.balancing.methods.pcgrad import project_conflicts
 from screening.balancing.methods.wpcgrad import draw_order, give_way
+from screening.balancing.step import Decision, Step
 from screening.balancing.task_adam import TaskAdam
 from screening.errors import ConfigError
 

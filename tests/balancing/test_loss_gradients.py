@@ -5,7 +5,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from screening.balancing.contract import balancers, build_balancer
+from screening.balancing.chain import build_balancer
+from screening.balancing.contract import balancers
 from screening.balancing.gradients import Gradients
 from screening.balancing.loss_gradients import LossGradients
 from screening.errors import ConfigError, DataError

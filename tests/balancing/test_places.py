@@ -12,10 +12,12 @@ from test_encoders import VARIANTS
 from torch import Tensor, multiprocessing, nn
 from torch import distributed as processes
 
-from screening.balancing.contract import Balancer, Choice, Decision, Step, build_balancer
+from screening.balancing.chain import Choice, build_balancer
+from screening.balancing.contract import Balancer
 from screening.balancing.gradients import Gradients
 from screening.balancing.methods.graddrop import GradDrop
 from screening.balancing.places.place import Settings, places
+from screening.balancing.step import Decision, Step
 from screening.errors import ConfigError
 from screening.models.encoders import Encoder, encoders
 from screening.models.heads import TaskHeads

@@ -29,7 +29,8 @@ import torch
 from featurize import molecules
 from rdkit import rdBase
 
-from screening.balancing.contract import balancers, build_balancer
+from screening.balancing.chain import build_balancer
+from screening.balancing.contract import balancers
 from screening.balancing.gradients import Gradients
 from screening.balancing.places.place import places
 from screening.config import Model

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, multiprocessing, nn
 from torch import distributed as processes
 
-from screening.balancing.contract import build_balancer
+from screening.balancing.chain import build_balancer
 from screening.balancing.gradients import Gradients
 from screening.errors import ConfigError
 from screening.models.heads import TaskHeads

@@ -6,8 +6,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ..contract import Balancer, Step, register
+from ..contract import Balancer, register
 from ..solvers.unit_gradients import working_dtype
+from ..step import PresentStep
 
 
 @register("aligned_mtl")
@@ -38,8 +39,7 @@ class AlignedMtl(Balancer):
             raise ValueError(f"scale is {scale!r}; expected 'min', 'median' or 'rmse'.")
         self.scale = scale
 
-    def weigh_present(self, step: Step) -> Tensor:
-        assert step.gram is not None
+    def weigh_present(self, step: PresentStep) -> Tensor:
         size = step.gram.diagonal().max()
         if not size > 0:
             return torch.zeros_like(step.losses)

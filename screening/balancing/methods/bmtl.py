@@ -7,7 +7,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ..contract import Balancer, Step, register
+from ..contract import Balancer, register
+from ..step import PresentStep
 
 LARGEST_EXPONENT = 80.0
 """The raw form stays below float32's largest number, e^88.7."""
@@ -64,7 +65,7 @@ class Bmtl(Balancer):
         if h is not None:
             check_increasing_and_convex(h, largest_loss)
 
-    def weigh_present(self, step: Step) -> Tensor:
+    def weigh_present(self, step: PresentStep) -> Tensor:
         n = len(step.losses)
         if self.h is not None:
             losses = step.losses.clamp(self.largest_loss / PLACES, self.largest_loss)

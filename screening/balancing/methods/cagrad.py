@@ -5,9 +5,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ..contract import Balancer, Step, register
+from ..contract import Balancer, register
 from ..solvers.quadratic_programs import largest_least_descent
 from ..solvers.unit_gradients import unit_gram
+from ..step import PresentStep
 
 
 @register("cagrad")
@@ -40,8 +41,7 @@ class CaGrad(Balancer):
             raise ValueError(f"c is {c}; expected at least 0.")
         self.c = c
 
-    def weigh_present(self, step: Step) -> Tensor:
-        assert step.gram is not None
+    def weigh_present(self, step: PresentStep) -> Tensor:
         n = len(step.losses)
         if self.c == 0:
             return torch.ones_like(step.losses)

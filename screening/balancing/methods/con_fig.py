@@ -3,9 +3,10 @@
 import torch
 from torch import Tensor
 
-from ..contract import Balancer, Step, register
+from ..contract import Balancer, register
 from ..solvers.linear_systems import pseudo_solve
 from ..solvers.unit_gradients import unit_gram
+from ..step import PresentStep
 
 
 @register("con_fig")
@@ -26,8 +27,7 @@ class ConFig(Balancer):
     needs = "gram"
     weighs_heads = False
 
-    def weigh_present(self, step: Step) -> Tensor:
-        assert step.gram is not None
+    def weigh_present(self, step: PresentStep) -> Tensor:
         unit = unit_gram(step.gram)
         slopes = (unit.norms > 0).double()
         shares = slopes * pseudo_solve(unit.cosines, slopes)

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ..contract import Balancer, Step, register
+from ..contract import Balancer, register
+from ..step import PresentStep
 
 SMALLEST_LOSS = 1e-12
 """Nats; keeps the ratio of two losses of 0 at 1."""
@@ -39,8 +40,7 @@ class Cov(Balancer):
             self.register_buffer(name, torch.zeros(self.n_tasks, dtype=torch.float64))
         self.register_buffer("updates", torch.zeros(self.n_tasks, dtype=torch.int64))
 
-    def weigh_present(self, step: Step) -> Tensor:
-        assert step.tasks is not None
+    def weigh_present(self, step: PresentStep) -> Tensor:
         weights = torch.ones_like(step.losses)
         has_past = self.updates[step.tasks] >= 2
         tasks = step.tasks[has_past]
@@ -49,7 +49,7 @@ class Cov(Balancer):
         self._remember(step)
         return weights
 
-    def _remember(self, step: Step) -> None:
+    def _remember(self, step: PresentStep) -> None:
         tasks, losses = step.tasks, step.losses + SMALLEST_LOSS
         ratio = torch.where(self.updates[tasks] > 0, losses / self.mean_loss[tasks], 1.0)
         self.updates[tasks] += 1

@@ -6,7 +6,9 @@ import torch
 from torch import Tensor
 
 from ...errors import ConfigError
-from ..contract import Balancer, Choice, Decision, Need, Step, build_balancer, register
+from ..chain import Choice, build_balancer
+from ..contract import Balancer, Need, register
+from ..step import Decision, PresentStep
 
 
 @register("cr_mogm")
@@ -45,7 +47,7 @@ class CrMogm(Balancer):
         self.register_buffer("smooth", torch.zeros(self.n_tasks, 2, dtype=torch.float64))  # shared, heads
         self.register_buffer("seen", torch.zeros(self.n_tasks, dtype=torch.bool))
 
-    def decide_present(self, step: Step) -> Decision:
+    def decide_present(self, step: PresentStep) -> Decision:
         now = self.of.decide_present(step)
         if now.direction is not None:
             raise ConfigError(
@@ -58,7 +60,7 @@ class CrMogm(Balancer):
         self.seen[step.tasks] = True
         return Decision(*self.smooth[step.tasks].unbind(1))
 
-    def look_again_present(self, step: Step) -> None:
+    def look_again_present(self, step: PresentStep) -> None:
         self.of.look_again_present(step)
 
     def end_epoch(self, mean_losses: Tensor, present: Tensor) -> None:

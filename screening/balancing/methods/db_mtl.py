@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import torch
 
-from ..contract import Balancer, Decision, Step, register
+from ..contract import Balancer, register
+from ..step import Decision, PresentStep
 from ..tracked_rows import PLACES, Tracked
 
 
@@ -43,9 +44,7 @@ class DbMtl(Balancer):
         self.beta, self.decay = beta, decay
         self.tracked = Tracked(self.n_tasks)
 
-    def decide_present(self, step: Step) -> Decision:
-        assert step.rows is not None
-        assert step.tasks is not None
+    def decide_present(self, step: PresentStep) -> Decision:
         inverse = 1 / (step.losses + 1e-8)
         updates = self.tracked.updates[step.tasks]
         kept = torch.where(updates == 0, 0.0, self.beta / (updates + 1.0) ** self.decay)

@@ -2,9 +2,10 @@
 
 from torch import Tensor
 
-from ..contract import Balancer, Step, register
+from ..contract import Balancer, register
 from ..solvers.quadratic_programs import nonnegative_minimum
 from ..solvers.unit_gradients import unit_gram
+from ..step import PresentStep
 
 
 @register("dualproj")
@@ -24,7 +25,6 @@ class DualProj(Balancer):
     needs = "gram"
     weighs_heads = False
 
-    def weigh_present(self, step: Step) -> Tensor:
-        assert step.gram is not None
+    def weigh_present(self, step: PresentStep) -> Tensor:
         unit = unit_gram(step.gram)
         return 1 + unit.per_gradient(nonnegative_minimum(unit.cosines, -(unit.cosines @ unit.norms)))

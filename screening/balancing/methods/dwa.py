@@ -6,7 +6,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ..contract import Balancer, Step, register
+from ..contract import Balancer, register
+from ..step import PresentStep
 
 SMALLEST_LOSS = 1e-12
 """Nats; keeps the ratio of two losses of 0 at 1."""
@@ -44,7 +45,7 @@ class Dwa(Balancer):
             self.register_buffer(name, torch.ones(self.n_tasks, dtype=torch.float64))
         self.register_buffer("epochs", torch.zeros(self.n_tasks, dtype=torch.int64))
 
-    def weigh_present(self, step: Step) -> Tensor:
+    def weigh_present(self, step: PresentStep) -> Tensor:
         tasks = step.tasks
         ratio = self.newer[tasks] / self.older[tasks]
         rates = torch.where(self.epochs[tasks] >= 2, ratio, 1.0)

@@ -5,7 +5,8 @@ from typing import Literal
 
 from torch import Tensor
 
-from ..contract import Balancer, Step, register
+from ..contract import Balancer, register
+from ..step import PresentStep
 
 
 @register("equal")
@@ -25,7 +26,7 @@ class Equal(Balancer):
             raise ValueError(f"reduction is {reduction!r}; expected 'macro' or 'micro'.")
         self.reduction = reduction
 
-    def weigh_present(self, step: Step) -> Tensor:
+    def weigh_present(self, step: PresentStep) -> Tensor:
         if self.reduction == "macro":
             return step.losses.new_ones(len(step.losses))
         return step.counts / step.counts.mean()

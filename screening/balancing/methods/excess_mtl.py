@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ..contract import Balancer, Step, register
+from ..contract import Balancer, register
+from ..step import PresentStep
 from ..tracked_rows import PLACES, Tracked
 
 
@@ -43,10 +44,8 @@ class ExcessMtl(Balancer):
         for name in ("log_weights", "first"):
             self.register_buffer(name, torch.zeros(self.n_tasks, dtype=torch.float64))
 
-    def weigh_present(self, step: Step) -> Tensor:
-        assert step.rows is not None
+    def weigh_present(self, step: PresentStep) -> Tensor:
         tasks = step.tasks
-        assert tasks is not None
         is_new, excess = self.tracked.updates[tasks] == 0, torch.zeros_like(step.losses)
 
         def add_squares(total: Tensor, rows: Tensor, part: slice) -> None:

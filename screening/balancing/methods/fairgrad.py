@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ..contract import Balancer, Step, register
+from ..contract import Balancer, register
 from ..solvers.unit_gradients import unit_gram
+from ..step import PresentStep
 from .nash_mtl import bargain
 
 
@@ -39,8 +40,7 @@ class FairGrad(Balancer):
             raise ValueError(f"alpha is {alpha}; expected from 0 to 100.")
         self.alpha = alpha
 
-    def weigh_present(self, step: Step) -> Tensor:
-        assert step.gram is not None
+    def weigh_present(self, step: PresentStep) -> Tensor:
         if self.alpha == 0:
             return torch.ones_like(step.losses)
         return bargain(unit_gram(step.gram), 1 / self.alpha)

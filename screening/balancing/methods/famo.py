@@ -6,7 +6,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from ..contract import Balancer, Step, register
+from ..contract import Balancer, register
+from ..step import PresentStep
 from ..task_adam import TaskAdam
 
 EPS = 1e-8
@@ -53,14 +54,12 @@ class Famo(Balancer):
         self.adam = TaskAdam(self.n_tasks, lr=lr, weight_decay=gamma)
         self.register_buffer("before", torch.full((self.n_tasks,), -1.0, dtype=torch.float64))  # -1: no look
 
-    def weigh_present(self, step: Step) -> Tensor:
-        assert step.tasks is not None
+    def weigh_present(self, step: PresentStep) -> Tensor:
         self.before[step.tasks] = step.losses
         weights = self.logits[step.tasks].softmax(0) / (step.losses + EPS)
         return len(weights) * weights / weights.sum()
 
-    def look_again_present(self, step: Step) -> None:
-        assert step.tasks is not None
+    def look_again_present(self, step: PresentStep) -> None:
         seen = self.before[step.tasks] >= 0
         tasks, after = step.tasks[seen], step.losses[seen]
         delta = (self.before[tasks] + EPS).log() - (after + EPS).log()

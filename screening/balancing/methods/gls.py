@@ -2,7 +2,8 @@
 
 from torch import Tensor
 
-from ..contract import Scalariser, Step, register
+from ..contract import Scalariser, register
+from ..step import PresentStep
 
 EPS = 1e-8
 """Added to every loss before its logarithm, nats."""
@@ -25,5 +26,5 @@ class Gls(Scalariser):
     https://openaccess.thecvf.com/content_CVPRW_2019/html/WAD/Chennupati_MultiNet_Multi-Stream_Feature_Aggregation_and_Geometric_Loss_Strategy_for_Multi-Task_CVPRW_2019_paper.html.
     """
 
-    def scalarise(self, losses: Tensor, step: Step) -> Tensor:
+    def scalarise(self, losses: Tensor, step: PresentStep) -> Tensor:
         return len(losses) * (losses + EPS).log().mean().exp()

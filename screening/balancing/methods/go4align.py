@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ..contract import Balancer, Step, register
+from ..contract import Balancer, register
+from ..step import PresentStep
 
 SMALLEST_LOSS = 1e-8
 """Nats; smaller losses are scored as this one."""
@@ -48,7 +49,7 @@ class Go4Align(Balancer):
         self.groups, self.eta = groups, eta
         self.register_buffer("log_risk", torch.zeros(self.n_tasks, dtype=torch.float64))
 
-    def weigh_present(self, step: Step) -> Tensor:
+    def weigh_present(self, step: PresentStep) -> Tensor:
         losses = step.losses.clamp(min=SMALLEST_LOSS)
         self.log_risk[step.tasks] -= self.eta * losses
         scores = self.log_risk[step.tasks].softmax(0) * losses.sum() / losses

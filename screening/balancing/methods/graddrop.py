@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ..contract import Balancer, Decision, Step, register
+from ..contract import Balancer, register
+from ..step import Decision, PresentStep
 
 TASKS_AT_ONCE = 16
 """So that a copy of their gradients stays in the cache."""
@@ -49,7 +50,7 @@ class GradDrop(Balancer):
             raise ValueError(f"leak is {leak}; expected from 0 to 1.")
         self.leak = leak
 
-    def decide_present(self, step: Step) -> Decision:
+    def decide_present(self, step: PresentStep) -> Decision:
         total, sizes = _sums(step)
         chance = torch.rand(total.shape, generator=self.generator(total.device), device=total.device)
         is_positive = 2 * chance * sizes < sizes + total
@@ -58,11 +59,10 @@ class GradDrop(Balancer):
         return Decision(ones, ones, self.leak * total + (1 - self.leak) * kept)
 
 
-def _sums(step: Step) -> tuple[Tensor, Tensor]:
+def _sums(step: PresentStep) -> tuple[Tensor, Tensor]:
     """Sum of the gradients and of their absolute values, [P] each."""
     if step.outer is not None:
         return step.outer.sums()
-    assert step.rows is not None
     total, sizes = step.rows.sum(0), torch.zeros_like(step.rows[0])
     for part in step.rows.split(TASKS_AT_ONCE):
         sizes += part.abs().sum(0)

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ..contract import Balancer, Step, register
+from ..contract import Balancer, register
+from ..step import PresentStep
 from ..task_adam import TaskAdam
 
 
@@ -48,10 +49,8 @@ class GradNorm(Balancer):
             self.register_buffer(name, torch.zeros(self.n_tasks, dtype=torch.float64))
         self.adam = TaskAdam(self.n_tasks, lr=lr)
 
-    def weigh_present(self, step: Step) -> Tensor:
-        assert step.gram is not None
+    def weigh_present(self, step: PresentStep) -> Tensor:
         tasks = step.tasks
-        assert tasks is not None
         first = self.first_losses[tasks]
         self.first_losses[tasks] = first = torch.where(first > 0, first, step.losses)
         weights = len(step.losses) * self.log_weights[tasks].softmax(0)

@@ -6,9 +6,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ..contract import Balancer, Step, register
+from ..contract import Balancer, register
 from ..solvers.projections import BLOCK, Columns, sweep
 from ..solvers.unit_gradients import unit_gram
+from ..step import PresentStep
 
 
 @register("gradvac")
@@ -56,9 +57,7 @@ class GradVac(Balancer):
         self.beta, self.order = beta, order
         self.register_buffer("targets", torch.zeros(self.n_tasks, self.n_tasks, dtype=torch.float64))
 
-    def weigh_present(self, step: Step) -> Tensor:
-        assert step.gram is not None
-        assert step.tasks is not None
+    def weigh_present(self, step: PresentStep) -> Tensor:
         generator = self.generator(step.gram.device)
         order = torch.randperm(len(step.losses), generator=generator, device=step.gram.device)
         unit = unit_gram(step.gram).in_order(order)

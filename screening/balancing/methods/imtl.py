@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from ..contract import Chain, register
+from ..chain import Chain
+from ..contract import register
 from .imtl_g import ImtlG
 from .imtl_l import ImtlL
 

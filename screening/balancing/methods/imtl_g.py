@@ -2,9 +2,10 @@
 
 from torch import Tensor
 
-from ..contract import Balancer, Step, register
+from ..contract import Balancer, register
 from ..solvers.linear_systems import pseudo_solve
 from ..solvers.unit_gradients import distribute, unit_gram
+from ..step import PresentStep
 
 
 @register("imtl_g")
@@ -29,8 +30,7 @@ class ImtlG(Balancer):
     needs = "gram"
     weighs_heads = False
 
-    def weigh_present(self, step: Step) -> Tensor:
-        assert step.gram is not None
+    def weigh_present(self, step: PresentStep) -> Tensor:
         unit = unit_gram(step.gram)
         shares = pseudo_solve(unit.cosines, unit.norms.new_ones(len(unit.norms)))
         return distribute(unit.per_gradient(shares), len(shares))

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from ..contract import Balancer, Step, register
+from ..contract import Balancer, register
+from ..step import PresentStep
 from ..task_adam import TaskAdam
 
 LIMIT = 20.0
@@ -42,8 +43,7 @@ class ImtlL(Balancer):
         self.log_scale = nn.Parameter(log_scale, requires_grad=False)
         self.adam = TaskAdam(self.n_tasks, lr=lr)
 
-    def weigh_present(self, step: Step) -> Tensor:
-        assert step.tasks is not None
+    def weigh_present(self, step: PresentStep) -> Tensor:
         weights = torch.exp(self.log_scale[step.tasks])
         self.adam.update(self.log_scale, weights * step.losses - 1, step.tasks)
         self.log_scale.clamp_(-LIMIT, LIMIT)

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ..contract import Balancer, Step, register
+from ..contract import Balancer, register
+from ..step import PresentStep
 
 SMALLEST_LOSS = 1e-12
 """Nats; keeps the ratio of two losses of 0 at 1."""
@@ -41,8 +42,7 @@ class Lbtw(Balancer):
         self.register_buffer("first", torch.ones(self.n_tasks, dtype=torch.float64))
         self.register_buffer("first_epoch", torch.full((self.n_tasks,), -1))
 
-    def weigh_present(self, step: Step) -> Tensor:
-        assert step.tasks is not None
+    def weigh_present(self, step: PresentStep) -> Tensor:
         losses = step.losses.clamp(min=SMALLEST_LOSS)
         new = self.first_epoch[step.tasks] != step.epoch
         self.first[step.tasks[new]] = losses[new]

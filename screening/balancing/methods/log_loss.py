@@ -2,7 +2,8 @@
 
 from torch import Tensor
 
-from ..contract import Scalariser, Step, register
+from ..contract import Scalariser, register
+from ..step import PresentStep
 
 EPS = 1e-8
 """Added to every loss before its logarithm, nats."""
@@ -23,5 +24,5 @@ class LogLoss(Scalariser):
     https://arxiv.org/abs/2202.01017.
     """
 
-    def scalarise(self, losses: Tensor, step: Step) -> Tensor:
+    def scalarise(self, losses: Tensor, step: PresentStep) -> Tensor:
         return (losses + EPS).log().sum()

@@ -6,9 +6,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ..contract import Balancer, Step, register
+from ..contract import Balancer, register
 from ..solvers.quadratic_programs import nonnegative_minimum
 from ..solvers.unit_gradients import distribute, unit_gram
+from ..step import PresentStep
 
 Normalise = Literal["none", "l2", "loss", "loss+"]
 
@@ -47,8 +48,7 @@ class Mgda(Balancer):
             raise ValueError(f"normalise is {normalise!r}; expected 'none', 'l2', 'loss' or 'loss+'.")
         self.normalise = normalise
 
-    def weigh_present(self, step: Step) -> Tensor:
-        assert step.gram is not None
+    def weigh_present(self, step: PresentStep) -> Tensor:
         unit = unit_gram(step.gram)
         divisors = torch.ones_like(unit.norms)
         if self.normalise in ("l2", "loss+"):

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ..contract import Balancer, Step, register
+from ..contract import Balancer, register
+from ..step import PresentStep
 
 SMALLEST_LOSS = 1e-12
 """Nats; keeps the ratio of two losses of 0 at 1."""
@@ -48,7 +49,7 @@ class Mldw(Balancer):
         self.register_buffer("mean", torch.zeros(self.n_tasks, dtype=torch.float64))
         self.register_buffer("updates", torch.zeros(self.n_tasks, dtype=torch.int64))
 
-    def weigh_present(self, step: Step) -> Tensor:
+    def weigh_present(self, step: PresentStep) -> Tensor:
         has_past = self.updates[step.tasks] >= 1
         before = torch.where(has_past, self.mean[step.tasks], step.losses)
         after = self.beta * before + (1 - self.beta) * step.losses

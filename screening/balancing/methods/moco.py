@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ..contract import Balancer, Decision, Step, register
+from ..contract import Balancer, register
 from ..solvers.simplex import project_to_simplex
+from ..step import Decision, PresentStep
 from ..tracked_rows import PLACES, Tracked, split_share
 
 
@@ -65,9 +66,7 @@ class MoCo(Balancer):
         self.register_buffer("shares", torch.ones(self.n_tasks, dtype=torch.float64))
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
 
-    def decide_present(self, step: Step) -> Decision:
-        assert step.rows is not None
-        assert step.tasks is not None
+    def decide_present(self, step: PresentStep) -> Decision:
         updates = self.tracked.updates[step.tasks]
         rates = torch.where(updates == 0, 1.0, self.beta / (updates + 1.0) ** self.decay)
         self.tracked.mix(step.tasks, step.rows, 1 - rates, rates)

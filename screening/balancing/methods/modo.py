@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ..contract import Balancer, Step, register
+from ..contract import Balancer, register
 from ..solvers.simplex import project_to_simplex
+from ..step import PresentStep
 from ..tracked_rows import PLACES, Tracked, split_share
 
 
@@ -50,9 +51,7 @@ class MoDo(Balancer):
         self.tracked = Tracked(self.n_tasks)
         self.register_buffer("shares", torch.ones(self.n_tasks, dtype=torch.float64))
 
-    def weigh_present(self, step: Step) -> Tensor:
-        assert step.rows is not None
-        assert step.tasks is not None
+    def weigh_present(self, step: PresentStep) -> Tensor:
         products, has_past = self.tracked.exchange(step.tasks, step.rows)
         shares = self.shares[step.tasks]
         if has_past.any():

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from ..contract import Balancer, Step, register
+from ..contract import Balancer, register
 from ..solvers.bargaining import fair_shares, orthogonal_shares
 from ..solvers.unit_gradients import UnitGram, unit_gram
+from ..step import PresentStep
 
 
 @register("nash_mtl")
@@ -43,8 +44,7 @@ class NashMtl(Balancer):
             raise ValueError(f"max_norm is {max_norm}; expected above 0, or none.")
         self.max_norm = max_norm
 
-    def weigh_present(self, step: Step) -> Tensor:
-        assert step.gram is not None
+    def weigh_present(self, step: PresentStep) -> Tensor:
         unit = unit_gram(step.gram)
         weights = bargain(unit, 1.0)
         if self.max_norm is None:

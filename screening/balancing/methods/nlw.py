@@ -6,7 +6,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ..contract import Balancer, Step, register
+from ..contract import Balancer, register
+from ..step import PresentStep
 
 
 @register("nlw")
@@ -32,7 +33,7 @@ class Nlw(Balancer):
             raise ValueError(f"sigma is {sigma}; expected at least 0.")
         self.sigma = sigma
 
-    def weigh_present(self, step: Step) -> Tensor:
+    def weigh_present(self, step: PresentStep) -> Tensor:
         losses = step.losses
         generator = self.generator(losses.device)
         noise = torch.randn(len(losses), generator=generator, device=losses.device, dtype=losses.dtype)

@@ -6,9 +6,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ..contract import Balancer, Step, register
+from ..contract import Balancer, register
 from ..solvers.projections import Columns, sweep
 from ..solvers.unit_gradients import UnitGram, unit_gram
+from ..step import PresentStep
 
 Order = Literal["cyclic", "shared", "independent"]
 
@@ -48,8 +49,7 @@ class PCGrad(Balancer):
             raise ValueError(f"order is {order!r}; expected 'cyclic', 'shared' or 'independent'.")
         self.order = order
 
-    def weigh_present(self, step: Step) -> Tensor:
-        assert step.gram is not None
+    def weigh_present(self, step: PresentStep) -> Tensor:
         n, generator = len(step.losses), self.generator(step.gram.device)
         if self.order == "independent":
             noise = torch.rand(n, n, generator=generator, device=step.gram.device)

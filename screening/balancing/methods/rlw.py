@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ..contract import Balancer, Step, register
+from ..contract import Balancer, register
+from ..step import PresentStep
 
 
 @register("rlw")
@@ -24,7 +25,7 @@ class Rlw(Balancer):
     def __init__(self, tasks: Sequence[str], *, seed: int = 0) -> None:
         super().__init__(tasks, seed=seed)
 
-    def weigh_present(self, step: Step) -> Tensor:
+    def weigh_present(self, step: PresentStep) -> Tensor:
         losses = step.losses
         generator = self.generator(losses.device)
         noise = torch.randn(len(losses), generator=generator, device=losses.device, dtype=losses.dtype)

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ..contract import Balancer, Step, register
+from ..contract import Balancer, register
+from ..step import PresentStep
 
 
 @register("rwlw")
@@ -36,7 +37,7 @@ class Rwlw(Balancer):
         self.sigma = sigma
         self.register_buffer("walk", torch.ones(self.n_tasks, dtype=torch.float64))
 
-    def weigh_present(self, step: Step) -> Tensor:
+    def weigh_present(self, step: PresentStep) -> Tensor:
         losses = step.losses
         generator = self.generator(losses.device)
         noise = torch.randn(len(losses), generator=generator, device=losses.device, dtype=losses.dtype)

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ..contract import Balancer, Step, register
+from ..contract import Balancer, register
+from ..step import PresentStep
 
 
 @register("slaw")
@@ -73,16 +74,15 @@ class Slaw(Balancer):
             self.register_buffer(name, torch.zeros(self.n_tasks, dtype=torch.float64))
         self.register_buffer("updates", torch.zeros(self.n_tasks, dtype=torch.int64))
 
-    def weigh_present(self, step: Step) -> Tensor:
+    def weigh_present(self, step: PresentStep) -> Tensor:
         self._remember(step)
-        assert step.tasks is not None
         has_past = self.updates[step.tasks] >= 2
         weights = torch.ones_like(step.losses)
         inverse = 1 / self._spread(step.tasks[has_past])
         weights[has_past] = len(inverse) * inverse / inverse.sum()
         return weights
 
-    def _remember(self, step: Step) -> None:
+    def _remember(self, step: PresentStep) -> None:
         tasks = step.tasks
         self.updates[tasks] += 1
         seen = self.updates[tasks].double()

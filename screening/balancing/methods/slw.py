@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from ..contract import Balancer, Step, register
+from ..contract import Balancer, register
+from ..step import PresentStep
 
 
 @register("slw")
@@ -32,7 +33,6 @@ class Slw(Balancer):
             raise ValueError(f"eps is {eps}; expected above 0.")
         self.eps = eps
 
-    def weigh_present(self, step: Step) -> Tensor:
-        assert step.gram is not None
+    def weigh_present(self, step: PresentStep) -> Tensor:
         inverse = 1 / step.gram.diagonal().clamp(min=self.eps**2).sqrt()
         return len(inverse) * inverse / inverse.sum()

@@ -7,7 +7,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ..contract import Balancer, Step, register
+from ..contract import Balancer, register
+from ..step import PresentStep
 
 EPS = 1e-8
 """Nats; added where a loss or a sum of slopes may be 0."""
@@ -57,7 +58,7 @@ class SoftAdapt(Balancer):
         self.register_buffer("last", torch.zeros(self.n_tasks, dtype=torch.float64))
         self.register_buffer("updates", torch.zeros(self.n_tasks, dtype=torch.int64))
 
-    def weigh_present(self, step: Step) -> Tensor:
+    def weigh_present(self, step: PresentStep) -> Tensor:
         has_past = self.updates[step.tasks] >= 1
         slopes = (step.losses - self.last[step.tasks])[has_past]
         self.last[step.tasks] = step.losses

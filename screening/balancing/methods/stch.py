@@ -6,7 +6,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ..contract import Scalariser, Step, register
+from ..contract import Scalariser, register
+from ..step import PresentStep
 
 EPS = 1e-8
 """Added to every loss before its logarithm, nats."""
@@ -49,7 +50,7 @@ class Stch(Scalariser):
         self.register_buffer("nadir", torch.ones(self.n_tasks, dtype=torch.float64))
         self.register_buffer("epochs", torch.zeros(self.n_tasks, dtype=torch.int64))
 
-    def scalarise(self, losses: Tensor, step: Step) -> Tensor:
+    def scalarise(self, losses: Tensor, step: PresentStep) -> Tensor:
         is_known = self.epochs[step.tasks] >= self.warmup
         nadir = torch.where(is_known, self.nadir[step.tasks], losses.detach())
         ratios = ((losses + EPS) / (nadir + EPS)).log()

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from ..contract import Balancer, Step, register
+from ..contract import Balancer, register
+from ..step import PresentStep
 from ..task_adam import TaskAdam
 
 LIMIT = 20.0
@@ -47,8 +48,7 @@ class Uncertainty(Balancer):
         self.log_variance = nn.Parameter(log_variance, requires_grad=False)
         self.adam = TaskAdam(self.n_tasks, lr=lr)
 
-    def weigh_present(self, step: Step) -> Tensor:
-        assert step.tasks is not None
+    def weigh_present(self, step: PresentStep) -> Tensor:
         weights = torch.exp(-self.log_variance[step.tasks]) / 2
         self.adam.update(self.log_variance, 0.5 - weights * step.losses, step.tasks)
         self.log_variance.clamp_(-LIMIT, LIMIT)

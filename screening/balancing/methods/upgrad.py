@@ -5,9 +5,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ..contract import Balancer, Step, register
+from ..contract import Balancer, register
 from ..solvers.quadratic_programs import nonnegative_minima
 from ..solvers.unit_gradients import unit_gram
+from ..step import PresentStep
 
 
 @register("upgrad")
@@ -39,8 +40,7 @@ class UpGrad(Balancer):
             raise ValueError(f"tolerance is {tolerance}; expected from 1e-10 to 0.1.")
         self.tolerance = tolerance
 
-    def weigh_present(self, step: Step) -> Tensor:
-        assert step.gram is not None
+    def weigh_present(self, step: PresentStep) -> Tensor:
         unit = unit_gram(step.gram)
         extra = nonnegative_minima(unit.cosines, self.tolerance)
         return torch.ones_like(unit.norms) + unit.per_gradient(extra @ unit.norms)

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from ..contract import Balancer, Step, register
+from ..contract import Balancer, register
+from ..step import PresentStep
 
 SMALLEST_LOSS = 1e-8
 """Nats; smaller losses weigh as much as this one."""
@@ -38,6 +39,6 @@ class UwSo(Balancer):
             raise ValueError(f"temperature is {temperature}; expected above 0.")
         self.temperature = temperature
 
-    def weigh_present(self, step: Step) -> Tensor:
+    def weigh_present(self, step: PresentStep) -> Tensor:
         inverse = 1 / step.losses.clamp(min=SMALLEST_LOSS)
         return len(inverse) * (inverse / self.temperature).softmax(0)

@@ -8,8 +8,10 @@ import torch
 from torch import Tensor
 
 from ...registry import did_you_mean
-from ..contract import Balancer, Choice, Step, build_balancer, register
+from ..chain import Choice, build_balancer
+from ..contract import Balancer, register
 from ..solvers.unit_gradients import unit_gram
+from ..step import PresentStep
 from .pcgrad import project_in_turn
 
 READINGS = ("priority_order", "anchor", "pairwise")
@@ -92,8 +94,7 @@ class WPCGrad(Balancer):
         self.register_buffer("last_epoch", torch.zeros(self.n_tasks, dtype=torch.float64))
         self.register_buffer("epochs", torch.zeros(self.n_tasks, dtype=torch.int64))
 
-    def weigh_present(self, step: Step) -> Tensor:
-        assert step.gram is not None
+    def weigh_present(self, step: PresentStep) -> Tensor:
         protection, generator = self.protection(step), self.generator(step.gram.device)
         if self.reading == "priority_order":
             order = draw_order(protection, generator)
@@ -102,7 +103,7 @@ class WPCGrad(Balancer):
         gives_way, order = self._draw(protection, generator)
         return give_way(step.gram, gives_way, order).sum(0)
 
-    def protection(self, step: Step) -> Tensor:
+    def protection(self, step: PresentStep) -> Tensor:
         """Distribution p [n] of a step with present tasks only; moves the state of the balancer behind it."""
         shares = self.priorities[step.tasks]
         if self.guide is not None:
@@ -114,7 +115,7 @@ class WPCGrad(Balancer):
         shares = shares / shares.sum()
         return ((1 - self.floor) * shares + self.floor / len(shares)).clamp(min=SMALLEST)
 
-    def look_again_present(self, step: Step) -> None:
+    def look_again_present(self, step: PresentStep) -> None:
         if self.guide is not None:
             self.guide.look_again_present(step)
 
@@ -125,7 +126,7 @@ class WPCGrad(Balancer):
         self.last_epoch[seen] = mean_losses[seen].double()
         self.epochs[seen] += 1
 
-    def _hardness(self, step: Step) -> Tensor:
+    def _hardness(self, step: PresentStep) -> Tensor:
         """(Loss of the last epoch)^gamma [n], up to a factor."""
         losses, has_past = self.last_epoch[step.tasks], self.epochs[step.tasks] > 0
         if not losses[has_past].sum() > 0:
