@@ -20,7 +20,7 @@ from ..models.losses import cell_losses, label_counts
 from ..models.network import ScreeningModel
 from ..runtime.distributed import sum_over_processes, world_size
 from .gradients import Look
-from .places.place import Settings, places
+from .places import Settings, places
 
 LEAST_LOSS = 1e-6
 """Nats. A loss below it is divided by as if it were this large: such a task has nothing left to gain, and the

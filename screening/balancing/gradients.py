@@ -15,7 +15,7 @@ from ..models.losses import cell_losses, label_counts, logit_gradients
 from ..runtime.distributed import sum_over_processes
 from .contract import Balancer
 from .outer_rows import OuterRows
-from .places.place import Cut, Place, Settings, places
+from .places import Cut, Place, Settings, places
 from .step import Decision, Step
 
 

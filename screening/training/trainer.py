@@ -22,7 +22,7 @@ from ..balancing.affinity import Affinity, Batch, collector
 from ..balancing.chain import build_balancer
 from ..balancing.contract import Balancer, balancers
 from ..balancing.gradients import Gradients, Look
-from ..balancing.places.place import Settings
+from ..balancing.places import Settings
 from ..config import Config
 from ..errors import ConfigError, ScreeningError
 from ..features.store import GraphBatch, GraphStore

@@ -16,7 +16,7 @@ from torch import distributed as processes
 from screening.balancing.affinity import Affinity, Batch, Effects, ExactEffects, collector, look_ahead
 from screening.balancing.chain import build_balancer
 from screening.balancing.gradients import Gradients, Look
-from screening.balancing.places.place import Settings
+from screening.balancing.places import Settings
 from screening.config import Config, check_config
 from screening.errors import ConfigError, ScreeningError
 from screening.features.store import FeatureSet, GraphStore, featurize

@@ -16,7 +16,7 @@ from screening.balancing.chain import Choice, build_balancer
 from screening.balancing.contract import Balancer
 from screening.balancing.gradients import Gradients
 from screening.balancing.methods.graddrop import GradDrop
-from screening.balancing.places.place import Settings, places
+from screening.balancing.places import Settings, places
 from screening.balancing.step import Decision, Step
 from screening.errors import ConfigError
 from screening.models.encoders import Encoder, encoders

@@ -32,7 +32,7 @@ from rdkit import rdBase
 from screening.balancing.chain import build_balancer
 from screening.balancing.contract import balancers
 from screening.balancing.gradients import Gradients
-from screening.balancing.places.place import places
+from screening.balancing.places import places
 from screening.config import Model
 from screening.features.store import FeatureSet, GraphBatch, featurize
 from screening.models.losses import label_counts, per_task_losses

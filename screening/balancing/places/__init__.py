@@ -8,5 +8,9 @@ dropout; tasks without labels in the batch cost nothing.
 import pkgutil
 from importlib import import_module
 
+from .contract import Cut, Place, Settings, places
+
+__all__ = ["Cut", "Place", "Settings", "places"]
+
 for _module in sorted(module.name for module in pkgutil.iter_modules(__path__)):
     import_module(f"{__name__}.{_module}")

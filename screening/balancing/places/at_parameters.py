@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from ...errors import ConfigError
 from ...runtime.distributed import sum_over_processes, world_size
 from ..outer_rows import OuterRows
-from .place import Cut, Settings
+from .contract import Cut, Settings
 from .products import at_once, gram_of
 from .tape import Calls, Source, Tape, sources_of
 

@@ -3,7 +3,7 @@
 from torch import nn
 
 from .at_parameters import AtParameters
-from .place import places
+from .contract import places
 
 
 @places.register("encoder")

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from ...runtime.distributed import sum_over_processes
 from ..outer_rows import OuterRows
-from .place import Cut, Settings, places
+from .contract import Cut, Settings, places
 from .products import at_once, gram_of, products_of, symmetric
 
 

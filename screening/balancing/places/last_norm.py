@@ -10,7 +10,7 @@ from torch.nn import functional
 from ...models.heads import TaskHeads
 from ...runtime.distributed import sum_over_processes
 from .at_parameters import AtParameters
-from .place import Cut, places
+from .contract import Cut, places
 from .products import gram_of
 
 

@@ -7,7 +7,7 @@ from ...errors import ConfigError
 from ...models.heads import TaskHeads
 from ...runtime.distributed import sum_over_processes
 from ..outer_rows import OuterRows
-from .place import Cut, Settings, places
+from .contract import Cut, Settings, places
 from .products import gram_of
 
 
