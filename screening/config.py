@@ -306,27 +306,44 @@ class Config(Section):
         return Path(self.runs) / self.name
 
 
-def load_config(path: str | Path, overrides: Iterable[str] = ()) -> Config:
-    """Read a YAML file, apply `key.sub=value` overrides (they win) and check all of it.
+def load_config(
+    config: "str | Path | Mapping[str, Any] | Config", overrides: Mapping[str, Any] | Iterable[str] = ()
+) -> Config:
+    """The checked config of a YAML file, the name of a recipe, a dictionary or a config; overrides win.
 
     Parameters
     ----------
-    path : a file, or the name of a recipe, such as `tox21`: a config of ./configs or one that comes along.
+    overrides : `{"train.epochs": 5}`, or texts `train.epochs=5` as on the command line.
 
     Raises
     ------
     ConfigError : file missing or not YAML, unknown key, wrong type or range.
+
+    Examples
+    --------
+    >>> config = load_config({"name": "mine", "data": {"source": "assays.csv"}}, {"train.epochs": 5})
+    >>> config.train.epochs, load_config(config, ["seed=3"]).seed
+    (5, 3)
     """
-    path = _config_path(Path(path))
-    try:
-        values = _interpolated(yaml_tree(path.read_text(encoding="utf-8")))
-    except (YAMLError, OSError, ValueError) as problem:
-        raise ConfigError(f"{path} is not a config in YAML: {problem}") from problem
+    values, where = _settings_of(config)
     if isinstance(values, dict):
-        parsed = [_parse_override(text) for text in overrides]
+        parsed = _parsed_overrides(overrides)
         for keys, value in sorted(parsed, key=lambda item: (len(item[0]) > 1, item[0][-1] != "name")):
             _set(values, keys, value)
-    return check_config(values, where=str(path))
+    return check_config(values, where=where)
+
+
+def _settings_of(config: "str | Path | Mapping[str, Any] | Config") -> tuple[Any, str]:
+    """The settings as plain values, and where they are from, for messages."""
+    if isinstance(config, Config):
+        return config.model_dump(), config.name
+    if isinstance(config, Mapping):
+        return dict(config), "config"
+    path = _config_path(Path(config))
+    try:
+        return _interpolated(yaml_tree(path.read_text(encoding="utf-8"))), str(path)
+    except (YAMLError, OSError, ValueError) as problem:
+        raise ConfigError(f"{path} is not a config in YAML: {problem}") from problem
 
 
 def _config_path(path: Path) -> Path:
@@ -406,9 +423,22 @@ def _filled(tree: Any, values: Any) -> Any:
     return one_text(str(values)) if isinstance(tree, str) and "${" in tree else tree
 
 
+def _parsed_overrides(overrides: Mapping[str, Any] | Iterable[str]) -> list[tuple[list[str], Any]]:
+    if not isinstance(overrides, Mapping):
+        texts = [overrides] if isinstance(overrides, str) else overrides
+        return [_parse_override(text) for text in texts]
+    for key in overrides:
+        if not _KEY.fullmatch(str(key)):
+            raise ConfigError(f"'{key}' is no setting to override: expected a key such as train.epochs.")
+    return [(key.split("."), _short_baseline(key, value)) for key, value in overrides.items()]
+
+
+_KEY = re.compile(r"\w+(\.[\w-]+)*")
+
+
 def _parse_override(text: str) -> tuple[list[str], Any]:
     key, equals, value = text.partition("=")
-    if not equals or not re.fullmatch(r"\w+(\.[\w-]+)*", key):
+    if not equals or not _KEY.fullmatch(key):
         raise ConfigError(f"'{text}' is not an override: expected key=value, such as train.epochs=5.")
     try:
         return key.split("."), _short_baseline(key, _override_value(value.strip()))
