@@ -4,30 +4,76 @@ The names below are the Python interface; they are loaded on first use so that
 ``import screening`` and ``screening --help`` stay fast.
 """
 
-from importlib import import_module
+from typing import TYPE_CHECKING
 
-_HOMES = {
-    "AssayTable": "data.assays",
-    "Rejected": "data.tables",
-    "read_assays": "data.assays",
-    "Scorer": "scoring.job",
-    "Bundle": "bundle.bundle",
-    "ScreeningError": "errors",
-    "load_plugins": "plugins",
-    "train": "training.run",
-    "evaluate": "training.run",
-}
+from .faces import lazy
 
-__all__ = ["__version__", *sorted(_HOMES)]
+if TYPE_CHECKING:
+    from .bundle.bundle import Bundle as Bundle
+    from .bundle.exporting import export as export
+    from .config import Config as Config
+    from .config import load_config as load_config
+    from .data.assays import AssayTable as AssayTable
+    from .data.assays import read_assays as read_assays
+    from .data.datasets import describe as describe
+    from .data.tables import Rejected as Rejected
+    from .errors import BundleError as BundleError
+    from .errors import ConfigError as ConfigError
+    from .errors import DataError as DataError
+    from .errors import ScreeningError as ScreeningError
+    from .evaluation.benchmarks import benchmark as benchmark
+    from .evaluation.comparison import compare as compare
+    from .evaluation.external import assess as assess
+    from .grouping.choosing import group as group
+    from .plugins import load_plugins as load_plugins
+    from .reporting.report import write_report as write_report
+    from .run import Run as Run
+    from .run import load_run as load_run
+    from .run import train as train
+    from .scoring.job import score_library as score_library
+    from .scoring.scorer import Scorer as Scorer
+    from .training.run import evaluate as evaluate
+    from .training.run import plan as plan
+    from .triage.explanation import explain as explain
+    from .triage.hits import choose_hits as choose_hits
+
+_load, __dir__, __all__ = lazy(
+    __name__,
+    {
+        "AssayTable": "data.assays",
+        "Bundle": "bundle.bundle",
+        "BundleError": "errors",
+        "Config": "config",
+        "ConfigError": "errors",
+        "DataError": "errors",
+        "Rejected": "data.tables",
+        "Run": "run",
+        "Scorer": "scoring.scorer",
+        "ScreeningError": "errors",
+        "assess": "evaluation.external",
+        "benchmark": "evaluation.benchmarks",
+        "choose_hits": "triage.hits",
+        "compare": "evaluation.comparison",
+        "describe": "data.datasets",
+        "evaluate": "training.run",
+        "explain": "triage.explanation",
+        "export": "bundle.exporting",
+        "group": "grouping.choosing",
+        "load_config": "config",
+        "load_plugins": "plugins",
+        "load_run": "run",
+        "plan": "training.run",
+        "read_assays": "data.assays",
+        "score_library": "scoring.job",
+        "train": "run",
+        "write_report": "reporting.report",
+    },
+)
 
 
 def __getattr__(name: str) -> object:
-    if name == "__version__":
-        return import_module("importlib.metadata").version("screening")
-    if name in _HOMES:
-        return getattr(import_module(f"screening.{_HOMES[name]}"), name)
-    raise AttributeError(f"module 'screening' has no attribute {name!r}")
+    if name != "__version__":
+        return _load(name)
+    from importlib.metadata import version
 
-
-def __dir__() -> list[str]:
-    return list(__all__)
+    return version("screening")

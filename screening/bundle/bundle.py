@@ -8,6 +8,7 @@ ensemble, a network per group of assays and a network per assay are bundles of s
 
 import json
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -220,7 +221,7 @@ class Bundle:
         }
 
     @classmethod
-    def load(cls, folder: Path) -> "Bundle":
+    def load(cls, folder: str | PathLike[str]) -> "Bundle":
         """Read a bundle, or the bundle inside a run folder.
 
         Raises

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from io import BytesIO
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,7 @@ class Exported:
     """How many these were."""
 
 
-def export(run: Path | str, path: Path | str, *, calibrate: bool = True) -> Exported:
+def export(run: str | PathLike[str], path: str | PathLike[str], *, calibrate: bool = True) -> Exported:
     """Write the networks of a run as ONNX (`.onnx`) or as a program of torch.export (`.pt2`).
 
     It maps the arrays of `ARRAYS` to probabilities [B, T], as `Scorer` gives them. Any number of molecules,

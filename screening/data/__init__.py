@@ -1,1 +1,33 @@
-"""Files to assay tables, molecules read, splits."""
+"""Files to assay tables, molecules read, splits.
+
+Examples
+--------
+>>> import pandas as pd
+>>> from screening.data import catalogue
+>>> catalogue.catalogue["tox21"].n_tasks
+12
+"""
+
+from typing import TYPE_CHECKING
+
+from ..faces import lazy
+
+if TYPE_CHECKING:
+    from . import catalogue as catalogue
+    from . import splits as splits
+    from .assays import AssayTable as AssayTable
+    from .assays import read_assays as read_assays
+    from .datasets import describe as describe
+    from .tables import Rejected as Rejected
+
+__getattr__, __dir__, __all__ = lazy(
+    __name__,
+    {
+        "AssayTable": "assays",
+        "Rejected": "tables",
+        "catalogue": "",
+        "describe": "datasets",
+        "read_assays": "assays",
+        "splits": "",
+    },
+)

@@ -1,1 +1,25 @@
 """How good runs are: per assay, on other tables, against each other, over seeds."""
+
+from typing import TYPE_CHECKING
+
+from ..faces import lazy
+
+if TYPE_CHECKING:
+    from .benchmarks import benchmark as benchmark
+    from .comparison import compare as compare
+    from .external import assess as assess
+    from .replicates import fold_configs as fold_configs
+    from .replicates import seed_configs as seed_configs
+    from .replicates import train_set as train_set
+
+__getattr__, __dir__, __all__ = lazy(
+    __name__,
+    {
+        "assess": "external",
+        "benchmark": "benchmarks",
+        "compare": "comparison",
+        "fold_configs": "replicates",
+        "seed_configs": "replicates",
+        "train_set": "replicates",
+    },
+)

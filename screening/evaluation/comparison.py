@@ -5,6 +5,7 @@ The statistics are in `paired`, what belongs together in `runsets`. The command 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,7 @@ class Comparison:
 
 
 def compare(
-    runs: Sequence[str | Path] | Sequence[RunSet],
+    runs: Sequence[str | PathLike[str]] | Sequence[RunSet],
     part: str = "test",
     *,
     metric: str = "roc_auc",

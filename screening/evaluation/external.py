@@ -6,6 +6,7 @@ The numbers for the parts of its own table are in the run folder already: `exper
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from types import MappingProxyType
 
@@ -71,7 +72,7 @@ class Assessment:
 
 
 def assess(
-    run: Path | str,
+    run: str | PathLike[str],
     source: str,
     *,
     smiles: str | None = None,
@@ -107,7 +108,7 @@ def assess(
     settings = _data_settings(Path(run))
     path = datasets.find(source)
     columns = _columns(path, smiles, id)
-    _check_tasks(tasks or (), scorer.tasks, run)
+    _check_tasks(tasks or (), scorer.tasks, Path(run))
     matched = [task for task in scorer.tasks if task in columns and (tasks is None or task in tasks)]
     if not matched:
         raise DataError(

@@ -5,6 +5,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from glob import escape
+from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -46,7 +47,7 @@ class Bench(NamedTuple):
         return seeds == self.seeds[other] and len({*seeds} - {-1}) == len(seeds)
 
 
-def run_sets(paths: Sequence[str | Path] | Sequence[RunSet]) -> list[RunSet]:
+def run_sets(paths: Sequence[str | PathLike[str]] | Sequence[RunSet]) -> list[RunSet]:
     """The sets that the paths name, in their order; sets stay as they are.
 
     A path is a run folder, or the common beginning of numbered ones (`runs/a` of `runs/a-seed0`,

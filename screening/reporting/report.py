@@ -7,6 +7,7 @@ in `findings`, pictures in `pictures`, the page itself is `templates/report.html
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -57,7 +58,12 @@ class Report:
     """Bytes of the page."""
 
 
-def write_report(run: Path | str, out: Path | str | None = None, *, scores: Path | None = None) -> Report:
+def write_report(
+    run: str | PathLike[str],
+    out: str | PathLike[str] | None = None,
+    *,
+    scores: str | PathLike[str] | None = None,
+) -> Report:
     """Write the page of a finished run, and MODEL_CARD.md beside it; the same run gives the same bytes.
 
     Parameters
@@ -80,7 +86,7 @@ def write_report(run: Path | str, out: Path | str | None = None, *, scores: Path
     if not pools and not (folder / PREDICTIONS).is_file():
         raise DataError(not_finished(folder, PREDICTIONS))  # before the folder is made and claimed
     with claimed_run(folder) if page.parent.resolve() == folder.resolve() else nullcontext():
-        return _write_report(folder, page, scores, pools=pools)
+        return _write_report(folder, page, None if scores is None else Path(scores), pools=pools)
 
 
 def _write_report(folder: Path, page: Path, scores: Path | None, *, pools: bool) -> Report:
@@ -126,7 +132,7 @@ def _context(material: Material, hits: dict[str, list[Hit]]) -> dict[str, Any]:
         "runs": [folder.name for folder in material.folders],
         "pooled_note": material.note,
         "within": _within_runs(evaluation),
-        "model": _model_in_words(material.config),
+        "model": model_in_words(material.config),
         "config": material.config,
         "config_text": to_yaml(material.config),
         "manifest": material.manifest,
@@ -195,7 +201,7 @@ def _calibrated(material: Material) -> list[Any]:
     return list(changes[changes["metric"] != "roc_auc"].itertuples(index=False))
 
 
-def _model_in_words(config: Config) -> str:
+def model_in_words(config: Config) -> str:
     """What was trained, for the heading."""
     if config.model.baseline is not None:
         return f"a {config.model.baseline.name.replace('_', ' ')} for each"

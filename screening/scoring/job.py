@@ -8,6 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -56,7 +57,7 @@ class ScoreReport:
 
 
 def score_library(
-    run: str | Path,
+    run: str | PathLike[str],
     library: str | Path | Sequence[str | Path],
     out: str | Path,
     *,

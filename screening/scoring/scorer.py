@@ -6,6 +6,7 @@ Streams, folders and restarts are in `scoring`.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +88,7 @@ class Scorer:
         return [note for note in notes if note]
 
     @classmethod
-    def load(cls, path: str | Path, **options: Any) -> "Scorer":
+    def load(cls, path: str | PathLike[str], **options: Any) -> "Scorer":
         """From a run folder or a bundle folder; BundleError if there is none or it is damaged."""
         return cls(Bundle.load(Path(path)), **options)
 

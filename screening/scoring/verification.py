@@ -5,6 +5,7 @@ Called by `screening verify`.
 
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,7 +27,7 @@ class Finding(NamedTuple):
     is_sound: bool = True
 
 
-def verify(folder: Path | str) -> list[Finding]:
+def verify(folder: str | PathLike[str]) -> list[Finding]:
     """Look at everything with a checksum in a run folder, a bundle, or a folder of scores.
 
     The bundle of a run and folders of scores in it are looked at too.

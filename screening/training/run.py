@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -219,13 +220,14 @@ def _save_bundle(bundle: Bundle, folder: Path) -> None:
             raise OSError(str(problem)) from problem
 
 
-def evaluate(run: Path, *, part: str = "test") -> tuple[pd.DataFrame, pd.DataFrame]:
+def evaluate(run: str | PathLike[str], *, part: str = "test") -> tuple[pd.DataFrame, pd.DataFrame]:
     """Per-assay table and its summary for a split part of a run, from its saved predictions.
 
     Raises
     ------
     DataError : no finished run there, or no such part in it.
     """
+    run = Path(run)
     found = read_predictions(run, part=part)
     evaluation = _evaluate_part(read_config(run), found.labels, found.scores, found.tasks, part)
     pooled = pooled_average_precision(found.labels, found.scores)

@@ -5,6 +5,7 @@ The numbers come from `contributions`, the pictures from `drawing`. Called by `s
 
 from dataclasses import dataclass
 from itertools import islice
+from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -113,9 +114,9 @@ class Explanation:
 
 
 def explain(
-    run: Path | str,
-    source: Path | str,
-    out: Path | str,
+    run: str | PathLike[str],
+    source: str | PathLike[str],
+    out: str | PathLike[str] = "explained",
     *,
     assay: str,
     method: str = "integrated_gradients",
@@ -145,7 +146,7 @@ def explain(
         raise ConfigError(f"There is no method '{method}'. {did_you_mean(method, METHODS)}")
     bundle = Bundle.load(Path(run))
     networks = networks_of(bundle, assay)
-    reader = open_table(source, smiles=smiles, id=id, block_size=min(limit, 8192))
+    reader = open_table(Path(source), smiles=smiles, id=id, block_size=min(limit, 8192))
     chosen = _chosen(reader, bundle, assay, limit)
     reference, notes = _reference(bundle, chosen.store)
     told = _contributions(networks, chosen, method, reference)

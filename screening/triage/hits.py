@@ -6,6 +6,7 @@ Reads the part files of `scoring`; writes hits.csv, hits.sdf and hits.html (`hit
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import Literal
 
@@ -82,9 +83,9 @@ class Hits:
 
 
 def choose_hits(
-    run: Path | str,
-    scores: Path | str,
-    out: Path | str,
+    run: str | PathLike[str],
+    scores: str | PathLike[str],
+    out: str | PathLike[str] = "hits",
     *,
     assay: str,
     n: int = 100,

@@ -1,0 +1,185 @@
+"""A finished run in Python: its tables, its card, its pictures, and what is no finished run."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import small
+
+import screening as sc
+from screening.runtime.folders import claimed
+from screening.runtime.printable import printable
+
+
+@pytest.fixture(scope="module")
+def run(real_run: Path) -> sc.Run:
+    return sc.load_run(real_run)
+
+
+def test_the_tables_are_those_of_the_folder(run: sc.Run, real_run: Path) -> None:
+    evaluation, summary = sc.evaluate(run)
+    pd.testing.assert_frame_equal(run.evaluation[evaluation.columns], evaluation)
+    pd.testing.assert_frame_equal(run.summary, summary)
+    assert run.tasks == tuple(evaluation["assay"]) == run.bundle.tasks
+    assert run.config.name == "small"
+    assert set(run.history.columns) == {"epoch", "assay", "loss", "weight", "valid_roc_auc"}
+    assert len(run.rejected) == 0
+    stored = pd.read_parquet(real_run / "predictions.parquet").query("part == 'valid'")
+    valid = run.predictions("valid")
+    for task in run.tasks:
+        np.testing.assert_array_equal(valid[f"score:{task}"], stored[f"score:{task}"])
+        np.testing.assert_array_equal(valid[f"label:{task}"], stored[f"label:{task}"].astype(float))
+
+
+def test_it_scores_what_a_scorer_takes(run: sc.Run) -> None:
+    texts = ["CCO", "C1CC", "c1ccccc1O"]
+    expected = sc.Scorer.load(run).score(texts)
+    pd.testing.assert_frame_equal(run.score(texts), expected)
+    pd.testing.assert_frame_equal(run.score(pd.DataFrame({"smiles": texts, "n": 1})), expected)
+    assert len(run.score("CCO")) == 1
+    assert "in_domain" in run.score("CCO", domain=True, assays=run.tasks[:1])
+
+
+def test_every_picture_draws_or_says_why_not(run: sc.Run, tmp_path: Path) -> None:
+    names = [name for name in dir(run.plot) if not name.startswith("_")]
+    assert "ranked_assays" in names
+    for name in set(names) - {"weight_map"}:
+        assert getattr(run.plot, name)()._repr_svg_().startswith("<svg")
+        assert f".{name}()" in repr(run.plot)
+    with pytest.raises(sc.DataError, match="the same weight in every epoch"):
+        run.plot.weight_map()
+    other = sc.load_run(small_run_folder(tmp_path / "runs" / "weighed"))
+    assert other.plot.weight_map().heading == "Weight of each assay"
+
+
+def small_run_folder(folder: Path, **options: object) -> Path:
+    """A made-up run folder, with what `load_run` asks for besides."""
+    made = small.run_folder(folder, **options)  # type: ignore[arg-type]
+    (made / "bundle").mkdir()
+    return made
+
+
+def test_what_takes_a_run_folder_takes_a_run(run: sc.Run, tmp_path: Path) -> None:
+    library = tmp_path / "library.smi"
+    library.write_text("".join(f"{text} m{row}\n" for row, text in enumerate(small.smiles()[:40])))
+    report = sc.score_library(run, library, tmp_path / "scores", workers=0)
+    assert report.scored == 40
+    hits = sc.choose_hits(run, tmp_path / "scores", tmp_path / "hits", assay=run.tasks[0], n=3)
+    assert len(hits.table) == 3
+    page = tmp_path / "page.html"
+    assert run.report(page, scores=tmp_path / "scores").page == page
+    assert sc.load_run(run).folder == run.folder
+
+
+def test_runs_compare_each_other(tmp_path: Path) -> None:
+    one, other = (small_run_folder(tmp_path / name) for name in ("one", "other"))
+    small.rewrite(other, lambda frame: frame.assign(**{"score:assay 11": 0.5}))
+    comparison = sc.load_run(one).compare(sc.load_run(other), metric="roc_auc")
+    pd.testing.assert_frame_equal(comparison.assays, sc.compare([one, sc.load_run(other)]).assays)
+
+
+def test_the_card_is_escaped_and_has_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = small_run_folder(tmp_path / "runs" / "made-up")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps({**manifest, "file": "<script>alert(1)</script>.csv"}))
+    card = sc.load_run("runs/made-up")._repr_html_()
+    assert "<script" not in card
+    assert "&lt;script&gt;alert(1)" in card
+    assert "report.html</a>" not in card
+    assert "run.report() writes the page" in card
+    (folder / "report.html").write_text("page")
+    card = sc.load_run("runs/made-up")._repr_html_()
+    assert 'href="runs/made-up/report.html"' in card
+    assert str(tmp_path) not in card
+    assert not re.search(r"\b(nan|NaN|None)\b", card)
+
+
+def test_in_a_terminal_a_run_is_a_few_lines(run: sc.Run) -> None:
+    lines = repr(run).splitlines()
+    assert len(lines) < 8
+    assert lines[0] == f"Run {run.folder}"
+    assert any("roc_auc" in line for line in lines)
+    assert repr(run) == printable(repr(run), lines=True)
+
+
+# --- what is no finished run --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def stopped(real_run: Path, tmp_path: Path) -> Path:
+    folder = tmp_path / "runs" / "small"
+    shutil.copytree(real_run, folder)
+    for name in ("manifest.json", "evaluation.csv", "predictions.parquet"):
+        (folder / name).unlink()
+    shutil.rmtree(folder / "bundle")
+    return folder
+
+
+def test_a_stopped_run_says_what_is_missing_and_how_to_go_on(stopped: Path) -> None:
+    with pytest.raises(sc.DataError) as problem:
+        sc.load_run(stopped)
+    text = str(problem.value)
+    assert "it has no manifest.json, predictions.parquet, evaluation.csv, bundle." in text
+    assert "finished epochs are kept" in text
+    assert f"screening train {stopped / 'config.yaml'} runs={stopped.parent} name=small --resume" in text
+    for path in stopped.glob("checkpoint*.pt"):
+        path.unlink()
+    with pytest.raises(sc.DataError, match="No epoch was finished"):
+        sc.load_run(stopped)
+
+
+def test_a_run_at_work_is_waited_for(stopped: Path) -> None:
+    with claimed(stopped), pytest.raises(sc.DataError, match=r"being written by process .* Wait for it"):
+        sc.load_run(stopped)
+
+
+def test_a_finished_run_that_lost_a_file_says_so(tmp_path: Path) -> None:
+    folder = small_run_folder(tmp_path / "run")
+    (folder / "predictions.parquet").unlink()
+    with pytest.raises(sc.DataError, match=r"has no predictions\.parquet, which a finished run has"):
+        sc.load_run(folder)
+
+
+def test_what_is_no_run_is_called_what_it_is(real_run: Path, tmp_path: Path) -> None:
+    with pytest.raises(sc.DataError, match="is the bundle of a run: load the run"):
+        sc.load_run(real_run / "bundle")
+    shutil.copytree(real_run / "bundle", tmp_path / "alone")
+    with pytest.raises(sc.DataError, match=r"is a bundle: .* Scorer\.load"):
+        sc.load_run(tmp_path / "alone")
+    assert len(sc.Scorer.load(tmp_path / "alone").score("CCO")) == 1
+    with pytest.raises(sc.DataError, match="is no run folder"):
+        sc.load_run(tmp_path)
+    with pytest.raises(sc.DataError, match=f"There is no run folder .* Did you mean '{real_run}'"):
+        sc.load_run(f"{real_run}l")
+    for seed in (0, 1):
+        small_run_folder(tmp_path / f"set-seed{seed}")
+    with pytest.raises(sc.DataError, match=r"names a set of runs: .* \(.*set-seed0, .*set-seed1"):
+        sc.load_run(tmp_path / "set")
+
+
+def test_training_gives_the_run(tmp_path: Path) -> None:
+    small.write(tmp_path / "table.csv")
+    config = {
+        "name": "a",
+        "runs": str(tmp_path / "runs"),
+        "data": {"source": str(tmp_path / "table.csv")},
+        "features": {"graph": None, "vectors": ["ecfp_counts"]},
+        "model": {"baseline": {"name": "random_forest", "trees": 5}},
+        "train": {"workers": 0},
+    }
+    run = sc.train(config, overrides={"name": "b", "model.baseline.trees": 3})
+    assert run.folder == tmp_path / "runs" / "b"
+    assert run.config.model.baseline is not None
+    assert run.config.model.baseline.options == {"trees": 3}
+    with pytest.raises(sc.DataError, match="a baseline has no epochs"):
+        run.plot.training_loss()
+    with pytest.raises(sc.ConfigError, match="holds a finished run"):
+        sc.train(run.config)
+    assert sc.train(run.config, overwrite=True).evaluation.equals(run.evaluation)
+    with pytest.raises(sc.ConfigError, match=r"'a b' is no setting to override"):
+        sc.train(config, overrides={"a b": 1})
