@@ -49,6 +49,16 @@ def test_readme_is_short_and_names_every_page() -> None:
     assert sorted((ROOT / "docs").glob("*.md")) == sorted(page.path for page in PAGES[1:])
 
 
+def test_every_number_of_the_readme_was_measured() -> None:
+    """What README claims is in docs/results.md or docs/speed.md, beside the command that gave it."""
+    claims = re.findall(r"\n## (?:What is different|Results)\n(.*?)(?=\n## )", PAGES[0].text, re.S)
+    measured = "".join(page.text for page in PAGES if page.path.name in ("results.md", "speed.md"))
+    numbers = set(re.findall(r"\d+\.\d+|\d+e-\d+|\d+(?= MiB)", "".join(claims)))
+    assert len(claims) == 2
+    assert len(numbers) > 20
+    assert not {number for number in numbers if number not in measured}
+
+
 @pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda path: path.stem)
 def test_configs_are_valid_and_named_after_their_file(path: Path) -> None:
     assert load_config(path).name == path.stem
