@@ -11,6 +11,7 @@ import numpy as np
 from rdkit.Chem import Mol
 
 from ..registry import Registry
+from ..runtime.ragged import firsts, spans
 
 
 class Graphs(NamedTuple):
@@ -115,16 +116,6 @@ def joined(parts: Sequence[Graphs]) -> Graphs:
     return Graphs(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
 
-def spans(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """start, start + 1, ... of every span, one after the other.
-
-    >>> spans(np.array([10, 3]), np.array([2, 3])).tolist()
-    [10, 11, 3, 4, 5]
-    """
-    before = np.cumsum(lengths) - lengths
-    return np.arange(lengths.sum()) + np.repeat(starts - before, lengths)
-
-
 def taken(graphs: Graphs, order: np.ndarray) -> Graphs:
     """The molecules `order` of `graphs`, in that order."""
     first_atom, first_bond = firsts(graphs.n_atoms), firsts(graphs.n_bonds)
@@ -148,8 +139,3 @@ def as_graphs(n_atoms: Any, n_bonds: Any, atoms: Any, bonds: Any, ends: Any) -> 
         np.asarray(bonds, np.uint8),
         np.asarray(ends, np.int16),
     )
-
-
-def firsts(lengths: np.ndarray) -> np.ndarray:
-    """Where each of some spans begins that lie one after the other."""
-    return np.cumsum(lengths) - lengths

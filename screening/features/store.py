@@ -20,6 +20,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from ..errors import DataError
+from ..runtime import ragged
 from ..runtime.files import atomic_write, half_written, sweep_old
 from ..runtime.processes import map_in_processes
 from .featurizers import featurizers
@@ -229,12 +230,10 @@ def featurize(
 
 
 def _gathered(first: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
-    """Indices of all elements of the spans `rows`, and the length of each span."""
-    start = first[rows]
-    lengths = first[rows + 1] - start
-    ends = lengths.cumsum(0)
-    n_all = int(ends[-1]) if len(ends) else 0
-    return torch.arange(n_all) + torch.repeat_interleave(start - ends + lengths, lengths), lengths
+    """Places of all elements of `rows`, and the length of each row."""
+    starts = first[rows]
+    lengths = first[rows + 1] - starts
+    return torch.from_numpy(ragged.spans(starts.numpy(), lengths.numpy())), lengths
 
 
 def _joined(arrays: Sequence[np.ndarray]) -> Tensor:
@@ -242,7 +241,7 @@ def _joined(arrays: Sequence[np.ndarray]) -> Tensor:
 
 
 def _offsets(lengths: Sequence[np.ndarray]) -> Tensor:
-    return torch.from_numpy(np.cumsum(np.concatenate([[0], *lengths]), dtype=np.int64))
+    return torch.from_numpy(ragged.bounds(np.concatenate([np.zeros(0, np.int64), *lengths])))
 
 
 def _joined_vectors(parts: list[np.ndarray | Sparse]) -> Tensor | SparseRows:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from ..features.store import GraphBatch
+from ..runtime import ragged
 
 _ODD = (-4658895280553007687, -7723592293110705685, -7046029254386353131)  # of splitmix64
 _OWN = 0x2545F4914F6CDD1D  # of another family of numbers: an atom's own kind beside those that enter it
@@ -83,11 +84,9 @@ class Surroundings:
 
     def entering(self, atoms: Tensor) -> tuple[Tensor, Tensor]:
         """The bonds that enter the atoms, one atom after the other, and where those of each begin."""
-        lengths = self._n_entering[atoms]
-        ends = lengths.cumsum(0)
-        n = int(ends[-1]) if len(ends) else 0
-        places = torch.arange(n) + torch.repeat_interleave(self._starts[atoms] - ends + lengths, lengths)
-        return self._entering[places], ends - lengths
+        starts, lengths = self._starts[atoms].numpy(), self._n_entering[atoms].numpy()
+        places = torch.from_numpy(ragged.spans(starts, lengths))
+        return self._entering[places], torch.from_numpy(ragged.firsts(lengths))
 
     def messages(self, kinds: Kinds) -> Messages:
         """What is sent along the bonds by atoms of these kinds."""

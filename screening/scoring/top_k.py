@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from ..runtime import ragged
 from ..runtime.csv_cells import harmless
 from ..runtime.files import atomic_write
 from ..runtime.progress import progress
@@ -67,7 +68,7 @@ class Best:
         task, place, value = (np.concatenate(arrays) for arrays in zip(*self._waiting, strict=True))
         order = np.argsort(task, kind="stable")
         task, place, value = task[order], place[order], value[order]
-        slot = self.k + np.arange(len(task)) - (np.cumsum(self._n_waiting) - self._n_waiting)[task]
+        slot = self.k + np.arange(len(task)) - ragged.firsts(self._n_waiting)[task]
         width = self.k + int(self._n_waiting.max())
         values = np.full((len(self.values), width), -np.inf, np.float32)
         places = np.full((len(self.values), width), _NOWHERE, np.int64)

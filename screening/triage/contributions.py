@@ -18,6 +18,7 @@ from ..bundle.reference import Reference
 from ..features.store import GraphBatch, GraphStore
 from ..models.layers import CodeEmbedding, VectorScale
 from ..models.network import ScreeningModel
+from ..runtime import ragged
 from .atom_parts import Parts, parts_of
 from .circular import CIRCULAR, Environments, environments_of
 
@@ -79,7 +80,7 @@ class Molecules(NamedTuple):
     @property
     def first(self) -> np.ndarray:
         """[n] int64, number of each molecule's first atom among all."""
-        return np.cumsum(self.n_atoms) - self.n_atoms
+        return ragged.firsts(self.n_atoms)
 
 
 class Contributions(NamedTuple):
@@ -114,7 +115,7 @@ class Contributions(NamedTuple):
 
     def errors(self, n_atoms: np.ndarray) -> np.ndarray:
         """[n] logit difference to the baseline minus the sum of all contributions: 0 if complete."""
-        owner = np.repeat(np.arange(len(n_atoms)), n_atoms)
+        owner = ragged.owners(n_atoms)
         total = np.bincount(owner, self.atoms, len(n_atoms)) + self.elsewhere
         return self.logits - self.baseline - total
 
@@ -147,7 +148,7 @@ def integrated_gradients(model: ScreeningModel, column: int, molecules: Molecule
     https://arxiv.org/abs/1703.01365, equation 1.
     """
     logits, baseline = (_whole(model, column, molecules, share) for share in (1.0, 0.0))
-    owner = torch.from_numpy(np.repeat(np.arange(len(molecules.rows)), molecules.n_atoms))
+    owner = torch.from_numpy(ragged.owners(molecules.n_atoms))
     way = torch.from_numpy(logits - baseline)
     todo, steps = torch.ones(len(way), dtype=torch.bool), FIRST_STEPS
     while todo.any() and steps <= MOST_STEPS:
@@ -195,7 +196,7 @@ def occlusion(model: ScreeningModel, column: int, molecules: Molecules) -> Contr
     """
     store, rows, environments = molecules.store, molecules.rows, molecules.environments
     logits = _whole(model, column, molecules, 1.0)
-    owner = np.repeat(np.arange(len(rows)), molecules.n_atoms)
+    owner = ragged.owners(molecules.n_atoms)
     position = torch.from_numpy(np.arange(len(owner)) - molecules.first[owner])
     fallen = np.zeros(len(owner))
     for some in _runs(molecules.n_atoms[owner]):  # a copy of the molecule for each of its atoms

@@ -14,9 +14,9 @@ from pydantic import Field
 from scipy.special import expit, logit
 
 from ..errors import BundleError
-from ..features.featurizers import spans
 from ..metrics.metrics import metrics
 from ..registry import Registry
+from ..runtime import ragged
 
 FEW = 10
 """Fewer actives or inactives than this, and the reason says that the assay leans on the others."""
@@ -59,14 +59,14 @@ class Calibration:
         """The calibration of some assays, in that order."""
         tasks = np.asarray(columns, np.int64)
         sizes = np.diff(self.bounds)[tasks]
-        places = spans(self.bounds[tasks], sizes)
+        places = ragged.spans(self.bounds[tasks], sizes)
         return Calibration(
             self.method,
             self.slope[tasks],
             self.intercept[tasks],
             self.actives[tasks],
             self.inactives[tasks],
-            np.concatenate([[0], np.cumsum(sizes)]),
+            ragged.bounds(sizes),
             self.knots[places],
             self.values[places],
         )
@@ -85,7 +85,7 @@ class Calibration:
 
     def _on_knots(self, logits: np.ndarray, stepped: np.ndarray) -> np.ndarray:
         """All curves laid end to end are one curve: one interpolation for all assays."""
-        task = np.repeat(np.arange(len(self.slope)), np.diff(self.bounds))
+        task = ragged.owners(np.diff(self.bounds))
         first, last = self.knots[self.bounds[stepped]], self.knots[self.bounds[stepped + 1] - 1]
         places = np.clip(logits, first, last) + 3 * _FAR * stepped
         return np.interp(places, self.knots + 3 * _FAR * task, self.values)
@@ -113,29 +113,20 @@ class Calibration:
         missing = [name for name in ("method", *_ARRAYS) if name not in state]
         if missing:
             raise BundleError(f"The calibration lacks {', '.join(missing)}. Train again.")
-        made = cls(state["method"].tobytes().decode(errors="replace"), *(state[name] for name in _ARRAYS))
-        n_tasks = len(made.slope)
-        fits = {len(made.intercept), len(made.actives), len(made.inactives), len(made.bounds) - 1} == {
-            n_tasks
-        }
-        fits = (
-            fits
-            and made.bounds.dtype.kind == "i"
-            and made.bounds[0] == 0
-            and bool((np.diff(made.bounds) >= 0).all())
-        )
-        fits = fits and made.bounds[-1] == len(made.knots) == len(made.values)
-        numbers = (made.slope, made.intercept, made.knots, made.values)
-        if (
-            made.method not in calibrations.names()
-            or not fits
-            or not all(np.isfinite(x).all() for x in numbers)
-        ):
+        method = state["method"].tobytes().decode(errors="replace")
+        calibration = cls(method, *(state[name] for name in _ARRAYS))
+        if method not in calibrations.names() or not calibration._is_consistent():
             raise BundleError(
-                f"The calibration ('{made.method}', {n_tasks} assays) is not one this version can read: "
+                f"The calibration ('{method}', {calibration.n_tasks} assays) is not one this version reads: "
                 f"expected {', '.join(calibrations.names())} with finite curves. Train again."
             )
-        return made
+        return calibration
+
+    def _is_consistent(self) -> bool:
+        lengths = {len(self.slope), len(self.intercept), len(self.actives), len(self.inactives)}
+        fits = lengths == {len(self.bounds) - 1} and ragged.are_bounds(self.bounds, len(self.knots))
+        numbers = (self.slope, self.intercept, self.knots, self.values)
+        return fits and len(self.knots) == len(self.values) and all(np.isfinite(x).all() for x in numbers)
 
 
 _ARRAYS = ("slope", "intercept", "actives", "inactives", "bounds", "knots", "values")
@@ -292,7 +283,7 @@ def _sample(probabilities: np.ndarray, labels: np.ndarray) -> _Sample:
         raise ValueError(f"labels {labels.shape} and probabilities {probabilities.shape}: expected [n, T].")
     by_task, logits = labels.T, _logits(probabilities).T.astype(np.float64)
     measured = np.isfinite(by_task)
-    task = np.repeat(np.arange(len(by_task)), measured.sum(axis=1))
+    task = ragged.owners(measured.sum(axis=1))
     centre = logits.mean(axis=1) if logits.shape[1] else np.zeros(len(logits))
     return _Sample(logits[measured], by_task[measured].astype(np.float64), task, centre)
 

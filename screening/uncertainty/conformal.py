@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import BundleError
+from ..runtime import ragged
 
 SETS = ("none", "active", "inactive", "both")
 """What a set of labels can be; `ConformalSets.sets` gives the place in this list."""
@@ -89,12 +90,11 @@ class ConformalSets:
         missing = [name for name in _ARRAYS if name not in state]
         if missing:
             raise BundleError(f"The conformal sets lack {', '.join(missing)}. Train again.")
-        made = cls(*(state[name] for name in _ARRAYS))
-        pairs = ((made.active_scores, made.active_bounds), (made.inactive_scores, made.inactive_bounds))
-        for scores, bounds in pairs:
-            if not len(bounds) or bounds[0] != 0 or bounds[-1] != len(scores) or (np.diff(bounds) < 0).any():
-                raise BundleError("The scores of the conformal sets do not fit their bounds. Train again.")
-        return made
+        sets = cls(*(state[name] for name in _ARRAYS))
+        pairs = ((sets.active_scores, sets.active_bounds), (sets.inactive_scores, sets.inactive_bounds))
+        if not all(ragged.are_bounds(bounds, len(scores)) for scores, bounds in pairs):
+            raise BundleError("The scores of the conformal sets do not fit their bounds. Train again.")
+        return sets
 
 
 _ARRAYS = ("active_scores", "active_bounds", "inactive_scores", "inactive_bounds")
@@ -113,7 +113,7 @@ def _counts(known: np.ndarray, bounds: np.ndarray, scores: np.ndarray, side: str
 
     Task and score in one whole number: one binary search serves all assays.
     """
-    task = np.repeat(np.arange(len(bounds) - 1), np.diff(bounds))
+    task = ragged.owners(np.diff(bounds))
     keys, wanted = _keys(known, task), _keys(np.nan_to_num(scores), np.arange(scores.shape[1]))
     return np.searchsorted(keys, wanted, side) - bounds[:-1]  # type: ignore[call-overload]
 

@@ -14,9 +14,9 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from ..errors import BundleError
-from ..features.featurizers import spans
 from ..features.packing import FeatureSet
 from ..features.store import GraphStore, SparseRows, featurize
+from ..runtime import ragged
 from ..sizes import LARGEST
 
 PERCENTILE = 5.0
@@ -44,8 +44,8 @@ class Fingerprints(NamedTuple):
     def take(self, rows: np.ndarray) -> "Fingerprints":
         """The molecules `rows`, in that order."""
         sizes = self.sizes[rows]
-        columns = self.columns[spans(self.first[rows], sizes)]
-        return Fingerprints(np.concatenate([[0], np.cumsum(sizes)]), columns)
+        columns = self.columns[ragged.spans(self.first[rows], sizes)]
+        return Fingerprints(ragged.bounds(sizes), columns)
 
 
 class Nearest(NamedTuple):
@@ -222,27 +222,14 @@ class Domain:
 
     def _is_consistent(self) -> bool:
         first, columns = self.known
-        fits = (
-            columns.dtype.kind == "i"
-            and _are_bounds(first, len(columns))
-            and bool(np.isfinite(self.threshold))
-        )
-        fits = fits and len(first) > 1 and bool(((columns >= 0) & (columns < _BITS)).all())
+        fits = columns.dtype.kind == "i" and bool(((columns >= 0) & (columns < _BITS)).all())
+        fits = fits and ragged.are_bounds(first, len(columns)) and len(first) > 1
+        fits = fits and bool(np.isfinite(self.threshold))
         if self.structures is None:
             return fits
         ids, smiles, rows, bounds = self.structures
-        fits = (
-            fits
-            and rows.dtype.kind == "i"
-            and _are_bounds(bounds, len(rows))
-            and len(ids) == len(smiles) == len(first) - 1
-        )
-        return fits and bool(((rows >= 0) & (rows < len(ids))).all())
-
-
-def _are_bounds(bounds: np.ndarray, n: int) -> bool:
-    fits = bounds.dtype.kind == "i" and len(bounds) > 0
-    return fits and bounds[0] == 0 and bounds[-1] == n and bool((np.diff(bounds) >= 0).all())
+        fits = fits and len(ids) == len(smiles) == len(first) - 1 and ragged.are_bounds(bounds, len(rows))
+        return fits and rows.dtype.kind == "i" and bool(((rows >= 0) & (rows < len(ids))).all())
 
 
 def _similarity(molecules: Fingerprints, known: Fingerprints, dense: np.ndarray) -> np.ndarray:

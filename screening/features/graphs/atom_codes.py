@@ -13,7 +13,8 @@ from rdkit.Chem import Mol, rdqueries
 from rdkit.Chem.rdchem import Atom
 from rdkit.Chem.rdMolDescriptors import GetConnectivityInvariants
 
-from ..featurizers import GraphFeaturizer, Graphs, as_graphs, featurizers, firsts, joined, taken
+from ...runtime.ragged import firsts, owners
+from ..featurizers import GraphFeaturizer, Graphs, as_graphs, featurizers, joined, taken
 from .codes import AROMATIC, ATOM_SIZES, BOND_SIZES, BONDS, OTHER, atom_codes, bond_codes, loop_graphs
 
 
@@ -104,7 +105,7 @@ class AtomCodes(GraphFeaturizer):
         n_atoms = np.concatenate([none, *(some.n_atoms for some in seen)])
         n_bonds = np.concatenate([none, *(some.n_bonds for some in seen)])
         hashes = np.concatenate([none, *(some.hashes for some in seen)])
-        molecule, first_atom = np.repeat(np.arange(len(n_atoms)), n_atoms), firsts(n_atoms)
+        molecule, first_atom = owners(n_atoms), firsts(n_atoms)
         begin, end, kinds = _bonded_pairs(seen, n_atoms)
         counts = np.bincount(begin, _FOUR_BITS[kinds], len(hashes)).astype(np.int64)
         rows = self._rows((hashes << 20) | counts, molecule, first_atom, mol_of)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...errors import BundleError
+from ...runtime import ragged
 
 AT_ONCE = 2**17  # molecules times trees that walk together: about what fits in a processor's cache
 
@@ -52,7 +53,7 @@ class Trees(NamedTuple):
         every = [tree for trees in assays for tree in trees]
         empty = Tree(np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0, np.float32))
         right, feature, number = (np.concatenate(arrays) for arrays in zip(empty, *every, strict=True))
-        first = np.cumsum([0, *(len(tree.right) for tree in every)], dtype=np.int64)
+        first = ragged.bounds(np.array([len(tree.right) for tree in every], np.int64))
         return cls(right, feature, number, first, np.array([len(trees) for trees in assays], np.int64))
 
     def totals(self, inputs: np.ndarray) -> np.ndarray:
@@ -63,7 +64,7 @@ class Trees(NamedTuple):
         inputs : [B, F] float32 without NaN.
         """
         n = len(inputs)
-        assay = np.repeat(np.arange(len(self.n_trees)), self.n_trees)
+        assay = ragged.owners(self.n_trees)
         totals = np.zeros((n, len(self.n_trees)))
         width = max(1, AT_ONCE // max(n, 1))
         for start in range(0, len(assay), width):
