@@ -1,5 +1,7 @@
 """The errors a user can cause; everything else is a fault of ours and keeps its traceback."""
 
+from collections.abc import Iterable
+
 
 class ScreeningError(Exception):
     """A mistake in what the user gave: says what, where, what was expected and what to do."""
@@ -15,3 +17,14 @@ class DataError(ScreeningError):
 
 class BundleError(ScreeningError):
     """A trained model on disk that is incomplete, damaged, or from another version."""
+
+
+def listed(texts: Iterable[str], most: int = 20, mark: str = "'") -> str:
+    """The first `most` texts, each between marks, and how many more there are: names in a message.
+
+    >>> listed(["a", "b", "c"], 2), listed(["a", "b"], mark=""), listed([])
+    ("'a', 'b' and 1 more", 'a, b', '')
+    """
+    texts = list(texts)
+    more = f" and {len(texts) - most} more" if len(texts) > most else ""
+    return ", ".join(f"{mark}{text}{mark}" for text in texts[:most]) + more

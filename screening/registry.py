@@ -17,7 +17,7 @@ from weakref import WeakSet
 
 from pydantic import TypeAdapter, ValidationError
 
-from .errors import ConfigError
+from .errors import ConfigError, listed
 from .plain_yaml import typed, written
 
 Item = TypeVar("Item", bound=Callable[..., Any])
@@ -32,8 +32,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     names = sorted(known)
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     hint = f"Did you mean '{near[0]}'? " if near else ""
-    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
-    return f"{hint}Known: {', '.join(names[:LISTED]) or 'none'}{more}."
+    return f"{hint}Known: {listed(names, LISTED, mark='') or 'none'}."
 
 
 class Registration(NamedTuple):

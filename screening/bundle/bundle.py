@@ -20,8 +20,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from ..config import Model
-from ..data.tables import some
-from ..errors import BundleError, ConfigError
+from ..errors import BundleError, ConfigError, listed
 from ..features.store import FeatureSet, GraphStore, VectorBlock
 from ..models.baselines import restore
 from ..models.encoders import Inputs
@@ -353,7 +352,7 @@ def _check_shapes(settings: Model, inputs: Inputs, n_tasks: int, path: Path) -> 
             name for name in expected.keys() | shapes.keys() if expected.get(name) != shapes.get(name)
         }
         raise BundleError(
-            f"{path} has other arrays than the model of {DESCRIPTION} ({some(sorted(different), 3)}). "
+            f"{path} has other arrays than the model of {DESCRIPTION} ({listed(sorted(different), 3)}). "
             "Train again."
         )
 
@@ -376,4 +375,4 @@ def _restored(
 
 
 def _listed(names: set[str]) -> str:
-    return some(sorted(names), 10) or "nothing"
+    return listed(sorted(names), 10) or "nothing"

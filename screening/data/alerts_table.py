@@ -143,13 +143,6 @@ def make_alerts(folder: Path) -> Path:
     return table
 
 
-def alert_panels(folder: Path) -> list[Panel]:
-    """What each assay of the table in `folder` is, in the order of its columns; made if need be."""
-    make_alerts(folder)
-    with _paths(folder)[1].open(newline="") as file:
-        return [Panel(**row) for row in csv.DictReader(file)]
-
-
 def alerts_library() -> Path:
     """The library to score with a model of `alerts`: 100 ChEMBL actives, a SMILES file of the rdkit wheel."""
     from rdkit import RDConfig

@@ -10,10 +10,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..errors import DataError
+from ..errors import DataError, listed
 from .label_words import as_setting, guessed_label, guessed_meanings, tasks_setting
 from .labels import ExplainedColumn, label_key
-from .tables import some
 
 ATTENTION = "Attention: "
 """Begins a note that the user should not miss: a model of the wrong columns is silent."""
@@ -98,7 +97,7 @@ def no_assay(raw: RawTable, labels: Mapping[str, float | None]) -> DataError:
     seen = []
     for name, column in list(raw.columns.items())[:20]:
         values = [text for text, _ in column.unknown().most_common(5)]
-        seen.append(f"'{name}' ({some(values) or 'empty'}{', ...' if len(column.different) > 6 else ''})")
+        seen.append(f"'{name}' ({listed(values) or 'empty'}{', ...' if len(column.different) > 6 else ''})")
     return DataError(
         f"{raw.path}: no column is an assay (values 1, 0 and empty only). Columns and values: "
         f"{'; '.join(seen)}. {_advice(raw, [], list(raw.columns), labels)}"
@@ -115,14 +114,13 @@ def check_labels(
     first = raw.columns[bad[0]]
     place = first.first_unknown()
     values = sum((raw.columns[name].unknown() for name in bad), Counter[str]())
-    listed = ", ".join(f"{text!r} ({n})" for text, n in values.most_common(50))
-    more = f" and {len(values) - 50} more" if len(values) > 50 else ""
-    also = f"; such values are also in {some(bad[1:])}" if bad[1:] else ""
+    texts = listed((f"{text!r} ({n})" for text, n in values.most_common()), 50, mark="")
+    also = f"; such values are also in {listed(bad[1:])}" if bad[1:] else ""
     advice = _advice(raw, bad, tasks if are_given else list(raw.columns), labels)
     raise DataError(
         f"{raw.path}, record {raw.rows[place]}, column '{bad[0]}': label "
         f"{first.different[first.codes[place]]!r} is neither 1, 0 nor empty{also}. "
-        f"All such values, with counts: {listed}{more}. {advice}"
+        f"All such values, with counts: {texts}. {advice}"
     )
 
 
@@ -158,12 +156,12 @@ def _advice(
     if chosen and len(chosen) <= MOST_ASSAYS_LISTED:
         settings = [tasks_setting(chosen), *([as_setting(meanings)] if meanings != dict(labels) else [])]
         what = "setting" if len(settings) == 1 else "settings"
-        sentences.append(f"To take {some(chosen)}, give the {what} {' '.join(settings)}.")
+        sentences.append(f"To take {listed(chosen)}, give the {what} {' '.join(settings)}.")
     if properties:
-        sentences.append(f"{some(properties, 5)}: named like properties of the structure, no assays.")
+        sentences.append(f"{listed(properties, 5)}: named like properties of the structure, no assays.")
     if measured:
         sentences.append(
-            f"Measured values or counts ({some(measured, 5)}) are no labels: to be an assay they need a "
+            f"Measured values or counts ({listed(measured, 5)}) are no labels: to be an assay they need a "
             f"threshold that turns them into 1 and 0, in a column of its own ({FORMULA})."
         )
     if (bad and texts) or not sentences:
@@ -277,11 +275,11 @@ def column_notes(
     notes += _one_value_notes(raw, tasks)
     extra = raw.others(tasks)
     if extra:
-        notes.append(f"{raw.path}: passed through, not assays: {some(extra)}.")
+        notes.append(f"{raw.path}: passed through, not assays: {listed(extra)}.")
     empty = [name for name in extra if not raw.columns[name].n_labels + raw.columns[name].n_unknown]
     if empty:
         notes.append(
-            f"{raw.path}: no value in {some(empty)}; passed through (named in data.tasks they would be "
+            f"{raw.path}: no value in {listed(empty)}; passed through (named in data.tasks they would be "
             "assays without labels)."
         )
     return notes
@@ -294,10 +292,9 @@ def _left_out_notes(raw: RawTable, tasks: Sequence[str], labels: Mapping[str, fl
     notes = []
     if words:
         setting = as_setting(_joined(labels, list(words.values())))
-        seen = "; ".join(f"'{name}' ({_values(raw.columns[name])})" for name in list(words)[:5])
-        more = f" and {len(words) - 5} more" if len(words) > 5 else ""
+        columns = listed((f"'{name}' ({_values(raw.columns[name])})" for name in words), 5, mark="")
         notes.append(
-            f"{ATTENTION}{raw.path}: {seen}{more} look like assays in words and were left out. To take "
+            f"{ATTENTION}{raw.path}: {columns} look like assays in words and were left out. To take "
             f"them in give the setting {setting}."
         )
     pairs = [name for name in left_out if name not in words and _has_two_words(left_out[name])]
@@ -336,7 +333,7 @@ def _property_notes(raw: RawTable, tasks: Sequence[str]) -> list[str]:
         else "Name the assays in data.tasks."
     )
     return [
-        f"{ATTENTION}{raw.path}: {some(odd)} {what} taken for assays because of values 0 and 1 alone, and "
+        f"{ATTENTION}{raw.path}: {listed(odd)} {what} taken for assays because of values 0 and 1 alone, and "
         f"named like properties of the structure, which no one measured. {advice}"
     ]
 
@@ -348,11 +345,11 @@ def _one_value_notes(raw: RawTable, tasks: Sequence[str]) -> list[str]:
         same = [name for name in tasks if _only(raw.columns[name]) == value]
         if same:
             notes.append(
-                f"{ATTENTION}{raw.path}: every label of {some(same)} is {what}: one class alone cannot be "
+                f"{ATTENTION}{raw.path}: every label of {listed(same)} is {what}: one class alone cannot be "
                 "learned."
             )
     empty = [name for name in tasks if not raw.columns[name].n_labels]
-    return notes + ([f"{ATTENTION}{raw.path}: {some(empty)} has no label at all."] if empty else [])
+    return notes + ([f"{ATTENTION}{raw.path}: {listed(empty)} has no label at all."] if empty else [])
 
 
 def _only(column: ExplainedColumn) -> float | None:

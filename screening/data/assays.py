@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ConfigError, DataError
+from ..errors import ConfigError, DataError, listed
 from ..registry import did_you_mean
 from ..runtime.files import atomic_write
 from ..runtime.progress import progress
@@ -23,7 +23,7 @@ from .assay_columns import ATTENTION, RawTable, check_labels, column_notes, like
 from .labels import UNKNOWN, Codes, TextColumn, label_meanings
 from .long_tables import check_not_long
 from .molecules import canonical_smiles
-from .tables import Block, Rejected, TableReader, open_table, some
+from .tables import Block, Rejected, TableReader, open_table
 
 DUPLICATES = ("error", "keep", "merge")
 
@@ -281,7 +281,7 @@ def _no_structure(raw: RawTable) -> DataError | None:
 
 
 def _texts_of(raw: RawTable, place: int, names: Sequence[str]) -> str:
-    return some((raw.columns[name].different[raw.columns[name].codes[place]] for name in names), 3)
+    return listed((raw.columns[name].different[raw.columns[name].codes[place]] for name in names), 3)
 
 
 def _read_columns(reader: TableReader, meanings: dict[str | float, float]) -> tuple[RawTable, list[Rejected]]:
@@ -356,7 +356,7 @@ def _id_notes(path: str, ids: Sequence[str]) -> list[str]:
     repeated = [name for name, n in Counter(filter(None, ids)).items() if n > 1]
     if not repeated:
         return []
-    return [f"{path}: identifiers that occur more than once ({len(repeated)}): {some(repeated, 5)}."]
+    return [f"{path}: identifiers that occur more than once ({len(repeated)}): {listed(repeated, 5)}."]
 
 
 # --- one row per usable structure ---------------------------------------------------------------------

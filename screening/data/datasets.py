@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..config import Data
-from ..errors import ConfigError, DataError
+from ..errors import ConfigError, DataError, listed
 from ..registry import did_you_mean
 from ..runtime.printable import printable
 from .alerts_table import make_alerts
@@ -26,7 +26,7 @@ from .catalogue import AssayCounts, DataSet, catalogue, known_counts
 from .downloads import DownloadError, download
 from .formats.opening import is_stream, lasting
 from .molecules import parents
-from .tables import Rejected, some
+from .tables import Rejected
 
 MANY_SALTS = 0.01
 """Share of structures of several components from which advice is given; 3 % in Tox21."""
@@ -294,7 +294,7 @@ def compare_with_catalogue(row: DataSet, table: AssayTable, n_rows: int) -> list
     differences = []
     for what, names in (("missing", known.keys() - found), ("unexpected", found.keys() - known)):
         if names:
-            differences.append(f"{what} assays {some(sorted(names), 5)}")
+            differences.append(f"{what} assays {listed(sorted(names), 5)}")
     wrong = [
         f"'{name}' {found[name].labels:,} labels and {found[name].actives:,} actives, not "
         f"{known[name].labels:,} and {_shown(known[name].actives)}"
@@ -302,8 +302,7 @@ def compare_with_catalogue(row: DataSet, table: AssayTable, n_rows: int) -> list
         if found[name].labels != known[name].labels or known[name].actives not in (None, found[name].actives)
     ]
     if wrong:
-        more = f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""
-        differences.append("assays with other labels: " + ", ".join(sorted(wrong)[:5]) + more)
+        differences.append(f"assays with other labels: {listed(sorted(wrong), 5, mark='')}")
     return differences
 
 

@@ -10,11 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..errors import DataError
+from ..errors import DataError, listed
 from .assay_columns import RawTable, is_measured, looks_like_a_property
 from .label_words import guessed_label
 from .labels import Codes, ExplainedColumn, label_key
-from .tables import some
 
 SEPARATED = 0.9
 """Share of a structure's further rows that an assay column must tell apart; FS-Mol repeats 1.4 %."""
@@ -259,12 +258,13 @@ def _message(raw: RawTable, key: tuple[str, ...], repeats: _Repeats, tasks: Sequ
         if repeats.n_further
         else f"{shown} says of which assay a row is"
     )
-    columns = f"'{key[0]}'" if len(key) == 1 else f"{some(key)} together"
+    columns = f"'{key[0]}'" if len(key) == 1 else f"{listed(key)} together"
     return (
         f"{raw.path} is a long table, with a row per structure and assay: {seen}. Read as it is, different "
         "assays would become one, and their labels cancel. Long tables cannot be read yet. Make it wide, "
         "with a row per structure and a column per assay: a pivot table (spreadsheet, KNIME, pandas) of rows "
-        f"'{raw.smiles_name}', columns {columns}, values {some(tasks, 3) or 'the results'}. If its rows are "
+        f"'{raw.smiles_name}', columns {columns}, values {listed(tasks, 3) or 'the results'}. If its rows "
+        "are "
         "measurements of one and the same assay, say so with data.format=wide: labels of a structure are "
         "then merged."
     )
@@ -272,4 +272,4 @@ def _message(raw: RawTable, key: tuple[str, ...], repeats: _Repeats, tasks: Sequ
 
 def _some_values(column: ExplainedColumn) -> str:
     texts = [text for text, n in zip(column.different, column.counts.tolist(), strict=True) if n]
-    return f"{len(texts):,} values: {some(texts, 3)}"
+    return f"{len(texts):,} values: {listed(texts, 3)}"

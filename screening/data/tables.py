@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..errors import DataError
+from ..errors import DataError, listed
 from ..registry import did_you_mean
 from .formats.opening import BROKEN, TooLongError, is_stream
 from .formats.reading import open_format
@@ -89,13 +89,6 @@ def open_table(
     DataError : no such file, empty, no table, or the structure column is missing or ambiguous.
     """
     return TableReader(str(path), smiles, id, block_size)
-
-
-def some(names: Iterable[str], most: int = 20) -> str:
-    """The names in quotation marks for a message, the first `most` of them."""
-    names = list(names)
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(f"'{name}'" for name in names[:most]) + more
 
 
 class TableReader:
@@ -222,22 +215,22 @@ class TableReader:
         if len(found) > 1:
             first = f"'{found[0]} (1)'" if found[0] in self.repeated else found[0]
             raise DataError(
-                f"{self.path}: the columns {some(found)} could all hold the structures. "
+                f"{self.path}: the columns {listed(found)} could all hold the structures. "
                 f"Say which one does, for example data.smiles={first}, or --smiles {first} where a command "
                 "has that option."
             )
         if not found:
             raise DataError(
                 f"{self.path}: no column of SMILES; the first line was read as the columns "
-                f"{some(self.columns)}. Name the column of structures 'smiles', or say which one it is "
+                f"{listed(self.columns)}. Name the column of structures 'smiles', or say which one it is "
                 "(data.smiles: NAME); a file without a header line needs one."
             )
         return found[0]
 
     def _header_below(self, line: int, names: list[str]) -> DataError:
         return DataError(
-            f"{self.path}: the first line ({some(self.columns, 5)}) is no header with SMILES; the header "
-            f"seems to be line {line} ({some(names, 10)}). Delete the lines above it."
+            f"{self.path}: the first line ({listed(self.columns, 5)}) is no header with SMILES; the header "
+            f"seems to be line {line} ({listed(names, 10)}). Delete the lines above it."
         )
 
     def _id_column(self, given: str | None, source: Format) -> str | None:

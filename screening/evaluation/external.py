@@ -17,8 +17,8 @@ from ..config import Data
 from ..data import datasets
 from ..data.assays import AssayTable, prepare, read_assays
 from ..data.labels import label_key
-from ..data.tables import Rejected, open_table, some
-from ..errors import ConfigError, DataError
+from ..data.tables import Rejected, open_table
+from ..errors import ConfigError, DataError, listed
 from ..features.store import featurize
 from ..metrics.metrics import pooled_average_precision
 from ..metrics.per_assay import evaluate, summarize
@@ -112,8 +112,8 @@ def assess(
     matched = [task for task in scorer.tasks if task in columns and (tasks is None or task in tasks)]
     if not matched:
         raise DataError(
-            f"{path} has no assay of {run}. Its columns: {some(columns, 10) or 'none'}; assays of the model: "
-            f"{some(scorer.tasks, 10)}. They are matched by name: rename the columns."
+            f"{path} has no assay of {run}. Its columns: {listed(columns, 10) or 'none'}; assays of the "
+            f"model: {listed(scorer.tasks, 10)}. They are matched by name: rename the columns."
         )
     table, unread, notes = read_assays(
         path,

@@ -10,8 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from ..data.tables import some
-from ..errors import DataError
+from ..errors import DataError, listed
 from ..metrics.metrics import pooled_average_precision
 from ..metrics.per_assay import evaluate, summarize
 from ..training.run_folder import Predictions, read_predictions
@@ -38,7 +37,7 @@ class Pooled(NamedTuple):
     def note(self) -> str:
         """What was put together, and how, in a sentence or two."""
         text = (
-            f"{len(self.folders)} runs together ({some([folder.name for folder in self.folders], 5)}): "
+            f"{len(self.folders)} runs together ({listed([folder.name for folder in self.folders], 5)}): "
             f"{len(self.predictions.rows):,} molecules in one ranking per assay."
         )
         if self.repeated:
@@ -102,8 +101,8 @@ def _together(folders: tuple[Path, ...], runs: Sequence[Predictions]) -> tuple[P
         if run.tasks != first.tasks:
             other = [task for task in run.tasks if task not in first.tasks] or run.tasks
             raise DataError(
-                f"{folder} has other assays than {folders[0]} ({some(other, 3)}), or in another order: they "
-                "are no set. Evaluate them one by one, or train them on the same table."
+                f"{folder} has other assays than {folders[0]} ({listed(other, 3)}), or in another order: "
+                "they are no set. Evaluate them one by one, or train them on the same table."
             )
     rows = np.concatenate([run.rows for run in runs])
     unique, first_place, place = np.unique(rows, return_index=True, return_inverse=True)
@@ -115,7 +114,7 @@ def _together(folders: tuple[Path, ...], runs: Sequence[Predictions]) -> tuple[P
     differ |= np.array([text != smiles[first_place[at]] for text, at in zip(smiles, place, strict=True)])
     if differ.any():
         raise DataError(
-            f"The runs {some([folder.name for folder in folders], 5)} are of different tables: record "
+            f"The runs {listed([folder.name for folder in folders], 5)} are of different tables: record "
             f"{rows[differ][0]} has another structure or other labels in one of them. Train them on the same "
             "table."
         )

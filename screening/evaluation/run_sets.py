@@ -12,8 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from yaml import YAMLError
 
-from ..data.tables import some
-from ..errors import ConfigError, DataError
+from ..errors import ConfigError, DataError, listed
 from ..plain_yaml import option, yaml_tree
 from ..training.run_folder import Predictions, read_predictions
 
@@ -211,14 +210,14 @@ def _common_tasks(
     everywhere = set(first).intersection(*(run.tasks for runs in loaded for run in runs))
     if not everywhere:
         raise DataError(
-            f"No assay is in all runs: {sets[0].name} has {some(first, 5)}; "
-            f"{sets[-1].name} has {some(loaded[-1][0].tasks, 5)}. Assays are matched by name."
+            f"No assay is in all runs: {sets[0].name} has {listed(first, 5)}; "
+            f"{sets[-1].name} has {listed(loaded[-1][0].tasks, 5)}. Assays are matched by name."
         )
     notes = []
     for one, runs in zip(sets, loaded, strict=True):
         others = dict.fromkeys(task for run in runs for task in run.tasks if task not in everywhere)
         if others:
-            notes.append(f"{one.name}: {len(others)} assays that not all runs have: {some(others, 5)}.")
+            notes.append(f"{one.name}: {len(others)} assays that not all runs have: {listed(others, 5)}.")
     return tuple(task for task in first if task in everywhere), notes
 
 
@@ -265,7 +264,7 @@ def _check_labels(
     named = [tasks[place] for place in np.flatnonzero(differ.any(axis=0))]
     raise DataError(
         f"{first} and {other} have different labels: {int(differ.sum()):,} of {differ.size:,}, of "
-        f"{int(differ.any(axis=1).sum()):,} molecules, in the assays {some(named, 5)}. The first is record "
+        f"{int(differ.any(axis=1).sum()):,} molecules, in the assays {listed(named, 5)}. The first is record "
         f"{rows[row]}, assay '{tasks[task]}': {texts[0]} there, {texts[1]} here. "
         "Train both on the same table."
     )

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from ..config import Config, check_config
 from ..data.task_groups import write_groups
-from ..errors import ConfigError, DataError
+from ..errors import ConfigError, DataError, listed
 from ..registry import did_you_mean
 from ..runtime import distributed
 from ..runtime.numbers import in_digits
@@ -245,14 +245,13 @@ def _group_table(grouping: Grouping, tasks: tuple[str, ...]) -> pd.DataFrame:
     for number, members in enumerate(grouping.groups):
         served = grouping.scores[grouping.serves == number]
         known = served[np.isfinite(served)]
-        names = ", ".join(tasks[task] for task in members[:6])
         rows.append(
             {
                 "group": number + 1,
                 "assays": len(members),
                 "serves": len(served),
                 "score": float(known.mean()) if len(known) else float("nan"),
-                "names": names + (f" and {len(members) - 6} more" if len(members) > 6 else ""),
+                "names": listed((tasks[task] for task in members), 6, mark=""),
             }
         )
     return pd.DataFrame(rows)

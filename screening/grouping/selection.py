@@ -2,8 +2,8 @@
 
 `affinity[i, j]` is the effect of a step on task i upon task j (row = who steps, column = who is affected),
 NaN where the pair was never seen together; the diagonal is not used. Groups are tuples of sorted task
-numbers. How affinities are measured is in `affinity`, the search itself in `covers`, the file of groups in
-`groups`.
+numbers. How affinities are measured is in `affinity`, the search itself in `covers` and `cover_search`, the
+file of groups in `task_groups`.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,14 +14,15 @@ import pandas as pd
 
 from ..errors import ConfigError, DataError
 from ..registry import did_you_mean
-from .covers import EXACT_LIMIT, Problem, agglomerative, exact, greedy, improve, rebuild, spectral
+from .cover_search import search
+from .covers import EXACT_LIMIT, Problem, exact
 
 NEVER = -1e6
 """Score, in units of the largest effect, of a task alone where that is not allowed; the authors' -1e6."""
-STARTS = {"greedy": greedy, "spectral": spectral, "agglomerative": agglomerative}
-"""Where local improvement starts from; in the order in which equals win."""
-METHODS = ("auto", "exact", *STARTS)
-"""Ways to search: auto = exact up to EXACT_LIMIT tasks, else the best of the starts."""
+METHODS = ("auto", "exact", "greedy")
+"""Ways to search: auto = exact up to EXACT_LIMIT tasks, else greedy merging with local improvement."""
+DROPPED = ("spectral", "agglomerative")
+"""Ways of earlier versions, whose groups were no better."""
 
 Groups = Sequence[Sequence[int]]
 Cost = Callable[[tuple[int, ...]], float]
@@ -227,50 +228,6 @@ def explain_groups(grouping: Grouping, affinity: np.ndarray, tasks: Sequence[str
     )
 
 
-def from_pair_losses(losses: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Affinity and singleton scores for groups by the losses of networks of two (HOA): lower is better.
-
-    Parameters
-    ----------
-    losses : [T, T] validation loss of the row's task trained together with the column's; on the diagonal,
-        of the row's task trained alone.
-
-    Returns
-    -------
-    The arguments `affinity` [T, T] and `singletons` [T] of `select_groups`, whose objective is then minus the
-    mean of the predicted losses: of a task in a group the mean of its losses with each other member.
-
-    References
-    ----------
-    Standley, Zamir, Chen, Guibas, Malik, Savarese, Which Tasks Should Be Learned Together in Multi-task
-    Learning?, ICML 2020, https://arxiv.org/abs/1905.07553 (higher order approximation).
-    """
-    return -losses.T, -np.diag(losses)
-
-
-def random_groups(sizes: Sequence[int], n_tasks: int, seed: int) -> tuple[tuple[int, ...], ...]:
-    """Random groups of the given sizes that cover all tasks: the control for groups that were chosen.
-
-    Places are dealt out until every task has one; those left over are filled with tasks that the group lacks,
-    so groups overlap where the sizes add up to more than T.
-
-    Raises
-    ------
-    ValueError : the sizes add up to less than T, or one is not 1 to T.
-    """
-    if sum(sizes) < n_tasks or not all(1 <= size <= n_tasks for size in sizes):
-        raise ValueError(f"Groups of {list(sizes)} cannot cover {n_tasks} tasks.")
-    random = np.random.default_rng(seed)
-    places = random.permutation(np.repeat(np.arange(len(sizes)), sizes))[:n_tasks]
-    groups = [np.flatnonzero(places == k) for k in range(len(sizes))]
-    filled = []
-    for size, group in zip(sizes, groups, strict=True):
-        others = np.setdiff1d(np.arange(n_tasks), group)
-        more = random.choice(others, size - len(group), replace=False)
-        filled.append(tuple(sorted([*group.tolist(), *more.tolist()])))
-    return tuple(sorted(filled))
-
-
 def _problem(affinity: np.ndarray, singletons: bool | np.ndarray) -> Problem:
     """The affinity without diagonal and gaps, checked."""
     affinity = np.asarray(affinity, dtype=np.float64)
@@ -304,6 +261,10 @@ def _check(n_tasks: int, n_groups: int, method: str) -> None:
         raise ConfigError(
             f"{n_groups} groups of {n_tasks} assays: expected 1 to {n_tasks} groups. Ask for fewer groups."
         )
+    if method in DROPPED:
+        raise ConfigError(
+            f"The grouping method '{method}' was dropped: its groups were no better. Use 'auto'."
+        )
     if method not in METHODS:
         raise ConfigError(f"There is no grouping method '{method}'. {did_you_mean(method, METHODS)}")
     if method == "exact" and n_tasks > EXACT_LIMIT:
@@ -318,12 +279,7 @@ def _search(problem: Problem, n_groups: int, method: str) -> tuple[np.ndarray, s
         return np.ones((min(1, problem.n_tasks), problem.n_tasks), dtype=bool), "exact"
     if method == "exact" or (method == "auto" and problem.n_tasks <= EXACT_LIMIT):
         return exact(problem, n_groups), "exact"
-    starts = STARTS if method == "auto" else {method: STARTS[method]}
-    covers = {}
-    for name, start in starts.items():
-        covers[name] = rebuild(problem, improve(problem, start(problem, n_groups), n_groups), n_groups)
-    best = max(covers, key=lambda name: problem.total(covers[name]))
-    return covers[best], best
+    return search(problem, n_groups), "greedy"
 
 
 def _known_scores(problem: Problem, cover: np.ndarray, singletons: bool | np.ndarray) -> np.ndarray:

@@ -90,12 +90,5 @@ def sum_gradients(parameters: Iterable[nn.Parameter]) -> None:
             parameter.grad = gradient.view_as(parameter).to(parameter.dtype)
 
 
-def copy_from_main(module: nn.Module) -> None:
-    """Give every process the parameters and buffers of the main one."""
-    if world_size() > 1:
-        for value in module.state_dict().values():
-            processes.broadcast(value, src=0)
-
-
 def _several() -> bool:
     return processes.is_available() and processes.is_initialized()

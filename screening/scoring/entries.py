@@ -11,8 +11,7 @@ from rdkit.Chem import Mol
 
 from ..data.formats.records import column_key, is_structure_name
 from ..data.molecules import smiles_of
-from ..data.tables import some
-from ..errors import DataError
+from ..errors import DataError, listed
 from ..registry import did_you_mean
 
 TAKEN = "a SMILES, an RDKit molecule, or a list, array, column or other iterable of them"
@@ -115,15 +114,15 @@ def _column(frame: pd.DataFrame, given: str | None) -> Any:
         found = [name for name in names if name == given]
     if len(found) == 1:
         return found[0]
-    listed = some(map(str, found or names), 10) or "none"
+    columns = listed(map(str, found or names), 10) or "none"
     if found:
         raise DataError(
-            f"The columns {listed} could all hold the structures. Say which: column={found[0]!r}."
+            f"The columns {columns} could all hold the structures. Say which: column={found[0]!r}."
         )
     if given is not None:
         raise DataError(
             f"The table has no column '{given}'. {did_you_mean(given, [str(name) for name in names])}"
         )
     raise DataError(
-        f"The table has no column of structures: its columns are {listed}. Say which: column=NAME."
+        f"The table has no column of structures: its columns are {columns}. Say which: column=NAME."
     )

@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..bundle.bundle import SUMS
-from ..data.tables import some
-from ..errors import ConfigError, DataError
+from ..errors import ConfigError, DataError, listed
 from ..runtime.files import file_sha256
 from ..runtime.progress import progress
 from .choices import check_choices, check_places
@@ -160,13 +159,13 @@ def score_library(
 def _check_sources(folder: PartFolder, files: Library, finished: Mapping[int, Tally]) -> None:
     """DataError where a file is not what its finished parts were made of."""
     sources = {(number // BLOCKS, tally.source) for number, tally in finished.items()}
-    begun = files.some({file for file, _ in sources})
+    begun = files.subset({file for file, _ in sources})
     sums = begun.sums()
     changed = {file for file, source in sources if source != sums[file]}
     if changed:
         raise DataError(
             f"{folder.path} holds the scores of another job: the library changed since then "
-            f"({', '.join(files.some(changed).names)}). Give another folder with --out, or replace the old "
+            f"({', '.join(files.subset(changed).names)}). Give another folder with --out, or replace the old "
             "scores with --overwrite."
         )
 
@@ -174,7 +173,7 @@ def _check_sources(folder: PartFolder, files: Library, finished: Mapping[int, Ta
 def _discard_changed(folder: PartFolder, files: Library, made: Mapping[int, Tally]) -> Library:
     """The files that are not what the new parts say they were made of; those parts are removed."""
     sums = {number // BLOCKS: tally.source for number, tally in made.items()}
-    changed = files.some(sums).changed(sums)
+    changed = files.subset(sums).changed(sums)
     for number in made:
         if number // BLOCKS in changed.numbers:
             folder.part(number).unlink(missing_ok=True)
@@ -187,8 +186,8 @@ def _check_unchanged(files: Library, changed: Library) -> None:
         source.check()
     if changed.names:
         raise DataError(
-            f"The library changed while it was scored ({some(changed.names, 5)}). Wait until it is complete, "
-            "and start again with --overwrite."
+            f"The library changed while it was scored ({listed(changed.names, 5)}). Wait until it is "
+            "complete, and start again with --overwrite."
         )
 
 
@@ -198,7 +197,7 @@ def _left(files: Library, portion: Portion, finished: Mapping[int, Tally]) -> Li
         return files
     n_parts = Counter(number // BLOCKS for number in finished)
     n_blocks = {number // BLOCKS: number % BLOCKS + 1 for number, tally in finished.items() if tally.is_last}
-    return files.some(file for file in portion.files if n_parts[file] < n_blocks.get(file, BLOCKS + 1))
+    return files.subset(file for file in portion.files if n_parts[file] < n_blocks.get(file, BLOCKS + 1))
 
 
 def _unfinished(files: Library, portion: Portion, finished: Mapping[int, Tally]) -> Iterator[Piece]:
@@ -229,7 +228,7 @@ def _readings(files: Library, portion: Portion, finished: Mapping[int, Tally]) -
     sizes = dict(zip(left.numbers, left.sizes().values(), strict=True))
     total = max(sum(size or 0 for size in sizes.values()), 1)
     return [
-        Reading(partial(_pieces, left.some([file]), portion, frozenset(done[file])), (size or 0) / total)
+        Reading(partial(_pieces, left.subset([file]), portion, frozenset(done[file])), (size or 0) / total)
         for file, size in sizes.items()
     ]
 
@@ -335,7 +334,7 @@ def _about_damaged(folder: PartFolder, numbers: list[int]) -> list[str]:
     """A sentence about parts that were there and had to be made again."""
     if not numbers:
         return []
-    parts = some((folder.part(number).name for number in numbers), 3)
+    parts = listed((folder.part(number).name for number in numbers), 3)
     return [f"Damaged since they were written, made again: {len(numbers):,} of the parts ({parts})."]
 
 

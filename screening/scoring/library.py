@@ -23,7 +23,7 @@ import numpy as np
 from ..data.formats.opening import STANDARD_INPUT, is_stream
 from ..data.formats.reading import CSV_SUFFIXES, SDF_SUFFIXES, SMI_SUFFIXES
 from ..data.tables import Block, TableReader, open_table
-from ..errors import ConfigError, DataError
+from ..errors import ConfigError, DataError, listed
 from .sources import Source
 
 SUFFIXES = (*CSV_SUFFIXES, *SMI_SUFFIXES, *SDF_SUFFIXES, ".parquet", ".pq")
@@ -195,7 +195,7 @@ class Library:
         ids = columns.pop(reader.id) if reader.id else [str(row) for row in block.rows]
         return Piece(number, name, source, is_last, block.rows, ids, smiles, columns, block.problems, share)
 
-    def some(self, numbers: Iterable[int]) -> "Library":
+    def subset(self, numbers: Iterable[int]) -> "Library":
         """The files of these numbers; a limit then counts the records of these alone."""
         places = [bisect_left(self.numbers, number) for number in sorted(numbers)]
         return replace(
@@ -256,7 +256,7 @@ class Library:
         """The files whose SHA-256 is not that in `sums` any more; four files at a time."""
         with ThreadPoolExecutor(4) as threads:
             now = dict(zip(self.numbers, threads.map(Source.sum_now, self.sources), strict=True))
-        return self.some(number for number in sums if now[number] != sums[number])
+        return self.subset(number for number in sums if now[number] != sums[number])
 
     def notes(self) -> list[str]:
         """What was odd in what was read, a sentence each."""
@@ -357,6 +357,5 @@ def _folder(folder: str, remarks: list[str]) -> list[str]:
         )
     if len(found) < len(files):
         others = [printable(path) for path in files if path not in set(found)]
-        more = f" and {len(others) - 1} more" if len(others) > 1 else ""
-        remarks.append(f"{printable(folder)}: {others[0]}{more} left out, not files of molecules.")
+        remarks.append(f"{printable(folder)}: {listed(others, 1, mark='')} left out, not files of molecules.")
     return found

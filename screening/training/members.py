@@ -12,7 +12,7 @@ from ..balancing.affinity import Affinity
 from ..bundle.bundle import Bundle, Member
 from ..config import Config
 from ..data.task_groups import read_groups
-from ..errors import ConfigError, DataError
+from ..errors import ConfigError, DataError, listed
 from ..models.baselines import Baseline, baselines
 from ..models.network import ScreeningModel, inputs_of
 from ..runtime.files import file_sha256
@@ -258,7 +258,7 @@ def _named(prepared: Prepared, part: Part) -> str:
     names = _names(prepared, part)
     if len(names) == len(prepared.table.tasks):
         return f"seed {part.seed}"
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    return listed(names, 3, mark="")
 
 
 def _joined(frames: list[pd.DataFrame]) -> pd.DataFrame:

@@ -17,8 +17,7 @@ import torch
 from ..bundle.bundle import SUMS
 from ..config import Config
 from ..data import datasets
-from ..data.tables import some
-from ..errors import ConfigError
+from ..errors import ConfigError, listed
 from ..metrics.metrics import metrics
 from ..runtime.files import file_sha256
 from .components import plugins_in_use
@@ -181,7 +180,7 @@ def _differences(before: Origin, now: Origin) -> list[str]:
             changed = [task for task, text in now["labels"].items() if before["labels"][task] != text]
             if changed:
                 texts.append(
-                    f"the labels of {len(changed):,} of {len(now['labels']):,} assays ({some(changed, 3)})"
+                    f"the labels of {len(changed):,} of {len(now['labels']):,} assays ({listed(changed, 3)})"
                 )
         if not texts and before["split"] != now["split"]:
             texts.append("the split: molecules that were trained on would be tested on")
@@ -201,7 +200,7 @@ def _differences(before: Origin, now: Origin) -> list[str]:
 
 def _other_assays(then: Sequence[str], now: Sequence[str]) -> str:
     gone, new = [task for task in then if task not in now], [task for task in now if task not in then]
-    texts = [f"{what} {some(tasks, 3)}" for what, tasks in (("without", gone), ("with", new)) if tasks]
+    texts = [f"{what} {listed(tasks, 3)}" for what, tasks in (("without", gone), ("with", new)) if tasks]
     return f"the assays ({', '.join(texts) or 'in another order'})"
 
 

@@ -10,12 +10,11 @@ from ..config import Config
 from ..data import datasets
 from ..data.assay_columns import ATTENTION
 from ..data.assays import AssayTable, prepare
+from ..data.part_names import PARTS
 from ..data.splits import Split, leakage, split_table
-from ..data.tables import Rejected, some
-from ..errors import DataError
+from ..data.tables import Rejected
+from ..errors import DataError, listed
 from ..features.store import FeatureSet, GraphStore, featurize
-
-PARTS = ("train", "valid", "test")
 
 Note = Callable[[str], None]
 
@@ -106,8 +105,8 @@ def _unlearnable(table: AssayTable, split: Split) -> list[str]:
         names = [table.tasks[task] for task in np.flatnonzero(without)]
         if names:
             notes.append(
-                f"{ATTENTION}the training part has no {what} label of {some(names)}: they cannot be learned "
-                f"from {other} labels alone. Another split (split=stratified) may share them out."
+                f"{ATTENTION}the training part has no {what} label of {listed(names)}: they cannot be "
+                f"learned from {other} labels alone. Another split (split=stratified) may share them out."
             )
     return notes
 

@@ -23,6 +23,7 @@ from safetensors import SafetensorError
 
 from ..bundle.bundle import Bundle, Prediction
 from ..config import Config, to_yaml
+from ..data.part_names import PARTS
 from ..data.tables import Rejected
 from ..errors import ConfigError
 from ..metrics.metrics import pooled_average_precision
@@ -45,7 +46,7 @@ from .components import check_components, plugins_in_use
 from .history import Epoch
 from .members import Fitted, describe, fit
 from .origins import Origin, check_origin, check_settings, origin_of
-from .preparation import PARTS, Note, Prepared, prepare_data
+from .preparation import Note, Prepared, prepare_data
 from .run_folder import (
     HALF_WRITTEN,
     claimed_run,

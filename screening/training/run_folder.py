@@ -17,7 +17,8 @@ import pyarrow.parquet as pq
 
 from ..config import Config, load_config
 from ..data.assays import AssayTable
-from ..data.splits import PARTS, Split
+from ..data.part_names import PARTS
+from ..data.splits import Split
 from ..errors import DataError
 from ..registry import did_you_mean
 from ..runtime.csv_cells import csv_of

@@ -24,7 +24,7 @@ from ..balancing.contract import Balancer, balancers
 from ..balancing.gradients import Gradients, Look
 from ..balancing.places import Settings
 from ..config import Config
-from ..errors import ConfigError, ScreeningError
+from ..errors import ConfigError, ScreeningError, listed
 from ..features.store import GraphBatch, GraphStore
 from ..metrics.metrics import roc_auc
 from ..metrics.ranking import rank
@@ -279,9 +279,9 @@ class Trainer:
         finite = losses.isfinite()
         if not bool(finite.all()):
             names = [self.tasks[i] for i in (~finite).nonzero().squeeze(1).tolist()]
-            shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
             raise ScreeningError(
-                f"The loss is not finite in epoch {epoch + 1}, step {step + 1}, assays {shown}. "
+                f"The loss is not finite in epoch {epoch + 1}, step {step + 1}, assays "
+                f"{listed(names, 5, mark='')}. "
                 "Lower train.lr, or set train.clip, then train again."
             )
 

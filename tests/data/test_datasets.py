@@ -14,13 +14,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from alert_panels import alert_panels
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rdkit import Chem
 
 from screening.data import alerts_table as alerts
 from screening.data import catalogue, datasets, downloads
-from screening.data.alerts_table import FEWEST_ACTIVES, MISSING, alert_panels, alerts_library, hide_labels
+from screening.data.alerts_table import FEWEST_ACTIVES, MISSING, alerts_library, hide_labels
 from screening.data.assays import AssayTable, read_assays
 from screening.data.catalogue import known_counts
 from screening.data.datasets import compare_with_catalogue, describe, fetch, find, load
@@ -431,7 +432,7 @@ def test_alerts_can_be_read_by_the_program_that_reads_any_table(table: AssayTabl
 
 
 def test_panels_with_a_pattern_are_that_pattern(table: AssayTable) -> None:
-    panels = alert_panels(datasets.cache_folder())
+    panels = alert_panels()
     assert tuple(panel.name for panel in panels) == table.tasks
     mols = [Chem.MolFromSmiles(text) for text in table.smiles[::7]]
     patterned = [place for place, panel in enumerate(panels) if panel.kind == "substructure"]

@@ -9,12 +9,9 @@ from screening.errors import ConfigError, DataError
 from screening.grouping.covers import EXACT_LIMIT
 from screening.grouping.selection import (
     METHODS,
-    STARTS,
     explain_groups,
-    from_pair_losses,
     judge_groups,
     label_cost,
-    random_groups,
     select_groups,
     select_within_budget,
 )
@@ -269,35 +266,33 @@ def test_table_without_any_pair_is_one_group() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("singletons", [False, True])
-def test_heuristics_come_near_the_exact_search(kind: str, singletons: bool) -> None:
+def test_greedy_search_comes_near_the_exact_search(kind: str, singletons: bool) -> None:
+    shares = []
     for seed, n_groups in ((0, 2), (1, 3), (2, 4)):
         affinity = an_affinity(11, seed, kind)
         joint = judge_groups(affinity, [range(11)], singletons=singletons).objective
         best = select_groups(affinity, n_groups, singletons=singletons).objective
-        shares = []
-        for method in STARTS:
-            found = select_groups(affinity, n_groups, method=method, singletons=singletons)
-            assert len(found.groups) <= n_groups
-            assert found.method == method
-            shares.append((found.objective - joint) / (best - joint))
-        assert min(shares) >= 0.7
-        assert 0.9 <= max(shares) <= 1 + 1e-9
+        found = select_groups(affinity, n_groups, method="greedy", singletons=singletons)
+        assert len(found.groups) <= n_groups
+        assert found.method == "greedy"
+        shares.append((found.objective - joint) / (best - joint))
+    assert min(shares) >= 0.75
+    assert np.mean(shares) >= 0.9
+    assert max(shares) <= 1 + 1e-9
 
 
-@pytest.mark.parametrize("method", ["auto", *STARTS])
 @pytest.mark.parametrize("n_groups", [2, 4, 8])
-def test_planted_groups_of_40_tasks_are_recovered(method: str, n_groups: int) -> None:
+def test_planted_groups_of_40_tasks_are_recovered(n_groups: int) -> None:
     random = np.random.default_rng(n_groups)
     block = random.permutation(np.arange(40) % n_groups)
     affinity = 0.1 * (block[:, None] == block) + 0.03 * random.normal(size=(40, 40)) - 0.2
     affinity *= random.uniform(0.5, 2, 40)  # a loss of its own scale for each affected task
     affinity[random.random((40, 40)) < 0.1] = NAN
-    found = select_groups(affinity, n_groups, method=method)
+    found = select_groups(affinity, n_groups)
     planted = judge_groups(affinity, [np.flatnonzero(block == k) for k in range(n_groups)])
     assert found.objective >= planted.objective
-    same = block[found.serves[:, None] == found.serves] if False else block[:, None] == block
     together = found.serves[:, None] == found.serves
-    assert (together == same).mean() > 0.97
+    assert (together == (block[:, None] == block)).mean() > 0.97
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -309,7 +304,7 @@ def test_same_input_gives_the_same_groups(method: str) -> None:
 
 
 def test_losses_of_pairs_are_minimised_as_by_enumeration() -> None:
-    affinity, singletons = from_pair_losses(HOA)
+    affinity, singletons = -HOA.T, -np.diag(HOA)  # lower losses are better
     losses = np.array([[_pair_loss(task, group) for task in range(5)] for group in subsets(5)])
     for n_groups in (1, 2, 3, 4):
         covers = np.array(list(itertools.combinations(range(len(losses)), n_groups)))
@@ -348,25 +343,6 @@ def test_budget_in_labelled_molecules() -> None:
     assert len(select_within_budget(crossed, 2, cost=cost).groups) == 2
 
 
-@pytest.mark.parametrize(
-    ("sizes", "n"), [((5, 3, 2), 10), ((6, 6, 4), 10), ((10, 1), 10), ((3,), 3), ((2, 2), 2)]
-)
-def test_random_groups_have_the_sizes_and_cover_all(sizes: tuple[int, ...], n: int) -> None:
-    for seed in range(5):
-        groups = random_groups(sizes, n, seed)
-        assert sorted(len(set(group)) for group in groups) == sorted(sizes)
-        assert {task for group in groups for task in group} == set(range(n))
-        assert groups == random_groups(sizes, n, seed)
-    if len(sizes) > 1 and n > 2:
-        assert len({random_groups(sizes, n, seed) for seed in range(5)}) > 1
-
-
-@pytest.mark.parametrize("sizes", [(3, 3), (11,), (0, 10)])
-def test_random_groups_that_cannot_cover_are_refused(sizes: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match="cannot cover 10 tasks"):
-        random_groups(sizes, 10, 0)
-
-
 def test_table_says_which_group_serves_each_assay_and_why() -> None:
     names = ["ss", "norm", "depth", "key", "edge", "empty"]
     affinity = np.pad(TASKONOMY.T, (0, 1), constant_values=NAN)
@@ -388,6 +364,7 @@ def test_table_says_which_group_serves_each_assay_and_why() -> None:
     [
         (5, "auto", "5 groups of 4 assays: expected 1 to 4"),
         (0, "auto", "0 groups of 4 assays"),
+        (2, "spectral", "method 'spectral' was dropped: .* Use 'auto'"),
         (2, "greddy", "no grouping method 'greddy'. Did you mean 'greedy'"),
     ],
 )

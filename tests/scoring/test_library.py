@@ -75,9 +75,9 @@ def test_a_file_of_a_library_is_read_without_those_before_it(folder: Path) -> No
     library, again = (open_library([folder], block_size=2) for _ in range(2))
     whole = [piece for piece in library.pieces() if piece.file in ("a.smi", "z.smi.gz")]
     (folder / "b.smi").unlink()
-    some = list(pickle.loads(pickle.dumps(again.some([3, 2]))).pieces())  # noqa: S301
+    some = list(pickle.loads(pickle.dumps(again.subset([3, 2]))).pieces())  # noqa: S301
     assert [(piece.number, piece.digest()) for piece in some] == [(p.number, p.digest()) for p in whole]
-    assert [piece.source for piece in some] == [again.some([2, 3]).sums()[file] for file in (2, 2, 3)]
+    assert [piece.source for piece in some] == [again.subset([2, 3]).sums()[file] for file in (2, 2, 3)]
     assert some[-1].share == 1
 
 

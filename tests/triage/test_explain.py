@@ -12,14 +12,13 @@ import pandas as pd
 import pytest
 import small
 import torch
+from alert_panels import alert_panels
 from browser import DESKTOP, PHONE, too_wide
 from rdkit import Chem
 from sklearn.metrics import roc_auc_score
 
 from screening.bundle.bundle import Bundle, Member
 from screening.config import Model, load_config
-from screening.data import datasets
-from screening.data.alerts_table import alert_panels
 from screening.errors import BundleError, ConfigError, DataError
 from screening.features.store import FeatureSet, featurize
 from screening.models.baselines import baselines
@@ -271,7 +270,7 @@ def test_planted_substructures_are_found(tmp_path: Path) -> None:
     Panels of the embedded table that are a substructure and that the model has learned (ROC-AUC of 0.9 on
     the test part: what it has not learned, it cannot show); a mean ROC-AUC of atoms of 0.9.
     """
-    panels = [each for each in alert_panels(datasets.cache_folder()) if each.kind == "substructure"][:24]
+    panels = [each for each in alert_panels() if each.kind == "substructure"][:24]
     names = ",".join(f'"{each.name}"' for each in panels)
     overrides = [
         f"runs={tmp_path}",
