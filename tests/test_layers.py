@@ -22,6 +22,10 @@ BESIDE = {  # lower in the list and yet not below: neighbours that know nothing 
 WITH_TORCH = {"runtime/distributed.py"}
 HEAVY = {"deepchem", "ray", "torch_geometric", "lightgbm"}
 FILES = sorted(HOUSE.rglob("*.py"))
+TESTS = HOUSE.parent / "tests"
+TEST_FILES = sorted(
+    path for shape in ("test_*.py", "helpers/*.py", "conftest.py") for path in TESTS.rglob(shape)
+)
 each_file = pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(HOUSE)))
 
 
@@ -97,3 +101,13 @@ def test_ground_floors_do_not_import_torch(path: Path) -> None:
 @each_file
 def test_heavy_or_optional_packages_are_imported_inside_functions(path: Path) -> None:
     assert not {module.split(".")[0] for module, top in imports_of(path) if top} & HEAVY
+
+
+@pytest.mark.parametrize("path", TEST_FILES, ids=lambda path: str(path.relative_to(TESTS)))
+def test_test_files_do_not_import_each_other(path: Path) -> None:
+    """What two of them need is a module in tests/helpers, which knows no test file either."""
+    nodes = list(ast.walk(ast.parse(path.read_text())))
+    modules = {name.name for node in nodes if isinstance(node, ast.Import) for name in node.names}
+    modules |= {node.module or "." for node in nodes if isinstance(node, ast.ImportFrom)}
+    names = {piece for module in modules for piece in module.split(".")}
+    assert not names & {"tests", "conftest", *(each.stem for each in TESTS.rglob("test_*.py"))}

@@ -9,46 +9,22 @@ import numpy as np
 import pytest
 import small
 import torch
+from bundles import small_bundle, small_model, trusted
 
 from screening.bundle.bundle import Bundle, Member
 from screening.bundle.files import SUMS
-from screening.config import Model
 from screening.errors import BundleError
 from screening.features.store import FeatureSet
 from screening.models.baselines import baselines
-from screening.models.network import ScreeningModel, inputs_of
 from screening.uncertainty.calibration import calibrations
 from screening.uncertainty.conformal import ConformalSets
-from screening.uncertainty.structure_domain import Domain, fingerprints_of
 
 FEATURES = FeatureSet("atom_codes", ("ecfp_counts",))
 
 
-def small_model(seed: int, n_tasks: int, encoder: dict | None = None) -> ScreeningModel:
-    torch.manual_seed(seed)
-    settings = Model.model_validate({"encoder": encoder or {"name": "gine", "depth": 2, "width": 16}})
-    store = small.store()
-    model = ScreeningModel(settings, inputs_of(store), n_tasks)
-    model.encoder.fit(store, torch.arange(50))
-    return model.eval()
-
-
-def make(encoder: dict | None = None) -> Bundle:
-    settings = Model.model_validate({"encoder": encoder or {"name": "gine", "depth": 2, "width": 16}})
-    store = small.store()
-    return Bundle(
-        (Member(small_model(0, 4, encoder), (0, 1, 2, 3)),),
-        settings,
-        inputs_of(store),
-        store.features,
-        tuple(small.PATTERNS),
-        {"name": "small"},
-    )
-
-
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    make().save(tmp_path / "bundle")
+    small_bundle().save(tmp_path / "bundle")
     return tmp_path / "bundle"
 
 
@@ -69,7 +45,7 @@ def resign(folder: Path) -> None:
     ],
 )
 def test_a_loaded_bundle_scores_the_same(tmp_path: Path, encoder: dict) -> None:
-    bundle = make(encoder)
+    bundle = small_bundle(encoder)
     bundle.save(tmp_path / "bundle")
     loaded = Bundle.load(tmp_path / "bundle")
     rows = torch.arange(40)
@@ -80,7 +56,7 @@ def test_a_loaded_bundle_scores_the_same(tmp_path: Path, encoder: dict) -> None:
 
 def test_members_are_averaged_per_assay(tmp_path: Path) -> None:
     """Two networks for all assays in other orders, a third one for the last assay alone."""
-    one, rows = make(), torch.arange(40)
+    one, rows = small_bundle(), torch.arange(40)
     models = [small_model(seed, n) for seed, n in ((1, 4), (2, 4), (3, 1))]
     columns = [(0, 1, 2, 3), (3, 2, 1, 0), (3,)]
     members = tuple(Member(model, served) for model, served in zip(models, columns, strict=True))
@@ -97,21 +73,21 @@ def test_members_are_averaged_per_assay(tmp_path: Path) -> None:
 def test_a_baseline_is_saved_and_scores_as_a_network_does(tmp_path: Path, name: str) -> None:
     store, labels = small.store(), torch.from_numpy(small.table().labels)
     baseline = baselines.build(name).fit(store, labels, torch.arange(100), workers=1)
-    one = replace(make(), members=(Member(baseline, (0, 1, 2, 3)),))
+    one = replace(small_bundle(), members=(Member(baseline, (0, 1, 2, 3)),))
     one.save(tmp_path / "bundle")
     loaded, rows = Bundle.load(tmp_path / "bundle"), torch.arange(40)
     assert np.array_equal(loaded.predict(store, rows).probabilities, one.predict(store, rows).probabilities)
     assert loaded.members[0].model.kind == name
-    mixed = replace(make(), members=(*make().members, *one.members))
+    mixed = replace(small_bundle(), members=(*small_bundle().members, *one.members))
     assert mixed.predict(store, rows).spread.max() > 0
 
 
 def test_an_assay_with_one_network_has_no_spread() -> None:
     models = [small_model(seed, n) for seed, n in ((1, 4), (2, 1))]
-    bundle = replace(make(), members=(Member(models[0], (0, 1, 2, 3)), Member(models[1], (2,))))
+    bundle = replace(small_bundle(), members=(Member(models[0], (0, 1, 2, 3)), Member(models[1], (2,))))
     spread = bundle.predict(small.store(), torch.arange(5)).spread
     assert np.isnan(spread).tolist() == [[True, True, False, True]] * 5
-    apart = replace(make(), members=tuple(Member(small_model(seed, 1), (seed,)) for seed in range(4)))
+    apart = replace(small_bundle(), members=tuple(Member(small_model(seed, 1), (seed,)) for seed in range(4)))
     assert apart.predict(small.store(), torch.arange(5)).spread is None
 
 
@@ -123,15 +99,15 @@ def test_a_list_of_sums_that_leaves_the_folder_is_refused(folder: Path) -> None:
 
 
 def test_saving_twice_gives_the_same_bytes(tmp_path: Path) -> None:
-    make().save(tmp_path / "first")
-    make().save(tmp_path / "second")
+    small_bundle().save(tmp_path / "first")
+    small_bundle().save(tmp_path / "second")
     for path in (tmp_path / "first").iterdir():
         assert path.read_bytes() == (tmp_path / "second" / path.name).read_bytes(), path.name
 
 
 def test_saving_replaces_an_older_bundle_as_a_whole(folder: Path) -> None:
     (folder / "stray").write_text("x")
-    make({"name": "dmpnn", "width": 8}).save(folder)
+    small_bundle({"name": "dmpnn", "width": 8}).save(folder)
     assert Bundle.load(folder).settings.encoder.name == "dmpnn"
     assert sorted(path.name for path in folder.iterdir()) == [SUMS, "bundle.json", "member-0.safetensors"]
     assert list(folder.parent.iterdir()) == [folder]
@@ -189,7 +165,7 @@ def test_a_description_that_does_not_fit_is_refused(folder: Path, change: dict, 
 
 
 def test_weights_that_are_not_finite_are_refused(tmp_path: Path) -> None:
-    bundle = make()
+    bundle = small_bundle()
     with torch.no_grad():
         bundle.members[0].model.heads.bias[0] = torch.inf
     bundle.save(tmp_path / "bundle")
@@ -212,21 +188,6 @@ def test_features_of_other_versions_are_mentioned(folder: Path) -> None:
     assert bundle.featurizer_warning() == ""
     bundle.about["features_key"] = "another RDKit"
     assert "another RDKit" in bundle.featurizer_warning()
-
-
-def trusted() -> Bundle:
-    """Two networks, calibrated on labels of their own molecules, with a domain."""
-    one, labels = make(), small.table(missing=0.2).labels
-    members = tuple(Member(small_model(seed, 4), (0, 1, 2, 3)) for seed in (1, 2))
-    bundle = replace(one, members=members)
-    raw = bundle.predict(small.store(), torch.arange(150)).raw
-    known = fingerprints_of(small.store())
-    return replace(
-        bundle,
-        calibration=calibrations.build("platt", raw, labels),
-        conformal=ConformalSets.fit(raw, labels),
-        domain=Domain.fit(known, known).keeping(["x"] * 150, ["C"] * 150, labels),
-    )
 
 
 def test_optional_parts_are_saved_and_used(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import pytest
 import small
 import torch
+from encoder_options import VARIANTS
 
 from screening.config import Model
 from screening.errors import ConfigError
@@ -12,17 +13,6 @@ from screening.models.encoders.dmpnn import DMPNN
 from screening.models.layers import VectorScale
 from screening.models.network import ScreeningModel, inputs_of
 
-OPTIONS = {
-    "gine": {"depth": 2, "width": 16},
-    "dmpnn": {"depth": 3, "width": 16},
-    "fingerprint": {"widths": (16, 8)},
-    "hybrid": {"width": 16, "depth": 2, "hidden": 16, "projection": 8},
-}
-VARIANTS = [
-    *((name, options) for name, options in OPTIONS.items()),
-    ("gine", {"depth": 3, "width": 16, "virtual_node": True, "pooling": "sum"}),
-    ("hybrid", {"graph": "dmpnn", "width": 16, "depth": 2, "hidden": 8}),
-]
 ODD = ["C", "[Na+].[Cl-]", "CCO", "c1ccccc1O.Cl", "[He]", "CC(C)Cc1ccc(cc1)C(C)C(=O)O"]
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import small
-from test_bundle import make
+from bundles import saved_network
+from folders import same
 
 from screening.errors import BundleError, ConfigError, DataError
 from screening.scoring.engines import Reading, Work, run_ray
@@ -15,12 +16,6 @@ from screening.scoring.job import score_library
 from screening.scoring.library import Piece
 
 RAY = {"engine": "ray", "workers": 2, "block_size": 32}
-
-
-def saved_network(folder: Path) -> Path:
-    """The folder with a small network in it."""
-    make({"name": "gine", "width": 16, "depth": 1}).save(folder / "bundle")
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -43,12 +38,6 @@ def library(tmp_path: Path) -> Path:
     path = tmp_path / "library.csv"
     path.write_text("smiles,note\n" + "".join(f"{text},n{n}\n" for n, text in enumerate(texts)))
     return path
-
-
-def same(one: Path, other: Path) -> bool:
-    names = sorted(path.name for path in one.iterdir())
-    assert names == sorted(path.name for path in other.iterdir())
-    return all((one / name).read_bytes() == (other / name).read_bytes() for name in names)
 
 
 @pytest.mark.parametrize("workers", [0, 1, 2])

@@ -17,7 +17,8 @@ from typing import Any
 
 import pytest
 import small
-from test_engines import same, saved_network
+from bundles import saved_network
+from folders import same
 
 from screening.errors import ScreeningError
 from screening.scoring import job as scoring

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from bundles import small_bundle
 from rdkit import Chem
 from rdkit.Chem import AddHs, Mol, MolFromSmiles, MolToSmiles
-from test_bundle import make
 
 from screening.errors import DataError
 from screening.scoring.entries import read_entries
@@ -47,7 +47,7 @@ KINDS: dict[str, Callable[[list[str]], Iterable[Any]]] = {
 
 @pytest.fixture(scope="module")
 def scorer() -> Scorer:
-    return Scorer(make({"name": "gine", "width": 16, "depth": 1}))
+    return Scorer(small_bundle({"name": "gine", "width": 16, "depth": 1}))
 
 
 @pytest.mark.parametrize("kind", KINDS)

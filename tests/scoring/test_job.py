@@ -14,9 +14,8 @@ import pandas as pd
 import pytest
 import small
 import torch
+from bundles import measured, small_bundle, trusted
 from rdkit import Chem
-from test_bundle import make, trusted
-from test_latent_domain import measured
 
 from screening.bundle.bundle import Bundle, Member
 from screening.data.tables import Block, TableReader
@@ -31,7 +30,7 @@ BAD = ["", "C1CC", "not a molecule", "[Zz]", "c1cccc1"]
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run")
-    make({"name": "hybrid", "width": 16, "hidden": 16}).save(folder / "bundle")
+    small_bundle({"name": "hybrid", "width": 16, "hidden": 16}).save(folder / "bundle")
     return folder
 
 
@@ -172,7 +171,7 @@ def test_chosen_assays(run: Path, library: Path, tmp_path: Path) -> None:
 
 def test_assays_are_named_alone_in_a_list_or_with_commas() -> None:
     names = ("a", "Inhibition, 10 uM", "b,c", "b", "1851")
-    bundle = make({"name": "gine", "width": 16, "depth": 1})
+    bundle = small_bundle({"name": "gine", "width": 16, "depth": 1})
     bundle = replace(bundle, tasks=names, members=(replace(bundle.members[0], columns=(0, 1, 2, 3)),))
     for given, expected in (
         ("a", ["a"]),
@@ -484,7 +483,7 @@ def test_columns_about_trust_are_added_on_request(doubtful: Path) -> None:
 
 
 def test_the_fingerprint_is_computed_where_the_model_has_none() -> None:
-    store, one = small.store(vectors=()), make()
+    store, one = small.store(vectors=()), small_bundle()
     torch.manual_seed(0)
     model = ScreeningModel(one.settings, inputs_of(store), 4).eval()
     bundle = replace(

@@ -18,8 +18,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import small
-from test_bundle import make
-from test_tables import BAD_VARIANTS, GOOD_VARIANTS
+from bundles import small_bundle
+from dirty_tables import BAD_VARIANTS, GOOD_VARIANTS
 
 from screening.errors import DataError
 from screening.scoring.job import score_library
@@ -33,7 +33,7 @@ TASKS = list(small.PATTERNS)
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run")
-    make({"name": "gine", "width": 16, "depth": 1}).save(folder / "bundle")
+    small_bundle({"name": "gine", "width": 16, "depth": 1}).save(folder / "bundle")
     return folder
 
 
@@ -133,11 +133,11 @@ def test_a_part_that_is_removed_meanwhile_is_explained(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "library.smi").write_text("".join(f"{text} x\n" for text in small.smiles(40)))
-    make = PartMaker.finish
+    finish_part = PartMaker.finish
 
     def removing(self: PartMaker, piece: Piece, prepared: object) -> Tally:
         self.folder.part(0).unlink(missing_ok=True)
-        return make(self, piece, prepared)
+        return finish_part(self, piece, prepared)
 
     monkeypatch.setattr(PartMaker, "finish", removing)
     with pytest.raises(DataError, match=r"part-000000-000000.parquet was removed meanwhile.*again"):
@@ -149,12 +149,12 @@ def test_a_folder_that_is_removed_meanwhile_is_explained(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "library.smi").write_text("".join(f"{text} x\n" for text in small.smiles(40)))
-    make = PartMaker.finish
+    finish_part = PartMaker.finish
 
     def removing(self: PartMaker, piece: Piece, prepared: object) -> Tally:
         if piece.number == 2:
             shutil.rmtree(tmp_path / "out")
-        return make(self, piece, prepared)
+        return finish_part(self, piece, prepared)
 
     monkeypatch.setattr(PartMaker, "finish", removing)
     with pytest.raises(DataError, match=r"out was removed or replaced"):
@@ -194,12 +194,12 @@ CHANGES: dict[str, Callable[[Path], object]] = {
 
 def with_a_change(monkeypatch: pytest.MonkeyPatch, number: int, change: Callable[[], object]) -> None:
     """The change happens when the part of this number is made."""
-    make = PartMaker.finish
+    finish_part = PartMaker.finish
 
     def finish(self: PartMaker, piece: Piece, prepared: object) -> Tally:
         if piece.number == number:
             change()
-        return make(self, piece, prepared)
+        return finish_part(self, piece, prepared)
 
     monkeypatch.setattr(PartMaker, "finish", finish)
 

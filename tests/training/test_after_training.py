@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import small
-from test_run import config
+from runs import config, trained
 
 from screening.bundle.bundle import Bundle
 from screening.errors import ConfigError
@@ -22,10 +22,6 @@ from screening.training.run_folder import read_predictions, read_table
 def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
-
-
-def trained(tmp_path: Path, **more: object) -> experiment.Run:
-    return experiment.train(config(tmp_path, small.write(tmp_path / "small.csv"), **more))
 
 
 def test_scores_of_a_run_are_calibrated(tmp_path: Path) -> None:

@@ -14,9 +14,10 @@ import pandas as pd
 import pytest
 import small
 import torch
+from runs import config
 
 from screening.cli import families
-from screening.config import Config, check_config, load_config, to_yaml
+from screening.config import Config, load_config, to_yaml
 from screening.data.tables import open_table
 from screening.errors import ConfigError, DataError, ScreeningError
 from screening.evaluation.replicates import train_set
@@ -41,21 +42,6 @@ FILES = {
     "rejected.csv",
     "split.csv",
 }
-
-
-def config(folder: Path, source: Path, **more: object) -> Config:
-    return check_config(
-        {
-            "name": "small",
-            "runs": str(folder / "runs"),
-            "data": {"source": str(source), **more.pop("data", {})},  # type: ignore[dict-item]
-            "split": "random",
-            "features": {"graph": "atom_codes", "vectors": ["ecfp_counts"]},
-            "model": {"encoder": {"name": "gine", "depth": 2, "width": 16}},
-            "train": {"epochs": 2, "batch_size": 32, "device": "cpu", "workers": 0},
-        }
-        | more
-    )
 
 
 @pytest.fixture(scope="module")

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import small
 import torch
+from bundles import TRAIN, VALID, measured, small_bundle, small_model, trusted
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from runs import trained
 from sklearn.covariance import LedoitWolf
-from test_after_training import trained
-from test_bundle import make, small_model, trusted
 
 from screening.bundle.bundle import Bundle, Member
 from screening.errors import BundleError
@@ -21,7 +21,7 @@ from screening.training.after_training import describe_trust
 from screening.training.run_folder import read_table
 from screening.uncertainty.latent_domain import Gaussian, Representation
 
-TRAIN, VALID, TEST = torch.arange(80), torch.arange(80, 110), torch.arange(110, 150)
+TEST = torch.arange(110, 150)
 
 
 def cloud(n: int, d: int, seed: int = 0) -> np.ndarray:
@@ -36,12 +36,6 @@ def length(gaussian: Gaussian, features: np.ndarray) -> np.ndarray:
 
 def fitted(*seeds: int) -> Representation:
     return Representation.fit(dict(enumerate(small_model(s, 4) for s in seeds)), small.store(), TRAIN, VALID)
-
-
-def measured() -> Bundle:
-    """`trusted`, two networks, with a representation."""
-    bundle = trusted()
-    return replace(bundle, representation=Representation.fit(bundle.networks, small.store(), TRAIN, VALID))
 
 
 @settings(max_examples=30, deadline=None)
@@ -135,10 +129,10 @@ def test_representations_are_those_of_evaluation() -> None:
 def test_baselines_have_no_distance() -> None:
     store, labels = small.store(), torch.from_numpy(small.table().labels)
     baseline = baselines.build("logistic_regression").fit(store, labels, TRAIN, workers=1)
-    alone = replace(make(), members=(Member(baseline, (0, 1, 2, 3)),))
+    alone = replace(small_bundle(), members=(Member(baseline, (0, 1, 2, 3)),))
     assert alone.networks == {}
     assert alone.predict(store, TEST, distance=True).distance is None
-    mixed = replace(make(), members=(*alone.members, *make().members))
+    mixed = replace(small_bundle(), members=(*alone.members, *small_bundle().members))
     assert list(mixed.networks) == [1]
     mixed = replace(mixed, representation=Representation.fit(mixed.networks, store, TRAIN, VALID))
     assert (mixed.predict(store, TEST, distance=True).distance > 0).all()
