@@ -127,9 +127,12 @@ def as_texts(value: Any) -> Any:
     return str(value) if isinstance(value, str) else value
 
 
-def dump(value: Any) -> str:
+def dump(value: Any, *, in_one_line: bool = False) -> str:
     """YAML that `yaml_tree` reads back equal: `Plain` texts as typed, others quoted where needed."""
-    return yaml.dump(value, Dumper=_Dumper, default_flow_style=False, allow_unicode=True, sort_keys=False)
+    layout = {"width": 2**31 - 1} if in_one_line else {}
+    return yaml.dump(
+        value, Dumper=_Dumper, default_flow_style=in_one_line, allow_unicode=True, sort_keys=False, **layout
+    )
 
 
 # --- types --------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from .endings import ended, goes_on, prepare_streams
 from .extending import with_plugins
 from .grid import NAME, Column, print_table
 from .library import export, hits, score, verify
+from .project import init
 from .results import compare, evaluate, explain, report
 from .settings import config_file, kept_in, option_hint, with_options
 from .tables import print_benchmark, print_evaluation, print_groups, print_set, print_trial
@@ -39,8 +40,7 @@ app.add_typer(data_app, name="data")
 
 FIRST_STEP = """
 First step: screening train alerts     (a table that comes along; five minutes, no network)
-Your table: screening data describe assays.csv, then
-            screening train tox21 name=mine data.source=assays.csv"""
+Your table: screening init mine --table assays.csv, then what mine/README.md says"""
 
 Overrides = Annotated[
     list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings that win over the file.")
@@ -306,7 +306,7 @@ def group(
     leave_processes()
 
 
-for _command in (evaluate, compare, report, explain, score, hits, export, verify):
+for _command in (init, evaluate, compare, report, explain, score, hits, export, verify):
     app.command()(_command)
 
 
