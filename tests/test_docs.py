@@ -5,17 +5,22 @@ import shlex
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+import small
 import typer
 from generated import balancer_families, current, settings_without_meaning
-from pages import COMMANDS, PAGES, README, ROOT, Page
+from pages import COMMANDS, PAGES, README, ROOT, Page, write_readers_files
 
+import screening
 from screening.balancing.contract import balancers
 from screening.cli import main as cli
 from screening.cli.settings import config_file
 from screening.config import load_config
+from screening.data.catalogue import catalogue
 
 EACH_PAGE = pytest.mark.parametrize("page", PAGES, ids=repr)
 
@@ -94,17 +99,42 @@ def test_headings_of_a_page_differ(page: Page) -> None:
     assert page.text.startswith("# ")
 
 
-@EACH_PAGE
+@pytest.fixture(scope="module")
+def readers_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where a reader works: files of their own, a table called tox21, and a run of it."""
+    folder = tmp_path_factory.mktemp("reader")
+    write_readers_files(folder)
+    table, tasks = small.table(), catalogue["tox21"].tasks
+    labels = np.tile(table.labels, len(tasks) // len(table.tasks))
+    replace(table, labels=labels, tasks=tasks).write_csv(folder / "tox21.csv")
+    with pytest.MonkeyPatch.context() as patch:
+        _work_in(folder, patch)
+        screening.train("tox21", overrides=QUICK)
+    return folder
+
+
+QUICK = {"train.epochs": 2, "train.workers": 0, "features.vectors": ["ecfp_counts"]}
+
+
+def _work_in(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    patch.chdir(folder)
+    patch.setenv("SCREENING_DATA", str(folder))
+    patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.blocks("python")], ids=repr)
 def test_python_examples_run(
-    page: Page, real_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    page: Page, readers_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The examples of a page, one after the other, beside a trained run."""
-    shutil.copytree(real_run, tmp_path / "runs" / "tox21")
-    monkeypatch.chdir(tmp_path)
+    """The examples of a page, one after the other, as a reader would type them."""
+    shutil.copytree(readers_folder, tmp_path, dirs_exist_ok=True)
+    _work_in(tmp_path, monkeypatch)
     names: dict[str, object] = {}
     for example in page.blocks("python"):
         if "@register" not in example:
             exec(compile(example, str(page.path), "exec"), names)
+            for expression, value in re.findall(r"^(\S.*?) +# (\[.*\]|\d+)$", example, re.M):
+                assert repr(eval(expression, names)) == value
     if page.path == README:
         assert len(names["scores"]) == 2  # type: ignore[arg-type]
 

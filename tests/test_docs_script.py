@@ -5,7 +5,6 @@ another's results. The slow test types all of them: with one epoch, without desc
 of the real tables, which changes what comes out but not what is asked, read, written and named.
 """
 
-import gzip
 import os
 import re
 import shlex
@@ -18,9 +17,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import pytest
-import small
 import typer
-from pages import COMMANDS, PAGES, ROOT
+from pages import COMMANDS, PAGES, ROOT, write_readers_files
 from warm import WarmCommands
 
 from screening.cli import main as cli
@@ -121,7 +119,7 @@ def test_the_pages_are_a_script(tmp_path: Path, real_data: Path) -> None:
     folder = tmp_path / "empty"
     folder.mkdir()
     shutil.copytree(ROOT / "configs", folder / "configs")
-    _of_the_reader(folder)
+    write_readers_files(folder)
     commands = WarmCommands(tmp_path / "bin")
     environment = {
         **os.environ,
@@ -140,16 +138,6 @@ def test_the_pages_are_a_script(tmp_path: Path, real_data: Path) -> None:
     assert answer.returncode == 0, answer.stderr[-3000:]
     assert "Traceback" not in answer.stderr
     assert (folder / "hits" / "hits.html").exists()
-
-
-def _of_the_reader(folder: Path) -> None:
-    """The files that the README calls the reader's."""
-    table = small.write(folder / "assays.csv")
-    table.write_text(table.read_text().replace("halogen", "NR-AhR").replace("acid", "SR-p53"))  # as in Tox21
-    (folder / "library").mkdir()
-    for place, path in enumerate((folder / "library.smi.gz", folder / "library" / "a.smi.gz")):
-        lines = [f"{text}\tZ{place}{row}" for row, text in enumerate(small.smiles(100))]
-        path.write_bytes(gzip.compress("\n".join(lines).encode()))
 
 
 def _made_small(command: str) -> str:

@@ -1,9 +1,12 @@
 """README.md and docs/*.md as tests see them: their text, commands, examples and links, in reading order."""
 
+import gzip
 import re
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
+
+import small
 
 ROOT = Path(__file__).parent.parent.parent
 README = ROOT / "README.md"
@@ -74,3 +77,13 @@ def pages() -> Iterator[Page]:
 PAGES = list(pages())
 COMMANDS = list(dict.fromkeys(command for page in PAGES for command in page.commands))
 """All commands in reading order; one that is shown again is not typed again."""
+
+
+def write_readers_files(folder: Path) -> None:
+    """The files that the README calls the reader's; the table has assays of Tox21, by their names."""
+    table = small.write(folder / "assays.csv")
+    table.write_text(table.read_text().replace("halogen", "NR-AhR").replace("acid", "SR-p53"))
+    (folder / "library").mkdir()
+    for place, path in enumerate((folder / "library.smi.gz", folder / "library" / "a.smi.gz")):
+        lines = [f"{text}\tZ{place}{row}" for row, text in enumerate(small.smiles(100))]
+        path.write_bytes(gzip.compress("\n".join(lines).encode()))
