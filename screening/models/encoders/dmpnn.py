@@ -18,6 +18,13 @@ class DMPNN(Encoder):
 
     h_vw <- relu(h0_vw + W_h (sum over u -> v of h_uv - h_wv)), `depth` - 1 times, as chemprop does.
 
+    Parameters
+    ----------
+    depth : steps of message passing, the first one included.
+    width : of messages and of atoms.
+    dropout : share of the units left out in a training step.
+    pooling : atoms to molecule by `mean`, `sum`, or both side by side (`mean_sum`, 2 x width).
+
     References
     ----------
     Yang et al., Analyzing learned molecular representations for property prediction, J. Chem. Inf.

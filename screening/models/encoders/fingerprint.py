@@ -16,6 +16,14 @@ class Fingerprint(Encoder):
     """Multilayer perceptron on the vector features (fingerprints, descriptors).
 
     Each layer is linear, LayerNorm, ReLU, dropout; the inputs are scaled and disturbed by `VectorScale`.
+
+    Parameters
+    ----------
+    widths : of the layers; the last one is that of the representation.
+    dropout : share of the units of each layer left out in a training step.
+    count_dropout : share of a molecule's counts or bits set to 0 in a training step.
+    real_dropout : share of a molecule's descriptors set to their training mean in a training step.
+    real_noise : standard deviation of the noise on descriptors in training, in units of theirs.
     """
 
     def __init__(

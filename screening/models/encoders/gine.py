@@ -22,6 +22,9 @@ class GINE(Encoder):
 
     Parameters
     ----------
+    depth : layers.
+    width : of atoms and bonds.
+    dropout : share of the units of each layer left out in a training step.
     virtual_node : one more node per molecule, joined to all of its atoms, between the layers.
     pooling : atoms to molecule by `mean`, `sum`, or both side by side (`mean_sum`, 2 x width).
 
