@@ -482,11 +482,11 @@ def _set(values: dict[str, Any], keys: list[str], value: Any) -> None:
 def _explain(error: Any) -> str:
     place = [str(part) for part in error["loc"]]
     if error["type"] == "extra_forbidden":
-        known = _keys_at(place[:-1])
+        keys = _keys_at(place[:-1])
         inside = f" in section '{'.'.join(place[:-1])}'" if place[:-1] else ""
         elsewhere = [key for key in setting_keys() if key.rpartition(".")[2] == place[-1]]
         where = f" It is a setting elsewhere: {' or '.join(elsewhere)}." if elsewhere else ""
-        return f"unknown key '{place[-1]}'{inside}.{where} {did_you_mean(place[-1], known)}"
+        return f"unknown key '{place[-1]}'{inside}.{where} {did_you_mean(place[-1], keys)}"
     if error["type"] == "missing":
         return f"'{'.'.join(place)}' is missing."
     return f"'{'.'.join(place)}' is {error['input']!r}: {error['msg']}."
@@ -506,8 +506,8 @@ def _keys_at(place: list[str]) -> list[str]:
     """Keys of the section at that place."""
     section: type[BaseModel] = Config
     for part in place:
-        found = section.model_fields[part].annotation if part in section.model_fields else None
-        if not (isinstance(found, type) and issubclass(found, BaseModel)):
+        kind = section.model_fields[part].annotation if part in section.model_fields else None
+        if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
             return []
-        section = found
+        section = kind
     return list(section.model_fields)

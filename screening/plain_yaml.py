@@ -27,9 +27,9 @@ class Plain(str):
     """What YAML takes it for."""
 
     def __new__(cls, text: str, value: Any) -> "Plain":
-        made = super().__new__(cls, text)
-        made.value = value
-        return made
+        plain = super().__new__(cls, text)
+        plain.value = value
+        return plain
 
     def __getnewargs__(self) -> tuple[str, Any]:  # type: ignore[override]
         return str(self), self.value

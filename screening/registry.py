@@ -27,9 +27,9 @@ LISTED = 60
 """Names that a message lists at most: every family, but not every assay of ToxCast."""
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
+def did_you_mean(name: str, choices: Iterable[str]) -> str:
     """The sentence that lists the known names, the nearest first if one is near."""
-    names = sorted(known)
+    names = sorted(choices)
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     hint = f"Did you mean '{near[0]}'? " if near else ""
     return f"{hint}Known: {listed(names, LISTED, mark='') or 'none'}."
@@ -165,11 +165,11 @@ class Registry(Generic[Item]):
 
     def check(self, name: str, options: Iterable[str]) -> None:
         """Raise ConfigError if one of `options` is not an option of the item."""
-        known = self.options(name)
+        parameters = self.options(name)
         for option in options:
-            if option not in known:
+            if option not in parameters:
                 raise ConfigError(
-                    f"{self.family} '{name}' has no option '{option}'. {did_you_mean(option, known)}"
+                    f"{self.family} '{name}' has no option '{option}'. {did_you_mean(option, parameters)}"
                 )
 
     def check_values(self, name: str, options: Mapping[str, Any]) -> None:

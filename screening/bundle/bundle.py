@@ -279,9 +279,9 @@ class Bundle:
         if served != set(range(len(tasks))):
             raise BundleError(f"{folder}: some of the {len(tasks)} assays have no network. Train again.")
         parts = {name: _restored_part(name, folder, len(tasks)) for name in description["parts"]}
-        made = cls(members, settings, inputs, features, tasks, about, **parts, plugins=plugins)
-        made._check_representation(folder)
-        return made
+        bundle = cls(members, settings, inputs, features, tasks, about, **parts, plugins=plugins)
+        bundle._check_representation(folder)
+        return bundle
 
     def _check_representation(self, folder: Path) -> None:
         widths = {number: network.encoder.width for number, network in self.networks.items()}

@@ -109,7 +109,8 @@ def _write_checked(
         inputs, run_it = write(program, path)
         theirs = [run_it(values) for values in arrays]
     differences = [
-        _difference(bundle, *batch, found, calibrate) for batch, found in zip(batches, theirs, strict=True)
+        _difference(bundle, *batch, outputs, calibrate)
+        for batch, outputs in zip(batches, theirs, strict=True)
     ]
     return inputs, max(differences), sum(len(rows) for _, rows in batches)
 
@@ -128,10 +129,10 @@ def _difference(
     A calibration may be steep, as a curve of steps is: theirs has to be within the tolerance of what ours is
     for an uncalibrated probability within `ROUNDING`.
     """
-    found = bundle.predict(store, rows)
+    prediction = bundle.predict(store, rows)
     calibration = bundle.calibration if calibrate else None
-    ours = found.raw if calibration is None else found.probabilities
-    low, high = ((found.raw.astype(np.float64) + shift).clip(0, 1) for shift in (-ROUNDING, ROUNDING))
+    ours = prediction.raw if calibration is None else prediction.probabilities
+    low, high = ((prediction.raw.astype(np.float64) + shift).clip(0, 1) for shift in (-ROUNDING, ROUNDING))
     if calibration is not None:
         low, high = calibration.apply(low), calibration.apply(high)
     off = float(np.abs(theirs - ours).max())

@@ -35,17 +35,17 @@ class Reference:
     @classmethod
     def fit(cls, store: GraphStore, rows: np.ndarray) -> "Reference":
         """The means of the molecules `rows`, or of some of them, the same ones every time."""
-        some = np.unique(np.linspace(0, len(rows) - 1, min(len(rows), SAMPLE)).astype(np.int64))
+        sample = np.unique(_spread(len(rows)))
         atoms, bonds = np.zeros(sum(store.atom_sizes)), np.zeros(sum(store.bond_sizes))
         vectors = np.zeros(sum(len(block.columns) for block in store.vector_blocks))
         real = _is_real(store.vector_blocks)
-        for part in torch.from_numpy(np.asarray(rows)[some]).split(_AT_ONCE):
+        for part in torch.from_numpy(np.asarray(rows)[sample]).split(_AT_ONCE):
             batch = store.batch(part)
             atoms += _counted(batch.atoms, store.atom_sizes)
             bonds += _counted(batch.bonds, store.bond_sizes)
             vectors += np.where(real, 0.0, torch.log1p(batch.vectors).sum(0).double().numpy())
         return cls(
-            _shares(atoms, store.atom_sizes), _shares(bonds, store.bond_sizes), vectors / max(len(some), 1)
+            _shares(atoms, store.atom_sizes), _shares(bonds, store.bond_sizes), vectors / max(len(sample), 1)
         )
 
     @classmethod
@@ -54,8 +54,8 @@ class Reference:
         whole = GraphStore.of(features, [])
         blocks = whole.vector_blocks
         cheap = tuple(block.name for block in blocks if block.kind != "real")
-        some = [smiles[row] for row in np.linspace(0, len(smiles) - 1, min(len(smiles), SAMPLE)).astype(int)]
-        store = featurize(some, FeatureSet(features.graph, cheap, features.standardize), workers=0)
+        sample = [smiles[row] for row in _spread(len(smiles))]
+        store = featurize(sample, FeatureSet(features.graph, cheap, features.standardize), workers=0)
         fitted = cls.fit(store, np.flatnonzero(store.usable))
         vectors = np.zeros(sum(len(block.columns) for block in blocks))
         vectors[~_is_real(blocks)] = fitted.vectors
@@ -97,6 +97,11 @@ class Reference:
         if not all(np.isfinite(each).all() and (each >= 0).all() for each in arrays if each is not None):
             raise BundleError("The mean training molecule has numbers below 0 or none. Train again.")
         return cls(state["atoms"], state["bonds"], state["vectors"])
+
+
+def _spread(n: int) -> np.ndarray:
+    """Places of at most `SAMPLE` of n molecules, evenly spread."""
+    return np.linspace(0, n - 1, min(n, SAMPLE)).astype(np.int64)
 
 
 def _is_real(blocks: Sequence[VectorBlock]) -> np.ndarray:

@@ -14,10 +14,10 @@ PARTS = ("test", "valid")
 """Split parts that a run keeps predictions of."""
 
 
-def check_choice(option: str, value: str, known: Iterable[str]) -> None:
+def check_choice(option: str, value: str, choices: Iterable[str]) -> None:
     """Raise ConfigError unless the value of an option is one of those that are known."""
-    if value not in known:
-        raise ConfigError(f"{option} is '{value}'. {did_you_mean(value, known)}")
+    if value not in choices:
+        raise ConfigError(f"{option} is '{value}'. {did_you_mean(value, choices)}")
 
 
 def check_file(option: str, path: Path | None, *suffixes: str) -> None:

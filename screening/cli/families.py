@@ -49,7 +49,7 @@ FAMILIES: dict[str, tuple[Registry[Any], str]] = {
 
 def overview() -> list[tuple[str, str, str]]:
     """Name, number of members and purpose of each family."""
-    return [(name, str(len(found.names())), purpose) for name, (found, purpose) in FAMILIES.items()]
+    return [(name, str(len(registry.names())), purpose) for name, (registry, purpose) in FAMILIES.items()]
 
 
 def family(name: str) -> list[Member]:
@@ -73,8 +73,8 @@ COSTS = {
 
 
 def _member(registry: Registry[Any], name: str) -> Member:
-    found = registry.get(name)
-    text = inspect.getdoc(found.function if isinstance(found, Metric) else found) or ""
+    member = registry.get(name)
+    text = inspect.getdoc(member.function if isinstance(member, Metric) else member) or ""
     references = text.partition("References")[2]
     link = re.search(r"https?://([^\s,;]+)", references)
     cost = ""

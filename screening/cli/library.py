@@ -156,7 +156,7 @@ def hits(
     from ..triage.hits import choose_hits
 
     with progress_shown():
-        found = choose_hits(
+        chosen = choose_hits(
             run,
             scores,
             out,
@@ -170,7 +170,7 @@ def hits(
             explain=explain,
             csv_safe=csv_safe,
         )
-    for line in found.lines():
+    for line in chosen.lines():
         tell(line)
 
 
@@ -207,8 +207,8 @@ def export(
     """Write the networks for other programs, checked against ours."""
     from ..bundle.exporting import export as export_network
 
-    made = export_network(run, out, calibrate=calibrate)
+    exported = export_network(run, out, calibrate=calibrate)
     tell(
-        f"{made.path}: differs from our probabilities by at most {made.difference:.0e} on "
-        f"{made.molecules:,} molecules; inputs: {made.description}"
+        f"{exported.path}: differs from our probabilities by at most {exported.difference:.0e} on "
+        f"{exported.molecules:,} molecules; inputs: {exported.description}"
     )

@@ -191,11 +191,13 @@ def _train_set(
         if dry_run:
             experiment.plan(configs[0], data=data, on_note=note)
             return
-        found = studies.train_set(configs, path, data=data, overwrite=overwrite, on_note=note, on_epoch=note)
+        trained = studies.train_set(
+            configs, path, data=data, overwrite=overwrite, on_note=note, on_epoch=note
+        )
     if is_main():
-        print_set(found.table, f"{settings.name}, test part, over {len(configs)} {kind}")
-        tell(f"Runs: {', '.join(map(str, found.folders))}")
-        tell(f"Written: {found.path}")
+        print_set(trained.table, f"{settings.name}, test part, over {len(configs)} {kind}")
+        tell(f"Runs: {', '.join(map(str, trained.folders))}")
+        tell(f"Written: {trained.path}")
     leave_processes()
 
 
@@ -216,10 +218,10 @@ def benchmark(
     kept = f"Every finished run and epoch is kept in {settings.runs}."
     with progress_shown() as console, goes_on(lambda: kept):
         note = notes_to(console)
-        found = run_benchmark(settings, data=data, overwrite=overwrite, on_note=note, on_epoch=note)
+        measured = run_benchmark(settings, data=data, overwrite=overwrite, on_note=note, on_epoch=note)
     if is_main():
-        print_benchmark(found)
-        tell(f"Written: {found.path}")
+        print_benchmark(measured)
+        tell(f"Written: {measured.path}")
     leave_processes()
 
 
@@ -285,9 +287,9 @@ def group(
             trial = trials.try_groups(
                 settings, choice, seeds=seeds, draws=draws, data=data, on_note=note, on_epoch=note
             )
-            found = trial.grouped
+            grouped = trial.grouped
         else:
-            found = grouping.group(
+            grouped = grouping.group(
                 settings,
                 choice,
                 out=out,
@@ -298,11 +300,11 @@ def group(
                 on_epoch=note,
             )
     if is_main():
-        print_groups(found, all_assays=all_assays)
+        print_groups(grouped, all_assays=all_assays)
         if try_them:
             print_trial(trial, all_assays=all_assays)
-        tell(f"Groups: {found.file}")
-        tell(f"Train them: screening train {config} name={settings.name}-groups grouping.file={found.file}")
+        tell(f"Groups: {grouped.file}")
+        tell(f"Train them: screening train {config} name={settings.name}-groups grouping.file={grouped.file}")
     leave_processes()
 
 

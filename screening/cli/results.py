@@ -90,7 +90,7 @@ def evaluate(
     title = f"{part} part" if data is None else Path(data).name
     if data is not None:
         with progress_shown():
-            found = assessment.assess(
+            assessed = assessment.assess(
                 run,
                 data,
                 smiles=smiles or given.smiles,
@@ -100,8 +100,8 @@ def evaluate(
                 format=given.format,
                 keep_known=keep_known,
             )
-        table, summary, tell_more = found.evaluation, found.summary, lambda: None
-        say_account(found)
+        table, summary, tell_more = assessed.evaluation, assessed.summary, lambda: None
+        say_account(assessed)
     else:
         table, summary, tell_more = _of_set(run, part) if is_set else _of_run(run, part)
     if sort is not None:
@@ -148,13 +148,13 @@ def _of_set(run: Path, part: str) -> "tuple[pd.DataFrame, pd.DataFrame, Callable
     from ..evaluation import pooled
     from ..evaluation import replicates as studies
 
-    found = pooled.pool(run, part=part)
+    together = pooled.pool(run, part=part)
 
     def tell_more() -> None:
-        print_set(studies.tabulate(found.folders, part=part), f"{part} part, mean within runs")
-        tell(found.note())
+        print_set(studies.tabulate(together.folders, part=part), f"{part} part, mean within runs")
+        tell(together.note())
 
-    return found.evaluation, found.summary, tell_more
+    return together.evaluation, together.summary, tell_more
 
 
 def compare(
@@ -179,10 +179,10 @@ def compare(
     check_choice("--part", part, PARTS)
     check_file("--out", out, ".csv")
     with progress_shown():
-        found = compare_runs(runs, part, metric=metric, adjustment=adjust)
-    print_comparison(found, all_assays=all_assays)
+        comparison = compare_runs(runs, part, metric=metric, adjustment=adjust)
+    print_comparison(comparison, all_assays=all_assays)
     if out is not None:
-        found.write_csv(out)
+        comparison.write_csv(out)
         tell(f"Written: {out}")
 
 
@@ -229,7 +229,7 @@ def explain(
     from ..triage.explanation import explain as explain_molecules
 
     with progress_shown():
-        found = explain_molecules(
+        explanation = explain_molecules(
             run,
             molecules,
             out,
@@ -240,5 +240,5 @@ def explain(
             smiles=smiles,
             id=id_column,
         )
-    for line in found.lines():
+    for line in explanation.lines():
         tell(line)

@@ -100,8 +100,9 @@ def option_hint(problem: Exception, words: Sequence[str]) -> str | None:
         return None
     from ..config import setting_keys
 
-    wanted = option.lstrip("-").replace("-", "_").lower()
-    keys = [key for key in setting_keys() if wanted in (key, key.rpartition(".")[2])] or _of_encoders(wanted)
+    setting = option.lstrip("-").replace("-", "_").lower()
+    keys = [key for key in setting_keys() if setting in (key, key.rpartition(".")[2])]
+    keys = keys or _of_encoders(setting)
     if not keys:
         return None
     value = next((word for word in _after(option, words) if not word.startswith("-")), "...")

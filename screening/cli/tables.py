@@ -110,20 +110,20 @@ def _evaluated(row: Any, verdict: str) -> list[str]:
     ]
 
 
-def print_groups(found: "Grouped", *, all_assays: bool) -> None:
+def print_groups(grouped: "Grouped", *, all_assays: bool) -> None:
     """Groups, then the assays with the reason for their group."""
-    groups, table = found.printed()
-    print_frame(groups, f"Groups (score: mean effect of the others on an assay, {found.unit})")
+    groups, table = grouped.printed()
+    print_frame(groups, f"Groups (score: mean effect of the others on an assay, {grouped.unit})")
     more = "" if all_assays or len(table) <= SHOWN else f" (the first {SHOWN}; --all prints every one)"
     print_frame(table if all_assays else table.head(SHOWN), f"Assays{more}")
 
 
-def print_trial(found: "Trial", *, all_assays: bool) -> None:
+def print_trial(trial: "Trial", *, all_assays: bool) -> None:
     """All kinds of runs against the joint model, groups against random ones, and what the runs cost."""
-    print_comparison(found.against_joint, all_assays=all_assays)
-    if found.against_random is not None:
-        print_comparison(found.against_random, all_assays=all_assays)
-    print_frame(found.cost, "Cost: molecules seen in training, against the joint model")
+    print_comparison(trial.against_joint, all_assays=all_assays)
+    if trial.against_random is not None:
+        print_comparison(trial.against_random, all_assays=all_assays)
+    print_frame(trial.cost, "Cost: molecules seen in training, against the joint model")
 
 
 def print_learning(table: "pd.DataFrame", *, all_assays: bool) -> None:
@@ -164,9 +164,9 @@ def print_set(table: "pd.DataFrame", title: str) -> None:
     print_table(title + kind, columns, lines)
 
 
-def print_benchmark(found: "Benchmark") -> None:
+def print_benchmark(benchmark: "Benchmark") -> None:
     """Balancers side by side, a table for each metric."""
-    first = found.table["balancer"].iloc[0]
+    first = benchmark.table["balancer"].iloc[0]
     for name, short in (("roc_auc", "ROC-AUC"), ("average_precision", "AP")):
         print_table(
             f"balancers against {first}, {short}, mean over assays of the test part",
@@ -179,9 +179,9 @@ def print_benchmark(found: "Benchmark") -> None:
                 Column("won / lost", 2),
                 Column("cost of a step", 3),
             ],
-            [_side_by_side(row, name) for _, row in found.table.iterrows()],
+            [_side_by_side(row, name) for _, row in benchmark.table.iterrows()],
         )
-    for note in found.comparisons[0].notes:
+    for note in benchmark.comparisons[0].notes:
         say(note)
 
 
@@ -202,28 +202,29 @@ def _mean(mean: float, sd: float) -> str:
     return in_digits(mean) if sd != sd else f"{mean:.3f} ± {sd:.3f}"
 
 
-def say_account(found: "Assessment") -> None:
+def say_account(assessment: "Assessment") -> None:
     """What became of the records of a table, and which assays are on one side only."""
-    counts = ", ".join(f"{count:,} {status}" for status, count in found.counts.items())
-    say(f"{len(found.rows):,} records: {counts}")
-    if found.model_only:
-        names = ", ".join(found.model_only)
-        say(f"{len(found.model_only):,} assays of the model are not in the table: {names}")
-    if found.table_only:
-        say(f"{len(found.table_only):,} columns are no assay of the model: {', '.join(found.table_only)}")
-    for note in found.notes:
+    counts = ", ".join(f"{count:,} {status}" for status, count in assessment.counts.items())
+    say(f"{len(assessment.rows):,} records: {counts}")
+    if assessment.model_only:
+        names = ", ".join(assessment.model_only)
+        say(f"{len(assessment.model_only):,} assays of the model are not in the table: {names}")
+    if assessment.table_only:
+        names = ", ".join(assessment.table_only)
+        say(f"{len(assessment.table_only):,} columns are no assay of the model: {names}")
+    for note in assessment.notes:
         say(note)
 
 
-def print_comparison(found: "Comparison", *, all_assays: bool) -> None:
+def print_comparison(comparison: "Comparison", *, all_assays: bool) -> None:
     """Assays of each run against the first, worst hurt first, then the means over assays and the notes."""
-    p_name = f"p ({found.adjustment})"
-    for run, rows in found.assays.groupby("run", sort=False):
+    p_name = f"p ({comparison.adjustment})"
+    for run, rows in comparison.assays.groupby("run", sort=False):
         shown = rows if all_assays else rows.head(SHOWN)
         n_left = len(rows) - len(shown)
         kind = f" (the {SHOWN} worst of {len(rows)}; --all prints every one)" if n_left else ""
         print_table(
-            f"{run} against {found.sets[0].name}, {found.metric}, {found.part} part{kind}",
+            f"{run} against {comparison.sets[0].name}, {comparison.metric}, {comparison.part} part{kind}",
             [*COMPARED, Column(p_name), Column("result", folds=NAME)],
             [_compared(row) for row in shown.itertuples()],
         )
@@ -238,9 +239,9 @@ def print_comparison(found: "Comparison", *, all_assays: bool) -> None:
             Column("worst tenth", 3),
             Column("Delta-m %", 4),
         ],
-        [_compared_mean(row) for row in found.summary.itertuples()],
+        [_compared_mean(row) for row in comparison.summary.itertuples()],
     )
-    for note in found.notes:
+    for note in comparison.notes:
         say(note)
 
 

@@ -132,10 +132,10 @@ def make_alerts(folder: Path) -> Path:
     table, panels = _paths(folder)
     if not (table.exists() and panels.exists()):
         molecules = _nci_molecules()
-        found, active = _panels(molecules)
+        candidates, active = _panels(molecules)
         labels = hide_labels(active, np.random.default_rng(SEED))
         kept = (labels == 1).sum(axis=0) >= FEWEST_ACTIVES
-        kept_panels = [panel for panel, keep in zip(found, kept, strict=True) if keep]
+        kept_panels = [panel for panel, keep in zip(candidates, kept, strict=True) if keep]
         folder.mkdir(parents=True, exist_ok=True)
         write_atomically(panels, _csv_text([Panel._fields, *kept_panels]).encode())
         names = [panel.name for panel in kept_panels]
@@ -174,13 +174,13 @@ def _nci_molecules() -> _Molecules:
     from rdkit import Chem, RDConfig
 
     path = _shipped(Path(RDConfig.RDDataDir) / "NCI" / "first_5K.smi")
-    found: dict[str, tuple[str, str, Any]] = {}
+    molecules: dict[str, tuple[str, str, Any]] = {}
     for line in path.read_text().splitlines():
         smiles, name = line.split()
         mol, _ = read_molecule(smiles)
         if mol is not None:
-            found.setdefault(Chem.MolToSmiles(mol), (f"NCI-{name}", smiles, mol))
-    ids, texts, mols = zip(*found.values(), strict=True)
+            molecules.setdefault(Chem.MolToSmiles(mol), (f"NCI-{name}", smiles, mol))
+    ids, texts, mols = zip(*molecules.values(), strict=True)
     return _Molecules(list(ids), list(texts), list(mols))
 
 
@@ -205,12 +205,12 @@ def _threshold_panels(molecules: _Molecules) -> list[tuple[Panel, np.ndarray]]:
         call: Callable[[Any], float] = getattr(_rdkit_module(module), function)
         return np.array([call(mol) for mol in molecules.mols], dtype=float)
 
-    found = []
+    panels = []
     for name, module, function, sign, value in THRESHOLDS:
         numbers = values(module, function)
         active = numbers > value if sign == ">" else numbers < value
-        found.append((Panel(name, "threshold", "", f"RDKit {function} {sign} {value:g}"), active))
-    return found
+        panels.append((Panel(name, "threshold", "", f"RDKit {function} {sign} {value:g}"), active))
+    return panels
 
 
 def _rdkit_module(name: str) -> Any:
@@ -224,7 +224,7 @@ def _alert_panels(molecules: _Molecules) -> list[tuple[Panel, np.ndarray]]:
 
     The 900 patterns are looked for in every fifth molecule first, and only those with SEEN hits in all.
     """
-    found = []
+    panels = []
     whole = []
     with progress("making the table 'alerts' (computed labels)", len(SETS)) as advance:
         for name, catalogue in SETS.items():
@@ -237,12 +237,12 @@ def _alert_panels(molecules: _Molecules) -> list[tuple[Panel, np.ndarray]]:
             for column, entry in zip(hits.T, np.array(entries, dtype=object)[chosen], strict=True):
                 if column.any():
                     example = molecules.mols[int(column.argmax())]
-                    found.append((_panel_of(name, entry, example), column))
+                    panels.append((_panel_of(name, entry, example), column))
             if name in WHOLE_SETS:
                 rule = f"any alert of RDKit's FilterCatalog {catalogue}"
                 whole.append((Panel(f"{name}_any", "set", "", rule), hits.any(axis=1)))
             advance()
-    return found + whole
+    return panels + whole
 
 
 def _entries(catalogue: str) -> list[Any]:

@@ -208,10 +208,10 @@ def _joined(
 ) -> dict[str, float | None]:
     """The user's mapping, and texts that it does not have."""
     joined = dict(labels)
-    known = {label_key(str(text)) for text in labels}
+    explained = {label_key(str(text)) for text in labels}
     for text, value in (pair for meanings in more for pair in meanings.items()):
-        if label_key(text) not in known:
-            known.add(label_key(text))
+        if label_key(text) not in explained:
+            explained.add(label_key(text))
             joined[text] = value
     return joined
 
@@ -288,7 +288,7 @@ def column_notes(
 def _left_out_notes(raw: RawTable, tasks: Sequence[str], labels: Mapping[str, float | None]) -> list[str]:
     """Columns of words for labels, and of two values, that nobody has explained."""
     left_out = {name: raw.columns[name] for name in raw.others(tasks) if raw.columns[name].n_unknown}
-    words = {name: found for name, column in left_out.items() if (found := words_of(column))}
+    words = {name: meanings for name, column in left_out.items() if (meanings := words_of(column))}
     notes = []
     if words:
         setting = as_setting(_joined(labels, list(words.values())))

@@ -214,21 +214,21 @@ def read_assays(
             else "no records"
         )
         raise DataError(f"{reader.path}: {why}. At least one molecule with a label was expected.")
-    wanted, raw, no_molecules = _assays_and_molecules(reader, raw, given)
+    assays, raw, no_molecules = _assays_and_molecules(reader, raw, given)
     if format == "auto":
-        check_not_long(raw, wanted)
-    if not wanted and given is None:
+        check_not_long(raw, assays)
+    if not assays and given is None:
         raise _no_structure(raw) or no_assay(raw, labels)
-    check_labels(raw, wanted, labels, are_given=given is not None)
+    check_labels(raw, assays, labels, are_given=given is not None)
     table = AssayTable(
         ids=raw.ids,
         smiles=raw.smiles,
-        labels=_label_matrix(raw, wanted),
-        tasks=tuple(wanted),
-        extra={name: raw.columns[name].texts() for name in raw.others(wanted)},
+        labels=_label_matrix(raw, assays),
+        tasks=tuple(assays),
+        extra={name: raw.columns[name].texts() for name in raw.others(assays)},
         rows=raw.rows,
     )
-    notes = column_notes(raw, wanted, labels, are_given=given is not None)
+    notes = column_notes(raw, assays, labels, are_given=given is not None)
     notes = [*notes, *_id_notes(reader.path, raw.ids)]
     loud = [note for note in notes if note.startswith(ATTENTION)]
     notes = [*loud, *reader.notes, *(note for note in notes if note not in loud)]

@@ -69,13 +69,13 @@ class AssayCounts(NamedTuple):
 @functools.cache
 def known_counts() -> dict[tuple[str, int], list[AssayCounts]]:
     """Known labels and actives of each assay, by table and number of rows."""
-    found: dict[tuple[str, int], list[AssayCounts]] = {}
+    by_table: dict[tuple[str, int], list[AssayCounts]] = {}
     with (Path(__file__).parent / "assay_counts.csv").open(newline="", encoding="utf-8") as file:
         for line in csv.DictReader(file):
             actives = int(line["actives"]) if line["actives"] else None
             counts = AssayCounts(line["assay"], int(line["labels"]), actives)
-            found.setdefault((line["data_set"], int(line["rows"])), []).append(counts)
-    return found
+            by_table.setdefault((line["data_set"], int(line["rows"])), []).append(counts)
+    return by_table
 
 
 def _row(name: str, summary: str, n_tasks: int, rows: int, file: str, **more: Any) -> DataSet:

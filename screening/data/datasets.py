@@ -37,7 +37,8 @@ class Description:
     """What is in a table; `str()` is the text for the terminal."""
 
     path: Path
-    known: DataSet | None
+    entry: DataSet | None
+    """Of the catalogue."""
     n_rows: int
     """Records of the file."""
     n_unread: int
@@ -67,7 +68,7 @@ class Description:
         return self.n_labels / max((self.n_rows - self.n_unread) * len(self.assays), 1)
 
     def __str__(self) -> str:
-        title = f"{self.path}" + (f" ({self.known.name}: {self.known.summary})" if self.known else "")
+        title = f"{self.path}" + (f" ({self.entry.name}: {self.entry.summary})" if self.entry else "")
         loud = [note for note in self.notes if note.startswith(ATTENTION)]
         lines = [
             title,
@@ -80,9 +81,9 @@ class Description:
             f"labels per assay {_spread([assay.labels for assay in self.assays])}, actives per assay "
             f"{_spread([assay.actives or 0 for assay in self.assays])} (fewest / median / most)",
         ]
-        if self.known:
-            lines += [f"known defects: {self.known.defects}", f"source: {self.known.source}"]
-            lines += [f"licence: {self.known.licence}"]
+        if self.entry:
+            lines += [f"known defects: {self.entry.defects}", f"source: {self.entry.source}"]
+            lines += [f"licence: {self.entry.licence}"]
         names = [printable(assay.assay) for assay in self.assays]
         width = max(map(len, names), default=0)
         lines.append(f"  {'assay':<{width}} {'labels':>9} {'actives':>9}")
@@ -129,19 +130,19 @@ def find(name: str, *, data: str | Path | None = None) -> Path:
     files = row.files if row else (name,)
     if data is not None:
         given = lasting(data)
-        found = given if given.is_file() else _first(given, files)
-        if found is None:
+        path = given if given.is_file() else _first(given, files)
+        if path is None:
             raise ConfigError(f"{given} is no file, and there is no {_one_of(files)} in it: correct --data.")
-        return found
+        return path
     if row is None and Path(name).exists():
         return Path(name)
-    found = _look_up(files)
-    if found is None and row is None:
+    path = _look_up(files)
+    if path is None and row is None:
         raise ConfigError(
             f"'{name}' is neither a file ({_places()}) nor a table of the catalogue. "
             f"{did_you_mean(name, catalogue)}"
         )
-    return found or fetch(name)
+    return path or fetch(name)
 
 
 def fetch(name: str, to: str | Path | None = None) -> Path:
@@ -198,9 +199,9 @@ def load(
     row = catalogue.get(source)
     if row is None:
         return read_assays(path, smiles=smiles, id=id, tasks=tasks, labels=labels, format=format)
-    wanted = tasks if tasks is not None else row.tasks
+    assays = tasks if tasks is not None else row.tasks
     table, rejected, notes = read_assays(
-        path, smiles=smiles, id=id, tasks=wanted, labels=labels, format=format
+        path, smiles=smiles, id=id, tasks=assays, labels=labels, format=format
     )
     if row.address is None:
         notes = [note for note in notes if not note.startswith(ATTENTION)]  # its assays are properties
@@ -232,7 +233,7 @@ def describe(
     several = sum("." in text for text in merged.canonical or [])
     return Description(
         path=find(source, data=data),
-        known=catalogue.get(source),
+        entry=catalogue.get(source),
         n_rows=len(table) + len(unread),
         n_unread=len(unread),
         n_unusable=len(unusable),
@@ -287,19 +288,20 @@ def compare_with_catalogue(row: DataSet, table: AssayTable, n_rows: int) -> list
     known_rows = (row.rows, *row.other_rows)
     if n_rows not in known_rows:
         return [f"{n_rows:,} rows, not {' or '.join(f'{n:,}' for n in known_rows)}"]
-    known = {count.assay: count for count in known_counts().get((row.name, n_rows), ())}
-    if not known:
+    published = {count.assay: count for count in known_counts().get((row.name, n_rows), ())}
+    if not published:
         return []
-    found = {count.assay: count for count in _count(table)}
+    counted = {count.assay: count for count in _count(table)}
     differences = []
-    for what, names in (("missing", known.keys() - found), ("unexpected", found.keys() - known)):
+    for what, names in (("missing", published.keys() - counted), ("unexpected", counted.keys() - published)):
         if names:
             differences.append(f"{what} assays {listed(sorted(names), 5)}")
     wrong = [
-        f"'{name}' {found[name].labels:,} labels and {found[name].actives:,} actives, not "
-        f"{known[name].labels:,} and {_shown(known[name].actives)}"
-        for name in known.keys() & found.keys()
-        if found[name].labels != known[name].labels or known[name].actives not in (None, found[name].actives)
+        f"'{name}' {counted[name].labels:,} labels and {counted[name].actives:,} actives, not "
+        f"{published[name].labels:,} and {_shown(published[name].actives)}"
+        for name in published.keys() & counted.keys()
+        if counted[name].labels != published[name].labels
+        or published[name].actives not in (None, counted[name].actives)
     ]
     if wrong:
         differences.append(f"assays with other labels: {listed(sorted(wrong), 5, mark='')}")

@@ -170,8 +170,8 @@ def parents(
     blocks = [[texts[place] for place in places[i : i + BLOCK]] for i in range(0, len(places), BLOCK)]
     seconds = len(places) * PARENT_SECONDS
     function = partial(_parent_block, are_canonical=are_canonical)
-    found = map_in_processes(function, blocks, workers=workers, title="finding parents", seconds=seconds)
-    for place, parent in zip(places, chain.from_iterable(found), strict=True):
+    each_block = map_in_processes(function, blocks, workers=workers, title="finding parents", seconds=seconds)
+    for place, parent in zip(places, chain.from_iterable(each_block), strict=True):
         result[place] = parent
     return result
 
@@ -317,8 +317,8 @@ def _read_lightly(texts: Sequence[str], max_atoms: int) -> list[tuple[Mol | None
     ]
     steps = [_LIGHT if _NEEDS_CLEANUP.search(text) else _LIGHTEST for text in texts]
     sane = [
-        mol is not None and Chem.SanitizeMol(mol, some, True) == _SANE
-        for mol, some in zip(parsed, steps, strict=True)
+        mol is not None and Chem.SanitizeMol(mol, of_mol, True) == _SANE
+        for mol, of_mol in zip(parsed, steps, strict=True)
     ]
     return [
         (mol, "") if is_sane else _read(text, "none", max_atoms)

@@ -88,10 +88,10 @@ def read_parts(path: Path, column: str) -> dict[int, str]:
         with opener(path, "rt", encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file)
             columns = list(reader.fieldnames or [])
-            for wanted in ("row", column):
-                if wanted not in columns:
+            for name in ("row", column):
+                if name not in columns:
                     raise DataError(
-                        f"{path} has no column '{wanted}'. It has: {', '.join(columns) or 'none'}. "
+                        f"{path} has no column '{name}'. It has: {', '.join(columns) or 'none'}. "
                         "Name the one to use with the option 'column'."
                     )
             lines = [(int(line["row"]), line[column] or "") for line in reader]

@@ -129,7 +129,7 @@ class TableReader:
     def __iter__(self) -> Iterator[Block]:
         return self.blocks()
 
-    def blocks(self, wanted: Wanted = lambda number: True) -> Iterator[Block]:
+    def blocks(self, is_wanted: Wanted = lambda number: True) -> Iterator[Block]:
         """All blocks; those whose number (from 0) is not wanted are not parsed, they have rows alone."""
         source, self._format = self._format, None
         if source is None and self.is_stream:
@@ -138,7 +138,7 @@ class TableReader:
         self._oddities.clear()
         done = 0
         try:
-            for texts, problems in source.parts(self._block_size, self._note, wanted):
+            for texts, problems in source.parts(self._block_size, self._note, is_wanted):
                 yield self._block(done, texts, problems)
                 done += len(problems)
         except BROKEN as problem:
@@ -208,24 +208,25 @@ class TableReader:
             return self.columns[source.smiles]
         if source.header_seems is not None:
             raise self._header_below(*source.header_seems)
-        found = [name for name in self.columns if "smiles" in column_key(name)]
-        found = found or [name for name in self.columns if is_structure_name(name)]
-        if len(found) > 1:  # that one of REINVENT's files is no structure can be told from its name
-            found = [name for name in found if not _ABOUT & set(column_key(name).split("_"))] or found
-        if len(found) > 1:
-            first = f"'{found[0]} (1)'" if found[0] in self.repeated else found[0]
+        candidates = [name for name in self.columns if "smiles" in column_key(name)]
+        candidates = candidates or [name for name in self.columns if is_structure_name(name)]
+        if len(candidates) > 1:  # that one of REINVENT's files is no structure can be told from its name
+            plain = [name for name in candidates if not _ABOUT & set(column_key(name).split("_"))]
+            candidates = plain or candidates
+        if len(candidates) > 1:
+            first = f"'{candidates[0]} (1)'" if candidates[0] in self.repeated else candidates[0]
             raise DataError(
-                f"{self.path}: the columns {listed(found)} could all hold the structures. "
+                f"{self.path}: the columns {listed(candidates)} could all hold the structures. "
                 f"Say which one does, for example data.smiles={first}, or --smiles {first} where a command "
                 "has that option."
             )
-        if not found:
+        if not candidates:
             raise DataError(
                 f"{self.path}: no column of SMILES; the first line was read as the columns "
                 f"{listed(self.columns)}. Name the column of structures 'smiles', or say which one it is "
                 "(data.smiles: NAME); a file without a header line needs one."
             )
-        return found[0]
+        return candidates[0]
 
     def _header_below(self, line: int, names: list[str]) -> DataError:
         return DataError(
@@ -243,9 +244,9 @@ class TableReader:
         others = [name for name in columns if source.is_id_telling or name != default]
         names = {column_key(name): name for name in others}
         bare = {_bare(name): name for name in others}
-        known = [names[name] for name in ID_NAMES if name in names]
-        known += [bare[name] for name in VENDOR_IDS if name in bare]
-        return next(iter(known), default)
+        usual = [names[name] for name in ID_NAMES if name in names]
+        usual += [bare[name] for name in VENDOR_IDS if name in bare]
+        return next(iter(usual), default)
 
     def _known(self, name: str, setting: str, source: Format) -> str:
         first = name.removesuffix(" (1)")

@@ -130,11 +130,11 @@ def _served(path: Path, serves: Any, number: dict[str, int], groups: list[tuple[
         if type(by) is int and by - 1 in possible:
             served[task] = by - 1
         elif possible or by is not None:
-            listed = ", ".join(str(k + 1) for k in possible) or "none"
-            found = "is missing" if by is None else f"is {by!r}"
+            numbers = ", ".join(str(k + 1) for k in possible) or "none"
+            said = "is missing" if by is None else f"is {by!r}"
             raise ConfigError(
-                f"{path}: the group that serves '{name}' {found}. The assay is in these groups (counted from "
-                f"1): {listed}. Name one of them under 'serves'."
+                f"{path}: the group that serves '{name}' {said}. The assay is in these groups (counted from "
+                f"1): {numbers}. Name one of them under 'serves'."
             )
     return served
 
@@ -146,9 +146,9 @@ def _rest(path: Path, rest: Any, lost: list[int], tasks: Sequence[str]) -> list[
     if not lost:
         return []
     if rest is None:
-        some = ", ".join(tasks[task] for task in lost[:5]) + (", ..." if len(lost) > 5 else "")
+        names = ", ".join(tasks[task] for task in lost[:5]) + (", ..." if len(lost) > 5 else "")
         raise ConfigError(
-            f"{path}: {len(lost)} of {len(tasks)} assays are in no group ({some}). Add them to a group, or "
+            f"{path}: {len(lost)} of {len(tasks)} assays are in no group ({names}). Add them to a group, or "
             "add 'rest: joint' (a model of all assays scores them) or 'rest: single' (a model for each)."
         )
     return [tuple(range(len(tasks)))] if rest == "joint" else [(task,) for task in lost]

@@ -76,9 +76,9 @@ def benchmark(
         on_note=on_note,
         on_epoch=on_epoch,
     )
-    found = [RunSet(name, tuple(one.folder for one in of)) for name, of in zip(names, sets, strict=True)]
-    comparisons = tuple(compare(found, metric=metric) for metric in METRICS)
-    table = _table(found, comparisons, on_cpu=_is_on_cpu(config))
+    run_sets = [RunSet(name, tuple(one.folder for one in of)) for name, of in zip(names, sets, strict=True)]
+    comparisons = tuple(compare(run_sets, metric=metric) for metric in METRICS)
+    table = _table(run_sets, comparisons, on_cpu=_is_on_cpu(config))
     path = root / f"{config.name}-benchmark.csv"
     if distributed.is_main():
         write_frame(path, table)
@@ -117,11 +117,11 @@ def _table(sets: list[RunSet], comparisons: Sequence[Comparison], *, on_cpu: boo
     for number, one in enumerate(sets):
         row: dict[str, Any] = {"balancer": one.name, "runs": len(one.folders)}
         macro = tabulate(one.folders).query("assay == ''").set_index("metric")
-        for found in comparisons:
-            name = found.metric
+        for comparison in comparisons:
+            name = comparison.metric
             row |= {name: macro["mean"][name], f"{name}_sd": macro["sd"][name]}
             if number:
-                against = found.summary.iloc[number - 1]
+                against = comparison.summary.iloc[number - 1]
                 row |= {f"{name}_{key}": against[key] for key in ("difference", "low", "high")}
                 row |= {f"{name}_p": against["p_adjusted"]}
                 row |= {f"{name}_won": against["wins"], f"{name}_lost": against["losses"]}

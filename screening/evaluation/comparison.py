@@ -112,14 +112,14 @@ def compare(
     adjustments.get(adjustment)
     sets = run_sets(runs)
     benches, tasks, notes = read_benches(sets, part=part)
-    found = _tested(benches, metric, seed)
+    differences_by_set = _tested(benches, metric, seed)
     ratio = 0.0
     if len(benches) > 1:
         ratio = float(np.mean([len(bench.labels) for bench in benches]) / np.mean(training_sizes(sets)))
     counts = np.sum([_class_counts(bench.labels) for bench in benches], axis=0)
     tables = [
         _table(sets[0].name, one.name, tasks, counts, over_splits(differences, ratio), baselines)
-        for one, (differences, baselines) in zip(sets[1:], found, strict=True)
+        for one, (differences, baselines) in zip(sets[1:], differences_by_set, strict=True)
     ]
     assays = pd.concat([table.iloc[:-1] for table in tables], ignore_index=True)
     assays["p_adjusted"] = adjust(assays["p"].to_numpy(), adjustment)
@@ -145,7 +145,7 @@ def compare(
 def _tested(benches: list[Bench], metric: str, seed: int) -> list[tuple[list[Difference], np.ndarray]]:
     """Of each set but the first: its differences to the first per bench, and the first's values [C] there."""
     sampler = samplers.get(metric)
-    found: list[list[Difference]] = [[] for _ in benches[0].scores[1:]]
+    by_set: list[list[Difference]] = [[] for _ in benches[0].scores[1:]]
     baselines = []
     with progress("comparing", sum(len(runs) for bench in benches for runs in bench.scores)) as advance:
         for bench in benches:
@@ -157,10 +157,11 @@ def _tested(benches: list[Bench], metric: str, seed: int) -> list[tuple[list[Dif
             freedom = np.append(np.maximum(_class_counts(bench.labels).min(axis=0) - 1, 1), len(bench.labels))
             for place, second in enumerate(samples[1:], start=1):
                 differ = difference_by_seed if bench.is_paired(0, place) else difference
-                found[place - 1].append(differ(samples[0], second, freedom))
-    known = ~np.isnan(baselines)
-    mean = np.where(known, baselines, 0).sum(axis=0) / np.where(known.any(axis=0), known.sum(axis=0), np.nan)
-    return [(differences, mean) for differences in found]
+                by_set[place - 1].append(differ(samples[0], second, freedom))
+    has_value = ~np.isnan(baselines)
+    n_values = np.where(has_value.any(axis=0), has_value.sum(axis=0), np.nan)
+    mean = np.where(has_value, baselines, 0).sum(axis=0) / n_values
+    return [(differences, mean) for differences in by_set]
 
 
 def _class_counts(labels: np.ndarray) -> np.ndarray:
@@ -173,12 +174,12 @@ def _table(
     run: str,
     tasks: tuple[str, ...],
     counts: np.ndarray,
-    found: Difference,
+    difference: Difference,
     baselines: np.ndarray,
 ) -> pd.DataFrame:
     """One row per assay and, last, one for the macro mean; p-values as they are."""
     smaller = np.append(counts.min(axis=0), 1000)
-    tested = significance(found, smaller)
+    tested = significance(difference, smaller)
     actives, inactives = counts
     return pd.DataFrame(
         {
@@ -189,8 +190,8 @@ def _table(
             "actives": np.append(actives, 0),
             "inactives": np.append(inactives, 0),
             "baseline": baselines,
-            "value": baselines + found.values,
-            "difference": found.values,
+            "value": baselines + difference.values,
+            "difference": difference.values,
             "low": tested.low,
             "high": tested.high,
             "p": tested.p,

@@ -129,12 +129,12 @@ def assess(
         max_atoms=scorer.bundle.features.max_atoms,
         workers=workers,
     )
-    known = known_parts(Path(run), usable.canonical or [], workers=workers)
-    if known is None:
+    parts = known_parts(Path(run), usable.canonical or [], workers=workers)
+    if parts is None:
         notes.append(f"{run} does not say which molecules it was trained on: none was left out.")
-        known = [""] * len(usable)
-    notes += count_known(known)
-    seen = np.array([bool(part) for part in known])
+        parts = [""] * len(usable)
+    notes += count_known(parts)
+    seen = np.array([bool(part) for part in parts])
     kept = np.flatnonzero(~seen | keep_known)
     chosen = usable.take(kept)
     store = featurize(chosen.smiles, scorer.bundle.features, workers=workers)
@@ -155,7 +155,7 @@ def assess(
     return Assessment(
         evaluation,
         summarize(evaluation, pooled=pooled_average_precision(truth, scores)),
-        _account(table, usable, known, keep_known, [*unread, *unusable, *failed]),
+        _account(table, usable, parts, keep_known, [*unread, *unusable, *failed]),
         tuple(task for task in scorer.tasks if task not in matched),
         tuple(name for name in columns if name not in matched),
         (*notes, *decided),
@@ -218,10 +218,10 @@ def _trends(table: pd.DataFrame) -> np.ndarray:
     return np.select(cases, ["unknown", "fell", "flat", "still rising"], "levelled off")
 
 
-def _check_tasks(tasks: Sequence[str], known: Sequence[str], run: Path | str) -> None:
+def _check_tasks(tasks: Sequence[str], of_model: Sequence[str], run: Path | str) -> None:
     for name in tasks:
-        if name not in known:
-            raise ConfigError(f"{run} has no assay '{name}' (data.tasks). {did_you_mean(name, known)}")
+        if name not in of_model:
+            raise ConfigError(f"{run} has no assay '{name}' (data.tasks). {did_you_mean(name, of_model)}")
 
 
 def _labels_of(
@@ -245,14 +245,14 @@ def _columns(path: Path, smiles: str | None, id: str | None) -> list[str]:
 
 
 def _account(
-    table: AssayTable, usable: AssayTable, known: list[str], keep_known: bool, rejected: list[Rejected]
+    table: AssayTable, usable: AssayTable, parts: list[str], keep_known: bool, rejected: list[Rejected]
 ) -> pd.DataFrame:
     """One row per record of the file, with what became of it."""
     frame = pd.DataFrame(
         {"row": table.rows, "id": table.ids, "smiles": table.smiles, "status": "merged", "reason": ""}
     ).set_index("row")
-    frame.loc[usable.rows, "reason"] = [OF_KNOWN.get(part, "") for part in known]
-    status = ["known" if part and not keep_known else "scored" for part in known]
+    frame.loc[usable.rows, "reason"] = [OF_KNOWN.get(part, "") for part in parts]
+    status = ["known" if part and not keep_known else "scored" for part in parts]
     frame.loc[usable.rows, "status"] = status
     frame.loc[frame["status"] == "merged", "reason"] = "the structure of another row: labels were merged"
     for bad in rejected:

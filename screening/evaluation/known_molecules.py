@@ -40,14 +40,14 @@ def known_parts(run: Path, canonical: Sequence[str], *, workers: int | None = No
     ):
         of_parents.setdefault(parent, f"parent {part}")
     of_parents.pop(None, None)
-    found = parents(canonical, are_canonical=True, workers=workers)
-    return [part or of_parents.get(parent, "") for part, parent in zip(exact, found, strict=True)]
+    their_parents = parents(canonical, are_canonical=True, workers=workers)
+    return [part or of_parents.get(parent, "") for part, parent in zip(exact, their_parents, strict=True)]
 
 
-def count_known(known: list[str]) -> list[str]:
+def count_known(parts: list[str]) -> list[str]:
     """How many molecules the run knows, and by what; nothing where it knows none."""
-    n_parents = sum(part.startswith("parent") for part in known)
-    n_exact = sum(map(bool, known)) - n_parents
+    n_parents = sum(part.startswith("parent") for part in parts)
+    n_exact = sum(map(bool, parts)) - n_parents
     if not n_exact + n_parents:
         return []
     return [

@@ -69,28 +69,28 @@ def pool(path: Path, *, part: str = "test") -> Pooled:
 
 def read_pooled_material(path: Path) -> Material:
     """What the report of a set is made from: the pooled test part, and means over runs of the rest."""
-    found = pool(path)
-    materials = [read_material(folder) for folder in found.folders]
+    pooled = pool(path)
+    materials = [read_material(folder) for folder in pooled.folders]
     first = materials[0]
     history = _mean_history([material.history for material in materials])
-    counts = _mean_counts([material.counts for material in materials], found.predictions)
+    counts = _mean_counts([material.counts for material in materials], pooled.predictions)
     plain = first.config.loss.positive_weight == "none"
-    evaluation = found.evaluation
+    evaluation = pooled.evaluation
     valid = pd.concat([material.valid for material in materials]).head(0)
     reasons = likely_reasons(evaluation, valid, counts, history, plain_loss=plain)
     evaluation = evaluation.assign(verdict=judge(evaluation), why=reasons)
     return first._replace(
-        config=first.config.model_copy(update={"name": found.name}),
-        manifest=_manifest(materials, found),
+        config=first.config.model_copy(update={"name": pooled.name}),
+        manifest=_manifest(materials, pooled),
         evaluation=evaluation.join(training_counts(counts), on="assay"),
         valid=valid,
-        test_predictions=found.predictions,
-        labels=found.predictions.labels,
-        scores=found.predictions.scores,
+        test_predictions=pooled.predictions,
+        labels=pooled.predictions.labels,
+        scores=pooled.predictions.scores,
         counts=counts,
         history=history,
-        folders=found.folders,
-        note=found.note(),
+        folders=pooled.folders,
+        note=pooled.note(),
     )
 
 
@@ -165,10 +165,10 @@ def _mean_counts(counts: Sequence[pd.DataFrame], test: Predictions) -> pd.DataFr
     return pd.concat([table, pd.DataFrame(of_test)], ignore_index=True)
 
 
-def _manifest(materials: Sequence[Material], found: Pooled) -> dict[str, Any]:
+def _manifest(materials: Sequence[Material], pooled: Pooled) -> dict[str, Any]:
     """That of the first run, with sizes of the set; which epochs were kept differs between runs."""
     sizes = [material.manifest["molecules"] for material in materials]
     molecules = {part: round(float(np.mean([size.get(part, 0) for size in sizes]))) for part in sizes[0]}
-    molecules["test"] = len(found.predictions.rows)
+    molecules["test"] = len(pooled.predictions.rows)
     kept = {key: value for key, value in materials[0].manifest.items() if key != "best_epochs"}
     return {**kept, "molecules": molecules}

@@ -73,7 +73,7 @@ def run_sets(paths: Sequence[str | PathLike[str]] | Sequence[RunSet]) -> list[Ru
     if len(groups) == 1:
         groups = {str(number): [path] for number, path in enumerate(given)}
     names = _names(list(groups.values()))
-    return [RunSet(name, tuple(found)) for name, found in zip(names, groups.values(), strict=True)]
+    return [RunSet(name, tuple(folders)) for name, folders in zip(names, groups.values(), strict=True)]
 
 
 def run_folders(path: Path) -> list[Path]:
@@ -238,8 +238,8 @@ def _bench(members: list[list[tuple[Path, Predictions]]], tasks: tuple[str, ...]
     seeds: list[list[int]] = [[] for _ in members]
     for place, runs in enumerate(members):
         for seed, folder, run in sorted(((_seed(f), f, r) for f, r in runs), key=lambda one: one[0]):
-            found, values = _aligned(run, tasks)
-            _check_labels(labels, found, tasks, rows, first_folder, folder)
+            own_labels, values = _aligned(run, tasks)
+            _check_labels(labels, own_labels, tasks, rows, first_folder, folder)
             scores[place].append(values)
             seeds[place].append(seed)
     return Bench(labels, scores, seeds)

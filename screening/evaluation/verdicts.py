@@ -82,11 +82,11 @@ def macro_interval(labels: np.ndarray, scores: np.ndarray) -> Macro:
     """
     sample = delong(labels, scores, 0)
     fewest = np.minimum((labels == 1).sum(axis=0), (labels == 0).sum(axis=0))
-    values, known, sure = sample.values[:-1], fewest > 0, fewest > 1
-    n = int(known.sum())
-    value = float(values[known].mean()) if n else float("nan")
+    values, has_both, sure = sample.values[:-1], fewest > 0, fewest > 1
+    n = int(has_both.sum())
+    value = float(values[has_both].mean()) if n else float("nan")
     of_sure = (sample.deviations[sample.bounds[-2] :] ** 2).sum() * sure.sum() ** 2
-    of_others = (values * (1 - values))[known & ~sure].sum()
+    of_others = (values * (1 - values))[has_both & ~sure].sum()
     error = np.sqrt(of_sure + of_others) / max(1, n)
     if not 0 < value < 1 or not error:
         return Macro(value, float("nan"), float("nan"), n)
@@ -118,9 +118,9 @@ def likely_reasons(
     trained = _trained(counts, history, table.index)
     if not plain_loss:
         trained["train_loss"] = np.nan
-    known = valid.set_index("assay")
-    is_sure = (known["status"].reindex(table.index) == "ok") & (table["status"] == "ok")
-    table = table.join(trained).assign(valid_roc_auc=known["roc_auc"], is_sure=is_sure)
+    of_valid = valid.set_index("assay")
+    is_sure = (of_valid["status"].reindex(table.index) == "ok") & (table["status"] == "ok")
+    table = table.join(trained).assign(valid_roc_auc=of_valid["roc_auc"], is_sure=is_sure)
     rows = zip(*(table[name].tolist() for name in _NEEDED), strict=True)
     return ["; ".join(filter(None, _reasons(*row))) for row in rows]
 
@@ -134,16 +134,16 @@ _NEEDED = (
 def _trained(counts: pd.DataFrame, history: pd.DataFrame, assays: pd.Index) -> pd.DataFrame:
     """Training labels, training loss of the last epoch and relative weight of each assay; NaN = not known."""
     names = ["train_measured", "train_actives", "train_loss", "weight"]
-    found = pd.DataFrame(np.nan, index=assays, columns=names)
+    table = pd.DataFrame(np.nan, index=assays, columns=names)
     if len(counts):
         of_train = counts[counts["part"] == "train"].set_index("assay")
-        found["train_measured"], found["train_actives"] = of_train["measured"], of_train["actives"]
+        table["train_measured"], table["train_actives"] = of_train["measured"], of_train["actives"]
     if len(history):
         last = history[history["epoch"] == history["epoch"].max()]
-        found["train_loss"] = last.groupby("assay")["loss"].mean()
+        table["train_loss"] = last.groupby("assay")["loss"].mean()
         weight = history.groupby("assay")["weight"].mean()
-        found["weight"] = weight / weight.mean()
-    return found
+        table["weight"] = weight / weight.mean()
+    return table
 
 
 def _reasons(
@@ -219,9 +219,9 @@ def likeness(labels: np.ndarray, scores: np.ndarray) -> Likeness:
     labels : [n, T], 1, 0 or NaN.
     scores : [n, T] probabilities.
     """
-    known = np.isfinite(labels).astype(np.float64)
+    measured = np.isfinite(labels).astype(np.float64)
     active = np.nan_to_num(labels).astype(np.float64)
-    shared, both, ones = known.T @ known, active.T @ active, active.T @ known
+    shared, both, ones = measured.T @ measured, active.T @ active, active.T @ measured
     spread = ones * (shared - ones)
     with np.errstate(divide="ignore", invalid="ignore"):
         phi = (shared * both - ones * ones.T) / np.sqrt(spread * spread.T)

@@ -87,11 +87,11 @@ def with_affinity(config: Config, how: str | None) -> Config:
     if config.grouping.file is not None:
         raise ConfigError("grouping.file is set: groups are chosen from the joint model. Leave it out.")
     before = config.grouping.affinity
-    wanted = how or (before if before != "none" else "linear")
-    if wanted not in ("linear", "exact"):
-        raise ConfigError(f"--affinity is '{wanted}'. {did_you_mean(wanted, ('linear', 'exact'))}")
+    method = how or (before if before != "none" else "linear")
+    if method not in ("linear", "exact"):
+        raise ConfigError(f"--affinity is '{method}'. {did_you_mean(method, ('linear', 'exact'))}")
     values = config.model_dump(mode="json")
-    values["grouping"]["affinity"] = wanted
+    values["grouping"]["affinity"] = method
     return check_config(values)
 
 
@@ -135,21 +135,25 @@ def group(
         scale = "raw" if len(tasks) <= EXACT_LIMIT else "relative"
     affinity = rescaled(affinity) if scale == "relative" else affinity
     if choice.n_groups is not None:
-        found = select_groups(affinity, choice.n_groups, singletons=choice.singletons)
+        grouping = select_groups(affinity, choice.n_groups, singletons=choice.singletons)
     else:
         prepared = prepare_data(config, data)
         cost = label_cost(prepared.table.labels[prepared.split.rows("train")])
-        found = select_within_budget(affinity, choice.budget or 0.0, cost=cost, singletons=choice.singletons)
-    for text in found.notes:
+        grouping = select_within_budget(
+            affinity, choice.budget or 0.0, cost=cost, singletons=choice.singletons
+        )
+    for text in grouping.notes:
         on_note(text)
     folder = config.folder if out is None else Path(out)
-    table = explain_groups(found, affinity, tasks)
+    table = explain_groups(grouping, affinity, tasks)
     with claimed_run(folder):
         if distributed.is_main():
-            write_groups(folder / "groups.yaml", found.groups, found.serves.tolist(), tasks)
+            write_groups(folder / "groups.yaml", grouping.groups, grouping.serves.tolist(), tasks)
             write_frame(folder / "groups.csv", table)
-            plot_affinity(affinity, found, tasks, folder / "affinity.svg", title=f"{config.name}: affinity")
-    return Grouped(folder / "groups.yaml", found, _group_table(found, tasks), table, scale)
+            plot_affinity(
+                affinity, grouping, tasks, folder / "affinity.svg", title=f"{config.name}: affinity"
+            )
+    return Grouped(folder / "groups.yaml", grouping, _group_table(grouping, tasks), table, scale)
 
 
 def read_affinity(run: Path) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -244,13 +248,13 @@ def _group_table(grouping: Grouping, tasks: tuple[str, ...]) -> pd.DataFrame:
     rows = []
     for number, members in enumerate(grouping.groups):
         served = grouping.scores[grouping.serves == number]
-        known = served[np.isfinite(served)]
+        scores = served[np.isfinite(served)]
         rows.append(
             {
                 "group": number + 1,
                 "assays": len(members),
                 "serves": len(served),
-                "score": float(known.mean()) if len(known) else float("nan"),
+                "score": float(scores.mean()) if len(scores) else float("nan"),
                 "names": listed((tasks[task] for task in members), 6, mark=""),
             }
         )
@@ -261,8 +265,8 @@ def _column_shares(affinity: np.ndarray) -> np.ndarray:
     """Affinities divided by their column's mean absolute value; NaN where unknown and on the diagonal."""
     values = affinity.copy()
     np.fill_diagonal(values, np.nan)
-    known = np.isfinite(values)
-    sizes = np.where(known, np.abs(values), 0.0).sum(0) / np.maximum(known.sum(0), 1)
+    is_known = np.isfinite(values)
+    sizes = np.where(is_known, np.abs(values), 0.0).sum(0) / np.maximum(is_known.sum(0), 1)
     return values / np.where(sizes > 0, sizes, 1.0)
 
 

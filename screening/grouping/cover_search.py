@@ -36,7 +36,7 @@ def greedy(problem: Problem, n_groups: int) -> np.ndarray:
     """
     n = problem.n_tasks
     owner = np.arange(n)
-    sums, counts = problem.effects.copy(), problem.known.copy()  # [G, T], of the members of each group
+    sums, counts = problem.effects.copy(), problem.is_known.copy()  # [G, T], of the members of each group
     own = problem.alone.copy()
     while len(sums) > 1:
         to_join = means(sums + sums[owner, np.arange(n)], counts + counts[owner, np.arange(n)], problem.alone)
@@ -83,10 +83,10 @@ def rebuild(problem: Problem, cover: np.ndarray, n_groups: int) -> np.ndarray:
     for turn in range(REBUILDS):
         if since == len(cover) or len(cover) == 1:
             break
-        found = improve(problem, _without(problem, cover, turn % len(cover)), n_groups)
+        rebuilt = improve(problem, _without(problem, cover, turn % len(cover)), n_groups)
         since += 1
-        if problem.total(found) > total + problem.tolerance:
-            cover, total, since = found, problem.total(found), 0
+        if problem.total(rebuilt) > total + problem.tolerance:
+            cover, total, since = rebuilt, problem.total(rebuilt), 0
     return cover
 
 
@@ -113,7 +113,7 @@ class _State:
     def __init__(self, problem: Problem, cover: np.ndarray) -> None:
         self.problem, self.cover = problem, cover.copy()
         members = cover.astype(np.float64)
-        self.sums, self.counts = members @ problem.effects, members @ problem.known
+        self.sums, self.counts = members @ problem.effects, members @ problem.is_known
         self.scores = problem.scores(cover)
         self.total = float(self.scores.max(axis=0).sum())
 
@@ -148,7 +148,7 @@ class _State:
             sign = -1 if cover[row, task] else 1
             cover[row, task] ^= True
             sums[row] += sign * self.problem.effects[task]
-            counts[row] += sign * self.problem.known[task]
+            counts[row] += sign * self.problem.is_known[task]
         scores = self.scores.copy()
         scores[rows] = np.where(cover, means(sums, counts, self.problem.alone), -np.inf)
         total = float(scores.max(axis=0).sum())
@@ -177,8 +177,8 @@ def _single_changes(state: _State) -> list[Flips]:
 def _swap_changes(state: _State) -> list[Flips]:
     """The swaps with the highest estimated gains, best first."""
     home = state.home.tolist()
-    found = _highest(_swaps(state), state.problem.tolerance)
-    return [((home[t], t), (home[u], t), (home[u], u), (home[t], u)) for _, t, u in found]
+    swaps = _highest(_swaps(state), state.problem.tolerance)
+    return [((home[t], t), (home[u], t), (home[u], u), (home[t], u)) for _, t, u in swaps]
 
 
 def _highest(gains: np.ndarray, least: float) -> list[tuple[float, int, int]]:
@@ -198,7 +198,7 @@ def _toggles_and_moves(state: _State) -> tuple[np.ndarray, np.ndarray]:
         group = np.flatnonzero(members)
         sign = np.where(members, -1.0, 1.0)[:, None]
         sums = state.sums[k, group] + sign * problem.effects[:, group]
-        counts = state.counts[k, group] + sign * problem.known[:, group]
+        counts = state.counts[k, group] + sign * problem.is_known[:, group]
         gains = np.maximum(means(sums, counts, problem.alone[group]), elsewhere[k, group]) - best[group]
         gains[group, np.arange(len(group))] = 0
         others[k] = gains.sum(axis=1)
@@ -219,7 +219,9 @@ def _swaps(state: _State) -> np.ndarray:
     share = 1 / np.maximum(state.counts[home, tasks], 1)
     given = ((home == np.arange(len(state.cover))[:, None]) * share) @ problem.effects.T  # [K, T] by the task
     inside = means(
-        (state.sums[home] - problem.effects).T, (state.counts[home] - problem.known).T, problem.alone[:, None]
+        (state.sums[home] - problem.effects).T,
+        (state.counts[home] - problem.is_known).T,
+        problem.alone[:, None],
     )
     half = given[home].T - given[home, tasks][:, None] - problem.effects * share
     half += np.maximum(inside, elsewhere[home, tasks][:, None]) - best[:, None]
@@ -230,6 +232,6 @@ def _swaps(state: _State) -> np.ndarray:
 def _openings(state: _State) -> np.ndarray:
     """Gains [T, T] if two tasks open a group of their own, on the diagonal one task; -inf below it."""
     problem = state.problem
-    to_column = np.where(problem.known > 0, problem.effects, problem.alone) - state.best
+    to_column = np.where(problem.is_known > 0, problem.effects, problem.alone) - state.best
     gains = np.maximum(to_column, 0)
     return np.where(np.triu(np.ones_like(gains)) > 0, (gains + gains.T) / (1 + np.eye(len(gains))), -np.inf)

@@ -22,7 +22,7 @@ class Problem:
 
     effects: np.ndarray
     """float64 [T, T]: effect of the row's task on the column's; 0 where unknown and on the diagonal."""
-    known: np.ndarray
+    is_known: np.ndarray
     """float64 [T, T]: 1 where the effect is known, else 0; the diagonal is 0."""
     alone: np.ndarray
     """float64 [T]: score of a task in a group where it knows no other member."""
@@ -40,8 +40,8 @@ class Problem:
     def scores(self, cover: np.ndarray) -> np.ndarray:
         """Score of each task in each group [K, T]: mean effect of the known other members; -inf outside."""
         members = cover.astype(np.float64)
-        found = means(members @ self.effects, members @ self.known, self.alone)
-        return np.where(cover, found, -np.inf)
+        scores = means(members @ self.effects, members @ self.is_known, self.alone)
+        return np.where(cover, scores, -np.inf)
 
     def total(self, cover: np.ndarray) -> float:
         """Sum over tasks of the best score; -inf if a task is in no group."""
@@ -81,9 +81,9 @@ def exact(problem: Problem, n_groups: int) -> np.ndarray:
     for whole in range(1, 1 << n):
         first = 1 << (whole.bit_length() - 1)
         parts = first | below.of(whole ^ first)
-        found = best[parts] + most[:-1, whole ^ parts]
-        chosen = found.argmax(axis=1)
-        most[1:, whole] = found[np.arange(n_groups), chosen]
+        totals = best[parts] + most[:-1, whole ^ parts]
+        chosen = totals.argmax(axis=1)
+        most[1:, whole] = totals[np.arange(n_groups), chosen]
         served[1:, whole] = parts[chosen]
     left = (1 << n) - 1
     k = int(np.argmax(most[:, left] >= most[:, left].max() - problem.tolerance))

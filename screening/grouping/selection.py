@@ -88,9 +88,11 @@ def select_groups(
     """
     problem = _problem(affinity, singletons)
     _check(problem.n_tasks, n_groups, method)
-    linked = np.flatnonzero((problem.known.sum(axis=0) + problem.known.sum(axis=1)) > 0)
+    linked = np.flatnonzero((problem.is_known.sum(axis=0) + problem.is_known.sum(axis=1)) > 0)
     inner = Problem(
-        problem.effects[np.ix_(linked, linked)], problem.known[np.ix_(linked, linked)], problem.alone[linked]
+        problem.effects[np.ix_(linked, linked)],
+        problem.is_known[np.ix_(linked, linked)],
+        problem.alone[linked],
     )
     cover, found_by = _search(inner, min(n_groups, len(linked)), method)
     groups = sorted(tuple(linked[row].tolist()) for row in cover)
@@ -132,10 +134,10 @@ def select_within_budget(
         return select_groups(affinity, int(min(budget, n)), method=method, singletons=singletons)
     chosen = select_groups(affinity, 1, method=method, singletons=singletons)
     for k in range(2, n + 1):
-        found = select_groups(affinity, k, method=method, singletons=singletons)
-        if sum(map(cost, found.groups)) > budget:
+        grouping = select_groups(affinity, k, method=method, singletons=singletons)
+        if sum(map(cost, grouping.groups)) > budget:
             break
-        chosen = found
+        chosen = grouping
     return chosen
 
 
@@ -183,7 +185,7 @@ def judge_groups(
     order[serves, tasks] = -np.inf
     second = order.max(axis=0)
     partners, effects = (
-        cover[serves].T & (problem.known > 0),
+        cover[serves].T & (problem.is_known > 0),
         problem.effects,
     )  # [s, t]: s is with t, and known
     return Grouping(
@@ -242,18 +244,18 @@ def _problem(affinity: np.ndarray, singletons: bool | np.ndarray) -> Problem:
             f"The affinity of row {bad[0][0]}, column {bad[0][1]} is {affinity[tuple(bad[0])]} ({len(bad)} "
             "such entries): expected finite numbers, or NaN for a pair never seen together."
         )
-    known = ~np.isnan(affinity) & off
-    effects = np.where(known, affinity, 0.0)
+    is_known = ~np.isnan(affinity) & off
+    effects = np.where(is_known, affinity, 0.0)
     if singletons is False:
         never = NEVER * max(1.0, float(np.abs(effects).max()))
-        alone = np.where(known.any(axis=0), never, 0.0)
+        alone = np.where(is_known.any(axis=0), never, 0.0)
     else:
         alone = np.zeros(len(affinity)) if singletons is True else np.asarray(singletons, dtype=np.float64)
         if alone.shape != affinity.shape[:1] or not np.isfinite(alone).all():
             raise DataError(
                 f"Scores of singletons: expected {len(affinity)} finite numbers, found {singletons}."
             )
-    return Problem(effects, known.astype(np.float64), alone)
+    return Problem(effects, is_known.astype(np.float64), alone)
 
 
 def _check(n_tasks: int, n_groups: int, method: str) -> None:
@@ -286,5 +288,5 @@ def _known_scores(problem: Problem, cover: np.ndarray, singletons: bool | np.nda
     """Scores [K, T], NaN outside the group, and where no other member is known unless singletons score."""
     counts = cover
     if singletons is False:
-        counts = cover & (cover.astype(np.float64) @ problem.known > 0)
+        counts = cover & (cover.astype(np.float64) @ problem.is_known > 0)
     return np.where(counts, problem.scores(cover), np.nan)

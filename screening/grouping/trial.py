@@ -87,7 +87,7 @@ def _try_groups(
     on_epoch: Callable[[Epoch], None],
 ) -> Trial:
     """`try_groups` in a folder that is ours."""
-    config, found, costs = with_affinity(config, None), [], []
+    config, grouped, costs = with_affinity(config, None), [], []
 
     def trained(name: str, seed: int, prepared: Prepared, **changes: Any) -> None:
         settings = _changed(config, name, seed, **changes)
@@ -103,20 +103,20 @@ def _try_groups(
         seed = config.seed + number
         joint = _changed(config, f"joint-seed{number}", seed, affinity=config.grouping.affinity)
         on_note(f"== {joint.folder}")
-        found.append(group(joint, choice, data=data, resume=True, on_note=on_note, on_epoch=on_epoch))
+        grouped.append(group(joint, choice, data=data, resume=True, on_note=on_note, on_epoch=on_epoch))
         prepared = prepare_data(joint, data)
         tasks = prepared.table.tasks
         costs.append(("joint", seed, *_cost(joint, prepared)))
-        trained(f"groups-seed{number}", seed, prepared, file=str(found[-1].file))
+        trained(f"groups-seed{number}", seed, prepared, file=str(grouped[-1].file))
         for draw in range(draws):
             file = joint.folder / f"random-{draw}.yaml"
             if distributed.is_main():
-                _write_random(found[-1].file, tasks, file, np.random.default_rng([seed, draw]))
+                _write_random(grouped[-1].file, tasks, file, np.random.default_rng([seed, draw]))
             distributed.wait_for_all()
             trained(f"random-seed{number * draws + draw}", seed, prepared, file=str(file))
         if alone if alone is not None else len(tasks) <= FEASIBLE:
             trained(f"alone-seed{number}", seed, prepared, single_task=True)
-    return _judged(Path(joint.runs), found[0], costs)
+    return _judged(Path(joint.runs), grouped[0], costs)
 
 
 def _judged(folder: Path, grouped: Grouped, costs: list[tuple[str, int, int, float]]) -> Trial:

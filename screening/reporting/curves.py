@@ -41,11 +41,11 @@ def make_curves(test: Predictions, evaluation: pd.DataFrame) -> Curves:
     ----------
     evaluation : of the test part, rows as `test.tasks`.
     """
-    known = np.flatnonzero(evaluation["roc_auc"].notna())
-    ranked = known[np.argsort(evaluation["roc_auc"].to_numpy()[known], kind="stable")[::-1]]
+    with_both = np.flatnonzero(evaluation["roc_auc"].notna())
+    ranked = with_both[np.argsort(evaluation["roc_auc"].to_numpy()[with_both], kind="stable")[::-1]]
     drawn = ranked.tolist() if len(ranked) <= MANY else []
     grid = np.linspace(0, 1, 101)
-    curves = {task: _curves_of(test, task) for task in known.tolist()}
+    curves = {task: _curves_of(test, task) for task in with_both.tolist()}
     return Curves(
         tasks=tuple(drawn),
         roc=tuple(_thinned(curves[task][0]) for task in drawn),
@@ -54,7 +54,7 @@ def make_curves(test: Predictions, evaluation: pd.DataFrame) -> Curves:
         mean_roc=_common(grid, [np.interp(grid, *roc.T) for roc, _ in curves.values()]),
         mean_precision=_common(grid, [_precision_at(grid, curve) for _, curve in curves.values()]),
         pooled=reliability(test.labels.ravel(), test.scores.ravel(), 1),
-        n_averaged=len(known),
+        n_averaged=len(with_both),
     )
 
 

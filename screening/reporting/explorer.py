@@ -89,8 +89,8 @@ def explore(material: Material) -> Markup:
         [test.ids[row] or "", test.smiles[row], sketch(test.smiles[row]) if place < STRUCTURES else None]
         for place, row in enumerate(places)
     ]
-    found = {"fields": NUMBERS, "verdicts": list(VERDICTS), "assays": assays, "molecules": molecules}
-    return as_script(found)
+    data = {"fields": NUMBERS, "verdicts": list(VERDICTS), "assays": assays, "molecules": molecules}
+    return as_script(data)
 
 
 def as_script(values: Any) -> Markup:

@@ -41,11 +41,11 @@ def plot_assays(evaluation: pd.DataFrame, path: Path, *, title: str) -> None:
     ------
     DataError : there is no such folder, no room, or no permission.
     """
-    known = evaluation.dropna(subset="roc_auc").sort_values("roc_auc")
-    rows = known if len(known) <= SHOWN else pd.concat([known.head(SHOWN // 2), known.tail(SHOWN // 2)])
+    assays = evaluation.dropna(subset="roc_auc").sort_values("roc_auc")
+    rows = assays if len(assays) <= SHOWN else pd.concat([assays.head(SHOWN // 2), assays.tail(SHOWN // 2)])
     with drawing((7.5, 1.2 + 0.27 * len(rows)), PAPER) as figure:
         axes = figure.subplots()
-        _forest(axes, rows, PAPER, mean=known["roc_auc"].mean())
+        _forest(axes, rows, PAPER, mean=assays["roc_auc"].mean())
         left_out = len(evaluation) - len(rows)
         note = f"; {left_out} of {len(evaluation)} assays not drawn" if left_out else ""
         axes.set_xlabel(f"ROC-AUC, 95 % interval (actives of measured molecules beside the name{note})")
@@ -140,16 +140,16 @@ def amount_and_quality(
     with drawing((4.7, 3.3)) as figure:
         axes = figure.subplots()
         colours = np.array(_shades_of(verdicts, PAGE))
-        known = np.isfinite(evaluation["roc_auc"].to_numpy()) & (training_actives > 0)
-        table, size = evaluation[known], 26 if known.sum() <= SHOWN else 9
-        x = training_actives[known]
+        is_drawn = np.isfinite(evaluation["roc_auc"].to_numpy()) & (training_actives > 0)
+        table, size = evaluation[is_drawn], 26 if is_drawn.sum() <= SHOWN else 9
+        x = training_actives[is_drawn]
         axes.vlines(x, table["roc_auc_low"], table["roc_auc_high"], colors=PAGE.grid, lw=0.8)
-        axes.scatter(x, table["roc_auc"], c=colours[known], s=size, zorder=3, linewidths=0)
+        axes.scatter(x, table["roc_auc"], c=colours[is_drawn], s=size, zorder=3, linewidths=0)
         _chance(axes, PAGE)
         axes.set(xlabel="actives in training (log scale)", ylabel="test ROC-AUC", xscale="log")
         _log_axis(axes.xaxis)
-        what = f"One point per assay ({known.sum()}), test ROC-AUC against the number of training actives."
-        marks = Marks(axes, np.flatnonzero(known).tolist(), x, table["roc_auc"].to_numpy())
+        what = f"One point per assay ({is_drawn.sum()}), test ROC-AUC against the number of training actives."
+        marks = Marks(axes, np.flatnonzero(is_drawn).tolist(), x, table["roc_auc"].to_numpy())
         return inline(figure, "amount", "Does more data help?", what, marks)
 
 
@@ -189,8 +189,8 @@ def differences(assays: pd.DataFrame) -> Picture:
     ----------
     assays : rows of one run of `compare.Comparison.assays`; of more than `SHOWN` the ends are drawn.
     """
-    known = assays.dropna(subset="difference").sort_values("difference")
-    rows = known if len(known) <= SHOWN else pd.concat([known.head(SHOWN // 2), known.tail(SHOWN // 2)])
+    tested = assays.dropna(subset="difference").sort_values("difference")
+    rows = tested if len(tested) <= SHOWN else pd.concat([tested.head(SHOWN // 2), tested.tail(SHOWN // 2)])
     shades = [{"win": PAGE.good, "loss": PAGE.worse}.get(result, PAGE.few) for result in rows["result"]]
     with drawing((9.0, 0.8 + 0.25 * len(rows))) as figure:
         axes, places = figure.subplots(), np.arange(len(rows))
@@ -202,7 +202,7 @@ def differences(assays: pd.DataFrame) -> Picture:
         axes.spines["left"].set_visible(False)
         axes.set(ylim=(-0.7, len(rows) - 0.3), xlabel="difference, 95 % interval (grey: not significant)")
         won, lost = ((assays["result"] == result).sum() for result in ("win", "loss"))
-        what = f"Difference per assay with 95 % interval, {len(rows)} of {len(known)} drawn: {won} won, "
+        what = f"Difference per assay with 95 % interval, {len(rows)} of {len(tested)} drawn: {won} won, "
         what += f"{lost} lost."
         return inline(figure, "differences", "Difference per assay", what)
 

@@ -241,24 +241,24 @@ def _pictures(material: Material) -> dict[str, Any]:
     """Pictures of assays and of training, by name; None without data."""
     evaluation, history = material.evaluation, material.history
     verdicts = evaluation["verdict"].to_numpy()
-    found: dict[str, Any] = dict.fromkeys(("ranked", "counts", "amount", "training", "maps"))
+    by_name: dict[str, Any] = dict.fromkeys(("ranked", "counts", "amount", "training", "maps"))
     if evaluation["roc_auc"].notna().any():
-        found["ranked"] = [
+        by_name["ranked"] = [
             pictures.ranked_assays(evaluation, verdicts, narrow=narrow) for narrow in (False, True)
         ]
     if len(material.counts):
         total = material.counts.groupby("assay", sort=False)[["measured", "actives"]].sum()
         total = total.reindex(evaluation["assay"], fill_value=0)
-        found["counts"] = pictures.label_counts(
+        by_name["counts"] = pictures.label_counts(
             total["measured"].to_numpy(), total["actives"].to_numpy(), verdicts
         )
         if evaluation["roc_auc"].notna().any():
             actives = evaluation["train_actives"].to_numpy(float)
-            found["amount"] = pictures.amount_and_quality(actives, evaluation, verdicts)
+            by_name["amount"] = pictures.amount_and_quality(actives, evaluation, verdicts)
     if len(history):
-        found["training"] = pictures.training_pictures(history)
-        found["maps"] = [*filter(None, [pictures.weight_map(history)]), pictures.validation_map(history)]
-    return found
+        by_name["training"] = pictures.training_pictures(history)
+        by_name["maps"] = [*filter(None, [pictures.weight_map(history)]), pictures.validation_map(history)]
+    return by_name
 
 
 class Weights(NamedTuple):
@@ -299,14 +299,14 @@ class Cluster(NamedTuple):
 
 def _clusters(alike: Likeness, tasks: tuple[str, ...]) -> list[Cluster]:
     """Clusters of two and more assays, largest first."""
-    found = []
+    clusters = []
     for number in np.unique(alike.clusters).tolist():
         members = alike.order[alike.clusters[alike.order] == number]
         if len(members) > 1:
             block = alike.scores[np.ix_(members, members)]
             mean = float((block.sum() - len(members)) / (len(members) * (len(members) - 1)))
-            found.append(Cluster(number, [tasks[task] for task in members], mean))
-    return sorted(found, key=lambda cluster: -len(cluster.assays))
+            clusters.append(Cluster(number, [tasks[task] for task in members], mean))
+    return sorted(clusters, key=lambda cluster: -len(cluster.assays))
 
 
 class Pair(NamedTuple):

@@ -118,10 +118,10 @@ def _tag_on_page(tag: str) -> str:
 _LINES = re.compile(r"<path d='[^']*' (style='fill:none;[^']*') ?/>(\s*<path d='[^']*' \1 ?/>)+")
 
 
-def _joined_lines(found: re.Match[str]) -> str:
+def _joined_lines(match: re.Match[str]) -> str:
     """Neighbouring lines of one style as one path."""
-    lines = " ".join(re.findall(r" d='([^']*)'", found[0]))
-    return f"<path d='{lines}' {found[1]}/>"
+    lines = " ".join(re.findall(r" d='([^']*)'", match[0]))
+    return f"<path d='{lines}' {match[1]}/>"
 
 
 def gradient(steps: int = STEPS + 1) -> list[str]:

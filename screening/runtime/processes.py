@@ -130,19 +130,19 @@ class _Crew(Generic[Block, Result]):
 
         So a block that kills its process is found out, and those beside it are not blamed.
         """
-        problem: BrokenProcessPool | None = None
+        last_problem: BrokenProcessPool | None = None
         for _ in range(RETRIES):
             try:
                 return self.submit(block).result()
-            except BrokenProcessPool as found:
-                problem = found
+            except BrokenProcessPool as problem:
+                last_problem = problem
                 self.close()
                 self._start()
         raise ScreeningError(
             "A worker process ended before its work was done, again and again on the same block: it was "
             "killed (often for want of memory) or could not start. Use fewer workers (workers: 1 works in "
             "this process alone); in a script of your own, put the call under `if __name__ == '__main__':`."
-        ) from problem
+        ) from last_problem
 
     def close(self) -> None:
         self.pool.shutdown(wait=True, cancel_futures=True)

@@ -29,14 +29,14 @@ def check_choices(
     block_size: int,
 ) -> None:
     """Raise ConfigError where one of the options of `scoring.score_library` is not possible."""
-    for option, value, known in (
+    for option, value, choices in (
         ("--format", output, FORMATS),
         ("--engine", engine, ENGINES),
         ("--dtype", dtype, tuple(DTYPES)),
     ):
-        if value not in known:
+        if value not in choices:
             raise ConfigError(
-                f"{option} is '{value}': expected {' or '.join(known)}. {did_you_mean(value, known)}"
+                f"{option} is '{value}': expected {' or '.join(choices)}. {did_you_mean(value, choices)}"
             )
     if threshold is not None and not 0 <= threshold <= 1:
         raise ConfigError(f"--threshold is {threshold}: expected a probability from 0 to 1.")

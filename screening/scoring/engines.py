@@ -109,18 +109,18 @@ def run_ray(
     gpus = ROOM * ray.cluster_resources().get("GPU", 0) / n_actors
     rows = [{"reading": pickle.dumps(reading.pieces), "number": n} for n, reading in enumerate(readings)]
     try:
-        found = data.from_items(rows, override_num_blocks=len(rows))
-        found = found.map_batches(
+        blocks = data.from_items(rows, override_num_blocks=len(rows))
+        blocks = blocks.map_batches(
             _read, batch_size=1, num_cpus=READER, compute=data.TaskPoolStrategy(size=max(n_actors // 2, 1))
         )
-        found = found.map_batches(
+        blocks = blocks.map_batches(
             _actor(make_work),
             batch_size=1,
             num_cpus=ROOM,
             num_gpus=gpus or None,
             compute=data.ActorPoolStrategy(size=n_actors),
         )
-        yield from _results(found, [reading.weight for reading in readings])
+        yield from _results(blocks, [reading.weight for reading in readings])
     except ray.exceptions.RayError as problem:
         raise ScreeningError(
             f"A process of Ray ended before its work was done: {str(problem).strip().splitlines()[-1]}. "
@@ -209,8 +209,8 @@ def _actor(make_work: Callable[[], Work]) -> type:
             if not fault:
                 piece: Piece = pickle.loads(rows["piece"][0])  # noqa: S301  from `_read`, in this job
                 try:
-                    made = self.work.finish(piece, self.work.prepare(piece.structures))
-                    tally = json.dumps([made._asdict(), piece.share])
+                    scored = self.work.finish(piece, self.work.prepare(piece.structures))
+                    tally = json.dumps([scored._asdict(), piece.share])
                 except ScreeningError as problem:
                     fault = _fault(problem)
             return {"number": [int(rows["number"][0])], "tally": [tally], "fault": [fault]}

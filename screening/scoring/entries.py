@@ -106,18 +106,18 @@ def _column(frame: pd.DataFrame, given: str | None) -> Any:
     names = list(frame.columns)
     if given is None:
         texts = [name for name in names if isinstance(name, str)]
-        found = [name for name in texts if "smiles" in column_key(name)]
-        found = found or [name for name in texts if is_structure_name(name)]
-        if not found and len(names) == 1:
-            found = names
+        candidates = [name for name in texts if "smiles" in column_key(name)]
+        candidates = candidates or [name for name in texts if is_structure_name(name)]
+        if not candidates and len(names) == 1:
+            candidates = names
     else:
-        found = [name for name in names if name == given]
-    if len(found) == 1:
-        return found[0]
-    columns = listed(map(str, found or names), 10) or "none"
-    if found:
+        candidates = [name for name in names if name == given]
+    if len(candidates) == 1:
+        return candidates[0]
+    columns = listed(map(str, candidates or names), 10) or "none"
+    if candidates:
         raise DataError(
-            f"The columns {columns} could all hold the structures. Say which: column={found[0]!r}."
+            f"The columns {columns} could all hold the structures. Say which: column={candidates[0]!r}."
         )
     if given is not None:
         raise DataError(

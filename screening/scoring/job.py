@@ -143,15 +143,15 @@ def score_library(
         else:
             maker.on_scores = None if leaders is None else leaders.add
             results = run_pool(maker, _unfinished(files, portion, finished), workers=workers)
-        made: dict[int, Tally] = {}
+        tallies: dict[int, Tally] = {}
         try:
             for tally in _watched(results, sum(tally.read for tally in finished.values())):
-                made[tally.number] = tally
+                tallies[tally.number] = tally
         finally:
-            changed = _discard_changed(folder, files, made)
+            changed = _discard_changed(folder, files, tallies)
         _check_unchanged(files, changed)
         outputs = Outputs(output, csv_safe, workers)
-        report = _finish(folder, {**finished, **made}, maker, files, job, part, leaders, outputs)
+        report = _finish(folder, {**finished, **tallies}, maker, files, job, part, leaders, outputs)
         notes = [*_about_damaged(folder, damaged), *report.notes]
         return replace(report, skipped=len(finished), notes=notes)
 
@@ -170,11 +170,11 @@ def _check_sources(folder: PartFolder, files: Library, finished: Mapping[int, Ta
         )
 
 
-def _discard_changed(folder: PartFolder, files: Library, made: Mapping[int, Tally]) -> Library:
+def _discard_changed(folder: PartFolder, files: Library, tallies: Mapping[int, Tally]) -> Library:
     """The files that are not what the new parts say they were made of; those parts are removed."""
-    sums = {number // BLOCKS: tally.source for number, tally in made.items()}
+    sums = {number // BLOCKS: tally.source for number, tally in tallies.items()}
     changed = files.subset(sums).changed(sums)
-    for number in made:
+    for number in tallies:
         if number // BLOCKS in changed.numbers:
             folder.part(number).unlink(missing_ok=True)
     return changed

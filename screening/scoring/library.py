@@ -133,7 +133,7 @@ class Library:
     numbers: tuple[int, ...]
     """Place of each file in the whole library, from 0, ascending."""
 
-    def pieces(self, wanted: Callable[[int], bool] = lambda number: True) -> Iterator[Piece]:
+    def pieces(self, is_wanted: Callable[[int], bool] = lambda number: True) -> Iterator[Piece]:
         """All blocks whose number is wanted, in order; they do not run over the end of a file.
 
         Raises
@@ -145,7 +145,7 @@ class Library:
             if left <= 0:
                 return
             source, read = self.sources[place].sum(), 0
-            for number, block, share, is_last in self._unchanged(place, self._blocks(place, wanted, left)):
+            for number, block, share, is_last in self._unchanged(place, self._blocks(place, is_wanted, left)):
                 read += len(block)
                 if block.columns:
                     done = None if share is None else before + weight * share
@@ -165,13 +165,13 @@ class Library:
         check()
 
     def _blocks(
-        self, place: int, wanted: Callable[[int], bool], left: int
+        self, place: int, is_wanted: Callable[[int], bool], left: int
     ) -> Iterator[tuple[int, Block, float | None, bool]]:
         """Blocks of a file up to `left` records: number, block, share read, and whether it is the last."""
         reader, first = self.readers[place], self.numbers[place] * BLOCKS
         before: tuple[int, Block, float | None] | None = None
         try:
-            for number, block in enumerate(reader.blocks(lambda block: wanted(first + block)), first):
+            for number, block in enumerate(reader.blocks(lambda block: is_wanted(first + block)), first):
                 if number == first + BLOCKS:
                     raise DataError(f"{self.names[place]} has more than {BLOCKS:,} blocks. Cut it in files.")
                 if before is not None:
@@ -336,10 +336,10 @@ def _expanded(source: str, remarks: list[str]) -> list[str]:
         return [source]
     if os.path.isdir(source):
         return _folder(source, remarks)
-    found = sorted(path for path in glob.glob(source, recursive=True) if os.path.isfile(path))
-    if not found and glob.has_magic(source):
+    paths = sorted(path for path in glob.glob(source, recursive=True) if os.path.isfile(path))
+    if not paths and glob.has_magic(source):
         raise DataError(f"{printable(source)}: no file matches this pattern. Check the path.")
-    return found or [source]
+    return paths or [source]
 
 
 def _folder(folder: str, remarks: list[str]) -> list[str]:
@@ -349,13 +349,13 @@ def _folder(folder: str, remarks: list[str]) -> list[str]:
         for name in names
         if not name.startswith(".")
     )
-    found = [path for path in files if path.lower().removesuffix(".gz").endswith(SUFFIXES)]
-    if not found:
+    of_molecules = [path for path in files if path.lower().removesuffix(".gz").endswith(SUFFIXES)]
+    if not of_molecules:
         raise DataError(
             f"{printable(folder)} has no file of molecules. Expected files that end in "
             f"{', '.join(SUFFIXES)}, perhaps with .gz behind."
         )
-    if len(found) < len(files):
-        others = [printable(path) for path in files if path not in set(found)]
+    if len(of_molecules) < len(files):
+        others = [printable(path) for path in files if path not in set(of_molecules)]
         remarks.append(f"{printable(folder)}: {listed(others, 1, mark='')} left out, not files of molecules.")
-    return found
+    return of_molecules

@@ -78,9 +78,9 @@ class PartFolder:
         names = filter(None, (_PART.fullmatch(path.name) for path in self.path.glob("part-*.parquet")))
         return sorted(int(name[1]) * BLOCKS + int(name[2]) for name in names)
 
-    def finished(self, wanted: Callable[[int], bool] = lambda number: True) -> dict[int, Tally]:
+    def finished(self, is_wanted: Callable[[int], bool] = lambda number: True) -> dict[int, Tally]:
         """The tallies of all (or the wanted) parts that are as they were written; others are made again."""
-        numbers = list(filter(wanted, self.numbers()))
+        numbers = list(filter(is_wanted, self.numbers()))
         with ThreadPoolExecutor(4) as threads:
             tallies = threads.map(self._sound, numbers)
         return {number: tally for number, tally in zip(numbers, tallies, strict=True) if tally is not None}

@@ -124,15 +124,17 @@ class Scorer:
         """
         rows = torch.from_numpy(np.flatnonzero(store.usable))
         model_store, domain = self._of_model(store), self._domain
-        found = self.bundle.predict(model_store, rows, batch_size=BATCH, distance=domain is not None)
-        columns = dict(zip(self.columns, found.probabilities[:, self._columns].T, strict=True))
-        if found.spread is not None:
-            columns |= {assay_column(self.bundle.tasks[t]) + SPREAD: found.spread[:, t] for t in self._spread}
+        prediction = self.bundle.predict(model_store, rows, batch_size=BATCH, distance=domain is not None)
+        columns = dict(zip(self.columns, prediction.probabilities[:, self._columns].T, strict=True))
+        if prediction.spread is not None:
+            spread = prediction.spread
+            columns |= {assay_column(self.bundle.tasks[t]) + SPREAD: spread[:, t] for t in self._spread}
         if self._sets is not None:
-            sets = np.array(SETS, object)[self._sets.sets(found.raw, self._alpha)]
+            sets = np.array(SETS, object)[self._sets.sets(prediction.raw, self._alpha)]
             columns |= {assay_column(self.bundle.tasks[t]) + SET: sets[:, t] for t in self._columns}
         if domain is not None:
-            columns |= self._neighbours(fingerprints_of(store).take(rows.numpy()), domain, found.distance)
+            molecules = fingerprints_of(store).take(rows.numpy())
+            columns |= self._neighbours(molecules, domain, prediction.distance)
         return {name: _spaced(column, rows.numpy(), len(store)) for name, column in columns.items()}
 
     def probabilities(self, store: GraphStore) -> np.ndarray:
@@ -153,13 +155,13 @@ class Scorer:
         self, molecules: Fingerprints, domain: Domain, distance: np.ndarray | None
     ) -> dict[str, np.ndarray]:
         """The columns `columns.NEIGHBOUR`, as far as the bundle has them."""
-        found, representation = domain.nearest(molecules), self.bundle.representation
-        columns, inside = {"similarity": found.similarity}, domain.is_inside(found.similarity)
+        nearest, representation = domain.nearest(molecules), self.bundle.representation
+        columns, inside = {"similarity": nearest.similarity}, domain.is_inside(nearest.similarity)
         if distance is not None and representation is not None:
             columns["distance"], inside = distance, inside & representation.is_inside(distance)
         columns["in_domain"] = inside
         if domain.structures is not None:
-            columns["nearest"] = np.array(domain.structures.ids, object)[found.row]
+            columns["nearest"] = np.array(domain.structures.ids, object)[nearest.row]
         return columns
 
 
@@ -221,28 +223,28 @@ def _domain(bundle: Bundle) -> Domain:
     return bundle.domain
 
 
-def _chosen(assays: str | Iterable[str], known: Sequence[str]) -> tuple[str, ...]:
+def _chosen(assays: str | Iterable[str], tasks: Sequence[str]) -> tuple[str, ...]:
     """Each once, in their order."""
-    wanted = [assays] if isinstance(assays, str) else [str(name) for name in assays]
-    if not wanted:
+    texts = [assays] if isinstance(assays, str) else [str(name) for name in assays]
+    if not texts:
         raise ConfigError("assays is empty: name at least one, or leave it out for all.")
-    return tuple(dict.fromkeys(name for text in wanted for name in _named(text, known)))
+    return tuple(dict.fromkeys(name for text in texts for name in _named(text, tasks)))
 
 
-def _named(text: str, known: Sequence[str]) -> list[str]:
+def _named(text: str, tasks: Sequence[str]) -> list[str]:
     """The assay of this name; else those between its commas, of which a name may have some itself.
 
     >>> _named("a, Inhibition, 10 uM,b", ["a", "b", "Inhibition, 10 uM"])
     ['a', 'Inhibition, 10 uM', 'b']
     """
-    if text in known:
+    if text in tasks:
         return [text]
-    words, longest, names = text.split(","), max(name.count(",") for name in known) + 1, []
+    words, longest, names = text.split(","), max(name.count(",") for name in tasks) + 1, []
     while words:
         joined = {n: ",".join(words[:n]).strip() for n in range(min(longest, len(words)), 0, -1)}
-        n = next((n for n, name in joined.items() if name in known), 0)
+        n = next((n for n, name in joined.items() if name in tasks), 0)
         if not n:
-            raise ConfigError(f"The model has no assay '{joined[1]}'. {did_you_mean(joined[1], known)}")
+            raise ConfigError(f"The model has no assay '{joined[1]}'. {did_you_mean(joined[1], tasks)}")
         names.append(joined[n])
         words = words[n:]
     return names

@@ -88,12 +88,12 @@ def _what_happened(before: State, now: State | None) -> str:
 def _state(path: str) -> State | None:
     """None for standard input, and for what is not there or is no file."""
     try:
-        found = None if path == "-" else os.stat(path)
+        status = None if path == "-" else os.stat(path)
     except OSError:
         return None
-    if found is None or not stat.S_ISREG(found.st_mode):
+    if status is None or not stat.S_ISREG(status.st_mode):
         return None
-    return State(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
+    return State(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
 
 
 def _summed(path: str) -> str | None:

@@ -138,14 +138,14 @@ def write_top(
     """
     best.merge()
     cell = harmless if csv_safe else str
-    known = best.places < _NOWHERE
-    places = np.unique(best.places[known])
+    is_filled = best.places < _NOWHERE
+    places = np.unique(best.places[is_filled])
     texts = _texts(parts, places)
 
     with atomic_write(path) as work, work.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(HEADER)
-        for task, values, chosen, here in zip(tasks, best.values, best.places, known, strict=True):
+        for task, values, chosen, here in zip(tasks, best.values, best.places, is_filled, strict=True):
             rows = texts.take(np.searchsorted(places, chosen[here])).to_pydict()
             scores = [f"{value:.6g}" for value in values[here].tolist()]
             ranks = range(1, len(scores) + 1)

@@ -63,9 +63,12 @@ def parts_of(config: Config, tasks: Sequence[str]) -> list[Part]:
     if config.model.single_task:
         groups = [((column,), (column,)) for column in every]
     elif config.grouping.file is not None:
-        found = read_groups(Path(config.grouping.file), tasks)
-        served = [tuple(task for task in every if found.serves[task] == k) for k in range(len(found.groups))]
-        groups = [pair for pair in zip(found.groups, served, strict=True) if pair[1]]
+        task_groups = read_groups(Path(config.grouping.file), tasks)
+        served = [
+            tuple(task for task in every if task_groups.serves[task] == number)
+            for number in range(len(task_groups.groups))
+        ]
+        groups = [pair for pair in zip(task_groups.groups, served, strict=True) if pair[1]]
     seeds = [(config.seed + 100_003 * number) % 2**31 for number in range(config.train.ensemble)]
     return [Part(columns, serves, seed) for seed in seeds for columns, serves in groups]
 
@@ -174,11 +177,11 @@ def _joint_weights(config: Config, prepared: Prepared, part: Part) -> dict[str, 
             raise ConfigError(
                 f"{where} was trained with another {what}. Train a joint model with this config."
             )
-    wanted = _names(prepared, part)
+    names = _names(prepared, part)
     for member in bundle.members:
         columns = {bundle.tasks[column]: place for place, column in enumerate(member.columns)}
-        if isinstance(member.model, ScreeningModel) and set(wanted) <= set(columns):
-            member.model.heads = member.model.heads.take([columns[name] for name in wanted])
+        if isinstance(member.model, ScreeningModel) and set(names) <= set(columns):
+            member.model.heads = member.model.heads.take([columns[name] for name in names])
             return member.model.state_dict()
     raise ConfigError(
         f"{where} has no network of all of {_named(prepared, part)}. Give the run of a joint model."

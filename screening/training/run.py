@@ -200,7 +200,7 @@ def _write_results(
     if fitted.affinity is not None:
         write_parquet(folder / "affinity.parquet", pa.Table.from_pandas(fitted.affinity.frame(bundle.tasks)))
     _save_bundle(bundle, folder / "bundle")
-    scores = {part: found.probabilities for part, found in predictions.items()}
+    scores = {part: prediction.probabilities for part, prediction in predictions.items()}
     write_predictions(folder / "predictions.parquet", scores, prepared.table, prepared.split)
     write_evaluation(table, folder / "evaluation.csv")
     write_frame(folder / "calibration.csv", calibrated)
@@ -229,9 +229,10 @@ def evaluate(run: str | PathLike[str], *, part: str = "test") -> tuple[pd.DataFr
     DataError : no finished run there, or no such part in it.
     """
     run = Path(run)
-    found = read_predictions(run, part=part)
-    evaluation = _evaluate_part(read_config(run), found.labels, found.scores, found.tasks, part)
-    pooled = pooled_average_precision(found.labels, found.scores)
+    predictions = read_predictions(run, part=part)
+    labels, scores = predictions.labels, predictions.scores
+    evaluation = _evaluate_part(read_config(run), labels, scores, predictions.tasks, part)
+    pooled = pooled_average_precision(labels, scores)
     return evaluation, summarize(evaluation, pooled=pooled)
 
 
@@ -315,11 +316,11 @@ def _evaluate_parts(config: Config, predictions: dict[str, Prediction], prepared
         _evaluate_part(
             config,
             prepared.table.labels[prepared.split.rows(part)],
-            found.probabilities,
+            prediction.probabilities,
             prepared.table.tasks,
             part,
         )
-        for part, found in predictions.items()
+        for part, prediction in predictions.items()
     ]
     return pd.concat(tables, ignore_index=True)
 

@@ -49,7 +49,7 @@ def parts_of(mols: Sequence[Mol], values: Tensor, places: Tensor, names: Sequenc
     places, names : [C], their columns in `GraphBatch.vectors` and what they are.
     """
     rows: list[tuple[int, int, int, float]] = []
-    known = [
+    divisible = [
         (c, place, name)
         for c, (place, name) in enumerate(zip(places.tolist(), names, strict=True))
         if _SURFACE.fullmatch(name) or name == "TPSA" or name in fragments()
@@ -57,7 +57,7 @@ def parts_of(mols: Sequence[Mol], values: Tensor, places: Tensor, names: Sequenc
     first = 0
     for number, mol in enumerate(mols):
         surfaces = cache(lambda kind, mol=mol: _surfaces(mol, kind))
-        for column, place, name in known:
+        for column, place, name in divisible:
             value = float(values[number, column])
             parts = _parts(mol, name, surfaces) if value > 0 else np.zeros(0)
             if len(parts) and abs(parts.sum() - value) <= TOLERANCE * max(value, 1):

@@ -152,8 +152,8 @@ def integrated_gradients(model: ScreeningModel, column: int, molecules: Molecule
     way = torch.from_numpy(logits - baseline)
     todo, steps = torch.ones(len(way), dtype=torch.bool), FIRST_STEPS
     while todo.any() and steps <= MOST_STEPS:
-        some = torch.nonzero(todo).squeeze(1).numpy()
-        atoms_now, vectors_now = _path_totals(model, column, molecules, some, steps)
+        rows = torch.nonzero(todo).squeeze(1).numpy()
+        atoms_now, vectors_now = _path_totals(model, column, molecules, rows, steps)
         if steps == FIRST_STEPS:
             atoms, vectors = atoms_now, vectors_now
         atoms[todo[owner]], vectors[todo] = atoms_now[todo[owner]], vectors_now[todo]
@@ -199,16 +199,16 @@ def occlusion(model: ScreeningModel, column: int, molecules: Molecules) -> Contr
     owner = ragged.owners(molecules.n_atoms)
     position = torch.from_numpy(np.arange(len(owner)) - molecules.first[owner])
     fallen = np.zeros(len(owner))
-    for some in _runs(molecules.n_atoms[owner]):  # a copy of the molecule for each of its atoms
-        batch = store.batch(rows[owner[some]])
-        wanted = (environments.atom >= some.start) & (environments.atom < some.stop)
-        place = environments.atom[wanted] - some.start, environments.column[wanted]
-        batch.vectors[place] = (batch.vectors[place] - environments.removed[wanted]).clamp(min=0)
+    for run in _runs(molecules.n_atoms[owner]):  # a copy of the molecule for each of its atoms
+        batch = store.batch(rows[owner[run]])
+        is_inside = (environments.atom >= run.start) & (environments.atom < run.stop)
+        place = environments.atom[is_inside] - run.start, environments.column[is_inside]
+        batch.vectors[place] = (batch.vectors[place] - environments.removed[is_inside]).clamp(min=0)
         kept = torch.ones(len(batch.molecule), dtype=torch.bool)
         if store.features.graph is not None:
-            kept[_first_of_copies(batch) + position[some]] = False
+            kept[_first_of_copies(batch) + position[run]] = False
         change = _masked(batch, store, kept)
-        fallen[some] = logits[owner[some]] - _logits(model, column, batch, change).numpy()
+        fallen[run] = logits[owner[run]] - _logits(model, column, batch, change).numpy()
     none, no_atom, n_columns = np.zeros(len(rows)), np.zeros(len(owner)), len(other_columns(store)[0])
     columns, nothing = np.zeros((len(rows), n_columns)), np.full(len(rows), np.nan)
     return Contributions(fallen, no_atom, no_atom, none, none, columns, logits, nothing)
@@ -223,8 +223,8 @@ METHODS: dict[str, Callable[[ScreeningModel, int, Molecules], Contributions]] = 
 def _whole(model: ScreeningModel, column: int, molecules: Molecules, share: float) -> np.ndarray:
     """Logits [n] at a share of all inputs."""
     parts = [np.zeros(0)]
-    for some in _runs(molecules.n_atoms):
-        batch = molecules.store.batch(molecules.rows[some])
+    for run in _runs(molecules.n_atoms):
+        batch = molecules.store.batch(molecules.rows[run])
         change = _scaled(batch, molecules, torch.full((batch.n_molecules,), share))
         parts.append(_logits(model, column, batch, change).numpy())
     return np.concatenate(parts)
@@ -241,11 +241,11 @@ def _path_totals(
     n_columns = sum(len(block.columns) for block in store.vector_blocks)
     atoms = torch.zeros(int(molecules.n_atoms.sum()), dtype=torch.float64)
     vectors = torch.zeros(len(molecules.rows), n_columns, dtype=torch.float64)
-    for some in _runs(molecules.n_atoms[copies.numpy()]):
-        of, batch = copies[some], store.batch(molecules.rows[copies[some]])
+    for run in _runs(molecules.n_atoms[copies.numpy()]):
+        of, batch = copies[run], store.batch(molecules.rows[copies[run]])
         atom = (first[of] - _first_of_copies(batch))[batch.molecule] + torch.arange(len(batch.molecule))
-        for module, slopes in _slopes(model, column, batch, molecules, share[some]):
-            slopes = slopes * weight[some][_owner(module, batch, store)].unsqueeze(1)
+        for module, slopes in _slopes(model, column, batch, molecules, share[run]):
+            slopes = slopes * weight[run][_owner(module, batch, store)].unsqueeze(1)
             if isinstance(module, VectorScale):
                 order = torch.cat([module.counts, module.reals]).cpu()
                 vectors[:, order] = vectors[:, order].index_add(0, of, slopes)

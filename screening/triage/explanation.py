@@ -263,23 +263,23 @@ def _contributions(
     parts = []
     with progress(f"explaining by {method.replace('_', ' ')}", len(chosen.mols)) as advance:
         for start in range(0, len(chosen.mols), AT_ONCE):
-            some = slice(start, start + AT_ONCE)
-            these = Molecules.of(chosen.store, chosen.rows[some], chosen.mols[some], reference)
-            found = [METHODS[method](model, column, these) for model, column in networks]
-            parts.append(Contributions(*(np.mean(arrays, axis=0) for arrays in zip(*found, strict=True))))
+            block = slice(start, start + AT_ONCE)
+            these = Molecules.of(chosen.store, chosen.rows[block], chosen.mols[block], reference)
+            told = [METHODS[method](model, column, these) for model, column in networks]
+            parts.append(Contributions(*(np.mean(arrays, axis=0) for arrays in zip(*told, strict=True))))
             advance(len(these.rows))
     return Contributions(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
 
 def _tables(
-    bundle: Bundle, assay: str, chosen: Chosen, found: Contributions, second: Contributions | None
+    bundle: Bundle, assay: str, chosen: Chosen, told: Contributions, second: Contributions | None
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """One row per molecule, and one row per atom."""
     n_atoms = np.array([mol.GetNumAtoms() for mol in chosen.mols])
     number = np.arange(1, len(n_atoms) + 1)
     owner = np.repeat(number - 1, n_atoms)
     sums = {
-        name: np.bincount(owner, getattr(found, name), len(n_atoms))
+        name: np.bincount(owner, getattr(told, name), len(n_atoms))
         for name in ("atoms", "graph", "fingerprint", "described")
     }
     prediction = bundle.predict(chosen.store, chosen.rows)
@@ -290,14 +290,14 @@ def _tables(
             "smiles": chosen.smiles,
             "assay": assay,
             "probability": prediction.probabilities[:, bundle.tasks.index(assay)],
-            "logit": found.logits,
-            "baseline": found.baseline,
+            "logit": told.logits,
+            "baseline": told.baseline,
             **sums,
-            "elsewhere": found.elsewhere,
-            "absent": found.absent,
-            "descriptors": found.descriptors,
-            "error": found.errors(n_atoms),
-            "agreement": _agreements(found, second, n_atoms),
+            "elsewhere": told.elsewhere,
+            "absent": told.absent,
+            "descriptors": told.descriptors,
+            "error": told.errors(n_atoms),
+            "agreement": _agreements(told, second, n_atoms),
         }
     )
     atoms = pd.DataFrame(
@@ -306,10 +306,10 @@ def _tables(
             "id": np.repeat(np.array(chosen.ids, object), n_atoms),
             "atom": np.concatenate([np.arange(n) for n in n_atoms]),
             "symbol": [atom.GetSymbol() for mol in chosen.mols for atom in mol.GetAtoms()],
-            "contribution": found.atoms,
-            "graph": found.graph,
-            "fingerprint": found.fingerprint,
-            "described": found.described,
+            "contribution": told.atoms,
+            "graph": told.graph,
+            "fingerprint": told.fingerprint,
+            "described": told.described,
         }
     )
     return molecules, atoms
@@ -332,7 +332,7 @@ def _descriptors(chosen: Chosen, told: Contributions) -> pd.DataFrame:
     )
 
 
-def _agreements(found: Contributions, second: Contributions | None, n_atoms: np.ndarray) -> np.ndarray:
+def _agreements(told: Contributions, second: Contributions | None, n_atoms: np.ndarray) -> np.ndarray:
     """Spearman's rank correlation over the atoms of each molecule; NaN below three atoms or if all equal.
 
     Of what comes through the graph and circular fingerprints: occlusion leaves descriptors as they are.
@@ -340,7 +340,7 @@ def _agreements(found: Contributions, second: Contributions | None, n_atoms: np.
     values = np.full(len(n_atoms), np.nan)
     if second is None:
         return values
-    ends, (ours, theirs) = np.cumsum(n_atoms), (each.graph + each.fingerprint for each in (found, second))
+    ends, (ours, theirs) = np.cumsum(n_atoms), (each.graph + each.fingerprint for each in (told, second))
     for number, (end, n) in enumerate(zip(ends, n_atoms, strict=True)):
         one, other = ours[end - n : end], theirs[end - n : end]
         if n > 2 and np.ptp(one) > 0 and np.ptp(other) > 0:

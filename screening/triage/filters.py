@@ -105,8 +105,8 @@ def _broken(*limits: tuple[str, float, float]) -> list[str]:
 
 
 def _alerts(mol: Mol, name: str) -> list[str]:
-    found = [match.GetDescription() for match in _catalogue(name).GetMatches(mol)]
-    return list(dict.fromkeys(found))
+    alerts = [match.GetDescription() for match in _catalogue(name).GetMatches(mol)]
+    return list(dict.fromkeys(alerts))
 
 
 @cache

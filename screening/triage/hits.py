@@ -139,9 +139,9 @@ def choose_hits(
     against = dict(zip(single, flags, strict=True))
     table = _described(best.iloc[picked], [mols[row] for row in picked], [against[row] for row in picked])
     table, notes = _beside_actives(table, bundle, bundle.tasks.index(assay))
-    known = known_parts(Path(run), [MolToSmiles(mols[row]) for row in picked])
-    if known is not None:
-        table, notes = table.assign(known=known), [*notes, *count_known(known)]
+    parts = known_parts(Path(run), [MolToSmiles(mols[row]) for row in picked])
+    if parts is not None:
+        table, notes = table.assign(known=parts), [*notes, *count_known(parts)]
     hits = Hits(
         Path(out),
         assay,
@@ -214,11 +214,11 @@ def _first_of_each(structures: list[str]) -> list[int]:
 def _flags(mols: list[Mol], filters: Sequence[str]) -> list[dict[str, list[str]]]:
     """What each filter says of each molecule."""
     with progress("filtering", len(mols)) as advance:
-        found = []
+        flags = []
         for mol in mols:
-            found.append({name: known_filters.get(name)(mol) for name in filters})
+            flags.append({name: known_filters.get(name)(mol) for name in filters})
             advance(1)
-    return found
+    return flags
 
 
 def _diverse(mols: list[Mol], n: int, how: str, distance: float) -> list[int]:
@@ -237,7 +237,8 @@ def _diverse(mols: list[Mol], n: int, how: str, distance: float) -> list[int]:
 def _described(best: pd.DataFrame, mols: list[Mol], flags: list[dict[str, list[str]]]) -> pd.DataFrame:
     """With flags and properties."""
     said = [
-        "; ".join(f"{name}: {what}" for name, whats in found.items() for what in whats) for found in flags
+        "; ".join(f"{name}: {what}" for name, whats in by_filter.items() for what in whats)
+        for by_filter in flags
     ]
     return best.reset_index(drop=True).assign(
         flags=said,

@@ -136,10 +136,10 @@ def links_to(folder: Path, name: str, assay: str, table: pd.DataFrame) -> list[s
     except (FileNotFoundError, ValueError, KeyError):  # none, or not what `explain` writes
         return [""] * len(table)
     places = {row.smiles: (row.probability, row.molecule) for row in told.itertuples()}
-    found = [places.get(smiles, (np.nan, 0)) for smiles in table["smiles"]]
+    explained = [places.get(smiles, (np.nan, 0)) for smiles in table["smiles"]]
     return [
         f"{name}/index.html#molecule-{number:04d}" if abs(there - here) < SAME else ""
-        for (there, number), here in zip(found, table["probability"].tolist(), strict=True)
+        for (there, number), here in zip(explained, table["probability"].tolist(), strict=True)
     ]
 
 

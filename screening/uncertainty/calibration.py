@@ -258,10 +258,10 @@ def effect(table: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for name in EFFECT:
         old, new = (table[f"{name}_{when}"].to_numpy(float) for when in ("before", "after"))
-        known = np.isfinite(old) & np.isfinite(new)
-        gain = (new - old)[known] * (1 if metrics.get(name).higher_is_better else -1)
-        means = (old[known].mean(), new[known].mean()) if known.any() else (np.nan, np.nan)
-        rows.append((name, *means, int((gain > 1e-6).sum()), int((gain < -1e-6).sum()), int(known.sum())))
+        has_both = np.isfinite(old) & np.isfinite(new)
+        gain = (new - old)[has_both] * (1 if metrics.get(name).higher_is_better else -1)
+        means = (old[has_both].mean(), new[has_both].mean()) if has_both.any() else (np.nan, np.nan)
+        rows.append((name, *means, int((gain > 1e-6).sum()), int((gain < -1e-6).sum()), int(has_both.sum())))
     return pd.DataFrame(rows, columns=["metric", "before", "after", "better", "worse", "assays"])
 
 
@@ -340,13 +340,13 @@ def _posterior(
     for _ in range(_STEPS):
         step = _solve(information, gradient, damping)
         tried = np.clip(best - step, [[-_LARGEST_LOG_SLOPE], [-_FAR]], [[_LARGEST_LOG_SLOPE], [_FAR]])
-        found = _derivatives(sample, tried, mean, variance, free)
-        helped = found[0] <= loss
+        derivatives = _derivatives(sample, tried, mean, variance, free)
+        helped = derivatives[0] <= loss
         damping = np.where(helped, damping / 10, damping * 10)
         moved = np.abs(tried - best).max(initial=0)
-        best, loss = np.where(helped, tried, best), np.where(helped, found[0], loss)
-        gradient = np.where(helped, found[1], gradient)
-        information = np.where(helped, found[2], information)
+        best, loss = np.where(helped, tried, best), np.where(helped, derivatives[0], loss)
+        gradient = np.where(helped, derivatives[1], gradient)
+        information = np.where(helped, derivatives[2], information)
         if moved < 1e-7:
             break
     a, b, c = information

@@ -108,14 +108,14 @@ def _sorted(scores: np.ndarray, chosen: np.ndarray) -> tuple[np.ndarray, np.ndar
     return values[order], np.searchsorted(task, np.arange(chosen.shape[1] + 1))
 
 
-def _counts(known: np.ndarray, bounds: np.ndarray, scores: np.ndarray, side: str) -> np.ndarray:
+def _counts(fitted: np.ndarray, bounds: np.ndarray, scores: np.ndarray, side: str) -> np.ndarray:
     """How many known scores of its assay each score lies above (side "left") or not below ("right").
 
     Task and score in one whole number: one binary search serves all assays.
     """
     task = ragged.owners(np.diff(bounds))
-    keys, wanted = _keys(known, task), _keys(np.nan_to_num(scores), np.arange(scores.shape[1]))
-    return np.searchsorted(keys, wanted, side) - bounds[:-1]  # type: ignore[call-overload]
+    keys, sought = _keys(fitted, task), _keys(np.nan_to_num(scores), np.arange(scores.shape[1]))
+    return np.searchsorted(keys, sought, side) - bounds[:-1]  # type: ignore[call-overload]
 
 
 def _keys(scores: np.ndarray, task: np.ndarray) -> np.ndarray:

@@ -160,8 +160,8 @@ class Representation:
         fits = fits and whitenings.shape == (*centers.shape, centers.shape[1]) and threshold >= 0
         if not fits or not all(np.isfinite(each).all() for each in (centers, whitenings, threshold)):
             raise BundleError("The arrays of the representation do not fit together. Train again.")
-        made = map(Gaussian, map(_float32, centers), map(_float32, whitenings))
-        return cls(dict(zip(members.tolist(), made, strict=True)), threshold)
+        fitted = map(Gaussian, map(_float32, centers), map(_float32, whitenings))
+        return cls(dict(zip(members.tolist(), fitted, strict=True)), threshold)
 
 
 def _float32(values: np.ndarray) -> Tensor:

@@ -25,7 +25,7 @@ SOURCES = ("ecfp_counts", "ecfp_bits")
 """Featurizers whose columns that are not 0 are the bits of ECFP4."""
 
 _BITS = 2048
-_AT_ONCE = (512, 1024)  # molecules and known ones: 1 MB of shared bits, 4 MB of known ones
+_AT_ONCE = (512, 1024)  # molecules and references: 1 MB of shared bits, 4 MB of references
 
 
 class Fingerprints(NamedTuple):
@@ -49,10 +49,10 @@ class Fingerprints(NamedTuple):
 
 
 class Nearest(NamedTuple):
-    """For each molecule the most similar of the known ones, the first of them where several are."""
+    """For each molecule the most similar of the references, the first of them where several are."""
 
     similarity: np.ndarray
-    """float32 [n], Tanimoto similarity of ECFP4, 0 to 1; 0 where there is no known molecule."""
+    """float32 [n], Tanimoto similarity of ECFP4, 0 to 1; 0 where there is no reference."""
     row: np.ndarray
     """int64 [n], which one it is; -1 where there is none."""
 
@@ -88,24 +88,24 @@ def fingerprints(
     return fingerprints_of(featurize(smiles, features, workers=workers, cache=cache))
 
 
-def nearest(molecules: Fingerprints, known: Fingerprints) -> Nearest:
-    """The nearest of the `known` molecules for each of `molecules`, by looking at all of them.
+def nearest(molecules: Fingerprints, references: Fingerprints) -> Nearest:
+    """The nearest of the `references` for each of `molecules`, by looking at all of them.
 
-    Shared bits of a block of molecules and a block of known ones are the product of a sparse matrix (some
+    Shared bits of a block of molecules and a block of references are the product of a sparse matrix (some
     45 bits per molecule are on) and a dense one: sums of a few rows of small whole numbers.
     """
     n = len(molecules.sizes)
     best, row = np.full(n, -1, np.float32), np.full(n, -1)
-    for left in range(0, len(known.sizes), _AT_ONCE[1]):
-        some = known.take(np.arange(left, min(left + _AT_ONCE[1], len(known.sizes))))
-        dense = np.ascontiguousarray(_matrix(some).toarray().T)
+    for left in range(0, len(references.sizes), _AT_ONCE[1]):
+        block = references.take(np.arange(left, min(left + _AT_ONCE[1], len(references.sizes))))
+        dense = np.ascontiguousarray(_matrix(block).toarray().T)
         for top in range(0, n, _AT_ONCE[0]):
             part = np.arange(top, min(top + _AT_ONCE[0], n))
-            similarity = _similarity(molecules.take(part), some, dense)
+            similarity = _similarity(molecules.take(part), block, dense)
             at = similarity.argmax(axis=1)
-            found = similarity[np.arange(len(at)), at]
-            better = found > best[part]
-            best[part[better]], row[part[better]] = found[better], left + at[better]
+            highest = similarity[np.arange(len(at)), at]
+            better = highest > best[part]
+            best[part[better]], row[part[better]] = highest[better], left + at[better]
     return Nearest(np.maximum(best, 0), row)
 
 
@@ -126,7 +126,7 @@ class Structures(NamedTuple):
 class Domain:
     """The training molecules of a model, and how far from them validation molecules were."""
 
-    known: Fingerprints
+    training: Fingerprints
     """Training molecules, in the order of the table."""
     threshold: float
     """Similarity from which a molecule is inside."""
@@ -138,7 +138,7 @@ class Domain:
     @classmethod
     def fit(
         cls,
-        known: Fingerprints,
+        training: Fingerprints,
         validation: Fingerprints,
         *,
         standardize: str = "none",
@@ -153,10 +153,10 @@ class Domain:
         ------
         ValueError : no molecule to measure the distance from, or to.
         """
-        if not len(known.sizes) or not len(validation.sizes):
+        if not len(training.sizes) or not len(validation.sizes):
             raise ValueError("A domain needs training and validation molecules.")
-        threshold = np.percentile(nearest(validation, known).similarity, percentile)
-        return cls(known, float(threshold), standardize)
+        threshold = np.percentile(nearest(validation, training).similarity, percentile)
+        return cls(training, float(threshold), standardize)
 
     @property
     def n_tasks(self) -> int | None:
@@ -171,7 +171,7 @@ class Domain:
 
     def nearest(self, molecules: Fingerprints) -> Nearest:
         """The nearest training molecule of each."""
-        return nearest(molecules, self.known)
+        return nearest(molecules, self.training)
 
     def is_inside(self, similarity: np.ndarray) -> np.ndarray:
         """bool [n], whether molecules of that similarity to the training part are in the domain."""
@@ -188,13 +188,13 @@ class Domain:
             raise ValueError("This domain keeps no structures: train with domain.structures=true.")
         bounds = self.structures.active_bounds
         rows = self.structures.active_rows[bounds[task] : bounds[task + 1]]
-        found = nearest(molecules, self.known.take(rows))
-        return Nearest(found.similarity, np.append(rows, -1)[found.row])
+        neighbours = nearest(molecules, self.training.take(rows))
+        return Nearest(neighbours.similarity, np.append(rows, -1)[neighbours.row])
 
     def state(self) -> dict[str, np.ndarray]:
         """All of it as arrays, for a file; `restore` reads them."""
         about: dict[str, Any] = {"standardize": self.standardize}
-        arrays = {**self.known._asdict(), "threshold": np.array([self.threshold])}
+        arrays = {**self.training._asdict(), "threshold": np.array([self.threshold])}
         if self.structures is not None:
             about |= {"ids": self.structures.ids, "smiles": self.structures.smiles}
             arrays["active_rows"] = self.structures.active_rows
@@ -210,18 +210,18 @@ class Domain:
             if "smiles" in about:
                 ids, smiles = tuple(about["ids"]), tuple(about["smiles"])
                 structures = Structures(ids, smiles, state["active_rows"], state["active_bounds"])
-            known = Fingerprints(state["first"], state["columns"])
-            made = cls(known, float(state["threshold"][0]), about["standardize"], structures)
+            training = Fingerprints(state["first"], state["columns"])
+            domain = cls(training, float(state["threshold"][0]), about["standardize"], structures)
         except (KeyError, ValueError, IndexError, TypeError) as problem:
             raise BundleError(
                 f"The applicability domain cannot be read: {problem!r}. Train again."
             ) from problem
-        if not made._is_consistent():
+        if not domain._is_consistent():
             raise BundleError("The arrays of the applicability domain do not fit together. Train again.")
-        return made
+        return domain
 
     def _is_consistent(self) -> bool:
-        first, columns = self.known
+        first, columns = self.training
         fits = columns.dtype.kind == "i" and bool(((columns >= 0) & (columns < _BITS)).all())
         fits = fits and ragged.are_bounds(first, len(columns)) and len(first) > 1
         fits = fits and bool(np.isfinite(self.threshold))
@@ -232,14 +232,14 @@ class Domain:
         return fits and rows.dtype.kind == "i" and bool(((rows >= 0) & (rows < len(ids))).all())
 
 
-def _similarity(molecules: Fingerprints, known: Fingerprints, dense: np.ndarray) -> np.ndarray:
-    """Tanimoto similarity float32 [n, k]; `dense` has the bits of the known ones, int16 [2048, k]."""
+def _similarity(molecules: Fingerprints, references: Fingerprints, dense: np.ndarray) -> np.ndarray:
+    """Tanimoto similarity float32 [n, k]; `dense` has the bits of the references, int16 [2048, k]."""
     shared = _matrix(molecules) @ dense
-    sizes = molecules.sizes.astype(np.int16)[:, None] + known.sizes.astype(np.int16)
+    sizes = molecules.sizes.astype(np.int16)[:, None] + references.sizes.astype(np.int16)
     return np.divide(shared, np.maximum(sizes - shared, 1), dtype=np.float32)
 
 
-def _matrix(some: Fingerprints) -> csr_matrix:
+def _matrix(prints: Fingerprints) -> csr_matrix:
     """int16 [n, 2048] of 0 and 1."""
-    ones = np.ones(len(some.columns), np.int16)
-    return csr_matrix((ones, some.columns.astype(np.int32), some.first), shape=(len(some.sizes), _BITS))
+    ones = np.ones(len(prints.columns), np.int16)
+    return csr_matrix((ones, prints.columns.astype(np.int32), prints.first), shape=(len(prints.sizes), _BITS))

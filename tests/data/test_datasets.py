@@ -386,8 +386,8 @@ def test_real_tables_have_the_problems_that_are_known(
 ) -> None:
     found = describe(name, data=real_data)
     assert (found.n_unread, found.n_unusable, found.n_duplicates) == (0, unusable, duplicates)
-    assert found.known is datasets.catalogue[name]
-    assert f"known defects: {found.known.defects}" in str(found)
+    assert found.entry is datasets.catalogue[name]
+    assert f"known defects: {found.entry.defects}" in str(found)
 
 
 # --- the embedded table -------------------------------------------------------------------------------

@@ -65,7 +65,7 @@ def test_the_domain_is_that_of_the_training_part(tmp_path: Path) -> None:
     secret = trained(tmp_path, name="secret", domain={"structures": False}, features={"graph": "atom_codes"})
     kept = Bundle.load(secret.folder).domain
     assert kept.structures is None
-    np.testing.assert_array_equal(kept.known.columns, domain.known.columns)
+    np.testing.assert_array_equal(kept.training.columns, domain.training.columns)
     texts = (secret.folder / "bundle" / "domain.safetensors").read_bytes()
     assert not any(text.encode() in texts for text in domain.structures.smiles if len(text) > 4)
 

@@ -29,14 +29,14 @@ class Parquet(Format):
         self.done = 0
         self.share = lambda: self.done / max(self.file.metadata.num_rows, 1)
 
-    def parts(self, size: int, note: Note, wanted: Wanted) -> Iterator[tuple[list[list[str]], list[str]]]:
+    def parts(self, size: int, note: Note, is_wanted: Wanted) -> Iterator[tuple[list[list[str]], list[str]]]:
         import pyarrow
 
         batches = (batch for batch in self.file.iter_batches(batch_size=size) if batch.num_rows)
         try:
             for number, batch in enumerate(batches):
                 self.done += batch.num_rows
-                columns = batch.columns if wanted(number) else []
+                columns = batch.columns if is_wanted(number) else []
                 _check_lengths(columns)
                 yield [_texts(column) for column in columns], [""] * batch.num_rows
         except (pyarrow.ArrowException, OSError) as problem:

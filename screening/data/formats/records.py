@@ -47,7 +47,7 @@ class Format:
     header_seems: tuple[int, list[str]] | None = None
     """Line and names of what looks like the header, where `names` do not."""
 
-    def parts(self, size: int, note: Note, wanted: Wanted) -> Iterator[tuple[list[list[str]], list[str]]]:
+    def parts(self, size: int, note: Note, is_wanted: Wanted) -> Iterator[tuple[list[list[str]], list[str]]]:
         """For every `size` records: the texts of each column, and the problems ("" = none).
 
         A part that is not wanted has no columns, and "" for each record. Where the file turns out to be
@@ -57,7 +57,7 @@ class Format:
         for number in count():
             if self.bounds is not None:
                 self.bounds.of_block = 0
-            if number and not wanted(number):  # the first one is parsed: lines were read ahead for the header
+            if number and not is_wanted(number):  # the first is parsed: lines were read ahead for the header
                 n_skipped = self.skip(records, size)
                 if not n_skipped:
                     return
@@ -65,7 +65,7 @@ class Format:
             else:
                 texts, problems, damage = self._parsed(records, size)
                 if problems:
-                    yield texts if wanted(number) else [], problems
+                    yield texts if is_wanted(number) else [], problems
                 if damage is not None:
                     raise damage
                 if not problems:
@@ -85,8 +85,8 @@ class Format:
                 problems.append(problem)
             if len(problems) == most < size:
                 raise TooLongError(f"the records of a block with more than {FIELD_LIMIT:,} fields")
-        except (*BROKEN, DataError) as found:
-            damage = found
+        except (*BROKEN, DataError) as problem:
+            damage = problem
         return [flat[place::n] for place in range(n)], problems, damage
 
     def skip(self, records: Iterator[tuple[list[str], str]], size: int) -> int:
