@@ -253,6 +253,6 @@ def test_the_key_of_usual_features_is_that_of_earlier_versions() -> None:
 
 def test_rows_of_a_table_that_are_too_large_are_rejected(tmp_path: Path) -> None:
     (tmp_path / "table.csv").write_text("smiles,a\nCCO,1\nCCCCO,0\n")
-    table, *_ = read_assays(tmp_path / "table.csv")
+    table = read_assays(tmp_path / "table.csv")
     usable, rejected, _ = prepare(table, max_atoms=4, workers=0)
     assert (usable.smiles, [bad.row for bad in rejected]) == (["CCO"], [2])

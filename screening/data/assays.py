@@ -6,8 +6,9 @@ Files become text in `tables`; molecules are read in `molecules`; here text beco
 import csv
 import gzip
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -23,7 +24,7 @@ from .assay_columns import ATTENTION, RawTable, check_labels, column_notes, like
 from .labels import UNKNOWN, Codes, TextColumn, label_meanings
 from .long_tables import check_not_long
 from .molecules import canonical_smiles
-from .tables import Block, Rejected, TableReader, open_table
+from .tables import Block, Rejected, TableReader, open_frame, open_table
 
 DUPLICATES = ("error", "keep", "merge")
 
@@ -33,7 +34,7 @@ MOST_ODD = 20_000
 """Records with a text for a label whose structure is looked at: a second or two."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class AssayTable:
     """Molecules and what was measured on them; n rows, T assays."""
 
@@ -51,6 +52,10 @@ class AssayTable:
     """int64 [n], record numbers in the file, from 1."""
     canonical: list[str] | None = None
     """n canonical SMILES after standardisation, None before `prepare`."""
+    rejected: list[Rejected] = field(default_factory=list)
+    """Records that could not be used when it was read."""
+    notes: list[str] = field(default_factory=list)
+    """What was decided or odd when it was read."""
 
     def __post_init__(self) -> None:
         n = len(self.smiles)
@@ -62,15 +67,23 @@ class AssayTable:
     def __len__(self) -> int:
         return len(self.smiles)
 
+    def __repr__(self) -> str:
+        n_labels, n_active = int(np.isfinite(self.labels).sum()), int(np.nansum(self.labels))
+        return (
+            f"AssayTable: {len(self):,} molecules, {len(self.tasks):,} assays, {n_labels:,} labels "
+            f"({n_labels / max(self.labels.size, 1):.1%} of all), {n_active:,} active; "
+            f"{len(self.rejected):,} records rejected"
+        )
+
     def take(self, rows: Sequence[int] | np.ndarray) -> "AssayTable":
         """The rows at these places (from 0) in the given order, or those where a boolean array is true."""
         rows = np.asarray(rows)
         places = np.flatnonzero(rows) if rows.dtype == bool else rows.astype(np.int64)
-        return AssayTable(
+        return replace(
+            self,
             ids=_at(self.ids, places),
             smiles=_at(self.smiles, places),
             labels=self.labels[places],
-            tasks=self.tasks,
             extra={name: _at(texts, places) for name, texts in self.extra.items()},
             rows=self.rows[places],
             canonical=None if self.canonical is None else _at(self.canonical, places),
@@ -120,6 +133,40 @@ class AssayTable:
     def _has_carriage_return(self) -> bool:
         columns = (self.ids, self.smiles, *self.extra.values())
         return any("\r" in text for column in columns for text in column)
+
+    @classmethod
+    def from_frame(
+        cls,
+        frame: Any,
+        smiles: str | None = None,
+        id: str | None = None,
+        tasks: Sequence[str] | None = None,
+        *,
+        labels: Mapping[str, float | None] = MappingProxyType({}),
+        format: str = "auto",
+    ) -> "AssayTable":
+        """The assay table in a pandas table, as `read_assays` reads a file of the same cells.
+
+        An index with a name counts as a column. Empty, None and NaN = not measured.
+
+        Parameters
+        ----------
+        smiles, id, tasks, labels, format : as `read_assays` takes them; None = found by name or content.
+
+        Raises
+        ------
+        DataError, ConfigError : as `read_assays`.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> frame = pd.DataFrame({"smiles": ["CCO", "CCN"], "A": [1, None], "weight": [46.1, 45.1]})
+        >>> table = AssayTable.from_frame(frame)
+        >>> table, table.extra
+        (AssayTable: 2 molecules, 1 assays, 1 labels (50.0% of all), 1 active; 0 records rejected, \
+{'weight': ['46.1', '45.1']})
+        """
+        return _assays_of(partial(open_frame, frame, smiles=smiles, id=id), tasks, labels, format)
 
     @classmethod
     def from_deepchem(
@@ -177,7 +224,7 @@ def read_assays(
     tasks: Sequence[str] | None = None,
     labels: Mapping[str, float | None] = MappingProxyType({}),
     format: str = "auto",
-) -> tuple[AssayTable, list[Rejected], list[str]]:
+) -> AssayTable:
     """The assay table in a file of any format that `open_table` reads; structures are not looked at.
 
     Labels are 1, 0 (also "1.0", " 0", "1e0") and empty = not measured; other texts need `labels`.
@@ -194,17 +241,27 @@ def read_assays(
 
     Returns
     -------
-    The table, the records that could not be used, and notes on what was decided or odd.
+    The table, with the records that could not be used (`rejected`) and `notes` on what was decided or odd.
 
     Raises
     ------
     DataError : the file is no table, a column is missing or ambiguous, a value is no label.
     ConfigError : `labels` maps to something else than 1, 0 or None.
     """
+    return _assays_of(partial(open_table, path, smiles=smiles, id=id), tasks, labels, format)
+
+
+def _assays_of(
+    opened: Callable[[], TableReader],
+    tasks: Sequence[str] | None,
+    labels: Mapping[str, float | None],
+    format: str,
+) -> AssayTable:
+    """`read_assays` of what `opened` opens, once the settings are checked."""
     if format not in FORMATS:
         raise ConfigError(f"data.format: there is no '{format}'. {did_you_mean(format, FORMATS)}")
     meanings = label_meanings(labels)
-    reader = open_table(path, smiles=smiles, id=id)
+    reader = opened()
     given = None if tasks is None else _checked_tasks(reader, [tasks] if isinstance(tasks, str) else tasks)
     raw, rejected = _read_columns(reader, meanings)
     if not len(raw.rows):
@@ -220,19 +277,19 @@ def read_assays(
     if not assays and given is None:
         raise _no_structure(raw) or no_assay(raw, labels)
     check_labels(raw, assays, labels, are_given=given is not None)
-    table = AssayTable(
+    notes = column_notes(raw, assays, labels, are_given=given is not None)
+    notes = [*notes, *_id_notes(reader.path, raw.ids)]
+    loud = [note for note in notes if note.startswith(ATTENTION)]
+    return AssayTable(
         ids=raw.ids,
         smiles=raw.smiles,
         labels=_label_matrix(raw, assays),
         tasks=tuple(assays),
         extra={name: raw.columns[name].texts() for name in raw.others(assays)},
         rows=raw.rows,
+        rejected=sorted([*rejected, *no_molecules]),
+        notes=[*loud, *reader.notes, *(note for note in notes if note not in loud)],
     )
-    notes = column_notes(raw, assays, labels, are_given=given is not None)
-    notes = [*notes, *_id_notes(reader.path, raw.ids)]
-    loud = [note for note in notes if note.startswith(ATTENTION)]
-    notes = [*loud, *reader.notes, *(note for note in notes if note not in loud)]
-    return table, sorted([*rejected, *no_molecules]), notes
 
 
 def _assays_and_molecules(

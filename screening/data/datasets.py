@@ -7,7 +7,7 @@ in the file of that name; its labels are computed, not measured.
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 from types import MappingProxyType
@@ -190,7 +190,7 @@ def load(
     tasks: Sequence[str] | None = None,
     labels: Mapping[str, float | None] = MappingProxyType({}),
     format: str = "auto",
-) -> tuple[AssayTable, list[Rejected], list[str]]:
+) -> AssayTable:
     """The table `find` finds, as `read_assays` reads it; the catalogue's assays unless others are given.
 
     A note says if the content is not that of the catalogue, and that the labels of `alerts` are computed.
@@ -200,18 +200,17 @@ def load(
     if row is None:
         return read_assays(path, smiles=smiles, id=id, tasks=tasks, labels=labels, format=format)
     assays = tasks if tasks is not None else row.tasks
-    table, rejected, notes = read_assays(
-        path, smiles=smiles, id=id, tasks=assays, labels=labels, format=format
-    )
+    table = read_assays(path, smiles=smiles, id=id, tasks=assays, labels=labels, format=format)
     if row.address is None:
-        notes = [note for note in notes if not note.startswith(ATTENTION)]  # its assays are properties
-        notes = [*notes, f"{source}: the labels of this table are computed by RDKit rules, not measured."]
-    elif tasks is None:
-        differences = compare_with_catalogue(row, table, len(table) + len(rejected))
-        notes = notes + [f"{path} is not the known table '{source}': {'; '.join(differences)}."] * bool(
-            differences
-        )
-    return table, rejected, notes
+        notes = [note for note in table.notes if not note.startswith(ATTENTION)]  # its assays are properties
+        notes += [f"{source}: the labels of this table are computed by RDKit rules, not measured."]
+        return replace(table, notes=notes)
+    n_rows = len(table) + len(table.rejected)
+    differences = compare_with_catalogue(row, table, n_rows) if tasks is None else []
+    if differences:
+        note = f"{path} is not the known table '{source}': {'; '.join(differences)}."
+        return replace(table, notes=[*table.notes, note])
+    return table
 
 
 def describe(
@@ -228,21 +227,21 @@ def describe(
     settings : how to read it, as in a config; None = by its defaults.
     """
     settings = settings or Data(source=source)
-    table, unread, notes = load(source, data=data, **reading(settings))
+    table = load(source, data=data, **reading(settings))
     merged, unusable, decided = prepare(table, standardize=settings.standardize, workers=workers)
     several = sum("." in text for text in merged.canonical or [])
     return Description(
         path=find(source, data=data),
         entry=catalogue.get(source),
-        n_rows=len(table) + len(unread),
-        n_unread=len(unread),
+        n_rows=len(table) + len(table.rejected),
+        n_unread=len(table.rejected),
         n_unusable=len(unusable),
         n_duplicates=len(table) - len(unusable) - len(merged),
         n_several=several,
         assays=_count(table),
-        rejected=sorted([*unread, *unusable]),
+        rejected=sorted([*table.rejected, *unusable]),
         notes=[
-            *notes,
+            *table.notes,
             *decided,
             *_salt_notes(several, len(merged), settings.standardize),
             *_parent_notes(merged.canonical or [], workers),
@@ -348,8 +347,8 @@ def _one_of(names: Sequence[str]) -> str:
 def _check(row: DataSet, part: Path) -> None:
     """Raise DataError unless the downloaded file is the table of the row."""
     try:
-        table, rejected, _ = read_assays(part, tasks=row.tasks)
-        differences = compare_with_catalogue(row, table, len(table) + len(rejected))
+        table = read_assays(part, tasks=row.tasks)
+        differences = compare_with_catalogue(row, table, len(table) + len(table.rejected))
     except DataError as problem:
         differences = [str(problem).replace(str(part), "the file")]
     if differences:

@@ -6,10 +6,11 @@ Everything stays text as written: an identifier 0012 remains 0012.
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -31,6 +32,9 @@ VENDOR_IDS = (  # what vendors and databases call it, as `_bare` writes it
     *("chebiid", "lmid", "pubchemcompoundcid", "pubchemcid", "pubchemsubstanceid", "pubchemsid"),
     *("dsstoxsubstanceid", "registrynumber", "regno", "casnumber", "casrn", "nsc"),
 )
+
+IN_MEMORY = "table in memory"
+"""What stands for the path of a table that was never in a file: in messages, configs and run folders."""
 
 FIELDS = 2**24  # held at a time: 128 MB of references
 _ABOUT = {"state", "status", "valid", "validity", "length", "len", "count", "n", "hash", "id", "is", "flag"}
@@ -88,7 +92,14 @@ def open_table(
     ------
     DataError : no such file, empty, no table, or the structure column is missing or ambiguous.
     """
-    return TableReader(str(path), smiles, id, block_size)
+    return TableReader(str(path), smiles, id, block_size, partial(open_format, str(path), smiles))
+
+
+def open_frame(frame: Any, *, smiles: str | None = None, id: str | None = None) -> "TableReader":
+    """The same of a pandas table in memory; messages call it `IN_MEMORY`."""
+    from .formats.frames import Frame
+
+    return TableReader(IN_MEMORY, smiles, id, None, partial(Frame, frame))
 
 
 class TableReader:
@@ -107,10 +118,17 @@ class TableReader:
     id: str | None
     """Name of the identifier column, None where there is none."""
 
-    def __init__(self, path: str, smiles: str | None, id: str | None, block_size: int | None) -> None:
+    def __init__(
+        self,
+        path: str,
+        smiles: str | None,
+        id: str | None,
+        block_size: int | None,
+        opening: Callable[[], Format],
+    ) -> None:
         self.path = path
         self.is_stream = is_stream(path)
-        self._smiles_given = smiles
+        self._opening = opening
         self._oddities: dict[str, tuple[int, int]] = {}
         source = self._open()
         self._format: Format | None = source
@@ -183,7 +201,7 @@ class TableReader:
 
     def _open(self) -> Format:
         try:
-            return open_format(self.path, self._smiles_given)
+            return self._opening()
         except BROKEN as problem:
             raise self._broken(problem, "at its beginning") from problem
         except OSError as problem:

@@ -115,7 +115,7 @@ def assess(
             f"{path} has no assay of {run}. Its columns: {listed(columns, 10) or 'none'}; assays of the "
             f"model: {listed(scorer.tasks, 10)}. They are matched by name: rename the columns."
         )
-    table, unread, notes = read_assays(
+    table = read_assays(
         path,
         smiles=smiles,
         id=id,
@@ -129,6 +129,7 @@ def assess(
         max_atoms=scorer.bundle.features.max_atoms,
         workers=workers,
     )
+    notes, unread = list(table.notes), table.rejected
     parts = known_parts(Path(run), usable.canonical or [], workers=workers)
     if parts is None:
         notes.append(f"{run} does not say which molecules it was trained on: none was left out.")

@@ -50,12 +50,12 @@ def prepare_data(config: Config, data: Path | None = None, on_note: Note = lambd
 
     section = config.data
     source = datasets.find(section.source, data=data)
-    table, unread, decided = datasets.load(
+    table = datasets.load(
         section.source,
         data=data,
         **datasets.reading(section),
     )
-    for text in decided:
+    for text in table.notes:
         note(text)
     workers, n_read = config.train.workers, len(table)
     table, unusable, decided = prepare(
@@ -79,7 +79,7 @@ def prepare_data(config: Config, data: Path | None = None, on_note: Note = lambd
         kept = np.flatnonzero(store.usable)
         table, unusable = table.take(kept), [*unusable, *failed]
         store = featurize(table.smiles, features, workers=workers)
-    rejected = sorted([*unread, *unusable])
+    rejected = sorted([*table.rejected, *unusable])
     merged = n_read - len(table) - len(unusable)
     _check_labels(table, source)
     split = split_table(table, config.split.name, seed=config.seed, workers=workers, **config.split.options)

@@ -63,14 +63,15 @@ def table_of(smiles: list[str], labels: list[list[float]]) -> AssayTable:
     ],
 )
 def test_labels_without_mapping(tmp_path, text, label) -> None:
-    table, _, _ = read_assays(written(tmp_path, f"smiles,A\nCCO,{text}\nCCN,1\n"))
+    table = read_assays(written(tmp_path, f"smiles,A\nCCO,{text}\nCCN,1\n"))
     np.testing.assert_array_equal(table.labels, np.float32([[label], [1]]))
 
 
 @pytest.mark.parametrize("name", ["replicate", "Rep No.", "batch_id", "plate", "assay run"])
 def test_numbers_of_replicates_are_no_assay(tmp_path, name) -> None:
     rows = "".join(f"{'C' * n},{n % 2},{r}\n" for n in range(1, 5) for r in (1, 2))
-    table, _, notes = read_assays(written(tmp_path, f"smiles,A,{name}\n{rows}"))
+    table = read_assays(written(tmp_path, f"smiles,A,{name}\n{rows}"))
+    notes = table.notes
     assert table.tasks == ("A",)
     assert any(f"not assays: '{name}'" in note for note in notes)
     with pytest.raises(DataError, match="label '2'"):  # under another name it may be a code
@@ -93,7 +94,7 @@ def test_other_texts_need_a_mapping(tmp_path, text) -> None:
         read_assays(path)
     assert f"{text!r} (1)" in str(caught.value)
     for value in (1, 0, None):
-        table, _, _ = read_assays(path, labels={f" {text.upper()} ": value})
+        table = read_assays(path, labels={f" {text.upper()} ": value})
         np.testing.assert_array_equal(table.labels[1], np.float32([NAN if value is None else value]))
 
 
@@ -106,14 +107,14 @@ def test_all_unknown_values_are_listed_with_counts(tmp_path) -> None:
         assert part in str(caught.value)
     with pytest.raises(DataError, match=r"'no' \(6\), 'yes' \(2\), 'hit' \(1\)"):
         read_assays(path, tasks=["A", "B", "C"])
-    table, _, _ = read_assays(path, labels={"YES": 1, "No": 0, "hit": 1})
+    table = read_assays(path, labels={"YES": 1, "No": 0, "hit": 1})
     assert table.tasks == ("A", "B", "C")
     assert not np.isnan(table.labels).any()
 
 
 def test_the_mapping_may_say_what_a_number_or_blank_means(tmp_path) -> None:
     path = written(tmp_path, "smiles,A\nCCO,1\nCCN,-1\nCCC,0\nCCF,\n")
-    table, _, _ = read_assays(path, labels={-1: 0, "0": None, "": 0})  # type: ignore[dict-item]
+    table = read_assays(path, labels={-1: 0, "0": None, "": 0})  # type: ignore[dict-item]
     np.testing.assert_array_equal(table.labels[:, 0], np.float32([1, 0, NAN, 0]))
 
 
@@ -131,7 +132,8 @@ def test_assays_are_found_and_the_rest_passes_through(tmp_path) -> None:
         tmp_path,
         "id,A,smiles,note,empty,B,weight\n0012,1,CCO,=1+1,,,46.1\n,0.0,CCN,,,1,45\nx,,CCC,a b,,0,1\n",
     )
-    table, rejected, notes = read_assays(path)
+    table = read_assays(path)
+    rejected, notes = table.rejected, table.notes
     assert (table.tasks, table.ids, rejected) == (("A", "B"), ["0012", "", "x"], [])
     assert table.extra == {
         "note": ["=1+1", "", "a b"],
@@ -148,10 +150,10 @@ def test_assays_are_found_and_the_rest_passes_through(tmp_path) -> None:
 
 def test_given_tasks_are_the_assays_in_that_order(tmp_path) -> None:
     path = written(tmp_path, "smiles,A,B,C\nCCO,1,0,\nCCN,0,x,\n")
-    table, _, _ = read_assays(path, tasks=["C", "A"])
+    table = read_assays(path, tasks=["C", "A"])
     np.testing.assert_array_equal(table.labels, np.float32([[NAN, 1], [NAN, 0]]))
     assert (table.tasks, table.extra) == (("C", "A"), {"B": ["0", "x"]})
-    assert read_assays(path, tasks=[])[0].labels.shape == (2, 0)
+    assert read_assays(path, tasks=[]).labels.shape == (2, 0)
     with pytest.raises(DataError, match=r"no column 'AA'.*Did you mean 'A'"):
         read_assays(path, tasks=["AA"])
     with pytest.raises(DataError, match=r"'smiles' .* holds the structures"):
@@ -166,16 +168,16 @@ def test_a_column_of_mostly_labels_never_becomes_extra_in_silence(tmp_path, n_od
     path = written(tmp_path, "smiles,A,B\n" + "".join(f"CCO,{text},1\n" for text in odd))
     with pytest.raises(DataError, match=r"record 1, column 'A': label '0\.5'"):
         read_assays(path)
-    assert read_assays(path, tasks=["B"])[0].extra == {"A": odd}
+    assert read_assays(path, tasks=["B"]).extra == {"A": odd}
 
 
 def test_a_column_of_few_labels_is_extra(tmp_path) -> None:
-    table, _, _ = read_assays(written(tmp_path, "smiles,A,B\nCCO,0.5,1\nCCN,0.7,\nCCC,1,0\n"))
+    table = read_assays(written(tmp_path, "smiles,A,B\nCCO,0.5,1\nCCN,0.7,\nCCC,1,0\n"))
     assert table.tasks == ("B",)
 
 
 def test_repeated_columns_matter_only_among_assays(tmp_path) -> None:
-    table, _, _ = read_assays(written(tmp_path, "smiles,A,note,note\nCCO,1,x,y\n"))
+    table = read_assays(written(tmp_path, "smiles,A,note,note\nCCO,1,x,y\n"))
     assert table.extra == {"note": ["x"], "note (2)": ["y"]}
     with pytest.raises(DataError, match="shares its column name"):
         read_assays(written(tmp_path, "smiles,A,A\nCCO,text,1\n"))
@@ -183,7 +185,8 @@ def test_repeated_columns_matter_only_among_assays(tmp_path) -> None:
 
 def test_bad_records_are_rejected_and_their_labels_not_looked_at(tmp_path) -> None:
     path = written(tmp_path, 'id,smiles,A\na,CCO,1\nb,CCN,shifted,0\n"c"x,CCC,1\nd,CCF\n')
-    table, rejected, notes = read_assays(path)
+    table = read_assays(path)
+    rejected, notes = table.rejected, table.notes
     assert table.rows.tolist() == [1, 4]
     np.testing.assert_array_equal(table.labels[:, 0], np.float32([1, NAN]))
     assert [(r.row, r.id, r.smiles) for r in rejected] == [(2, "b", "CCN"), (3, "", "")]
@@ -192,7 +195,8 @@ def test_bad_records_are_rejected_and_their_labels_not_looked_at(tmp_path) -> No
 
 
 def test_repeated_identifiers_are_kept_and_noted(tmp_path) -> None:
-    table, _, notes = read_assays(written(tmp_path, "id,smiles,A\na,CCO,1\na,CCN,0\n,CCC,1\n,CCF,1\n"))
+    table = read_assays(written(tmp_path, "id,smiles,A\na,CCO,1\na,CCN,0\n,CCC,1\n,CCF,1\n"))
+    notes = table.notes
     assert table.ids == ["a", "a", "", ""]
     assert notes[-1].endswith("identifiers that occur more than once (1): 'a'.")
 
@@ -246,14 +250,15 @@ def test_variant(real_data, name) -> None:
             read_assays(path)
         assert str(path) in str(caught.value)
     else:
-        table, rejected, _ = read_assays(path)
+        table = read_assays(path)
+        rejected = table.rejected
         prepared, unusable, _ = prepare(table, workers=1)
         assert (len(prepared), len(rejected) + len(unusable), len(table.tasks)) == outcome
 
 
 def test_text_labels_with_a_mapping(real_data) -> None:
     path = real_data / "dirty" / "variants" / "text_labels.csv"
-    table, _, _ = read_assays(path, labels={"Active": 1, "inactive": 0, "inconclusive": None})
+    table = read_assays(path, labels={"Active": 1, "inactive": 0, "inconclusive": None})
     np.testing.assert_array_equal(table.labels[:, 0], np.float32([1, 0, NAN]))
 
 
@@ -273,7 +278,8 @@ def test_dirty_csv_without_mapping_lists_what_to_map(real_data) -> None:
 
 def test_dirty_csv(real_data) -> None:
     path = real_data / "dirty" / "dirty.csv"
-    table, rejected, notes = read_assays(path, labels=DIRTY_LABELS)
+    table = read_assays(path, labels=DIRTY_LABELS)
+    rejected, notes = table.rejected, table.notes
     assert table.tasks == ("ASSAY-1", "ASSAY-2", "ASSAY-3", "ASSAY-4", "ASSAY-6")
     assert list(table.extra) == ["note", "ASSAY-5"]
     assert [(r.row, r.id) for r in rejected] == [(148, "CMP-9902")]
@@ -290,7 +296,7 @@ def test_dirty_csv(real_data) -> None:
         n_atoms = int(expected[reject.row]["atoms"] or 0)
         assert expected[reject.row]["rdkit_reads"] == "0" or n_atoms == 0 or n_atoms > 1000
     assert any("no value in 'ASSAY-5'" in note for note in notes)
-    assert read_assays(path, labels=DIRTY_LABELS, tasks=["ASSAY-5"])[0].labels.shape == (148, 1)
+    assert read_assays(path, labels=DIRTY_LABELS, tasks=["ASSAY-5"]).labels.shape == (148, 1)
     merged, unusable, notes = prepare(table, workers=1)
     assert (
         len(merged) == len(set(kept.canonical or [])) == len(table) - len(unusable) - int(notes[0].split()[0])
@@ -298,7 +304,8 @@ def test_dirty_csv(real_data) -> None:
 
 
 def test_dirty_sdf(real_data) -> None:
-    table, rejected, _ = read_assays(real_data / "dirty" / "dirty.sdf")
+    table = read_assays(real_data / "dirty" / "dirty.sdf")
+    rejected = table.rejected
     kept, unusable, _ = prepare(table, duplicates="keep", workers=1)
     assert (table.tasks, len(table), len(rejected), len(unusable)) == (("ASSAY-1",), 82, 8, 1)
     assert "more than 1,000 atoms" in unusable[0].reason
@@ -416,7 +423,7 @@ def test_a_written_table_reads_back_equal(tmp_path_factory, rows, suffix) -> Non
     table.write_csv(path)
     assert [p.name for p in path.parent.iterdir()] == [path.name]
     if n:
-        assert same(read_assays(path, smiles="smiles", id="id", tasks=table.tasks)[0], table)
+        assert same(read_assays(path, smiles="smiles", id="id", tasks=table.tasks), table)
     else:
         assert list(open_table(path, smiles="smiles")) == []
 
@@ -467,7 +474,8 @@ def test_columns_of_different_lengths_are_a_wrong_call() -> None:
     ],
 )
 def test_real_table(real_data, name, rows, tasks, labels, unreadable, repeats, contradicting) -> None:
-    table, rejected, _ = read_assays(real_data / f"{name}.csv.gz")
+    table = read_assays(real_data / f"{name}.csv.gz")
+    rejected = table.rejected
     assert (len(table), len(table.tasks), np.isfinite(table.labels).sum()) == (rows, tasks, labels)
     assert rejected == []
     prepared, unusable, notes = prepare(table)
@@ -480,7 +488,7 @@ def test_real_labels_equal_pandas(real_data) -> None:
     import pandas
 
     path = real_data / "toxcast.csv.gz"
-    table, _, _ = read_assays(path)
+    table = read_assays(path)
     frame = pandas.read_csv(path)
     assert table.tasks == tuple(frame.columns[1:])
     np.testing.assert_array_equal(table.labels, frame[list(table.tasks)].to_numpy(np.float32))
@@ -492,7 +500,8 @@ def test_a_third_of_a_million_rows_in_little_memory(real_data) -> None:
     code = (
         "import sys, numpy\n"
         "from screening.data.assays import read_assays\n"
-        "table, rejected, _ = read_assays(sys.argv[1])\n"
+        "table = read_assays(sys.argv[1])\n"
+        "rejected = table.rejected\n"
         "peak = next(line for line in open('/proc/self/status') if line.startswith('VmHWM')).split()[1]\n"
         "print(*table.labels.shape, numpy.isfinite(table.labels).sum(), len(rejected), peak)"
     )
@@ -516,8 +525,8 @@ def test_reading_takes_time_in_proportion_to_the_columns(tmp_path) -> None:
         path = tmp_path / "wide.csv"
         path.write_text("\n".join([",".join(["smiles", *names]), *rows]) + "\n")
         start = time.process_time()
-        table, _, _ = read_assays(path)
-        same, _, _ = read_assays(path, tasks=names[: n // 2])
+        table = read_assays(path)
+        same = read_assays(path, tasks=names[: n // 2])
         seconds.append(time.process_time() - start)
         assert (len(table.tasks), len(same.tasks), len(same.extra)) == (n, n // 2, n - n // 2)
     assert seconds[1] < 20 * seconds[0], seconds
@@ -526,7 +535,8 @@ def test_reading_takes_time_in_proportion_to_the_columns(tmp_path) -> None:
 def test_what_looks_like_an_assay_or_cannot_be_learned_is_said_loudly(tmp_path) -> None:
     rows = [f"{'C' * (n + 1)},{n % 2},{['No', 'Yes'][n % 2]},1,{n % 3 == 0:d},{n / 7:.2f}" for n in range(12)]
     path = written(tmp_path, "smiles,A,B,One,fr_azide,pIC50\n" + "\n".join(rows))
-    table, _, notes = read_assays(path)
+    table = read_assays(path)
+    notes = table.notes
     loud = [note for note in notes if note.startswith("Attention: ")]
     assert notes[: len(loud)] == loud
     assert table.tasks == ("A", "One", "fr_azide")
@@ -541,7 +551,8 @@ def test_what_looks_like_an_assay_or_cannot_be_learned_is_said_loudly(tmp_path) 
 
 def test_lines_that_are_no_molecules_do_not_stop_the_reading(tmp_path) -> None:
     path = written(tmp_path, "id,smiles,A\n,,0/1\na,CCO,1\nid,smiles,A\nb,no molecule,odd\nc,CCN,0\n")
-    table, rejected, _ = read_assays(path)
+    table = read_assays(path)
+    rejected = table.rejected
     assert table.ids == ["a", "c"]
     assert [r.row for r in rejected] == [1, 3, 4]
     assert "a line of units" in rejected[0].reason

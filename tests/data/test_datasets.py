@@ -95,7 +95,8 @@ def test_the_page_about_the_data_names_every_table() -> None:
     ],
 )
 def test_both_copies_of_a_real_table_are_known(real_data: Path, name: str, file: str) -> None:
-    table, _, notes = load(name, data=real_data / file)
+    table = load(name, data=real_data / file)
+    notes = table.notes
     assert len(table.tasks) == datasets.catalogue[name].n_tasks
     assert not [note for note in notes if "is not the known table" in note]
 
@@ -126,7 +127,8 @@ def test_differences_from_the_known_table_are_named() -> None:
 
 def test_a_changed_copy_is_loaded_with_a_note(elsewhere: Path) -> None:
     (elsewhere / "clintox.csv").write_text("smiles,FDA_APPROVED,CT_TOX\nCCO,1,0\nCC,,1\n")
-    table, _, notes = load("clintox", data=elsewhere)
+    table = load("clintox", data=elsewhere)
+    notes = table.notes
     assert len(table) == 2
     assert any("is not the known table 'clintox': 2 rows, not 1,484" in note for note in notes)
 
@@ -247,7 +249,8 @@ def test_a_good_download_is_kept_and_found_again(server: Server, elsewhere: Path
     assert find(SMALL) == elsewhere / CACHE / "clintox.csv.gz"
     assert server.n_asked == 3, "two failures, then the file"
     assert in_cache(elsewhere) == ["clintox.csv.gz"]
-    table, _, notes = load(SMALL)
+    table = load(SMALL)
+    notes = table.notes
     assert len(table) == 1_484
     assert notes == []
     assert server.n_asked == 3, "from the cache"
@@ -396,7 +399,7 @@ def test_real_tables_have_the_problems_that_are_known(
 @pytest.fixture(scope="module")
 def table() -> AssayTable:
     """`alerts` from the cache; made there the first time (some seconds on two free cores)."""
-    return load("alerts")[0]
+    return load("alerts")
 
 
 def test_alerts_is_as_sparse_and_imbalanced_as_a_screen(table: AssayTable) -> None:
@@ -416,7 +419,8 @@ def test_alerts_is_as_sparse_and_imbalanced_as_a_screen(table: AssayTable) -> No
 
 
 def test_alerts_says_that_its_labels_are_computed() -> None:
-    _, _, notes = load("alerts")
+    table = load("alerts")
+    notes = table.notes
     assert any("computed by RDKit rules, not measured" in note for note in notes)
     row = datasets.catalogue["alerts"]
     assert "COMPUTED" in row.summary
@@ -501,8 +505,8 @@ def test_a_missing_file_of_rdkit_is_one_paragraph(monkeypatch: pytest.MonkeyPatc
 
 
 def test_read_assays_finds_the_same_table_without_the_catalogue(real_data: Path) -> None:
-    plain, _, _ = read_assays(real_data / "clintox.csv.gz")
-    assert plain.tasks == load("clintox", data=real_data)[0].tasks
+    plain = read_assays(real_data / "clintox.csv.gz")
+    assert plain.tasks == load("clintox", data=real_data).tasks
 
 
 def test_every_hop_of_a_redirect_is_https() -> None:

@@ -16,7 +16,8 @@ def test_two_lists_become_an_assay(tmp_path: Path) -> None:
     (tmp_path / "decoys.ism").write_text("CC\nCCO 22\nCCC 0023\n")
     out = tmp_path / "t.csv"
     joined = join_lists([tmp_path / "actives.smi", tmp_path / "more.csv"], [tmp_path / "decoys.ism"], out)
-    table, rejected, _ = read_assays(out)
+    table = read_assays(out)
+    rejected = table.rejected
     assert (table.tasks, table.ids, rejected) == (("active",), ["11", "12", "13", "", "22", "0023"], [])
     assert table.smiles == ["CCO", "c1ccccc1", "CCCl", "CC", "CCO", "CCC"]
     np.testing.assert_array_equal(table.labels[:, 0], [1, 1, 1, 0, 0, 0])

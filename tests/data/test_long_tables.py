@@ -217,14 +217,15 @@ def test_naming_the_column_of_labels_does_not_hide_that_a_table_is_long(tmp_path
 @pytest.mark.parametrize("kind", NOT_LONG)
 def test_other_tables_are_not_long(tmp_path: Path, kind: str) -> None:
     header, rows = NOT_LONG[kind]()
-    table, rejected, _ = read_assays(written(tmp_path, header, rows))
+    table = read_assays(written(tmp_path, header, rows))
+    rejected = table.rejected
     assert (len(table), rejected) == (len(rows), [])
 
 
 def test_the_user_may_say_that_a_table_is_wide(tmp_path: Path) -> None:
     header, rows = LONG["assay and label"]()
     path = written(tmp_path, header, rows)
-    table, _, _ = read_assays(path, format="wide")
+    table = read_assays(path, format="wide")
     assert (len(table), table.tasks) == (len(rows), ("active",))
     with pytest.raises(ConfigError, match=r"data\.format: there is no 'lang'.*wide"):
         read_assays(path, format="lang")
@@ -254,13 +255,13 @@ REAL = ["tox21", "toxcast", "clintox", "bbbp", "raw/tox21_8014_rows"]
 
 @pytest.mark.parametrize("name", REAL)
 def test_real_wide_tables_are_taken(real_data: Path, name: str) -> None:
-    assert len(read_assays(real_data / f"{name}.csv.gz")[0]) > 1000
+    assert len(read_assays(real_data / f"{name}.csv.gz")) > 1000
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["muv", "litpcba", "fsmol_train_wide", "merged128", "raw/toxcast_8615_rows"])
 def test_large_real_wide_tables_are_taken(real_data: Path, name: str) -> None:
-    assert len(read_assays(real_data / f"{name}.csv.gz")[0]) > 1000
+    assert len(read_assays(real_data / f"{name}.csv.gz")) > 1000
 
 
 @pytest.mark.parametrize(
@@ -277,4 +278,4 @@ def test_a_column_named_as_the_assay_is_enough_beside_one_column_of_labels(tmp_p
 )
 def test_a_column_about_the_assay_or_of_one_assay_is_not(tmp_path: Path, name: str) -> None:
     rows = [f"{SMILES[n]},T{n % 3},{label(n, 'a')}" for n in range(N)]
-    assert len(read_assays(written(tmp_path, f"smiles,{name},label", rows))[0]) == N
+    assert len(read_assays(written(tmp_path, f"smiles,{name},label", rows))) == N

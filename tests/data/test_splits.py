@@ -250,7 +250,7 @@ def test_scaffold_split_equals_deepchem_on_a_small_table_with_copies(fractions: 
 
 
 def test_scaffold_split_equals_deepchem_on_tox21(real_data: Path) -> None:
-    table, _, _ = prepare(read_assays(real_data / "tox21.csv.gz")[0])
+    table, _, _ = prepare(read_assays(real_data / "tox21.csv.gz"))
     assert_equal_to_deepchem(table, [0.8, 0.1, 0.1])
 
 
@@ -398,7 +398,7 @@ def test_a_wrong_split_file_is_one_paragraph(tmp_path: Path, content: str | None
 
 
 def test_published_split_of_tox21(real_data: Path) -> None:
-    table, _, _ = read_assays(real_data / "tox21.csv.gz")
+    table = read_assays(real_data / "tox21.csv.gz")
     table, _, _ = prepare(table)
     path = real_data / "splits" / "tox21_splits.csv.gz"
     split = split_table(table, "file", seed=0, path=path, column="muben_scaffold")

@@ -38,7 +38,7 @@ class Parquet(Format):
                 self.done += batch.num_rows
                 columns = batch.columns if is_wanted(number) else []
                 _check_lengths(columns)
-                yield [_texts(column) for column in columns], [""] * batch.num_rows
+                yield [texts_of(column) for column in columns], [""] * batch.num_rows
         except (pyarrow.ArrowException, OSError) as problem:
             raise self._broken(problem) from problem
 
@@ -88,7 +88,8 @@ def _lengths(column: Any) -> np.ndarray:
     return compute.binary_length(column).drop_null().to_numpy(zero_copy_only=False).astype(np.int64)
 
 
-def _texts(column: Any) -> list[str]:
+def texts_of(column: Any) -> list[str]:
+    """The cells of an Arrow column as texts; null and NaN are empty."""
     import pyarrow
     import pyarrow.compute as compute
 

@@ -1,0 +1,47 @@
+"""A table of pandas in memory as records of text, as a file of the same cells would be."""
+
+import io
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+
+from .opening import Note
+from .parquet import texts_of
+from .records import Format, Wanted
+
+
+class Frame(Format):
+    """Columns as text, None and NaN empty, RDKit molecules as SMILES; an index with a name is a column."""
+
+    def __init__(self, frame: pd.DataFrame) -> None:
+        has_names = any(name is not None and name not in frame for name in frame.index.names)
+        self.frame = frame.reset_index() if has_names else frame
+        self.stream = io.BytesIO()  # nothing to close
+        self.names = ["" if name is None else str(name) for name in self.frame.columns]
+
+    def parts(self, size: int, note: Note, wanted: Wanted) -> Iterator[tuple[list[list[str]], list[str]]]:
+        n = len(self.names)
+        for number, start in enumerate(range(0, len(self.frame), size)):
+            block = self.frame.iloc[start : start + size]
+            columns = [block.iloc[:, place] for place in range(n)] if wanted(number) else []
+            yield [_texts(column) for column in columns], [""] * len(block)
+
+
+def _texts(column: pd.Series) -> list[str]:
+    import pyarrow
+
+    try:
+        return texts_of(pyarrow.array(column, from_pandas=True))
+    except (pyarrow.ArrowException, TypeError, ValueError):  # several types in one column
+        return [_text(value) for value in column]
+
+
+def _text(value: Any) -> str:
+    if pd.api.types.is_scalar(value):
+        return "" if pd.isna(value) else str(value)
+    from rdkit.Chem import Mol
+
+    from ..molecules import smiles_of
+
+    return smiles_of(value)[0] if isinstance(value, Mol) else str(value)
