@@ -58,8 +58,8 @@ def read_by(asked: Call) -> list[str]:
         config = asked.config
         files = [config.data.source, config.split.options.get("path"), config.grouping.file]
         return [str(file) for file in files if file and file not in catalogue]
-    if asked.name == "describe":
-        return [values["source"]]
+    if asked.name in ("describe", "init"):
+        return [values["source" if asked.name == "describe" else "table"]]
     inputs = [values[key] for key in ("run", "scores", "molecules", "folder") if values.get(key)]
     return [str(path) for path in (*inputs, *values.get("runs", []), *values.get("library", []))]
 
@@ -74,6 +74,8 @@ def written_by(asked: Call) -> list[str]:
         if values.get("try_them") or asked.name == "benchmark":
             return [f"{name}-grouping" if values.get("try_them") else f"{name}-benchmark"]
         return [f"{name}-seeds" if values.get("seeds") and asked.name == "train" else str(name)]
+    if asked.name == "init":
+        return [str(values["folder"])]
     if asked.name == "report":
         return [f"{values['run']}/report.html"]
     return [str(values["out"])] if asked.name in ("score", "hits", "explain", "export") else []
