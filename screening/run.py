@@ -14,6 +14,9 @@ import pandas as pd
 
 from .bundle.bundle import DESCRIPTION, Bundle
 from .config import Config, load_config
+from .data.assays import AssayTable
+from .data.datasets import reading
+from .data.tables import IN_MEMORY
 from .errors import ConfigError, DataError
 from .evaluation.comparison import Comparison, compare
 from .evaluation.results import Material, read_material
@@ -154,6 +157,7 @@ def load_run(path: str | os.PathLike[str]) -> Run:
 
 def train(
     config: "str | Path | Mapping[str, Any] | Config",
+    table: AssayTable | pd.DataFrame | None = None,
     *,
     overrides: Mapping[str, Any] | Sequence[str] = (),
     data: str | Path | None = None,
@@ -167,6 +171,8 @@ def train(
     Parameters
     ----------
     config : a YAML file, the name of a recipe (`tox21`), the settings as a dictionary, or a `Config`.
+    table : a table in memory in place of the one that `data.source` names; of a DataFrame the columns are
+        found as in a file (`data.smiles`, `data.id`, `data.tasks`, `data.labels`). Resuming takes it again.
     overrides : settings that win over it: `{"train.epochs": 5}`, or texts as on the command line.
     data : the table's file, or the folder it lies in; None = found by `data.source`.
     resume, overwrite : go on with a run that was stopped, or replace one: see `training.train`.
@@ -176,11 +182,26 @@ def train(
     ConfigError : a setting is wrong, or the run folder is in use or holds a run.
     DataError : the table cannot be used.
     """
+    if table is not None:
+        if data is not None:
+            raise TypeError("Give either a table in memory or data, the file of one.")
+        config = _of_memory(config)
     settings = load_config(config, overrides)
-    path = None if data is None else Path(data)
-    train_run(settings, data=path, resume=resume, overwrite=overwrite, on_note=on_note, on_epoch=on_epoch)
+    given = _as_table(table, settings) if table is not None else None if data is None else Path(data)
+    train_run(settings, data=given, resume=resume, overwrite=overwrite, on_note=on_note, on_epoch=on_epoch)
     wait_for_all()
     return load_run(settings.folder)
+
+
+def _of_memory(config: Any) -> Any:
+    """A dictionary need not name a source where the table is given."""
+    if not isinstance(config, Mapping) or not isinstance(config.get("data", {}), Mapping):
+        return config
+    return {**config, "data": {"source": IN_MEMORY, **config.get("data", {})}}
+
+
+def _as_table(table: AssayTable | pd.DataFrame, settings: Config) -> AssayTable:
+    return table if isinstance(table, AssayTable) else AssayTable.from_frame(table, **reading(settings.data))
 
 
 def _no_run(folder: Path) -> str:
@@ -219,17 +240,17 @@ def _unfinished(folder: Path, missing: Sequence[str]) -> str:
     if FILES[0] not in missing:
         return f"{lacks}, which a finished run has. Copy it again, or train it again with overwrite."
     kept = "Its finished epochs are kept" if any(folder.glob("checkpoint*.pt")) else "No epoch was finished"
+    return f"{lacks}. {kept}. Go on with: {_go_on(folder)}"
+
+
+def _go_on(folder: Path) -> str:
+    """The command that resumes a run; in Python where its table was in memory."""
     file = folder / "config.yaml"
-    return (
-        f"{lacks}. {kept}. Go on with: screening train {file}{_moved(folder)} --resume; "
-        f"in Python: train({str(file)!r}, resume=True)"
-    )
-
-
-def _moved(folder: Path) -> str:
-    """Settings that a command needs for a run folder that is not where its config says."""
     try:
-        stays = load_config(folder / "config.yaml").folder.resolve() == folder.resolve()
-    except ConfigError:
-        return ""
-    return "" if stays else f" runs={folder.parent} name={folder.name}"
+        config = load_config(file)
+    except ConfigError:  # of another version
+        return f"screening train {file} --resume"
+    moved = "" if config.folder.resolve() == folder.resolve() else f" runs={folder.parent} name={folder.name}"
+    if config.data.source == IN_MEMORY:
+        return f"train({str(file)!r}, table, resume=True), with the table that it was started with"
+    return f"screening train {file}{moved} --resume"

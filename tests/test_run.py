@@ -3,7 +3,9 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,6 +13,8 @@ import pytest
 import small
 
 import screening as sc
+from screening.data.tables import IN_MEMORY
+from screening.evaluation import seed_configs, train_set
 from screening.runtime.folders import claimed
 from screening.runtime.printable import printable
 
@@ -183,3 +187,96 @@ def test_training_gives_the_run(tmp_path: Path) -> None:
     assert sc.train(run.config, overwrite=True).evaluation.equals(run.evaluation)
     with pytest.raises(sc.ConfigError, match=r"'a b' is no setting to override"):
         sc.train(config, overrides={"a b": 1})
+
+
+# --- a table in memory --------------------------------------------------------------------------------------
+
+
+def settings(folder: Path, name: str, **more: object) -> dict[str, Any]:
+    """A small network; without a source, which a table in memory does not need."""
+    return {
+        "name": name,
+        "runs": str(folder / "runs"),
+        "split": {"name": "stratified", "fractions": [0.5, 0.3, 0.2]},
+        "features": {"graph": None, "vectors": ["ecfp_counts"]},
+        "model": {"encoder": {"name": "fingerprint", "widths": [16]}},
+        "train": {"epochs": 2, "batch_size": 32, "device": "cpu", "workers": 0, "patience": None},
+        **more,
+    }
+
+
+@pytest.fixture
+def table_file(tmp_path: Path) -> Path:
+    """With a row that cannot be read, one whose structure is wrong, and one that repeats another."""
+    path = small.write(tmp_path / "table.csv")
+    lines = path.read_text().splitlines()
+    repeated = "M0b," + lines[1].split(",", 1)[1]
+    path.write_text("\n".join([*lines, "bad,C1CC,1,0,1,0", repeated, "x,1,2,3,4,5,6,7"]))
+    return path
+
+
+def test_a_table_in_memory_trains_as_its_file(tmp_path: Path, table_file: Path) -> None:
+    of_file = sc.train(settings(tmp_path, "file", data={"source": str(table_file)}))
+    table = sc.read_assays(table_file)
+    labels = table.labels.copy()
+    of_table = sc.train(settings(tmp_path, "table"), table)
+    frame = pd.read_csv(table_file, on_bad_lines="skip")
+    of_frame = sc.train(settings(tmp_path, "frame", data={"id": "id"}), frame)
+    np.testing.assert_array_equal(table.labels, labels)
+    for name in ("evaluation.csv", "split.csv", "labels.csv", "predictions.parquet", "history.csv"):
+        content = (of_file.folder / name).read_bytes()
+        assert (of_table.folder / name).read_bytes() == content
+        assert (of_frame.folder / name).read_bytes() == content
+    assert (of_table.folder / "rejected.csv").read_bytes() == (of_file.folder / "rejected.csv").read_bytes()
+    texts = list(small.smiles()[150:160])
+    pd.testing.assert_frame_equal(of_table.score(texts), of_file.score(texts))
+    pd.testing.assert_frame_equal(of_frame.score(texts), of_file.score(texts))
+
+
+def test_the_run_says_that_its_table_was_in_memory(tmp_path: Path) -> None:
+    run = sc.train(settings(tmp_path, "a"), small.table())
+    assert run.config.data.source == IN_MEMORY
+    manifest = json.loads((run.folder / "manifest.json").read_text())
+    assert manifest["file"] == manifest["source"] == IN_MEMORY
+    assert re.fullmatch("[0-9a-f]{64}", manifest["file_sha256"])
+    assert IN_MEMORY in run._repr_html_()
+    with pytest.raises(sc.ConfigError, match="the table was in memory, not in a file"):
+        sc.train(run.folder / "config.yaml", overwrite=True)
+    with pytest.raises(TypeError, match="either a table in memory or data"):
+        sc.train(settings(tmp_path, "b"), small.table(), data="table.csv")
+
+
+def test_a_stopped_training_goes_on_with_the_same_table_alone(tmp_path: Path) -> None:
+    table, config = small.table(), settings(tmp_path, "a")
+    unbroken = sc.train({**config, "name": "unbroken"}, table)
+
+    def stop(epoch: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        sc.train(config, table, on_epoch=stop)
+    folder = tmp_path / "runs" / "a"
+    with pytest.raises(sc.DataError, match=r"train\('.*config.yaml', table, resume=True\)"):
+        sc.load_run(folder)
+    labels = table.labels.copy()
+    labels[0, 0] = 1 - np.nan_to_num(labels[0, 0])
+    with pytest.raises(sc.ConfigError, match=r"trained on something else .* the labels of 1 of 4 assays"):
+        sc.train(config, replace(table, labels=labels), resume=True)
+    with pytest.raises(sc.ConfigError, match="the molecules of the table"):
+        sc.train(config, table.take(range(100)), resume=True)
+    resumed = sc.train(folder / "config.yaml", table, resume=True)
+    assert (resumed.folder / "evaluation.csv").read_bytes() == (
+        unbroken.folder / "evaluation.csv"
+    ).read_bytes()
+    file = tmp_path / "table.csv"
+    table.write_csv(file)
+    assert sc.train(folder / "config.yaml", data=file, resume=True).folder == folder
+
+
+def test_a_set_of_runs_trains_on_a_table_in_memory(tmp_path: Path) -> None:
+    configs = seed_configs(sc.load_config(settings(tmp_path, "a", data={"source": "any"})), 2)
+    done = train_set(configs, tmp_path / "seeds.csv", data=small.table())
+    assert [sc.load_run(folder).config.seed for folder in done.folders] == [0, 1]
+    assert train_set(configs, tmp_path / "seeds.csv", data=small.table()).folders == done.folders
+    with pytest.raises(sc.ConfigError, match="trained on something else"):
+        train_set(configs, tmp_path / "seeds.csv", data=small.table(100))

@@ -26,7 +26,7 @@ from .catalogue import AssayCounts, DataSet, catalogue, known_counts
 from .downloads import DownloadError, download
 from .formats.opening import is_stream, lasting
 from .molecules import parents
-from .tables import Rejected
+from .tables import IN_MEMORY, Rejected
 
 MANY_SALTS = 0.01
 """Share of structures of several components from which advice is given; 3 % in Tox21."""
@@ -126,6 +126,11 @@ def find(name: str, *, data: str | Path | None = None) -> Path:
     """
     if is_stream(name):
         return lasting(name)
+    if name == IN_MEMORY and data is None:
+        raise ConfigError(
+            "data.source: the table was in memory, not in a file. Give it again from Python, "
+            "train(config, table=table, ...), or the same table as a file: --data FILE."
+        )
     row = catalogue.get(name)
     files = row.files if row else (name,)
     if data is not None:
@@ -184,7 +189,7 @@ def fetch(name: str, to: str | Path | None = None) -> Path:
 def load(
     source: str,
     *,
-    data: str | Path | None = None,
+    data: str | Path | AssayTable | None = None,
     smiles: str | None = None,
     id: str | None = None,
     tasks: Sequence[str] | None = None,
@@ -193,8 +198,12 @@ def load(
 ) -> AssayTable:
     """The table `find` finds, as `read_assays` reads it; the catalogue's assays unless others are given.
 
+    A table in memory, as `data`, is taken as it is, with the assays `tasks`.
+
     A note says if the content is not that of the catalogue, and that the labels of `alerts` are computed.
     """
+    if isinstance(data, AssayTable):
+        return data if tasks is None else data.select(tasks)
     path = find(source, data=data)
     row = catalogue.get(source)
     if row is None:

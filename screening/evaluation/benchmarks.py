@@ -10,6 +10,7 @@ import pandas as pd
 import torch
 
 from ..config import Component, Config
+from ..data.assays import AssayTable
 from ..errors import ConfigError
 from ..runtime import distributed
 from ..training.history import Epoch
@@ -39,7 +40,7 @@ class Benchmark:
 def benchmark(
     config: Config,
     *,
-    data: Path | None = None,
+    data: Path | AssayTable | None = None,
     overwrite: bool = False,
     on_note: Note = lambda note: None,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,

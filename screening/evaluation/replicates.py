@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from ..config import Component, Config
+from ..data.assays import AssayTable
 from ..errors import ConfigError, DataError
 from ..metrics.per_assay import read_evaluation
 from ..runtime import distributed
@@ -74,7 +75,7 @@ def train_set(
     configs: Sequence[Config],
     path: Path,
     *,
-    data: Path | None = None,
+    data: Path | AssayTable | None = None,
     overwrite: bool = False,
     on_note: Note = lambda note: None,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
@@ -102,7 +103,7 @@ def train_set(
 
 def _train_all(
     configs: Sequence[Config],
-    data: Path | None,
+    data: Path | AssayTable | None,
     overwrite: bool,
     on_note: Note,
     on_epoch: Callable[[Epoch], None],

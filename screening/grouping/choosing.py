@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..config import Config, check_config
+from ..data.assays import AssayTable
 from ..data.task_groups import write_groups
 from ..errors import ConfigError, DataError, listed
 from ..registry import did_you_mean
@@ -100,7 +101,7 @@ def group(
     choice: Choice,
     *,
     out: Path | None = None,
-    data: Path | None = None,
+    data: Path | AssayTable | None = None,
     resume: bool = False,
     overwrite: bool = False,
     on_note: Note = lambda note: None,

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from ..config import Config, check_config
+from ..data.assays import AssayTable
 from ..data.task_groups import read_groups, write_groups
 from ..errors import ConfigError
 from ..evaluation.comparison import Comparison, compare
@@ -51,7 +52,7 @@ def try_groups(
     seeds: int = 3,
     draws: int = 3,
     alone: bool | None = None,
-    data: Path | None = None,
+    data: Path | AssayTable | None = None,
     on_note: Note = lambda note: None,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
 ) -> Trial:
@@ -82,7 +83,7 @@ def _try_groups(
     seeds: int,
     draws: int,
     alone: bool | None,
-    data: Path | None,
+    data: Path | AssayTable | None,
     on_note: Note,
     on_epoch: Callable[[Epoch], None],
 ) -> Trial:

@@ -15,7 +15,6 @@ from ..data.task_groups import read_groups
 from ..errors import ConfigError, DataError, listed
 from ..models.baselines import Baseline, baselines
 from ..models.network import ScreeningModel, inputs_of
-from ..runtime.files import file_sha256
 from .history import Epoch
 from .preparation import Note, Prepared
 from .trainer import Examples, Trainer
@@ -169,7 +168,7 @@ def _joint_weights(config: Config, prepared: Prepared, part: Part) -> dict[str, 
     for what, there, here in (
         ("model", bundle.settings, config.model),
         ("features", (bundle.features, bundle.inputs), (prepared.store.features, inputs_of(prepared.store))),
-        ("table", bundle.about["file_sha256"], file_sha256(prepared.source)),
+        ("table", bundle.about["file_sha256"], prepared.source.sha256),
         ("seed", bundle.about["seed"], config.seed),
         ("split", bundle.about["split"], config.split.model_dump()),
     ):

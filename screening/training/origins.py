@@ -16,7 +16,8 @@ import torch
 
 from ..bundle.bundle import SUMS
 from ..config import Config
-from ..data import datasets
+from ..data.assays import AssayTable
+from ..data.table_source import source_of
 from ..errors import ConfigError, listed
 from ..metrics.metrics import metrics
 from ..runtime.files import file_sha256
@@ -42,7 +43,7 @@ def origin_of(config: Config, prepared: Prepared) -> Origin:
     labels = np.where(np.isnan(labels), np.float32(-1), labels)
     return {
         "file": prepared.source.name,
-        "file_sha256": file_sha256(prepared.source),
+        "file_sha256": prepared.source.sha256,
         "molecules": len(table),
         "molecules_sha256": _sum(table.smiles),
         "labels": {task: _short_sum(row.tobytes()) for task, row in zip(table.tasks, labels, strict=True)},
@@ -118,7 +119,7 @@ def check_origin(config: Config, origin: Origin) -> None:
         _compare(folder, read_manifest(folder).get("origin"), origin)
 
 
-def check_finished(config: Config, data: Path | None, on_note: Note = lambda note: None) -> None:
+def check_finished(config: Config, data: Path | AssayTable | None, on_note: Note = lambda note: None) -> None:
     """Check that a finished run was trained on the table as it is now; the table is read only if need be.
 
     Another version of a package is no reason to train again, but is said.
@@ -129,8 +130,8 @@ def check_finished(config: Config, data: Path | None, on_note: Note = lambda not
     """
     manifest = read_manifest(config.folder)
     before = manifest.get("origin")
-    source = datasets.find(config.data.source, data=data)
-    same_file = manifest.get("file_sha256") == file_sha256(source)
+    source = source_of(config.data.source, data=data)
+    same_file = manifest.get("file_sha256") == source.sha256
     if not isinstance(before, dict):
         if not same_file:
             raise ConfigError(_unknown(config.folder))

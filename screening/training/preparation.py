@@ -12,6 +12,7 @@ from ..data.assay_columns import ATTENTION
 from ..data.assays import AssayTable, prepare
 from ..data.part_names import PARTS
 from ..data.splits import Split, leakage, split_table
+from ..data.table_source import TableSource, source_of
 from ..data.tables import Rejected
 from ..errors import DataError, listed
 from ..features.store import FeatureSet, GraphStore, featurize
@@ -31,12 +32,17 @@ class Prepared(NamedTuple):
     """Rows that repeat the structure of another row and were merged into it."""
     notes: list[str]
     """What was decided and counted on the way, for people."""
-    source: Path
-    """The file the table was read from."""
+    source: TableSource
 
 
-def prepare_data(config: Config, data: Path | None = None, on_note: Note = lambda note: None) -> Prepared:
+def prepare_data(
+    config: Config, data: Path | AssayTable | None = None, on_note: Note = lambda note: None
+) -> Prepared:
     """Read, check, split and featurise the table of a config.
+
+    Parameters
+    ----------
+    data : the table's file, or the folder it lies in, or the table itself; None = found by `data.source`.
 
     Raises
     ------
@@ -49,7 +55,7 @@ def prepare_data(config: Config, data: Path | None = None, on_note: Note = lambd
         on_note(text)
 
     section = config.data
-    source = datasets.find(section.source, data=data)
+    source = source_of(section.source, data=data)
     table = datasets.load(
         section.source,
         data=data,
@@ -81,7 +87,7 @@ def prepare_data(config: Config, data: Path | None = None, on_note: Note = lambd
         store = featurize(table.smiles, features, workers=workers)
     rejected = sorted([*table.rejected, *unusable])
     merged = n_read - len(table) - len(unusable)
-    _check_labels(table, source)
+    _check_labels(table, source.path)
     split = split_table(table, config.split.name, seed=config.seed, workers=workers, **config.split.options)
     for text in [*split.notes, *_unlearnable(table, split)]:
         note(text)
@@ -111,7 +117,7 @@ def _unlearnable(table: AssayTable, split: Split) -> list[str]:
     return notes
 
 
-def _check_labels(table: AssayTable, source: Path) -> None:
+def _check_labels(table: AssayTable, source: str) -> None:
     if not len(table):
         raise DataError(f"{source}: no usable molecule is left. See the reasons in rejected.csv.")
     if not np.isfinite(table.labels).any():

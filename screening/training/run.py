@@ -23,15 +23,16 @@ from safetensors import SafetensorError
 
 from ..bundle.bundle import Bundle, Prediction
 from ..config import Config, to_yaml
+from ..data.assays import AssayTable
 from ..data.part_names import PARTS
-from ..data.tables import Rejected
+from ..data.tables import IN_MEMORY, Rejected
 from ..errors import ConfigError
 from ..metrics.metrics import pooled_average_precision
 from ..metrics.per_assay import evaluate as evaluate_scores
 from ..metrics.per_assay import summarize, write_evaluation
 from ..models.network import inputs_of
 from ..runtime import distributed
-from ..runtime.files import file_sha256, sweep
+from ..runtime.files import sweep
 from ..runtime.folders import LOCK
 from ..uncertainty.calibration import effect
 from .after_training import (
@@ -66,7 +67,7 @@ PACKAGES = ("screening", "torch", "rdkit", "numpy", "pandas", "scikit-learn", "d
 
 
 @dataclass(frozen=True)
-class Run:
+class Trained:
     """A finished run."""
 
     folder: Path
@@ -77,8 +78,11 @@ class Run:
     """One row per metric: mean, median and 10th percentile over assays."""
 
 
-def plan(config: Config, data: Path | None = None, on_note: Note = lambda note: None) -> list[str]:
+def plan(
+    config: Config, data: Path | AssayTable | None = None, on_note: Note = lambda note: None
+) -> list[str]:
     """What `train` would do, without training: notes on data, split and model."""
+    config = _with_source(config, data)
     check_components(config)
     check_trust(config)
     prepared = prepare_data(config, data, on_note)
@@ -90,18 +94,19 @@ def plan(config: Config, data: Path | None = None, on_note: Note = lambda note: 
 def train(
     config: Config,
     *,
-    data: Path | None = None,
+    data: Path | AssayTable | None = None,
     resume: bool = False,
     overwrite: bool = False,
     on_note: Note = lambda note: None,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
-) -> Run:
+) -> Trained:
     """Train and evaluate the model of a config; everything about it is in the run folder.
 
     Under `torchrun` all processes train together and the first one writes.
 
     Parameters
     ----------
+    data : the table's file, or the folder it lies in, or the table itself; None = found by `data.source`.
     resume : go on from the last finished epoch of a run that was stopped; the result is the same
         as that of an unbroken run.
     overwrite : replace an earlier run of the same name.
@@ -111,6 +116,7 @@ def train(
     ConfigError : a setting is wrong, or the run folder is in use.
     DataError : the table cannot be used.
     """
+    config = _with_source(config, data)
     check_components(config)
     check_trust(config)
     distributed.join_processes()
@@ -120,12 +126,12 @@ def train(
 
 def _train(
     config: Config,
-    data: Path | None,
+    data: Path | AssayTable | None,
     resume: bool,
     overwrite: bool,
     on_note: Note,
     on_epoch: Callable[[Epoch], None],
-) -> Run:
+) -> Trained:
     """`train` in a folder that is ours."""
     is_main = distributed.is_main()
     if is_main:
@@ -153,7 +159,14 @@ def _train(
     test = table[table["part"] == "test"].reset_index(drop=True)
     labels = prepared.table.labels[prepared.split.rows("test")]
     pooled = pooled_average_precision(labels, predictions["test"].probabilities)
-    return Run(config.folder, config, test, summarize(test, pooled=pooled))
+    return Trained(config.folder, config, test, summarize(test, pooled=pooled))
+
+
+def _with_source(config: Config, data: Path | AssayTable | None) -> Config:
+    """The config, which says of a table in memory that it was in no file."""
+    if not isinstance(data, AssayTable):
+        return config
+    return config.model_copy(update={"data": config.data.model_copy(update={"source": IN_MEMORY})})
 
 
 def _bundle(config: Config, prepared: Prepared, fitted: Fitted) -> Bundle:
@@ -342,7 +355,7 @@ def _about(config: Config, prepared: Prepared) -> dict[str, Any]:
         "seed": config.seed,
         "source": config.data.source,
         "file": prepared.source.name,
-        "file_sha256": file_sha256(prepared.source),
+        "file_sha256": prepared.source.sha256,
         "molecules": {part: len(prepared.split.rows(part)) for part in PARTS},
         "rejected": len(prepared.rejected),
         "merged": prepared.merged,

@@ -43,7 +43,7 @@ def test_the_table_is_that_of_the_runs(folder: Path, monkeypatch: pytest.MonkeyP
     order: list[str] = []
     train = experiment.train
 
-    def counted(settings: Config, **options: object) -> experiment.Run:
+    def counted(settings: Config, **options: object) -> experiment.Trained:
         order.append(settings.name)
         return train(settings, **options)  # type: ignore[arg-type]
 

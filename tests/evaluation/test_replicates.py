@@ -45,7 +45,7 @@ def test_seeds_are_runs_of_their_own_and_finished_ones_stay(
     trained: list[str] = []
     train = experiment.train
 
-    def counted(settings: Config, **options: object) -> experiment.Run:
+    def counted(settings: Config, **options: object) -> experiment.Trained:
         trained.append(settings.name)
         return train(settings, **options)  # type: ignore[arg-type]
 

@@ -24,6 +24,6 @@ def config(folder: Path, source: Path, **more: object) -> Config:
     )
 
 
-def trained(tmp_path: Path, **more: object) -> experiment.Run:
+def trained(tmp_path: Path, **more: object) -> experiment.Trained:
     """That run, of `small.table()` written into the folder."""
     return experiment.train(config(tmp_path, small.write(tmp_path / "small.csv"), **more))

@@ -79,7 +79,7 @@ def with_skewed(plain: AssayTable) -> AssayTable:
     return replace(plain, labels=labels, tasks=(*plain.tasks, SKEWED))
 
 
-def trained_run(folder: Path, **more: Any) -> experiment.Run:
+def trained_run(folder: Path, **more: Any) -> experiment.Trained:
     """A run that `screening train` itself made in a few seconds, with all that real bundles have.
 
     Two networks on graphs and fingerprints, calibration, conformal sets, domain, representation. `more` are

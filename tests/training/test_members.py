@@ -30,7 +30,7 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
-def weights(run: experiment.Run, member: int) -> dict[str, np.ndarray]:
+def weights(run: experiment.Trained, member: int) -> dict[str, np.ndarray]:
     state = Bundle.load(run.folder).members[member].model.state_dict()
     return {name: value.numpy() for name, value in state.items()}
 

@@ -45,7 +45,7 @@ FILES = {
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> experiment.Run:
+def run(tmp_path_factory: pytest.TempPathFactory) -> experiment.Trained:
     folder = tmp_path_factory.mktemp("experiment")
     source = small.write(folder / "small.csv", n=150)
     with source.open("a") as file:
@@ -59,11 +59,11 @@ def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def test_the_run_folder_has_everything(run: experiment.Run) -> None:
+def test_the_run_folder_has_everything(run: experiment.Trained) -> None:
     assert {path.name for path in run.folder.iterdir()} == FILES
 
 
-def test_every_row_is_in_the_split_or_rejected(run: experiment.Run) -> None:
+def test_every_row_is_in_the_split_or_rejected(run: experiment.Trained) -> None:
     split = pd.read_csv(run.folder / "split.csv")
     rejected = pd.read_csv(run.folder / "rejected.csv", keep_default_na=False)
     assert rejected["id"].tolist() == ["BAD1", "BAD2"]
@@ -72,7 +72,7 @@ def test_every_row_is_in_the_split_or_rejected(run: experiment.Run) -> None:
     assert set(split["part"]) == {"train", "valid", "test"}
 
 
-def test_labels_are_counted_per_part(run: experiment.Run) -> None:
+def test_labels_are_counted_per_part(run: experiment.Trained) -> None:
     counts = read_table(run.folder, "labels.csv")
     tested = counts[counts["part"] == "test"].reset_index(drop=True)
     assert tested["assay"].tolist() == run.evaluation["assay"].tolist()
@@ -84,11 +84,11 @@ def test_labels_are_counted_per_part(run: experiment.Run) -> None:
     assert total["actives"].tolist() == (table.labels == 1).sum(0).tolist()
 
 
-def test_the_saved_config_runs_again(run: experiment.Run) -> None:
+def test_the_saved_config_runs_again(run: experiment.Trained) -> None:
     assert load_config(run.folder / "config.yaml") == run.config
 
 
-def test_evaluation_is_that_of_the_saved_predictions(run: experiment.Run) -> None:
+def test_evaluation_is_that_of_the_saved_predictions(run: experiment.Trained) -> None:
     table, summary = experiment.evaluate(run.folder)
     pd.testing.assert_frame_equal(table, run.evaluation)
     pd.testing.assert_frame_equal(summary, run.summary)
@@ -101,14 +101,14 @@ def test_evaluation_is_that_of_the_saved_predictions(run: experiment.Run) -> Non
     pd.testing.assert_frame_equal(valid.drop(columns="reason"), expected.drop(columns="reason"))
 
 
-def test_the_bundle_gives_the_saved_predictions(run: experiment.Run) -> None:
+def test_the_bundle_gives_the_saved_predictions(run: experiment.Trained) -> None:
     frame = pd.read_parquet(run.folder / "predictions.parquet")
     scores = Scorer.load(run.folder).score(frame["smiles"].tolist())
     for task in run.evaluation["assay"]:
         np.testing.assert_allclose(scores[task], frame[f"score:{task}"], rtol=1e-5, atol=1e-6)
 
 
-def test_the_manifest_says_where_the_run_comes_from(run: experiment.Run) -> None:
+def test_the_manifest_says_where_the_run_comes_from(run: experiment.Trained) -> None:
     manifest = json.loads((run.folder / "manifest.json").read_text())
     assert manifest["finished"]
     assert len(manifest["file_sha256"]) == 64
@@ -116,7 +116,7 @@ def test_the_manifest_says_where_the_run_comes_from(run: experiment.Run) -> None
     assert sum(manifest["molecules"].values()) + manifest["rejected"] == 152
 
 
-def test_the_same_config_gives_the_same_files(run: experiment.Run, tmp_path: Path) -> None:
+def test_the_same_config_gives_the_same_files(run: experiment.Trained, tmp_path: Path) -> None:
     source = Path(run.config.data.source)
     again = experiment.train(run.config.model_copy(update={"runs": str(tmp_path / "again")}))
     for name in ("history.csv", "evaluation.csv", "predictions.parquet", "bundle/member-0.safetensors"):
@@ -149,12 +149,12 @@ def test_wrong_baselines_are_explained_before_training(tmp_path: Path) -> None:
             experiment.plan(config(tmp_path, source, model=model))
 
 
-def test_a_finished_run_is_not_written_over(run: experiment.Run) -> None:
+def test_a_finished_run_is_not_written_over(run: experiment.Trained) -> None:
     with pytest.raises(ConfigError, match=r"finished run.*--overwrite"):
         experiment.train(run.config)
 
 
-def test_resume_with_other_settings_is_refused(run: experiment.Run) -> None:
+def test_resume_with_other_settings_is_refused(run: experiment.Trained) -> None:
     other = run.config.model_copy(update={"seed": 5})
     with pytest.raises(ConfigError, match="differs from the settings"):
         experiment.train(other, resume=True)
@@ -193,7 +193,7 @@ def test_tables_that_cannot_be_trained_on(tmp_path: Path, text: str, message: st
     assert not (tmp_path / "runs" / "small" / "bundle").exists()
 
 
-def test_a_missing_part_or_run_is_explained(run: experiment.Run, tmp_path: Path) -> None:
+def test_a_missing_part_or_run_is_explained(run: experiment.Trained, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no part 'tset'\. Did you mean 'test'"):
         experiment.evaluate(run.folder, part="tset")
     with pytest.raises(DataError, match="not a finished run"):
@@ -253,7 +253,7 @@ def test_every_bad_file_is_trained_on_or_explained(tmp_path: Path, real_data: Pa
 
 @pytest.mark.parametrize("name", bad_files())
 def test_every_bad_file_is_scored_or_explained(
-    run: experiment.Run, tmp_path: Path, real_data: Path, name: str
+    run: experiment.Trained, tmp_path: Path, real_data: Path, name: str
 ) -> None:
     path = real_data / "dirty" / name
     try:
@@ -364,7 +364,7 @@ def test_a_folder_removed_under_a_run_is_explained(tmp_path: Path) -> None:
         experiment.train(settings, on_epoch=lambda epoch: shutil.rmtree(settings.folder))
 
 
-def test_what_killed_processes_left_in_a_run_folder_goes(run: experiment.Run, tmp_path: Path) -> None:
+def test_what_killed_processes_left_in_a_run_folder_goes(run: experiment.Trained, tmp_path: Path) -> None:
     """Bundles and files under a temporary name, of this and of earlier versions, and nothing else."""
     folder = tmp_path / "runs" / "small"
     shutil.copytree(run.folder, folder)

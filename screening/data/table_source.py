@@ -1,0 +1,42 @@
+"""Where the table of a training is from: a file, or the memory of a Python program; known by its content."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from ..runtime.files import file_sha256
+from .assays import AssayTable
+from .datasets import find
+from .tables import IN_MEMORY
+
+
+class TableSource(NamedTuple):
+    """Where a table is from, and the sum of its content."""
+
+    path: str
+    """Of its file; `IN_MEMORY` of a table that was given in Python."""
+    sha256: str
+    """Of the file's bytes, or of what is in the table."""
+
+    @property
+    def name(self) -> str:
+        """Of the file, without its folders."""
+        return Path(self.path).name
+
+
+def source_of(name: str, *, data: str | Path | AssayTable | None = None) -> TableSource:
+    """Where `load(name, data=data)` has its table from."""
+    if isinstance(data, AssayTable):
+        return TableSource(IN_MEMORY, _content_sha256(data))
+    path = find(name, data=data)
+    return TableSource(str(path), file_sha256(path))
+
+
+def _content_sha256(table: AssayTable) -> str:
+    texts = [table.ids, table.smiles, table.tasks, table.extra, table.rows.tolist()]
+    total = hashlib.sha256(json.dumps(texts).encode())
+    total.update(np.where(np.isnan(table.labels), np.float32(-1), table.labels).tobytes())
+    return total.hexdigest()
