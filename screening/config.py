@@ -18,6 +18,7 @@ from pydantic import (
     ValidationError,
     ValidationInfo,
     field_validator,
+    model_serializer,
     model_validator,
 )
 from yaml import YAMLError
@@ -147,12 +148,48 @@ class Model(Section):
 
 
 class Loss(Section):
-    """Cross-entropy of each task over its measured molecules."""
+    """What the assays are trained on: cross-entropy, or another loss by its name."""
 
+    model_config = ConfigDict(extra="allow", frozen=True)
+    name: str = "cross_entropy"
+    """One of `screening list losses`; its options stand beside it, such as {name: focal, gamma: 2}."""
     positive_weight: Literal["none", "balanced"] = "none"
-    """`balanced` weighs actives by inactives / actives of the assay in the training part."""
+    """Of cross_entropy and focal: `balanced` weighs actives by inactives / actives in training."""
     cap: Annotated[float, Field(ge=1)] = 20.0
     """Largest weight of an active."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_component(cls, value: Any) -> Any:
+        value = _by_name(value)
+        if not isinstance(value, Mapping):
+            return value
+        return {key: item if key in cls.model_fields else option(item) for key, item in value.items()}
+
+    @model_validator(mode="after")
+    def _has_no_options_of_others(self) -> "Loss":
+        if self.name == "cross_entropy" and self.model_extra:
+            key = next(iter(self.model_extra))
+            hint = did_you_mean(key, type(self).model_fields).removesuffix(".")
+            raise ValueError(f"cross_entropy has no option '{key}'. {hint}")
+        return self
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """For `Registry.build`: all of cross-entropy's own, of another loss those that are given."""
+        own = ("positive_weight", "cap")
+        given = own if self.name == "cross_entropy" else [key for key in own if key in self.model_fields_set]
+        return {key: getattr(self, key) for key in given} | (self.model_extra or {})
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it can be compared with the entropy of the base rate."""
+        return self.name == "cross_entropy" and self.positive_weight == "none"
+
+    @model_serializer
+    def _as_it_was_written(self) -> dict[str, Any]:
+        """Cross-entropy without its name, as when it was the only one."""
+        return self.options if self.name == "cross_entropy" else {"name": self.name, **self.options}
 
 
 class Gradients(Section):

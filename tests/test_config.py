@@ -277,3 +277,60 @@ def test_a_key_that_yaml_would_read_as_another_is_refused(text: str) -> None:
     with pytest.raises(yaml.YAMLError, match="expected a text as a key"):
         yaml_tree(text)
     assert yaml_tree("{?: 1, ~: 2, '': 3, '&a': 4}") == {"?": "1", "~": "2", "": "3", "&a": "4"}
+
+
+PLAIN = {"name": "x", "data": {"source": "tox21"}}
+
+
+@pytest.mark.parametrize(
+    ("loss", "name", "options"),
+    [
+        ({}, "cross_entropy", {"positive_weight": "none", "cap": 20.0}),
+        ({"positive_weight": "balanced"}, "cross_entropy", {"positive_weight": "balanced", "cap": 20.0}),
+        ({"name": "cross_entropy", "cap": 5}, "cross_entropy", {"positive_weight": "none", "cap": 5.0}),
+        ("focal", "focal", {}),
+        ({"name": "focal", "gamma": 1.5, "cap": 5}, "focal", {"cap": 5.0, "gamma": 1.5}),
+    ],
+)
+def test_a_loss_is_a_name_with_options_or_those_of_cross_entropy(
+    tmp_path: Path, loss: object, name: str, options: dict[str, object]
+) -> None:
+    config = check_config({**PLAIN, "loss": loss})
+    assert (config.loss.name, config.loss.options) == (name, options)
+    (tmp_path / "again.yaml").write_text(to_yaml(config))
+    again = load_config(tmp_path / "again.yaml")
+    assert (again, to_yaml(again)) == (config, to_yaml(config))
+
+
+def test_cross_entropy_is_written_as_when_it_had_no_name() -> None:
+    section = "loss:\n  positive_weight: balanced\n  cap: 50.0\n"
+    assert section in to_yaml(check_config({**PLAIN, "loss": {"positive_weight": "balanced", "cap": 50}}))
+
+
+def test_another_loss_on_the_command_line_drops_the_options_of_the_old_one(tmp_path: Path) -> None:
+    balanced = check_config({**PLAIN, "loss": {"positive_weight": "balanced"}})
+    (tmp_path / "a.yaml").write_text(to_yaml(balanced))
+    config = load_config(tmp_path / "a.yaml", ["loss.gamma=3", "loss.name=focal"])
+    assert (config.loss.name, config.loss.options) == ("focal", {"gamma": 3})
+    assert load_config(tmp_path / "a.yaml", ["loss=asymmetric"]).loss.name == "asymmetric"
+    assert load_config(tmp_path / "a.yaml", ["loss.cap=3"]).loss.options["positive_weight"] == "balanced"
+
+
+@pytest.mark.parametrize(
+    ("loss", "message"),
+    [
+        ({"positive_wieght": "none"}, "no option 'positive_wieght'. Did you mean 'positive_weight'"),
+        ({"gamma": 2}, "cross_entropy has no option 'gamma'"),
+        ({"cap": 0.5}, r"'loss\.cap' is 0\.5"),
+        (5, "'loss' is 5"),
+    ],
+)
+def test_wrong_options_of_the_loss_are_explained(loss: object, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        check_config({**PLAIN, "loss": loss})
+
+
+def test_only_plain_cross_entropy_is_compared_with_the_base_rate() -> None:
+    plain = [check_config({**PLAIN, "loss": loss}).loss.is_plain for loss in ({}, {"cap": 3}, "focal")]
+    assert plain == [True, True, False]
+    assert not check_config({**PLAIN, "loss": {"positive_weight": "balanced"}}).loss.is_plain

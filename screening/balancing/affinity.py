@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from ..features.store import GraphBatch
-from ..models.losses import cell_losses, label_counts
+from ..models.losses import CrossEntropy, Loss, label_counts
 from ..models.network import ScreeningModel
 from ..runtime.distributed import sum_over_processes, world_size
 from .gradients import Look
@@ -141,8 +141,8 @@ class ExactEffects:
     and looks ahead in training mode, which disturbs batch statistics; none of that is done here.
     """
 
-    def __init__(self, model: ScreeningModel, positive_weight: Tensor | None = None) -> None:
-        self.model, self.positive_weight = model, positive_weight
+    def __init__(self, model: ScreeningModel, loss: Loss | None = None) -> None:
+        self.model, self.loss = model, loss or CrossEntropy()
 
     def effects(self, look: Look, batch: Batch, rate: float, judged: Batch | None = None) -> Effects:
         """Effects of a step of size `rate` on the losses of the same molecules, or of `judged`.
@@ -163,7 +163,7 @@ class ExactEffects:
 
         def losses_at(parameters: Parameters) -> Tensor:
             logits = self.model.heads(functional_call(self.model.encoder, parameters, (batch.graphs,)))
-            cells = cell_losses(logits, batch.labels, self.positive_weight)
+            cells = self.loss.values(logits, batch.labels)
             return cells.sum(0, dtype=torch.float64) / counts.clamp(min=1)
 
         return losses_at, counts > 0
@@ -175,12 +175,12 @@ def collector(
     *,
     at: str = "features",
     settings: Settings | None = None,
-    positive_weight: Tensor | None = None,
+    loss: Loss | None = None,
 ) -> LinearEffects | ExactEffects:
     """What gives the effects of a step, by its name in a config; parameters as in the two classes."""
     if how == "linear":
         return LinearEffects(model.encoder, at, settings or Settings())
-    return ExactEffects(model, positive_weight)
+    return ExactEffects(model, loss)
 
 
 def look_ahead(

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ..errors import ConfigError
 from ..models.heads import TaskHeads
-from ..models.losses import cell_losses, label_counts, logit_gradients
+from ..models.losses import CrossEntropy, Loss, label_counts
 from ..runtime.distributed import sum_over_processes
 from .contract import Balancer
 from .outer_rows import OuterRows
@@ -26,16 +26,20 @@ class Look:
     step: Step
     cut: Cut
     place: Place
+    own: Tensor | None = None
+    """[T] this process's share of the losses, with the graph to the loss's own parameters; None without."""
 
     def backward(self, decision: Decision, scale: float = 1.0) -> None:
         """Add the gradient of the weighted losses to `.grad` of encoder and heads; once per look.
 
-        A head gets its own gradient times its head weight, the encoder sum(weights * gradients) or the
-        decision's direction; all divided by the number of present tasks and multiplied by `scale`
-        (1 / micro-batches when accumulating). With several processes call
+        A head, and what the loss learns itself, gets its own gradient times its head weight, the encoder
+        sum(weights * gradients) or the decision's direction; all divided by the number of present tasks and
+        multiplied by `scale` (1 / micro-batches when accumulating). With several processes call
         `distributed.sum_gradients` before the optimiser's step.
         """
         cut, factor = self.cut, scale / self.step.present.sum().clamp(min=1)
+        if self.own is not None:
+            (self.own * (decision.head_weights * factor)).sum().backward()
         parameters = [p for p in cut.heads.parameters() if p.requires_grad]
 
         def pulled(weights: Tensor) -> Tensor:
@@ -58,11 +62,12 @@ class Gradients:
     Parameters
     ----------
     heads : the heads of the model; a linear layer with one output per task will do. Models whose tasks have
-        other heads, or other losses, are for `loss_gradients`.
+        other heads are for `loss_gradients`.
     balancer : says what it needs.
     at : where the gradients of the tasks are taken, one of `places`.
     encoder : makes the features; places at its parameters need it, and to be made before the features.
     settings : of the places; None = the defaults.
+    loss : what the tasks are trained on; None = cross-entropy.
 
     Raises
     ------
@@ -77,6 +82,7 @@ class Gradients:
         at: str = "features",
         encoder: nn.Module | None = None,
         settings: Settings | None = None,
+        loss: Loss | None = None,
     ) -> None:
         place = places.get(at)
         if balancer.places is not None and at not in balancer.places:
@@ -92,6 +98,7 @@ class Gradients:
             )
         self.heads = TaskHeads.of(heads) if isinstance(heads, nn.Linear) else heads
         self.balancer = balancer
+        self.loss = loss or CrossEntropy()
         if balancer.needs == "losses":
             place, encoder = places.get("features"), None
         self.place: Place = place(encoder, settings or Settings())
@@ -101,7 +108,6 @@ class Gradients:
         features: Tensor,
         labels: Tensor,
         *,
-        positive_weight: Tensor | None = None,
         epoch: int = 0,
         step: int = 0,
     ) -> Look:
@@ -110,21 +116,21 @@ class Gradients:
         Parameters
         ----------
         features : [B, d] of this process's molecules, with the encoder's graph.
-        labels : [B, T], 0, 1 or NaN, on the same device.
-        positive_weight : [T] or None, see `losses.positive_weights`.
+        labels : [B, T], 0, 1 or NaN (or what else the loss takes), on the same device.
         epoch, step : from 0; handed to the balancer.
 
         Raises
         ------
-        DataError : a label is neither 0, 1 nor NaN.
+        DataError : a label is none that the loss has a value for.
         """
         leaf = features.detach().requires_grad_()
         with torch.enable_grad():  # a second look after the update comes from inside no_grad
             private = self.heads.private(leaf)
             logits = self.heads.readout(private)
         counts = sum_over_processes(label_counts(labels))
-        losses, variances = _losses_and_variances(logits.detach(), labels, counts, positive_weight)
-        slopes = logit_gradients(logits, labels, counts, positive_weight)
+        cells = self.loss.values(logits.detach(), labels)
+        losses, variances = _losses_and_variances(cells.detach(), counts)
+        slopes = self.loss.slopes(logits, labels) / counts.clamp(min=1)
         cut = Cut(features, leaf, private, logits, slopes, self.heads, step)
         gram, rows, outer = self._wanted(cut)
         return Look(
@@ -141,6 +147,7 @@ class Gradients:
             ),
             cut,
             self.place,
+            cells.sum(0) / counts.clamp(min=1) if cells.requires_grad else None,
         )
 
     def _wanted(self, cut: Cut) -> tuple[Tensor | None, Tensor | None, OuterRows | None]:
@@ -153,11 +160,9 @@ class Gradients:
         return None if without else self.place.gram(cut, rows), rows, outer
 
 
-def _losses_and_variances(
-    logits: Tensor, labels: Tensor, counts: Tensor, positive_weight: Tensor | None
-) -> tuple[Tensor, Tensor]:
-    """Mean and variance [T] float64 of the loss over the molecules of each task, over all processes."""
-    cells = cell_losses(logits, labels, positive_weight).double()
+def _losses_and_variances(cells: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and variance [T] float64 of the losses [B, T] of the molecules of each task; all processes."""
+    cells = cells.double()
     total, squares = sum_over_processes(torch.stack([cells.sum(0), (cells**2).sum(0)]))
     mean = total / counts.clamp(min=1)
     variance = (squares - total * mean) / (counts - 1).clamp(min=1)

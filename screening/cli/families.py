@@ -11,6 +11,7 @@ from ..features.store import featurizers
 from ..metrics.metrics import Metric, metrics
 from ..models.baselines import baselines
 from ..models.encoders import encoders
+from ..models.losses import losses
 from ..registry import Registry, did_you_mean
 from ..triage.filters import filters
 from ..uncertainty.calibration import calibrations
@@ -39,6 +40,7 @@ FAMILIES: dict[str, tuple[Registry[Any], str]] = {
         featurizers,
         "what the encoder sees of a molecule: features.graph=..., features.vectors=[...]",
     ),
+    "losses": (losses, "what the assays are trained on: loss=..."),
     "filters": (filters, "alerts and rules for screening hits: --filters ..."),
     "splits": (splits, "which molecules train, validate and test: split=..."),
     "metrics": (metrics, "how good the ranking and the probabilities of an assay are"),

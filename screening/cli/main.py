@@ -317,8 +317,8 @@ def list_family(
     family: Annotated[
         str | None,
         typer.Argument(
-            help="balancers, baselines, calibrations, encoders, featurizers, filters, splits or metrics; all "
-            "families if not given.",
+            help="balancers, baselines, calibrations, encoders, featurizers, filters, losses, splits or "
+            "metrics; all families if not given.",
             show_default=False,
         ),
     ] = None,

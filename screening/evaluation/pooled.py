@@ -74,7 +74,7 @@ def read_pooled_material(path: Path) -> Material:
     first = materials[0]
     history = _mean_history([material.history for material in materials])
     counts = _mean_counts([material.counts for material in materials], pooled.predictions)
-    plain = first.config.loss.positive_weight == "none"
+    plain = first.config.loss.is_plain
     evaluation = pooled.evaluation
     valid = pd.concat([material.valid for material in materials]).head(0)
     reasons = likely_reasons(evaluation, valid, counts, history, plain_loss=plain)

@@ -49,7 +49,7 @@ def read_material(folder: Path) -> Material:
     valid_predictions = [read_predictions(folder, part="valid")] if "valid" in parts else []
     counts, history = read_table(folder, "labels.csv"), _history(folder)
     valid = parts.get("valid", parts["test"].head(0))
-    plain = config.loss.positive_weight == "none"
+    plain = config.loss.is_plain
     reasons = likely_reasons(parts["test"], valid, counts, history, plain_loss=plain)
     evaluation = parts["test"].assign(verdict=judge(parts["test"]), why=reasons)
     evaluation = evaluation.join(training_counts(counts), on="assay")

@@ -71,24 +71,12 @@ class TaskHeads(nn.Module):
             nn.init.zeros_(self.private_bias)
 
     @torch.no_grad()
-    def set_base_rates(self, labels: Tensor, positive_weight: Tensor | None = None) -> None:
-        """Set each bias so that an untrained model predicts the base rate of the assay.
+    def start_at(self, logits: Tensor) -> None:
+        """Set the biases to logits [T], such as those of the best constant prediction (`Loss.start`).
 
-        The rate of a task is shrunk to the rate over all tasks with the weight of two molecules, so that
-        an assay without actives, or without labels, starts at a finite logit. Without this, the first
-        epochs on 1 % actives are spent on moving the biases.
-
-        Parameters
-        ----------
-        labels : [n, T] of the training part, NaN = not measured.
-        positive_weight : [T] or None, as in the loss, whose best constant it shifts by its logarithm.
+        Without this, the first epochs on 1 % actives are spent on moving the biases.
         """
-        counts, positives = (~labels.isnan()).sum(0).double(), labels.nansum(0).double()
-        overall = (positives.sum() + 0.5) / (counts.sum() + 1)
-        logit = torch.logit((positives + 2 * overall) / (counts + 2))
-        if positive_weight is not None:
-            logit += positive_weight.double().log().to(logit.device)
-        self.bias.copy_(logit)
+        self.bias.copy_(logits)
 
     def take(self, tasks: Sequence[int]) -> "TaskHeads":
         """Heads of some of the tasks, in that order, with copies of their weights."""

@@ -3,12 +3,13 @@
 from typing import Any, NamedTuple
 
 from ..balancing.contract import balancers
-from ..config import Component, Config
+from ..config import Component, Config, Loss
 from ..data.splits import splits
 from ..features.store import featurizers
 from ..metrics.metrics import metrics
 from ..models.baselines import baselines
 from ..models.encoders import encoders
+from ..models.losses import losses
 from ..needed_plugins import Needed, needed
 from ..plugins import load_plugins
 from ..registry import Registry
@@ -26,9 +27,10 @@ class Chosen(NamedTuple):
 def chosen(config: Config) -> list[Chosen]:
     """The members of all families that a config names; those of its benchmark too."""
     benchmarked = config.benchmark.balancers if config.benchmark else ()
-    components: list[tuple[Registry[Any], Component]] = [
+    components: list[tuple[Registry[Any], Component | Loss]] = [
         (splits, config.split),
         (encoders, config.model.encoder),
+        (losses, config.loss),
         (calibrations, config.calibration),
         *((balancers, link) for chain in (config.balancer, *benchmarked) for link in chain),
         *((baselines, model) for model in [config.model.baseline] if model),

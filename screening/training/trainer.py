@@ -9,13 +9,13 @@ import io
 import math
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ..balancing.affinity import Affinity, Batch, collector
@@ -29,7 +29,7 @@ from ..features.store import GraphBatch, GraphStore
 from ..metrics.metrics import roc_auc
 from ..metrics.ranking import rank
 from ..models.dropout import Share, drawing_for
-from ..models.losses import positive_weights
+from ..models.losses import losses
 from ..models.network import ScreeningModel
 from ..runtime import distributed
 from ..runtime.progress import duration, progress
@@ -53,7 +53,7 @@ class Trainer:
     Parameters
     ----------
     labels : [n, T] of all molecules, NaN = not measured.
-    train_rows : the molecules whose base rates the heads start at and positive weights come from.
+    train_rows : the molecules whose base rates the heads start at, and whose counts the loss knows.
     """
 
     def __init__(
@@ -72,15 +72,18 @@ class Trainer:
             self.settings.bf16 == "auto" and self.device.type == "cuda"
         )
         self.model = model.to(self.device)
-        loss = config.loss
-        weight = positive_weights(labels[train_rows], how=loss.positive_weight, cap=loss.cap)
-        self.positive_weight = None if weight is None else weight.to(self.device)
-        self.model.heads.set_base_rates(labels[train_rows].to(self.device), self.positive_weight)
+        self.loss = losses.build(config.loss.name, labels[train_rows], **config.loss.options).to(self.device)
+        self.model.heads.start_at(self.loss.start(labels[train_rows].to(self.device)))
         self.balancer = _balancer(config, tasks).to(self.device)
         where = config.gradients
         places = Settings(where.chunk, where.memory, where.sketch)
         self.gradients = Gradients(
-            self.model.heads, self.balancer, at=where.at, encoder=self.model.encoder, settings=places
+            self.model.heads,
+            self.balancer,
+            at=where.at,
+            encoder=self.model.encoder,
+            settings=places,
+            loss=self.loss,
         )
         self.grouping = config.grouping
         self.affinity: Affinity | None = None
@@ -91,10 +94,11 @@ class Trainer:
                 self.model,
                 at=self.grouping.at,
                 settings=places,
-                positive_weight=self.positive_weight,
+                loss=self.loss,
             )
+        self.trained = [*self.model.parameters(), *self.loss.parameters()]
         self.optimizer = torch.optim.AdamW(
-            _decay_matrices_only(self.model, self.settings.weight_decay), lr=self.settings.lr, fused=True
+            _decay_matrices_only(self.trained, self.settings.weight_decay), lr=self.settings.lr, fused=True
         )
         self.average = (
             AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(self.settings.average))
@@ -199,18 +203,16 @@ class Trainer:
         batch, labels = self._batch(train, rows)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.autocast):
             features = self.model.encoder(batch)
-        look = self.gradients.look(
-            features.float(), labels, positive_weight=self.positive_weight, epoch=epoch, step=step
-        )
+        look = self.gradients.look(features.float(), labels, epoch=epoch, step=step)
         self._check_finite(look.step.losses, epoch, step)
         if self.affinity is not None and step % self.grouping.every == 0:
             self._collect(self.affinity, look, Batch(batch, labels), valid, step)
         decision = self.balancer.decide(look.step)
         self.optimizer.zero_grad(set_to_none=True)
         look.backward(decision)
-        distributed.sum_gradients(self.model.parameters())
+        distributed.sum_gradients(self.trained)
         if self.settings.clip is not None:
-            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip)
+            torch.nn.utils.clip_grad_norm_(self.trained, self.settings.clip)
         self.optimizer.step()
         if self.balancer.second_look:
             self._look_again(batch, labels, epoch, step)
@@ -247,9 +249,7 @@ class Trainer:
         """Show the balancer the losses of the same batch after the update."""
         with torch.no_grad(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.autocast):
             features = self.model.encoder(batch)
-        look = self.gradients.look(
-            features.float(), labels, positive_weight=self.positive_weight, epoch=epoch, step=step
-        )
+        look = self.gradients.look(features.float(), labels, epoch=epoch, step=step)
         self.balancer.look_again(look.step)
 
     def _set_lr(self, step: int, total: int) -> float:
@@ -290,6 +290,7 @@ class Trainer:
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "balancer": self.balancer.state_dict(),
+            "loss": self.loss.state_dict(),
             "average": self.average.state_dict() if self.average is not None else {},
             "affinity": self.affinity.state_dict() if self.affinity is not None else {},
             "best": self._best,
@@ -307,6 +308,7 @@ class Trainer:
             self.model.load_state_dict(state["model"])
             self.optimizer.load_state_dict(state["optimizer"])
             self.balancer.load_state_dict(state["balancer"])
+            self.loss.load_state_dict(state.get("loss", {}))  # older ones have none, and no loss with state
             if self.average is not None:
                 self.average.load_state_dict(state["average"])
             if self.affinity is not None:
@@ -355,9 +357,8 @@ def _balancer(config: Config, tasks: tuple[str, ...]) -> Balancer:
     return build_balancer(chain, tasks)
 
 
-def _decay_matrices_only(model: ScreeningModel, decay: float) -> list[dict[str, Any]]:
+def _decay_matrices_only(parameters: Sequence[nn.Parameter], decay: float) -> list[dict[str, Any]]:
     """Parameter groups: weight decay on matrices, none on biases, scales and base rates."""
-    parameters = list(model.parameters())
     return [
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": decay},
         {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},

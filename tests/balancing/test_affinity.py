@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import small
 import torch
+from plain_losses import per_task_losses
 from rdkit import Chem, RDConfig
 from torch import Tensor, multiprocessing, nn
 from torch import distributed as processes
@@ -21,7 +22,7 @@ from screening.config import Config, check_config
 from screening.errors import ConfigError, ScreeningError
 from screening.features.store import FeatureSet, GraphStore, featurize
 from screening.grouping.selection import select_groups
-from screening.models.losses import label_counts, per_task_losses
+from screening.models.losses import Loss, label_counts, losses
 from screening.models.network import ScreeningModel, inputs_of
 from screening.training.trainer import Epoch, Examples, Trainer
 
@@ -103,19 +104,22 @@ def test_exact_effects_are_those_of_a_step_with_the_optimiser(hidden: int) -> No
 
 
 @pytest.mark.parametrize("name", ["gine", "fingerprint"])
-@pytest.mark.parametrize("weight", [None, torch.tensor([1.0, 3.0, 0.5, 1.0])])
-def test_exact_effects_of_small_steps_are_linear(name: str, weight: Tensor | None) -> None:
+@pytest.mark.parametrize("loss_name", losses.names())
+def test_exact_effects_of_small_steps_are_linear(name: str, loss_name: str) -> None:
     """Z -> eta G_ij / L_j: in float64 the difference falls with the rate."""
     model, batch = make(name)
+    weighted = {"positive_weight": "balanced"} if "positive_weight" in losses.options(loss_name) else {}
+    loss: Loss = losses.build(loss_name, batch.labels, **weighted)
     model = model.double().eval()
     batch = batch._replace(graphs=replace(batch.graphs, vectors=batch.graphs.vectors.double()))
     linear = collector("linear", model, at="encoder")
-    gradients = Gradients(model.heads, build_balancer("equal", TASKS), at="encoder", encoder=model.encoder)
-    look = gradients.look(model.encoder(batch.graphs), batch.labels, positive_weight=weight)
+    equal = build_balancer("equal", TASKS)
+    gradients = Gradients(model.heads, equal, at="encoder", encoder=model.encoder, loss=loss)
+    look = gradients.look(model.encoder(batch.graphs), batch.labels)
     limit = linear.effects(look, batch, 1.0)
     errors = []
     for rate in (1e-5, 1e-6):
-        exact = ExactEffects(model, weight).effects(look, batch, rate)
+        exact = ExactEffects(model, loss).effects(look, batch, rate)
         assert torch.equal(exact.seen, limit.seen)
         away = (exact.values / rate - limit.values)[limit.seen].abs().max()
         errors.append(float(away / limit.values.abs().max()))

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from plain_losses import Losses, per_task_losses
 from torch import Tensor, nn
 
 from screening.balancing.chain import build_balancer
@@ -10,7 +11,7 @@ from screening.balancing.gradients import Gradients
 from screening.balancing.step import Decision, Step
 from screening.errors import ConfigError
 from screening.models.heads import TaskHeads
-from screening.models.losses import Losses, label_counts, per_task_losses
+from screening.models.losses import label_counts
 
 NAN = float("nan")
 B, D, T = 12, 6, 4

@@ -8,6 +8,7 @@ import pytest
 import small
 import torch
 from encoder_options import VARIANTS
+from plain_losses import per_task_losses
 from torch import Tensor, multiprocessing, nn
 from torch import distributed as processes
 
@@ -20,7 +21,7 @@ from screening.balancing.step import Decision, Step
 from screening.errors import ConfigError
 from screening.models.encoders import Encoder, encoders
 from screening.models.heads import TaskHeads
-from screening.models.losses import label_counts, per_task_losses
+from screening.models.losses import label_counts
 from screening.models.network import inputs_of
 from screening.runtime.distributed import sum_gradients
 

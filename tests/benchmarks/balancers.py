@@ -35,7 +35,7 @@ from screening.balancing.gradients import Gradients
 from screening.balancing.places import places
 from screening.config import Model
 from screening.features.store import FeatureSet, GraphBatch, featurize
-from screening.models.losses import label_counts, per_task_losses
+from screening.models.losses import CrossEntropy, label_counts
 from screening.models.network import ScreeningModel, inputs_of
 
 BATCH, MISSING = 256, 0.25
@@ -102,7 +102,8 @@ class Bench:
 
         def run() -> None:
             features = model.encoder(self.batch)
-            losses = per_task_losses(model.heads(features), self.labels, label_counts(self.labels)).values
+            cells = CrossEntropy().values(model.heads(features), self.labels)
+            losses = cells.sum(0) / label_counts(self.labels).clamp(min=1)
             optimizer.zero_grad(set_to_none=True)
             mtl_backward(
                 list(losses),

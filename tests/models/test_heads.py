@@ -5,9 +5,6 @@ import torch
 from torch import nn
 
 from screening.models.heads import TaskHeads
-from screening.models.losses import label_counts, per_task_losses
-
-NAN = float("nan")
 
 
 def test_linear_heads_are_separate_linear_layers() -> None:
@@ -49,36 +46,11 @@ def test_feature_gradients_are_those_of_autograd(hidden: int) -> None:
         torch.testing.assert_close(rows[:, task], expected)
 
 
-def test_base_rates_are_the_best_constant() -> None:
-    labels = torch.zeros(5000, 2)
-    labels[:50, 0], labels[:2500, 1] = 1, 1
-    heads = TaskHeads(6, 2)
+def test_untrained_heads_predict_where_they_start() -> None:
+    heads = TaskHeads(6, 3)
     nn.init.zeros_(heads.weight)
-    heads.set_base_rates(labels)
-    rates = torch.sigmoid(heads(torch.randn(1, 6)))[0]
-    torch.testing.assert_close(rates, torch.tensor([0.01, 0.5]), rtol=0.01, atol=0)
-
-
-def test_base_rates_with_positive_weights_are_the_best_constant_too() -> None:
-    labels = torch.zeros(100000, 1)
-    labels[:1000] = 1
-    weight = torch.tensor([20.0])
-    heads = TaskHeads(6, 1)
-    heads.set_base_rates(labels, weight)
-    logits = heads.bias.detach().expand(len(labels), 1).clone().requires_grad_()
-    per_task_losses(logits, labels, label_counts(labels), weight).values.sum().backward()
-    assert logits.grad is not None
-    assert abs(logits.grad.sum().item()) < 1e-4
-
-
-def test_base_rates_of_tasks_without_actives_or_labels_are_finite() -> None:
-    labels = torch.tensor([[0.0, 1.0, NAN, 0.0], [0.0, 1.0, NAN, 1.0]])
-    heads = TaskHeads(6, 4)
-    heads.set_base_rates(labels)
-    assert heads.bias.isfinite().all()
-    none, all_active, unknown, half = heads.bias.tolist()
-    assert none < unknown < all_active
-    assert unknown == pytest.approx(half)
+    heads.start_at(torch.tensor([-4.0, 0.0, 2.5], dtype=torch.float64))
+    assert heads(torch.randn(1, 6)).tolist() == [[-4.0, 0.0, 2.5]]
 
 
 def test_heads_of_hundreds_of_tasks_are_one_product() -> None:

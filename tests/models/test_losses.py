@@ -1,15 +1,37 @@
-"""The loss: independent of missing labels, equal to scikit-learn's, additive over parts of a batch."""
+"""Losses: what must hold of all, values of each, and what a loss of another kind could be."""
 
+import math
+from collections.abc import Callable
+from typing import Any
+
+import loss_checks
 import numpy as np
 import pytest
 import torch
+from plain_losses import per_task_losses
 from sklearn.metrics import log_loss
-from torch import Tensor
+from torch import Tensor, nn
 
-from screening.errors import DataError
-from screening.models.losses import label_counts, logit_gradients, per_task_losses, positive_weights
+from screening.balancing.chain import build_balancer
+from screening.balancing.gradients import Gradients
+from screening.errors import ConfigError, DataError
+from screening.models.base_rates import base_logits
+from screening.models.heads import TaskHeads
+from screening.models.losses import CrossEntropy, Loss, label_counts, losses, measured
+from screening.models.losses.class_weights import positive_weights
 
 NAN = float("nan")
+CASES: list[tuple[str, dict[str, Any]]] = [
+    ("cross_entropy", {}),
+    ("cross_entropy", {"positive_weight": "balanced", "cap": 5}),
+    ("focal", {}),
+    ("focal", {"gamma": 0.5, "positive_weight": "balanced"}),
+    ("focal", {"gamma": 0}),
+    ("asymmetric", {}),
+    ("asymmetric", {"gamma_pos": 0.5, "gamma_neg": 0.5, "shift": 0}),
+    ("asymmetric", {"gamma_pos": 0, "gamma_neg": 0, "shift": 0.2}),
+    ("asymmetric", {"gamma_pos": 3, "gamma_neg": 1, "shift": 0.05}),
+]
 
 
 def sparse_labels(n: int, n_tasks: int, share: float, seed: int = 0) -> Tensor:
@@ -19,99 +41,145 @@ def sparse_labels(n: int, n_tasks: int, share: float, seed: int = 0) -> Tensor:
     return labels
 
 
-def test_loss_is_that_of_scikit_learn() -> None:
+def test_every_loss_has_a_case() -> None:
+    assert {name for name, _ in CASES} == set(losses.names())
+
+
+@pytest.mark.parametrize(("name", "options"), CASES)
+@pytest.mark.parametrize("check", loss_checks.CHECKS, ids=lambda check: check.__name__)
+def test_what_must_hold_of_every_loss(
+    check: Callable[[Loss, Tensor], None], name: str, options: dict[str, Any]
+) -> None:
+    labels = loss_checks.example_labels()
+    check(losses.build(name, labels, **options), labels)
+
+
+def test_a_loss_with_a_wrong_slope_is_caught() -> None:
+    class Flipped(CrossEntropy):
+        def cell_slopes(self, logits: Tensor, labels: Tensor) -> Tensor:
+            return -super().cell_slopes(logits, labels)
+
+    labels = loss_checks.example_labels()
+    for check in loss_checks.CHECKS[:2]:
+        with pytest.raises(AssertionError, match="slopes"):
+            check(Flipped(labels), labels)
+    with pytest.raises(AssertionError, match="points away"):
+        loss_checks.slopes_pull_towards_the_label(Flipped(labels), labels)
+
+
+def test_a_loss_that_mixes_molecules_is_caught() -> None:
+    class Centred(CrossEntropy):
+        def cell_values(self, logits: Tensor, labels: Tensor) -> Tensor:
+            return super().cell_values(logits - logits.mean(0), labels)
+
+    labels = loss_checks.example_labels()
+    with pytest.raises(AssertionError, match="values depend on the rest of the batch"):
+        loss_checks.cells_stand_alone(Centred(labels), labels)
+
+
+def test_a_loss_that_only_says_it_is_convex_is_caught() -> None:
+    labels = loss_checks.example_labels()
+    focal = losses.build("focal", labels)
+    focal.is_convex = True
+    with pytest.raises(AssertionError, match="slope falls"):
+        loss_checks.convex_where_claimed(focal, labels)
+
+
+def test_cross_entropy_is_that_of_scikit_learn() -> None:
     labels, logits = sparse_labels(60, 5, 0.6), torch.randn(60, 5)
-    losses = per_task_losses(logits, labels, label_counts(labels))
+    means = CrossEntropy().values(logits, labels).sum(0) / label_counts(labels)
     for task in range(5):
         there = ~labels[:, task].isnan()
         expected = log_loss(labels[there, task], torch.sigmoid(logits[there, task].double()), labels=[0, 1])
-        assert losses.values[task].item() == pytest.approx(expected, rel=1e-6)
+        assert means[task].item() == pytest.approx(expected, rel=1e-6)
 
 
-def test_weighted_loss_is_that_of_scikit_learn_over_the_number_of_labels() -> None:
-    labels, logits, weight = sparse_labels(60, 1, 0.6), torch.randn(60, 1), torch.tensor([7.0])
+def test_weighted_cross_entropy_is_that_of_scikit_learn() -> None:
+    labels, logits = sparse_labels(60, 1, 0.6), torch.randn(60, 1)
+    loss = CrossEntropy(labels, positive_weight="balanced")
     there = ~labels[:, 0].isnan()
     y, p = labels[there, 0], torch.sigmoid(logits[there, 0].double())
-    total = log_loss(y, p, labels=[0, 1], sample_weight=np.where(y == 1, 7.0, 1.0), normalize=False)
-    losses = per_task_losses(logits, labels, label_counts(labels), weight)
-    assert losses.values.item() == pytest.approx(total / int(there.sum()), rel=1e-6)
+    weight = int((y == 0).sum()) / int((y == 1).sum())
+    total = log_loss(y, p, labels=[0, 1], sample_weight=np.where(y == 1, weight, 1.0), normalize=False)
+    assert loss.values(logits, labels).sum().item() == pytest.approx(total, rel=1e-6)
 
 
-@pytest.mark.parametrize("weight", [None, torch.tensor([0.1, 1.0, 30.0])])
-def test_closed_form_slopes_are_those_of_autograd(weight: Tensor | None) -> None:
-    labels = sparse_labels(20, 3, 0.5)
-    logits = (5 * torch.randn(20, 3)).requires_grad_()
+@pytest.mark.parametrize("weighting", ["none", "balanced"])
+def test_cross_entropy_is_torchs_to_the_last_bit(weighting: str) -> None:
+    labels, logits = sparse_labels(200, 6, 0.5), 3 * torch.randn(200, 6)
+    weight = positive_weights(labels, how=weighting, cap=20.0)  # type: ignore[arg-type]
+    loss = CrossEntropy(labels, positive_weight=weighting)  # type: ignore[arg-type]
     counts = label_counts(labels)
-    per_task_losses(logits, labels, counts, weight).values.sum().backward()
-    torch.testing.assert_close(logit_gradients(logits, labels, counts, weight), logits.grad)
+    expected = per_task_losses(logits, labels, counts, weight).values
+    assert torch.equal(loss.values(logits, labels).sum(0) / counts.clamp(min=1), expected)
 
 
-def test_what_the_model_says_of_unmeasured_molecules_does_not_matter() -> None:
-    labels = sparse_labels(20, 3, 0.5)
-    counts = label_counts(labels)
-    logits = torch.randn(20, 3)
-    wild = torch.where(labels.isnan(), torch.tensor(NAN), logits)
-    assert torch.equal(
-        per_task_losses(wild, labels, counts).values, per_task_losses(logits, labels, counts).values
-    )
-    assert torch.equal(logit_gradients(wild, labels, counts), logit_gradients(logits, labels, counts))
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("focal", {"gamma": 0}), ("asymmetric", {"gamma_pos": 0, "gamma_neg": 0, "shift": 0})],
+)
+def test_without_focusing_they_are_cross_entropy(name: str, options: dict[str, Any]) -> None:
+    labels, logits = sparse_labels(40, 3, 0.6), 5 * torch.randn(40, 3, dtype=torch.float64)
+    plain, other = CrossEntropy(), losses.build(name, labels, **options)
+    torch.testing.assert_close(other.values(logits, labels), plain.values(logits, labels))
+    torch.testing.assert_close(other.slopes(logits, labels), plain.slopes(logits, labels))
 
 
-def test_halves_of_a_batch_add_up() -> None:
-    labels, logits = sparse_labels(30, 4, 0.4), torch.randn(30, 4)
-    counts = label_counts(labels)
-    whole = per_task_losses(logits, labels, counts)
-    parts = [per_task_losses(logits[rows], labels[rows], counts) for rows in (slice(0, 9), slice(9, 30))]
-    torch.testing.assert_close(parts[0].values + parts[1].values, whole.values)
-    assert torch.equal(parts[0].present, whole.present)
+def test_focal_by_hand() -> None:
+    """p = 0.9: an active costs (0.1)^2 * -log 0.9, an inactive (0.9)^2 * -log 0.1, with gamma = 2."""
+    logits = torch.full((2, 1), math.log(9.0))
+    values = losses.build("focal", None, gamma=2).values(logits, torch.tensor([[1.0], [0.0]]))
+    expected = [0.01 * -math.log(0.9), 0.81 * -math.log(0.1)]
+    assert values.flatten().tolist() == pytest.approx(expected, rel=1e-5)
 
 
-def test_absent_task_has_loss_zero_and_slope_zero() -> None:
-    labels = torch.tensor([[1.0, NAN], [0.0, NAN]])
-    logits = torch.randn(2, 2, requires_grad=True)
-    losses = per_task_losses(logits, labels, label_counts(labels))
-    assert losses.present.tolist() == [True, False]
-    assert losses.values[1] == 0
-    losses.values.sum().backward()
-    assert logits.grad is not None
-    assert logits.grad.isfinite().all()
-    assert not logit_gradients(logits, labels, label_counts(labels))[:, 1].any()
+def test_asymmetric_by_hand() -> None:
+    """p = 0.8 and shift 0.05: an inactive costs 0.75^4 * -log 0.25; at p = 0.04 nothing, without a slope."""
+    loss = losses.build("asymmetric", None)
+    logits = torch.tensor([[math.log(4.0)], [math.log(0.04 / 0.96)], [math.log(4.0)]])
+    labels = torch.tensor([[0.0], [0.0], [1.0]])
+    expected = [0.75**4 * -math.log(0.25), 0.0, 0.2 * -math.log(0.8)]
+    assert loss.values(logits, labels).flatten().tolist() == pytest.approx(expected, rel=1e-5)
+    assert loss.slopes(logits, labels)[1] == 0
+
+
+def test_huge_logits_cost_what_they_should() -> None:
+    labels, logits = torch.tensor([[1.0], [0.0]]), torch.tensor([[-1e4], [1e4]])
+    assert CrossEntropy().values(logits, labels).flatten().tolist() == [1e4, 1e4]
+    assert CrossEntropy().slopes(logits, labels).flatten().tolist() == [-1, 1]
 
 
 def test_batch_without_any_label() -> None:
     labels = torch.full((3, 2), NAN)
-    losses = per_task_losses(torch.randn(3, 2), labels, label_counts(labels))
-    assert losses.values.tolist() == [0, 0]
-    assert not losses.present.any()
-
-
-def test_huge_logits_stay_finite() -> None:
-    labels, logits = torch.tensor([[1.0], [0.0]]), torch.tensor([[-1e4], [1e4]])
-    assert per_task_losses(logits, labels, label_counts(labels)).values.item() == pytest.approx(1e4)
-    assert logit_gradients(logits, labels, label_counts(labels)).flatten().tolist() == [-0.5, 0.5]
-
-
-def test_loss_is_float32_under_autocast() -> None:
-    labels, logits = sparse_labels(30, 4, 0.4), torch.randn(30, 4)
-    counts = label_counts(labels)
-    expected = per_task_losses(logits.bfloat16().float(), labels, counts).values
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        losses = per_task_losses(logits.bfloat16(), labels, counts).values
-    assert losses.dtype == torch.float32
-    assert torch.equal(losses, expected)
-
-
-def test_float64_stays_float64() -> None:
-    labels, logits = sparse_labels(30, 4, 0.4), torch.randn(30, 4, dtype=torch.float64)
-    counts = label_counts(labels)
-    assert per_task_losses(logits, labels, counts).values.dtype == torch.float64
-    assert logit_gradients(logits, labels, counts).dtype == torch.float64
+    assert not CrossEntropy().values(torch.randn(3, 2), labels).any()
+    assert label_counts(labels).tolist() == [0, 0]
 
 
 def test_label_that_is_no_class_is_an_error_that_shows_it() -> None:
     labels = torch.tensor([[0.0, 1.0], [NAN, 2.5]])
     with pytest.raises(DataError, match=r"2\.5 of molecule 1 .* task 1"):
-        per_task_losses(torch.zeros(2, 2), labels, label_counts(labels))
+        CrossEntropy().values(torch.zeros(2, 2), labels)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("focall", {}, "Did you mean 'focal'"),
+        ("focal", {"gama": 1}, "Did you mean 'gamma'"),
+        ("focal", {"gamma": -1}, "greater than or equal to 0"),
+        ("asymmetric", {"shift": 1}, "less than 1"),
+        ("cross_entropy", {"positive_weight": "equal"}, "'none' or 'balanced'"),
+        ("cross_entropy", {"cap": 0.5}, "greater than or equal to 1"),
+    ],
+)
+def test_wrong_names_and_options_are_explained(name: str, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        losses.build(name, torch.zeros(3, 2), **options)
+
+
+def test_weights_without_labels_are_refused() -> None:
+    with pytest.raises(ValueError, match="labels of the training part"):
+        CrossEntropy(positive_weight="balanced")
 
 
 def test_balanced_weights_give_both_classes_the_same_total() -> None:
@@ -139,3 +207,87 @@ def test_no_weights_by_name() -> None:
         positive_weights(torch.zeros(3, 2), how="equal", cap=10.0)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="at least 1"):
         positive_weights(torch.zeros(3, 2), how="balanced", cap=0.5)
+
+
+def test_base_rates_are_those_of_the_labels() -> None:
+    labels = torch.zeros(5000, 2)
+    labels[:50, 0], labels[:2500, 1] = 1, 1
+    rates = torch.sigmoid(base_logits(labels))
+    torch.testing.assert_close(rates, torch.tensor([0.01, 0.5]).double(), rtol=0.01, atol=0)
+
+
+def test_base_rates_of_tasks_without_actives_or_labels_are_finite() -> None:
+    labels = torch.tensor([[0.0, 1.0, NAN, 0.0], [0.0, 1.0, NAN, 1.0]])
+    logits = base_logits(labels)
+    assert logits.isfinite().all()
+    none, all_active, unknown, half = logits.tolist()
+    assert none < unknown < all_active
+    assert unknown == pytest.approx(half)
+
+
+class Tobit(Loss):
+    """Of real values, some known by bounds, with a spread that is learned: what the contract is to fit."""
+
+    kinds = frozenset({"real"})
+
+    def __init__(self, labels: Tensor) -> None:
+        super().__init__(labels)
+        self.log_spread = nn.Parameter(torch.zeros(labels.shape[1]))
+
+    def check_labels(self, labels: Tensor) -> None:
+        if (labels[..., 0] > labels[..., 1]).any():
+            raise DataError("a lower bound is above the upper one")
+
+    def cell_values(self, logits: Tensor, labels: Tensor) -> Tensor:
+        low, high = labels.unbind(2)
+        spread = self.log_spread.exp()
+        above, below = ((bound.clamp(-1e3, 1e3) - logits) / spread for bound in (low, high))
+        exact = 0.5 * above**2 + self.log_spread + 3
+        at_most = -torch.special.log_ndtr(below)
+        at_least = -torch.special.log_ndtr(-above)
+        return torch.where(low == high, exact, torch.where(low.isinf(), at_most, at_least))
+
+    def cell_slopes(self, logits: Tensor, labels: Tensor) -> Tensor:
+        with torch.enable_grad():
+            given = logits.detach().requires_grad_()
+            return torch.autograd.grad(self.cell_values(given, labels).sum(), given)[0]
+
+    def start(self, labels: Tensor) -> Tensor:
+        return torch.zeros(labels.shape[1], dtype=torch.float64)
+
+
+def bounds() -> Tensor:
+    """[30, 3, 2]: exact values, some open above or below, some missing."""
+    labels = torch.randn(30, 3, generator=torch.Generator().manual_seed(0))[:, :, None].repeat(1, 1, 2)
+    labels[:5, :, 0], labels[5:10, :, 1] = -torch.inf, torch.inf
+    labels[::4, 1] = NAN
+    labels[:, 2] = NAN
+    return labels
+
+
+def test_the_contract_fits_censored_values() -> None:
+    labels = bounds()
+    assert label_counts(labels).tolist() == [30, 22, 0]
+    loss_checks.slopes_are_differences_of_values(loss := Tobit(labels), labels)
+    values = loss.values(torch.zeros(30, 3), labels)
+    assert (values[measured(labels)] > 0).all()
+    assert not values[~measured(labels)].any()
+
+
+@pytest.mark.parametrize("name", ["equal", "pcgrad"])
+def test_what_a_loss_learns_itself_gets_its_gradient(name: str) -> None:
+    """The same as autograd of the weighted mean, in heads, features and the loss."""
+    labels, heads = bounds(), TaskHeads(4, 3)
+    loss, features = Tobit(labels), torch.randn(30, 4, requires_grad=True)
+    balancer = build_balancer(name, ["a", "b", "c"])
+    look = Gradients(heads, balancer, loss=loss).look(features, labels)
+    assert not look.step.losses.requires_grad
+    decision = balancer.decide(look.step)
+    look.backward(decision)
+    ours = [p.grad.clone() for p in (loss.log_spread, heads.weight) if p.grad is not None]
+    loss.zero_grad()
+    heads.zero_grad()
+    means = loss.values(heads(features.detach()), labels).sum(0) / label_counts(labels).clamp(min=1)
+    ((decision.head_weights * means).sum() / 2).backward()
+    for gradient, parameter in zip(ours, (loss.log_spread, heads.weight), strict=True):
+        torch.testing.assert_close(gradient, parameter.grad)

@@ -11,9 +11,11 @@ import pandas as pd
 import pytest
 import small
 import torch
+from torch import nn
 
 from screening.config import Config, check_config
 from screening.errors import ConfigError, ScreeningError
+from screening.models.losses import CrossEntropy, losses
 from screening.models.network import ScreeningModel
 from screening.training.run import inputs_of
 from screening.training.trainer import Epoch, Examples, History, Trainer
@@ -177,6 +179,47 @@ def test_heads_start_at_the_best_constant_of_the_loss(weighting: str) -> None:
     bias = Trainer(config, model, labels, table.tasks, torch.arange(100)).model.heads.bias.detach()
     base = torch.logit(labels[:100].nanmean(0))
     torch.testing.assert_close(bias, base if weighting == "none" else torch.zeros(4), rtol=0.1, atol=0.15)
+
+
+@pytest.mark.parametrize("balancer", ["equal", ["slaw", "pcgrad"]])
+@pytest.mark.parametrize("name", losses.names())
+def test_every_loss_learns(name: str, balancer: object) -> None:
+    """The order of molecules that it has seen."""
+    config = settings(epochs=30, lr=0.005, patience=None, balancer=balancer)
+    table, rows = small.table(), torch.arange(64)
+    part = Examples(small.store(), torch.from_numpy(table.labels), rows)
+    torch.manual_seed(0)
+    model = ScreeningModel(config.model, inputs_of(part.store), len(table.tasks))
+    named = check_config({**config.model_dump(), "loss": name})
+    history = Trainer(named, model, part.labels, table.tasks, rows).fit(part, part)
+    assert (history[-1].loss < 0.8 * history[0].loss).all()
+    assert history[-1].macro_roc_auc > 0.9
+
+
+class Spread(CrossEntropy):
+    """Cross-entropy that also learns a number of each task, best at 3."""
+
+    def __init__(self, labels: torch.Tensor) -> None:
+        super().__init__(labels)
+        self.level = nn.Parameter(torch.zeros(labels.shape[1]))
+
+    def cell_values(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        return super().cell_values(logits, labels) + (self.level - 3) ** 2
+
+
+def test_what_a_loss_learns_is_trained_and_resumed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(losses._items, "spread", Spread)
+    config = check_config({**settings(epochs=4, lr=0.1).model_dump(), "loss": "spread"})
+    level = fit(config).loss.level
+
+    def stop(epoch: Epoch) -> None:
+        if epoch.number == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(config, tmp_path / "broken.pt", on_epoch=stop)
+    assert (level > 0.5).all()
+    assert torch.equal(fit(config, tmp_path / "broken.pt", resume=True).loss.level, level)
 
 
 def test_a_loss_that_is_not_finite_names_epoch_step_and_assay() -> None:

@@ -8,7 +8,9 @@ from importlib import import_module
 
 from .contract import Baseline, baselines, restore
 
-__all__ = ["Baseline", "baselines", "restore"]
+__all__ = ["Baseline", "baselines", "names", "register", "restore"]
+
+register, names = baselines.register, baselines.names
 
 for _module in sorted(module.name for module in pkgutil.iter_modules(__path__)):
     import_module(f"{__name__}.{_module}")

@@ -19,6 +19,7 @@ from ...features.store import GraphStore, VectorBlock
 from ...registry import Registry
 from ...runtime.processes import default_workers
 from ...runtime.progress import progress
+from ..base_rates import base_logits
 
 Count = Annotated[int, Field(gt=0)]
 Positive = Annotated[float, Field(gt=0)]
@@ -71,7 +72,7 @@ class Baseline(ABC):
                 f"baseline '{self.kind}' needs vector features. Add some: features.vectors=[ecfp_counts]."
             )
         answers = labels[rows]
-        self.base = _base_logits(answers)
+        self.base = base_logits(answers).float()
         positives, counts = answers.nansum(0), (~answers.isnan()).sum(0)
         fitted = ((positives > 0) & (positives < counts)).tolist()
         one_class = ((counts > 0) & ~torch.tensor(fitted, dtype=torch.bool)).nonzero().flatten().tolist()
@@ -191,13 +192,6 @@ def taken(state: dict[str, Tensor], name: str, shape: tuple[int, ...], kind: tor
             f"a baseline's array '{name}' {what}; expected finite {kind} {shape}. Copy the bundle again."
         )
     return array
-
-
-def _base_logits(labels: Tensor) -> Tensor:
-    """[T] logit of the base rate of each assay, shrunk as `TaskHeads.set_base_rates` does."""
-    counts, positives = (~labels.isnan()).sum(0).double(), labels.nansum(0).double()
-    overall = (positives.sum() + 0.5) / (counts.sum() + 1)
-    return torch.logit((positives + 2 * overall) / (counts + 2)).float()
 
 
 def _notes(one_class: int, unmeasured: int, n_tasks: int) -> list[str]:
