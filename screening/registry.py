@@ -212,7 +212,9 @@ def _registration(item: object, frame: FrameType) -> Registration:
         frame = frame.f_back
     named = getattr(item, "__qualname__", type(item).__qualname__)
     module, file = str(frame.f_globals.get("__name__")), frame.f_code.co_filename
-    return Registration(module, file, frame.f_lineno, named, _importing[-1] if _importing else None)
+    is_ours = module.partition(".")[0] == _HOUSE  # a plug-in may be the first to ask for members of ours
+    plugin = _importing[-1] if _importing and not is_ours else None
+    return Registration(module, file, frame.f_lineno, named, plugin)
 
 
 def _is_wrapper(frame: FrameType) -> bool:

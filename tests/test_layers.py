@@ -8,7 +8,7 @@ import pytest
 
 HOUSE = Path(__file__).parent.parent / "screening"
 TOWER = [
-    *("cli", "triage", "grouping", "reporting", "evaluation", "training", "scoring", "bundle"),
+    *("cli", "testing", "triage", "grouping", "reporting", "evaluation", "training", "scoring", "bundle"),
     *("uncertainty", "balancing", "models", "features", "metrics", "data", "runtime", "root"),
 ]
 BESIDE = {  # lower in the list and yet not below: neighbours that know nothing of each other

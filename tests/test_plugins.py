@@ -15,7 +15,7 @@ from screening import needed_plugins, plugins
 from screening.balancing.contract import balancers
 from screening.errors import BundleError, ConfigError
 from screening.plugins import load_plugins
-from screening.registry import Registry
+from screening.registry import Registry, registering
 
 BALANCER = '''
 from screening.balancing.contract import Balancer, register
@@ -26,8 +26,9 @@ class Mine(Balancer):
     """All the same."""
 
     def weigh_present(self, step):
-        return step.present.double()
+        return {weights}
 '''
+SAME = "step.losses * 0 + 1"
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +38,7 @@ def _workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
         yield
 
 
-def write(path: str, text: str = BALANCER.format(name="mine")) -> Path:
+def write(path: str, text: str = BALANCER.format(name="mine", weights=SAME)) -> Path:
     file = Path(path)
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text)
@@ -71,6 +72,14 @@ def test_what_a_plugin_imports_from_beside_it_belongs_to_it() -> None:
     assert balancers.registration("mine").source == "my_bal"
 
 
+def test_members_of_ours_that_a_plugin_is_the_first_to_ask_for_are_ours() -> None:
+    family: Registry[Any] = Registry("thing")
+    code = compile("family.register('ours')(int)", "ours.py", "exec")
+    with registering("my_bal"):
+        exec(code, {"__name__": "screening.things", "family": family})
+    assert family.registration("ours").source == "screening"
+
+
 def test_a_reloaded_module_registers_again() -> None:
     write("my_bal.py")
     load_plugins(["my_bal"])
@@ -80,7 +89,7 @@ def test_a_reloaded_module_registers_again() -> None:
 
 
 def test_a_name_of_ours_is_refused_with_both_places() -> None:
-    file = write("my_bal.py", BALANCER.format(name="pcgrad"))
+    file = write("my_bal.py", BALANCER.format(name="pcgrad", weights=SAME))
     with pytest.raises(ConfigError, match=rf"failed on import at {file}:5: ValueError: balancer") as told:
         load_plugins(["my_bal"])
     assert "methods/pcgrad.py:" in str(told.value)
@@ -281,3 +290,29 @@ def test_a_plugin_that_fails_ends_in_a_sentence() -> None:
     assert ended.returncode == 2
     assert ended.stderr.startswith("Error: The plug-in my_bal failed on import")
     assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize(("weights", "code"), [(SAME, 0), ("-step.losses", 1)])
+def test_check_says_what_holds_and_what_fails(weights: str, code: int) -> None:
+    write("my_bal.py", BALANCER.format(name="mine", weights=weights))
+    ended = command("check", "my_bal.py")
+    assert (ended.returncode, ended.stderr) == (code, "")
+    assert ("14 of 14 checks hold" in ended.stdout) == (code == 0)
+    assert ("the losses rise" in ended.stdout) == (code == 1)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("my_bal.py", "--family", "encoders"), "registers none of the encoders, but balancer mine"),
+        (("my_bal.py", "--family", "encoder"), "There is no family 'encoder'. Did you mean 'encoders'"),
+        (("my_bal.py", "mine=2"), "expected NAME.OPTION=VALUE"),
+        (("my_bal.py", "other.power=2"), "the plug-in has no member 'other'"),
+        (("no_such.py",), "There is no plug-in no_such.py"),
+    ],
+)
+def test_check_of_nothing(words: tuple[str, ...], message: str) -> None:
+    write("my_bal.py")
+    ended = command("check", *words)
+    assert ended.returncode == 2
+    assert message in ended.stderr

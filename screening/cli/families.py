@@ -54,8 +54,8 @@ def overview() -> list[tuple[str, str, str]]:
     return [(name, str(len(registry.names())), purpose) for name, (registry, purpose) in FAMILIES.items()]
 
 
-def family(name: str) -> list[Member]:
-    """The members of a registered family.
+def registry_of(name: str) -> Registry[Any]:
+    """The registry of a family, by its name here.
 
     Raises
     ------
@@ -63,7 +63,17 @@ def family(name: str) -> list[Member]:
     """
     if name not in FAMILIES:
         raise ConfigError(f"There is no family '{name}'. {did_you_mean(name, FAMILIES)}")
-    registry, _ = FAMILIES[name]
+    return FAMILIES[name][0]
+
+
+def family(name: str) -> list[Member]:
+    """The members of a registered family.
+
+    Raises
+    ------
+    ConfigError : there is no such family.
+    """
+    registry = registry_of(name)
     return [_member(registry, member) for member in registry.names()]
 
 

@@ -15,7 +15,7 @@ from ..errors import ConfigError
 from .checks import check_settings
 from .console import notes_to, progress_shown, tell
 from .endings import ended, goes_on, prepare_streams
-from .extending import with_plugins
+from .extending import check, with_plugins
 from .grid import NAME, Column, print_table
 from .library import export, hits, score, verify
 from .project import init
@@ -308,7 +308,7 @@ def group(
     leave_processes()
 
 
-for _command in (init, evaluate, compare, report, explain, score, hits, export, verify):
+for _command in (init, evaluate, compare, report, explain, score, hits, export, verify, check):
     app.command()(_command)
 
 

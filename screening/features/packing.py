@@ -23,7 +23,6 @@ BLOCK = 500  # molecules packed together
 MOST_COUNTED = 32_767  # atoms of a molecule are counted in 16 bits
 
 
-@cache
 def graph_featurizer(name: str) -> GraphFeaturizer:
     """The graph featurizer of that name, made once per process.
 
@@ -33,10 +32,9 @@ def graph_featurizer(name: str) -> GraphFeaturizer:
     """
     if not issubclass(featurizers.get(name), GraphFeaturizer):
         raise ConfigError(f"featurizer '{name}' gives a vector, not a graph: list it under vectors.")
-    return featurizers.build(name)
+    return _built(name, featurizers.get(name))
 
 
-@cache
 def vector_featurizer(name: str) -> VectorFeaturizer:
     """The vector featurizer of that name, made once per process.
 
@@ -46,6 +44,12 @@ def vector_featurizer(name: str) -> VectorFeaturizer:
     """
     if not issubclass(featurizers.get(name), VectorFeaturizer):
         raise ConfigError(f"featurizer '{name}' gives a graph, not a vector: name it as the graph.")
+    return _built(name, featurizers.get(name))
+
+
+@cache
+def _built(name: str, kind: Any) -> Any:
+    """The featurizer; one that was registered anew, as in a notebook, is another `kind`."""
     return featurizers.build(name)
 
 

@@ -3,9 +3,7 @@
 A new balancer needs one `Case` line here; the general tests then run on it by themselves.
 """
 
-import io
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,14 +12,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from screening.balancing import contract, methods
+from screening.balancing import methods
 from screening.balancing.chain import Chain, build_balancer
 from screening.balancing.contract import Balancer, Scalariser, balancers
-from screening.balancing.gradients import Gradients
 from screening.balancing.methods.pcgrad import project_conflicts
 from screening.balancing.step import PresentStep, Step
 from screening.errors import ConfigError
-from screening.models.heads import TaskHeads
+from screening.testing.balancers import CHECKS, build, step_of, steps_of, weights_of, without
+from screening.testing.subjects import Check, Subject, statement
 
 NAN = float("nan")
 T = 5
@@ -43,8 +41,6 @@ class Case:
     """Weights after the last step."""
     sums_to_n: bool = True
     """Whether weights are at least 0 and sum to the number of present tasks."""
-    is_random: bool = False
-    """Whether permuting the tasks permutes the weights on average only."""
 
     def __str__(self) -> str:
         return "-".join([self.name, *(f"{key}={value}" for key, value in self.options.items())])
@@ -162,7 +158,6 @@ GRADIENT_CASES = [
             rows=[[1.0, 0.0], [-0.6, 0.5]],
             expected=[1.6, 1 + 0.6 / 0.61],
             sums_to_n=False,
-            is_random=True,
         )
         for order in ("cyclic", "shared")
     ),
@@ -173,7 +168,6 @@ GRADIENT_CASES = [
             rows=[[1.0, 0.0], [-0.6, 0.5]],
             expected=[1.6, 1 + 0.6 / 0.61],
             sums_to_n=False,
-            is_random=True,
         )
         for order in ("shared", "independent")
     ),
@@ -234,7 +228,6 @@ CASES = [
         rows=[[1.0, 0.0], [-0.6, 0.5]],
         expected=[1.6, 1 + 0.6 / 0.61],
         sums_to_n=False,
-        is_random=True,
     ),
     *GRADIENT_CASES,
 ]
@@ -281,10 +274,10 @@ LOSS_CASES = [
         expected=[2 / 3, 4 / 3],
     ),
     Case("dwa", losses=[[1.0, NAN, 3.0]], expected=[1, 0, 1]),
-    Case("rlw", {"seed": 5}, losses=[[1.0, NAN]], expected=[1, 0], is_random=True),
+    Case("rlw", {"seed": 5}, losses=[[1.0, NAN]], expected=[1, 0]),
     Case("nlw", {"sigma": 0.0}, losses=[[1.0, NAN, 2.0]], expected=[1, 0, 1]),
-    Case("nlw", losses=[[1.0, NAN]], expected=[1, 0], is_random=True),
-    Case("rwlw", {"sigma": 0.5}, losses=[[1.0, NAN]], expected=[1, 0], is_random=True),
+    Case("nlw", losses=[[1.0, NAN]], expected=[1, 0]),
+    Case("rwlw", {"sigma": 0.5}, losses=[[1.0, NAN]], expected=[1, 0]),
     # geometric mean 2 of {1, 4}
     Case("gls", losses=[[1.0, NAN, 4.0]], expected=[2, 0, 0.5], sums_to_n=False),
     Case("log_loss", losses=[[0.5, NAN, 4.0]], expected=[2, 0, 0.25], sums_to_n=False),
@@ -342,7 +335,6 @@ LOSS_CASES = [
         rows=[[1.0, 0.0], [-0.6, 0.5]],
         expected=[1.6, 1 + 0.6 / 0.61],
         sums_to_n=False,
-        is_random=True,
     ),
     # all protection to the task with the larger loss, the second: the first gives way to it
     *(
@@ -352,7 +344,6 @@ LOSS_CASES = [
             rows=[[1.0, 0.0], [-0.6, 0.5]],
             expected=[1, 1 + 0.6 / 0.61],
             sums_to_n=False,
-            is_random=True,
         )
         for reading in ("priority_order", "anchor", "pairwise")
     ),
@@ -362,7 +353,6 @@ LOSS_CASES = [
         rows=[[1.0, 0.0], [0.6, 0.5]],
         expected=[1, 1],
         sums_to_n=False,
-        is_random=True,
     ),
 ]
 LOSS_BAD_OPTIONS: list[tuple[str, dict[str, Any]]] = [
@@ -405,88 +395,7 @@ def names(n_tasks: int) -> list[str]:
 
 
 def make(case: Case, n_tasks: int = T) -> Balancer:
-    return build_balancer({"name": case.name, **case.options}, names(n_tasks))
-
-
-def seeded(case: Case, seed: int) -> Balancer:
-    """The balancer with another seed, also of those inside it."""
-    balancer = make(case)
-    for part in balancer.modules():
-        if isinstance(part, Balancer):
-            part.seed = seed
-    return balancer
-
-
-def a_step(
-    losses: Tensor,
-    rows: Tensor | None = None,
-    *,
-    counts: Tensor | None = None,
-    variances: Tensor | None = None,
-    number: int = 0,
-) -> Step:
-    """A step as training makes it: NaN in `losses` = absent."""
-    present = ~losses.isnan()
-    rows = torch.zeros(len(losses), 2) if rows is None else torch.where(present[:, None], rows, 0.0)
-    counts = torch.full_like(losses, 10.0) if counts is None else counts
-    return Step(
-        losses=losses.nan_to_num().float(),
-        present=present,
-        counts=torch.where(present, counts, 0.0),
-        gram=rows.double() @ rows.double().T,
-        rows=rows,
-        variances=torch.zeros_like(losses) if variances is None else variances,
-        step=number,
-    )
-
-
-def some_steps(n_steps: int = 4, n_tasks: int = T, *, seed: int = 0, scale: float = 1.0) -> list[Step]:
-    """Steps with falling losses and gradients of which some conflict."""
-    generator = torch.Generator().manual_seed(seed)
-    steps = []
-    for number in range(n_steps):
-        losses = scale * (0.1 + torch.rand(n_tasks, generator=generator)) / (1 + number)
-        rows = scale * torch.randn(n_tasks, n_tasks + 3, generator=generator)
-        counts = torch.randint(1, 50, (n_tasks,), generator=generator).float()
-        variances = (scale * 0.1) ** 2 * torch.rand(n_tasks, generator=generator)
-        steps.append(a_step(losses, rows, counts=counts, variances=variances, number=number))
-    return steps
-
-
-def without(step: Step, absent: list[int]) -> Step:
-    """The same step had these tasks no label in the batch; the rest of their numbers is rubbish."""
-    losses, counts = step.losses.clone(), step.counts.clone()
-    assert step.rows is not None
-    losses[absent], counts[absent] = NAN, 0
-    return a_step(losses, step.rows, counts=counts, variances=step.variances, number=step.step)
-
-
-def only(step: Step, kept: list[int]) -> Step:
-    """The step of a table that has these tasks alone, in this order."""
-    assert step.rows is not None
-    assert step.variances is not None
-    losses = torch.where(step.present, step.losses, NAN)[kept]
-    return a_step(
-        losses, step.rows[kept], counts=step.counts[kept], variances=step.variances[kept], number=step.step
-    )
-
-
-def run(balancer: Balancer, steps: list[Step]) -> Tensor:
-    """Weights [steps, T], with an end of epoch after every second step."""
-    weights = []
-    for step in steps:
-        weights.append(balancer.weigh(step))
-        if balancer.second_look:
-            balancer.look_again(step)
-        if step.step % 2:
-            balancer.end_epoch(step.losses, step.present)
-    return torch.stack(weights)
-
-
-def state_at(balancer: Balancer, tasks: list[int]) -> Iterator[tuple[str, Tensor]]:
-    for key, value in balancer.state_dict().items():
-        if value.dim():
-            yield key, value[tasks].clone()
+    return build(Subject(case.name, case.options), n_tasks)
 
 
 def test_every_registered_name_has_a_case() -> None:
@@ -500,13 +409,10 @@ def test_every_name_is_that_of_its_file() -> None:
         assert balancers.get(name).__module__ == f"screening.balancing.methods.{name}"
 
 
-@pytest.mark.parametrize("name", balancers.names())
-def test_documented_and_declared(name: str) -> None:
-    kind = balancers.get(name)
-    assert kind.needs in contract.NEEDS
-    assert kind.__doc__
-    for option in balancers.options(name):
-        assert option == "seed" or f"{option} :" in kind.__doc__, f"{option} is not documented"
+@every_case
+@pytest.mark.parametrize("check", CHECKS, ids=statement)
+def test_contract(case: Case, check: Check) -> None:
+    check(Subject(case.name, case.options))
 
 
 @every_case
@@ -515,186 +421,19 @@ def test_weights_are_those_worked_by_hand(case: Case) -> None:
     rows = None if case.rows is None else torch.tensor(case.rows)
     counts = None if case.counts is None else torch.tensor(case.counts)
     for number, losses in enumerate(case.losses):
-        weights = balancer.weigh(a_step(torch.tensor(losses), rows, counts=counts, number=number))
+        weights = balancer.weigh(step_of(torch.tensor(losses), rows, counts=counts, number=number))
     torch.testing.assert_close(weights, torch.tensor(case.expected).float())
 
 
-@every_case
-def test_weights_are_finite_float32_and_carry_no_gradient(case: Case) -> None:
-    steps = [without(step, [1]) for step in some_steps()]
-    weights = run(make(case), steps)
-    assert weights.shape == (4, T)
-    assert weights.dtype == torch.float32
-    assert not weights.requires_grad
-    assert weights.isfinite().all()
-    assert not weights[:, 1].any()
-    if case.sums_to_n:
-        assert (weights >= 0).all()
-        torch.testing.assert_close(weights.sum(1), torch.full((4,), T - 1.0))
-
-
-@every_case
-def test_order_of_the_tasks_does_not_matter(case: Case) -> None:
-    order = [3, 0, 4, 1, 2]
-    steps = [without(step, [1]) for step in some_steps()]
-    shuffled = [only(step, order) for step in steps]
-    if not case.is_random:
-        torch.testing.assert_close(run(make(case), shuffled), run(make(case), steps)[:, order])
-        return
-    many = torch.stack([seeded(case, seed).weigh(steps[0]) for seed in range(400)])
-    many_shuffled = torch.stack([seeded(case, seed).weigh(shuffled[0]) for seed in range(400, 800)])
-    error = (many.var(0)[order] / 200).sqrt()
-    assert ((many.mean(0)[order] - many_shuffled.mean(0)).abs() <= 5 * error + 1e-5).all()
-
-
-@every_case
-def test_absent_task_is_as_if_it_were_not_in_the_table(case: Case) -> None:
-    kept = [0, 2, 4]
-    steps = some_steps()
-    weights = run(make(case), [without(step, [1, 3]) for step in steps])
-    torch.testing.assert_close(weights[:, kept], run(make(case, 3), [only(step, kept) for step in steps]))
-
-
-@every_case
-def test_absent_task_leaves_no_trace(case: Case) -> None:
-    balancer = make(case)
-    steps = some_steps(6)
-    run(balancer, steps[:3])
-    before = dict(state_at(balancer, [1, 3]))
-    run(balancer, [without(step, [1, 3]) for step in steps[3:]])
-    for key, value in state_at(balancer, [1, 3]):
-        assert torch.equal(value, before[key]), key
-
-
-@every_case
-def test_batch_without_labels_changes_nothing(case: Case) -> None:
-    balancer = make(case)
-    steps = some_steps()
-    run(balancer, steps[:1])
-    before = {key: value.clone() for key, value in balancer.state_dict().items()}
-    assert not balancer.weigh(without(steps[2], list(range(T)))).any()
-    assert all(torch.equal(value, before[key]) for key, value in balancer.state_dict().items())
-
-
-@every_case
-@pytest.mark.parametrize("poison", [NAN, float("inf")])
-def test_loss_that_is_not_finite_does_not_spoil_the_others(case: Case, poison: float) -> None:
-    healthy, hit = make(case), make(case)
-    for step in some_steps():
-        losses = step.losses.clone()
-        losses[2] = poison
-        weights = hit.weigh(Step(**{**vars(step), "losses": losses}))
-        torch.testing.assert_close(weights, healthy.weigh(without(step, [2])))
-
-
-@every_case
-@pytest.mark.parametrize("scale", [1e-8, 1e8])
-def test_scale_of_the_losses_breaks_nothing(case: Case, scale: float) -> None:
-    weights = run(make(case), some_steps(scale=scale))
-    assert weights.isfinite().all()
-    if case.sums_to_n:
-        torch.testing.assert_close(weights.sum(1), torch.full((4,), float(T)))
-
-
-@every_case
-def test_tasks_of_very_different_scale_break_nothing(case: Case) -> None:
-    factors = torch.logspace(-8, 8, T)
-    for step in some_steps():
-        assert step.rows is not None
-        assert make(case).weigh(a_step(factors * step.losses, factors[:, None] * step.rows)).isfinite().all()
-
-
-@every_case
-@pytest.mark.parametrize("n_tasks", [1, 300])
-def test_one_task_and_hundreds(case: Case, n_tasks: int) -> None:
-    weights = run(make(case, n_tasks), some_steps(2, n_tasks))
-    assert weights.isfinite().all()
-    if n_tasks == 1 and case.sums_to_n:
-        torch.testing.assert_close(weights, torch.ones(2, 1))
-
-
-@every_case
-def test_task_without_slope_or_loss_breaks_nothing(case: Case) -> None:
-    balancer = make(case)
-    for step in some_steps():
-        losses, rows = step.losses.clone(), step.rows
-        assert rows is not None
-        losses[0] = 0
-        assert (
-            balancer.weigh(a_step(losses, torch.where(torch.arange(T)[:, None] < 2, 0.0, rows)))
-            .isfinite()
-            .all()
-        )
-    assert balancer.weigh(a_step(torch.zeros(T), torch.zeros(T, T + 3))).isfinite().all()
-
-
-@every_case
-def test_parallel_and_opposite_gradients_break_nothing(case: Case) -> None:
-    rows = torch.tensor([1.0, 1.0, -1.0, -1.0, 2.0])[:, None] * torch.ones(1, 3)
-    assert make(case).weigh(a_step(torch.ones(T), rows)).isfinite().all()
-
-
-@every_case
-def test_saved_and_loaded_goes_on_as_if_nothing_happened(case: Case) -> None:
-    steps = some_steps(6)
-    unbroken = run(make(case), steps)
-    first = make(case)
-    run(first, steps[:3])
-    file = io.BytesIO()
-    torch.save(first.state_dict(), file)
-    file.seek(0)
-    second = make(case)
-    second.load_state_dict(torch.load(file, weights_only=True))
-    assert torch.equal(run(second, steps[3:]), unbroken[3:])
-
-
-@every_case
-def test_step_is_not_changed(case: Case) -> None:
-    steps, same = some_steps(), some_steps()
-    run(make(case), steps)
-    for step, other in zip(steps, same, strict=True):
-        for key, value in vars(step).items():
-            assert value is None or torch.equal(torch.as_tensor(value), torch.as_tensor(vars(other)[key]))
-
-
-class SmallEncoder(torch.nn.Module):
-    """Six numbers to eight features."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.last_layer, self.last_norm = torch.nn.Linear(6, 8), torch.nn.LayerNorm(8)
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        return self.last_norm(self.last_layer(inputs)).tanh()
-
-
-@every_case
-def test_model_learns_from_sparse_labels(case: Case) -> None:
-    torch.manual_seed(0)
-    encoder = SmallEncoder()
-    heads, balancer = TaskHeads(8, T), make(case)
-    place = "features" if balancer.places is None else balancer.places[0]
-    gradients = Gradients(heads, balancer, at=place, encoder=encoder)
-    optimiser = torch.optim.Adam([*encoder.parameters(), *heads.parameters()], lr=0.02)
-    inputs = torch.randn(64, 6)
-    labels = (inputs @ torch.randn(6, T) > 0.5).float()
-    labels[torch.rand(64, T) < 0.25] = NAN
-    means = []
-    for number in range(24):
-        batch = torch.randperm(64)[:32]
-        labels[batch[:8], number % T] = NAN
-        look = gradients.look(encoder(inputs[batch]), labels[batch], step=number)
-        optimiser.zero_grad()
-        look.backward(balancer.decide(look.step))
-        optimiser.step()
-        if balancer.second_look:
-            with torch.no_grad():
-                balancer.look_again(gradients.look(encoder(inputs[batch]), labels[batch]).step)
-        means.append(float(look.step.losses.mean()))
-        if number % 8 == 7:
-            balancer.end_epoch(look.step.losses, look.step.present)
-    assert all(parameter.isfinite().all() for parameter in encoder.parameters())
-    assert sum(means[-4:]) < sum(means[:4])
+@pytest.mark.parametrize("case", [case for case in CASES if case.sums_to_n], ids=str)
+def test_weights_that_share_out_attention_sum_to_the_number_of_present_tasks(case: Case) -> None:
+    weights = weights_of(make(case), [without(step, [1]) for step in steps_of()])
+    assert (weights >= 0).all()
+    torch.testing.assert_close(weights.sum(1), torch.full((4,), T - 1.0))
+    for scale in (1e-8, 1e8):
+        sums = weights_of(make(case), steps_of(scale=scale)).sum(1)
+        torch.testing.assert_close(sums, torch.full((4,), float(T)))
+    torch.testing.assert_close(weights_of(make(case, 1), steps_of(2, 1)), torch.ones(2, 1))
 
 
 @pytest.mark.parametrize(("name", "options"), BAD_OPTIONS, ids=str)
@@ -726,8 +465,8 @@ def test_unknown_balancer_and_option_are_suggested() -> None:
 
 def test_step_that_does_not_fit_is_refused() -> None:
     with pytest.raises(ValueError, match="3 tasks, the step 2"):
-        build_balancer("equal", names(3)).weigh(a_step(torch.ones(2)))
-    step = a_step(torch.ones(2))
+        build_balancer("equal", names(3)).weigh(step_of(torch.ones(2)))
+    step = step_of(torch.ones(2))
     with pytest.raises(ValueError, match="needs gram"):
         build_balancer("pcgrad", names(2)).weigh(Step(step.losses, step.present, step.counts))
     with pytest.raises(TypeError, match="names"):
@@ -757,12 +496,12 @@ def test_method_that_reads_what_it_did_not_ask_for_is_told(reads: str) -> None:
 
 
 def test_weights_of_a_scalariser_are_its_derivative() -> None:
-    weights = SumOfSquares(names(3)).weigh(a_step(torch.tensor([1.0, NAN, 3.0])))
+    weights = SumOfSquares(names(3)).weigh(step_of(torch.tensor([1.0, NAN, 3.0])))
     torch.testing.assert_close(weights, torch.tensor([1.0, 0.0, 3.0]))
 
 
 def test_chain_weighs_first_and_hands_on_weighed_losses_and_gradients() -> None:
-    steps = [without(step, [3]) for step in some_steps(2)]
+    steps = [without(step, [3]) for step in steps_of(2)]
     chain = build_balancer(["slaw", "pcgrad"], names(T))
     assert isinstance(chain, Chain)
     assert (chain.needs, chain.weighs_heads, chain.second_look) == ("gram", True, False)
@@ -770,7 +509,7 @@ def test_chain_weighs_first_and_hands_on_weighed_losses_and_gradients() -> None:
     for step in steps:
         decision, before = chain.decide(step), slaw.weigh(step)
         losses = torch.where(step.present, before * step.losses, NAN)
-        after = pcgrad.weigh(a_step(losses, before[:, None] * step.rows))
+        after = pcgrad.weigh(step_of(losses, before[:, None] * step.rows))
         torch.testing.assert_close(decision.weights, before * after)
         torch.testing.assert_close(decision.head_weights, before)
 
@@ -778,32 +517,33 @@ def test_chain_weighs_first_and_hands_on_weighed_losses_and_gradients() -> None:
 def test_chain_of_one_is_the_balancer_and_state_of_all_parts_is_saved() -> None:
     assert type(build_balancer(["slaw"], names(2))) is balancers.get("slaw")
     chain = build_balancer([{"name": "slaw", "beta": 0.5}, "slaw", "pcgrad"], names(2))
-    run(chain, some_steps(3, 2))
+    weights_of(chain, steps_of(3, 2))
     other = build_balancer([{"name": "slaw", "beta": 0.5}, "slaw", "pcgrad"], names(2))
     other.load_state_dict(chain.state_dict())
-    last = some_steps(4, 2)[3:]
-    assert torch.equal(run(other, last), run(chain, last))
+    last = steps_of(4, 2)[3:]
+    assert torch.equal(weights_of(other, last), weights_of(chain, last))
 
 
 def test_chain_of_squares_scales_gradients_by_hand() -> None:
     # losses 1, 3 give weights 1, 3; the second sees losses 1, 9 and weighs by them: 1 * 1 and 3 * 9
     chain = Chain(SumOfSquares(names(2)), SumOfSquares(names(2)))
-    assert chain.weigh(a_step(torch.tensor([1.0, 3.0]))).tolist() == [1, 27]
+    assert chain.weigh(step_of(torch.tensor([1.0, 3.0]))).tolist() == [1, 27]
 
 
 # SLAW
 
 
 def test_slaw_starts_with_ones() -> None:
-    assert build_balancer("slaw", names(3)).weigh(a_step(torch.tensor([0.1, 5.0, 2.0]))).tolist() == [1, 1, 1]
+    weights = build_balancer("slaw", names(3)).weigh(step_of(torch.tensor([0.1, 5.0, 2.0])))
+    assert weights.tolist() == [1, 1, 1]
 
 
 def test_slaw_follows_the_scale_of_a_loss_and_not_its_level() -> None:
     factors, levels = torch.tensor([1.0, 10.0, 0.1]), torch.tensor([0.0, 3.0, 50.0])
     plain, scaled = build_balancer("slaw", names(3)), build_balancer("slaw", names(3))
-    for step in some_steps(30, 3):
+    for step in steps_of(30, 3):
         weights = plain.weigh(step)
-        other = scaled.weigh(a_step(factors * step.losses.double() + levels))
+        other = scaled.weigh(step_of(factors * step.losses.double() + levels))
     ratio = other * factors / weights
     torch.testing.assert_close(ratio / ratio[0], torch.ones(3), rtol=1e-3, atol=0)
 
@@ -816,7 +556,7 @@ def test_slaw_of_linear_losses_finds_the_inverse_gradient_norms() -> None:
     total = torch.zeros(10)
     for number in range(2500):
         losses = 5 + rows @ (0.01 * torch.randn(400, generator=generator))
-        weights = balancer.weigh(a_step(losses, number=number))
+        weights = balancer.weigh(step_of(losses, number=number))
         total += weights if number >= 500 else 0
     ideal = 10 / norms / (1 / norms).sum()
     torch.testing.assert_close(total / 2000, ideal, rtol=0.05, atol=0)
@@ -825,7 +565,7 @@ def test_slaw_of_linear_losses_finds_the_inverse_gradient_norms() -> None:
 def test_slaw_survives_a_constant_loss() -> None:
     balancer = build_balancer("slaw", names(2))
     for number in range(20):
-        weights = balancer.weigh(a_step(torch.tensor([0.3, 1.0 + (number % 2)]), number=number))
+        weights = balancer.weigh(step_of(torch.tensor([0.3, 1.0 + (number % 2)]), number=number))
     # s is eps = 1e-5 for the first and 1/2 for the second
     torch.testing.assert_close(weights, torch.tensor([2 / (1 + 2e-5), 4e-5]), rtol=1e-3, atol=0)
 
@@ -836,7 +576,7 @@ def test_slaw_is_arithmetic_first_and_exponential_afterwards() -> None:
     losses = torch.rand(30, generator=generator).double()
     expected = torch.zeros((), dtype=torch.float64)
     for number, loss in enumerate(losses):
-        balancer.weigh(a_step(loss[None], number=number))
+        balancer.weigh(step_of(loss[None], number=number))
         loss = loss.float().double()
         expected = (
             losses[: number + 1].float().double().mean() if number < 10 else 0.9 * expected + 0.1 * loss
@@ -847,7 +587,7 @@ def test_slaw_is_arithmetic_first_and_exponential_afterwards() -> None:
 def test_slaw_counts_for_each_task_by_itself() -> None:
     balancer = build_balancer("slaw", names(2))
     for number in range(6):
-        balancer.weigh(a_step(torch.tensor([1.0, 1.0 if number % 3 else NAN]), number=number))
+        balancer.weigh(step_of(torch.tensor([1.0, 1.0 if number % 3 else NAN]), number=number))
     assert balancer.updates.tolist() == [6, 4]
 
 
@@ -859,7 +599,7 @@ def test_slaw_noise_correction_sees_through_small_samples() -> None:
     for number in range(800):
         level = 5 + 0.2 * torch.randn(2, generator=generator)
         cells = [level[task] + torch.randn(n, generator=generator) for task, n in enumerate((400, 4))]
-        step = a_step(
+        step = step_of(
             torch.stack([cell.mean() for cell in cells]),
             counts=torch.tensor([400.0, 4.0]),
             variances=torch.stack([cell.var() for cell in cells]),
@@ -900,18 +640,18 @@ def test_pcgrad_is_the_loop_over_explicit_gradients(n_tasks: int, width: int) ->
 def test_pcgrad_draws_every_order_of_the_others() -> None:
     balancer = build_balancer("pcgrad", names(T))
     rows = torch.randn(T, 3, generator=torch.Generator().manual_seed(1))
-    updates = {tuple((balancer.weigh(a_step(torch.ones(T), rows)) @ rows).tolist()) for _ in range(20)}
+    updates = {tuple((balancer.weigh(step_of(torch.ones(T), rows)) @ rows).tolist()) for _ in range(20)}
     assert len(updates) > 10
 
 
 def test_pcgrad_without_conflict_is_the_sum() -> None:
     rows = torch.rand(T, 3, generator=torch.Generator().manual_seed(0))
-    assert build_balancer("pcgrad", names(T)).weigh(a_step(torch.ones(T), rows)).tolist() == [1] * T
+    assert build_balancer("pcgrad", names(T)).weigh(step_of(torch.ones(T), rows)).tolist() == [1] * T
 
 
 def test_pcgrad_depends_on_the_seed_alone() -> None:
     def weights(seed: int) -> Tensor:
-        return run(build_balancer({"name": "pcgrad", "seed": seed}, names(T)), some_steps())
+        return weights_of(build_balancer({"name": "pcgrad", "seed": seed}, names(T)), steps_of())
 
     assert torch.equal(weights(1), weights(1))
     assert not torch.equal(weights(1), weights(2))

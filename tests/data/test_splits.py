@@ -15,6 +15,8 @@ from screening.data.assays import AssayTable, prepare, read_assays
 from screening.data.molecules import murcko_scaffold
 from screening.data.splits import BUTINA_LIMIT, PARTS, Split, leakage, split_table, splits
 from screening.errors import ConfigError, DataError
+from screening.testing.splits import CHECKS
+from screening.testing.subjects import Check, Subject, statement
 
 POOL = (
     *("C", "CC", "CCO", "CCCN", "CC(C)Cl", "c1ccccc1", "Cc1ccccc1", "Oc1ccccc1", "Nc1ccccc1C", "C1CCCCC1"),
@@ -87,6 +89,14 @@ def split_or_none(table: AssayTable, name: str, **options: Any) -> Split | None:
 
 def test_every_split_has_a_case() -> None:
     assert {name for name, _ in BY_ALGORITHM} == set(splits.names())
+
+
+@pytest.mark.parametrize(
+    ("name", "options"), [case for case in BY_ALGORITHM if case[0] not in ("column", "file")]
+)
+@pytest.mark.parametrize("check", CHECKS, ids=statement)
+def test_contract(name: str, options: dict, check: Check) -> None:
+    check(Subject(name, options))
 
 
 @pytest.mark.parametrize(("name", "options"), BY_ALGORITHM)

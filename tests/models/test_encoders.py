@@ -12,6 +12,8 @@ from screening.models.encoders import Encoder, Inputs, encoders
 from screening.models.encoders.dmpnn import DMPNN
 from screening.models.layers import VectorScale
 from screening.models.network import ScreeningModel, inputs_of
+from screening.testing.encoders import CHECKS
+from screening.testing.subjects import Check, Subject, statement
 
 ODD = ["C", "[Na+].[Cl-]", "CCO", "c1ccccc1O.Cl", "[He]", "CC(C)Cc1ccc(cc1)C(C)C(=O)O"]
 
@@ -26,32 +28,9 @@ def test_every_encoder_has_a_case() -> None:
 
 
 @pytest.mark.parametrize(("name", "options"), VARIANTS)
-def test_representation_does_not_depend_on_the_batch(name: str, options: dict) -> None:
-    store = featurize(ODD, FeatureSet("atom_codes", ("ecfp_counts", "rdkit_fast")), workers=0)
-    encoder = build(name, options, inputs_of(store))
-    together = encoder(store.batch(range(len(ODD))))
-    assert together.shape == (len(ODD), encoder.width)
-    assert together.isfinite().all()
-    for row in range(len(ODD)):
-        torch.testing.assert_close(encoder(store.batch([row]))[0], together[row], rtol=1e-5, atol=1e-5)
-
-
-@pytest.mark.parametrize(("name", "options"), VARIANTS)
-def test_order_of_atoms_does_not_matter(name: str, options: dict) -> None:
-    pairs = ["CC(=O)Nc1ccc(O)cc1", "Oc1ccc(NC(C)=O)cc1"]
-    store = featurize(pairs, FeatureSet("atom_codes", ("ecfp_counts",)), workers=0)
-    first, second = build(name, options, inputs_of(store))(store.batch([0, 1]))
-    torch.testing.assert_close(first, second, rtol=1e-5, atol=1e-5)
-
-
-@pytest.mark.parametrize(("name", "options"), VARIANTS)
-def test_every_weight_gets_a_gradient(name: str, options: dict) -> None:
-    store = small.store()
-    encoder = build(name, options, inputs_of(store)).train()
-    encoder(store.batch(range(50))).square().sum().backward()
-    for parameter_name, parameter in encoder.named_parameters():
-        assert parameter.grad is not None, parameter_name
-        assert parameter.grad.abs().sum() > 0, parameter_name
+@pytest.mark.parametrize("check", CHECKS, ids=statement)
+def test_contract(name: str, options: dict, check: Check) -> None:
+    check(Subject(name, options))
 
 
 def test_a_message_never_returns_on_its_own_bond() -> None:
@@ -131,13 +110,3 @@ def test_model_predicts_one_logit_per_task_in_any_batch_size() -> None:
     torch.testing.assert_close(model.predict(store, rows, batch_size=3), whole, rtol=1e-5, atol=1e-5)
     assert model.predict(store, rows[:0]).shape == (0, 3)
     assert model.training
-
-
-@pytest.mark.parametrize(("name", "options"), VARIANTS)
-def test_a_batch_may_be_empty(name: str, options: dict) -> None:
-    """The share of one of several processes in the last batch of an epoch."""
-    store = small.store()
-    encoder = build(name, options, inputs_of(store)).train()
-    features = encoder(store.batch([]))
-    assert features.shape == (0, encoder.width)
-    features.sum().backward()

@@ -10,6 +10,8 @@ from sklearn.metrics import log_loss
 
 from screening.errors import BundleError, ConfigError
 from screening.metrics.metrics import metrics
+from screening.testing.calibrations import CHECKS
+from screening.testing.subjects import Check, Subject, statement
 from screening.uncertainty.calibration import FEW, Calibration, calibrations, compare, effect
 
 NAN = float("nan")
@@ -194,25 +196,9 @@ def test_confident_and_wrong_models_are_brought_back() -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_state_gives_the_same_calibration_back(method: str) -> None:
-    probabilities, labels = made()
-    fitted = calibrations.build(method, probabilities, labels)
-    again = Calibration.restore(fitted.state())
-    assert again.method == method
-    assert again.reasons() == fitted.reasons()
-    np.testing.assert_array_equal(again.apply(probabilities), fitted.apply(probabilities))
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_assays_can_be_taken_out(method: str) -> None:
-    probabilities, labels = made(missing=0.1)
-    fitted = calibrations.build(method, probabilities, labels)
-    some = [4, 0, 3]
-    taken = fitted.take(some)
-    assert taken.n_tasks == 3
-    np.testing.assert_allclose(
-        taken.apply(probabilities[:, some]), fitted.apply(probabilities)[:, some], atol=1e-10
-    )
+@pytest.mark.parametrize("check", CHECKS, ids=statement)
+def test_contract(method: str, check: Check) -> None:
+    check(Subject(method))
 
 
 @pytest.mark.parametrize(
