@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 from markupsafe import Markup
@@ -13,6 +14,7 @@ from ..bundle.bundle import SUMS
 from ..errors import DataError
 from ..runtime.files import file_sha256
 from ..scoring.columns import assay_column
+from ..scoring.top_k import Best, rows_at
 from .sketches import as_svg, sketch
 
 ASSAYS, MOLECULES = 4, 6
@@ -98,19 +100,28 @@ def _top_molecules(folder: Path, assays: list[str]) -> pd.DataFrame:
         table = pd.read_csv(folder / "top.csv", dtype=texts, keep_default_na=False)
         table = table[table["assay"].isin(assays) & (table["rank"] <= MOLECULES)]
         return table.sort_values("assay", key=lambda names: names.map(assays.index), kind="stable")[columns]
+    paths = sorted(folder.glob("part-*.parquet"))
+    best = Best(len(assays), MOLECULES)
+    for number, path in enumerate(paths):
+        best.add(number, _scores(path, assays))
+    best.merge()
     tables = []
-    for path in sorted(folder.glob("part-*.parquet")):
-        columns_here = {assay_column(name): name for name in assays}
-        there = [name for name in columns_here if name in pq.read_schema(path).names]
-        part = pq.read_table(path, columns=["id", "smiles", *there]).to_pandas()
-        tall = part.melt(["id", "smiles"], there, "assay", "probability").dropna(subset="probability")
-        tall["assay"] = tall["assay"].map(columns_here)
-        best = tall.sort_values("probability", ascending=False, kind="stable")
-        tables.append(best.groupby("assay", sort=False).head(MOLECULES))
-    best = pd.concat(tables).sort_values("probability", ascending=False, kind="stable")
-    best = best.groupby("assay", sort=False).head(MOLECULES)
-    best = best.assign(rank=best.groupby("assay").cumcount() + 1)
-    return best.sort_values("assay", key=lambda names: names.map(assays.index), kind="stable")[columns]
+    for assay, places, values in zip(assays, best.places, best.values, strict=True):
+        n = int((values > -np.inf).sum())
+        rows = rows_at(places[:n], lambda number: pq.read_table(paths[number], columns=["id", "smiles"]))
+        texts = rows.select(["id", "smiles"]).to_pandas()
+        tables.append(texts.assign(assay=assay, rank=np.arange(1, n + 1), probability=values[:n]))
+    return pd.concat(tables, ignore_index=True)[columns]
+
+
+def _scores(path: Path, assays: Sequence[str]) -> np.ndarray:
+    """float32 [T, n] of a part file, NaN where it has no score."""
+    file = pq.ParquetFile(path)
+    scores = np.full((len(assays), file.metadata.num_rows), np.nan, np.float32)
+    for row, column in enumerate(map(assay_column, assays)):
+        if column in file.schema_arrow.names:
+            scores[row] = file.read(columns=[column]).column(0).to_numpy()
+    return scores
 
 
 # --- where scores lie ---------------------------------------------------------------------------------------

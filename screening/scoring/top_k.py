@@ -6,7 +6,8 @@ to the molecule that stands first in the library.
 
 import csv
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +43,11 @@ class Best:
         self._floor = np.full(n_tasks, -np.inf, np.float32)
         self._waiting: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
         self._n_waiting = np.zeros(n_tasks, np.int64)
+
+    @property
+    def is_filled(self) -> np.ndarray:
+        """bool [T, K], where there are so many molecules, once all are merged."""
+        return self.places < _NOWHERE
 
     def add(self, number: int, scores: np.ndarray) -> None:
         """Take in the part `number` with its scores [T, n], NaN where rejected; parts come in order.
@@ -138,14 +144,12 @@ def write_top(
     """
     best.merge()
     cell = harmless if csv_safe else str
-    is_filled = best.places < _NOWHERE
-    places = np.unique(best.places[is_filled])
-    texts = _texts(parts, places)
-
+    places = np.unique(best.places[best.is_filled])
+    texts = rows_at(places, partial(parts.read, columns=_TEXTS))
     with atomic_write(path) as work, work.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(HEADER)
-        for task, values, chosen, here in zip(tasks, best.values, best.places, is_filled, strict=True):
+        for task, values, chosen, here in zip(tasks, best.values, best.places, best.is_filled, strict=True):
             rows = texts.take(np.searchsorted(places, chosen[here])).to_pydict()
             scores = [f"{value:.6g}" for value in values[here].tolist()]
             ranks = range(1, len(scores) + 1)
@@ -154,12 +158,16 @@ def write_top(
             writer.writerows(zip([cell(task)] * len(scores), *columns, strict=True))
 
 
-def _texts(parts: PartFolder, places: np.ndarray) -> pa.Table:
-    """Id, structure, row and file of each place; places ascend."""
-    numbers, starts = np.unique(places >> COLUMNS, return_index=True)
-    if not len(numbers):
+def rows_at(places: np.ndarray, read: Callable[[int], pa.Table]) -> pa.Table:
+    """The rows at `places` (those of `Best`), in that order; without places, columns without rows.
+
+    Parameters
+    ----------
+    read : gives the part of a number, or some columns of it; asked once for each part.
+    """
+    if not len(places):
         return pa.table({name: pa.array([], pa.string()) for name in _TEXTS})
-    groups = zip(numbers.tolist(), np.split(places & ((1 << COLUMNS) - 1), starts[1:]), strict=True)
-    return pa.concat_tables(
-        parts.read(number, _TEXTS).take(group) for number, group in groups
-    ).combine_chunks()
+    ascending, order = np.unique(places, return_inverse=True)
+    numbers, starts = np.unique(ascending >> COLUMNS, return_index=True)
+    groups = zip(numbers.tolist(), np.split(ascending & (LARGEST_BLOCK - 1), starts[1:]), strict=True)
+    return pa.concat_tables(read(number).take(group) for number, group in groups).combine_chunks().take(order)

@@ -6,6 +6,7 @@ Reads the part files of `scoring`; writes hits.csv, hits.sdf and hits.html (`hit
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Literal
@@ -13,7 +14,6 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from rdkit.Chem import Mol, MolToSmiles, SDWriter, rdMolDescriptors
 from rdkit.Chem.rdFingerprintGenerator import GetMorganGenerator
@@ -31,6 +31,7 @@ from ..runtime.folders import claimed, explained
 from ..runtime.progress import progress
 from ..scoring.columns import NEIGHBOUR, OURS, SET, SPREAD, assay_column, property_names
 from ..scoring.part_files import PartFolder
+from ..scoring.top_k import Leaders, rows_at
 from ..sizes import LARGEST
 from ..uncertainty.structure_domain import fingerprints
 from .explanation import explain as explain_molecules
@@ -192,19 +193,15 @@ def _best(folder: Path, assay: str, tasks: Sequence[str], k: int) -> pd.DataFram
     others = [name for name in names if name not in ours]
     domain = [field.name for field in schema if field.name == "in_domain" and pa.types.is_boolean(field.type)]
     columns = ["id", "smiles", probability, *others, *domain]
-    best = pd.DataFrame()
-    with progress("reading scores", len(numbers)) as advance:
-        for number in numbers:
-            part = parts.read(number, columns)
-            part = part.filter(pc.is_valid(part.column(probability))).to_pandas()
-            best = pd.concat([best, part]).sort_values(probability, ascending=False, kind="stable").head(k)
-            advance(1)
-    if not len(best):
+    best = Leaders(parts, (assay,), k, ()).complete(numbers)
+    best.merge()
+    places = best.places[best.is_filled]
+    if not len(places):
         raise DataError(f"{folder}: no molecule has a score for '{assay}'.")
     titles = {probability: "probability", **{name: f"library:{name}" for name in others}}
-    best = best.rename(columns=titles).reset_index(drop=True)
-    best.insert(0, "rank", np.arange(1, len(best) + 1))
-    return best
+    table = rows_at(places, partial(parts.read, columns=columns)).to_pandas().rename(columns=titles)
+    table.insert(0, "rank", np.arange(1, len(table) + 1))
+    return table
 
 
 def _first_of_each(structures: list[str]) -> list[int]:

@@ -5,12 +5,13 @@ import json
 import os
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import small
 
 from screening.errors import DataError
-from screening.reporting.best_scored import find_scores
+from screening.reporting.best_scored import MOLECULES, best_hits, find_scores
 
 
 @pytest.fixture
@@ -73,3 +74,24 @@ def test_what_is_given_must_hold_scores(run: Path, tmp_path: Path) -> None:
         (folder / "_job.json").write_text(damaged)
         assert find_scores([run], folder) == folder
         assert find_scores([run]) is None
+
+
+def test_the_best_of_all_parts_are_those_of_one_stable_sort(tmp_path: Path) -> None:
+    """With ties, rejected molecules, an assay that a part lacks, and names of parts as they once were."""
+    random, tables = np.random.default_rng(0), []
+    for number in range(3):
+        ids = [f"{number}-{row}" for row in range(40)]
+        scores = random.integers(0, 12, (2, 40)).astype(np.float32) / 16
+        scores[:, ::7] = np.nan
+        table = pd.DataFrame({"id": ids, "smiles": "C", "A": scores[0], "B": scores[1]})
+        tables.append(table.drop(columns="B") if number == 1 else table)
+        tables[-1].to_parquet(tmp_path / f"part-{number:05d}.parquet")
+    evaluation = pd.DataFrame({"assay": ["B", "A"], "status": "ok", "roc_auc_low": [0.9, 0.8]})
+    hits = best_hits(tmp_path, evaluation)
+    assert list(hits) == ["B", "A"]
+    for assay, best in hits.items():
+        whole = pd.concat(tables).dropna(subset=assay)
+        expected = whole.sort_values(assay, ascending=False, kind="stable").head(MOLECULES)
+        assert [hit.id for hit in best] == expected["id"].tolist()
+        assert [hit.probability for hit in best] == expected[assay].tolist()
+        assert [hit.rank for hit in best] == list(range(1, MOLECULES + 1))

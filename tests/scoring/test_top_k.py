@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from screening.scoring.part_files import PartFolder, Tally
-from screening.scoring.top_k import COLUMNS, Best, write_top
+from screening.scoring.top_k import COLUMNS, Best, rows_at, write_top
 
 
 def sorted_best(parts: list[np.ndarray], k: int) -> tuple[list[list[float]], list[list[int]]]:
@@ -87,3 +87,15 @@ def test_the_table_names_the_molecules(tmp_path: Path, numbers: list[int]) -> No
     assert len(lines) == 1 + min(3, 2 * len(numbers))
     if last == 7:
         assert lines[1:] == ['x,1,"7, b",C,0.7,2,f', "x,2,0a,CC,0.5,1,f", "x,3,7a,CC,0.5,1,f"]
+
+
+def test_rows_come_in_the_order_of_their_places_and_each_part_is_read_once() -> None:
+    asked: list[int] = []
+
+    def read(number: int) -> pa.Table:
+        asked.append(number)
+        return pa.table({"id": [f"{number}-{row}" for row in range(5)]})
+
+    places = np.array([(number << COLUMNS) + row for number, row in ((7, 4), (0, 1), (7, 0), (0, 1))])
+    assert rows_at(places, read).to_pydict() == {"id": ["7-4", "0-1", "7-0", "0-1"]}
+    assert asked == [0, 7]
