@@ -1,18 +1,17 @@
-"""Why a run gives molecules their score in an assay: tables, a picture of each molecule, and a page.
+"""Why a run gives molecules their score in an assay, as tables; the page is that of `explanation_page`.
 
-The numbers come from `contributions`, the pictures from `drawing`. Called by `screening explain`.
+The numbers come from `contributions`. Called by `screening explain`.
 """
 
 from dataclasses import dataclass
 from itertools import islice
 from os import PathLike
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
-from markupsafe import Markup
 from rdkit.Chem import Mol
 from scipy.stats import spearmanr
 from torch import Tensor
@@ -25,23 +24,12 @@ from ..errors import BundleError, ConfigError, DataError
 from ..features.store import GraphStore, featurize
 from ..models.network import ScreeningModel
 from ..registry import did_you_mean
-from ..reporting.pages import render
-from ..reporting.structures import draw_contributions, gradient, on_page
-from ..reporting.svg import plain
 from ..runtime.csv_cells import csv_of
 from ..runtime.files import half_written, sweep, write_atomically
 from ..runtime.folders import claimed, explained
 from ..runtime.progress import progress
 from .contributions import METHODS, Contributions, Molecules, other_columns
-
-PARTS = {
-    "graph": "atoms through the graph",
-    "fingerprint": "atoms through circular fingerprints",
-    "described": "atoms through descriptors that are sums over atoms",
-    "absent": "environments of atoms that the molecules lack",
-    "descriptors": "other descriptors",
-}
-"""Where contributions come from."""
+from .explanation_page import NO_REFERENCE, PARTS, explanation_page, pictures_of, share
 
 INSTEAD = "give another folder with --out"
 _HALF = half_written(r"(molecule-\d+|molecules|rejected|contributions|descriptors|index)\.\w+")
@@ -51,13 +39,7 @@ NO_ATOMS = (
     "below each picture the larger. A model without them (features.vectors=[ecfp_counts]) is explained by "
     "its atoms alone."
 )
-NO_REFERENCE = (
-    "Told against a molecule without inputs: the bundle knows no mean training molecule (it is older than "
-    "version 0.4.0 and keeps no structures). Train again for one."
-)
-TOP = 6  # descriptors named for each molecule
 AT_ONCE = 100  # molecules explained together
-NAMED = 44  # letters of a name that fit on a picture
 
 
 class Chosen(NamedTuple):
@@ -354,7 +336,7 @@ def _write(result: Explanation, atoms: pd.DataFrame, mols: list[Mol]) -> None:
         sweep(folder, _HALF)
         for old in folder.glob("molecule-*.svg"):
             old.unlink()
-        pictures = _pictures(result, atoms, mols)
+        pictures = pictures_of(result, atoms, mols)
         for number, picture in enumerate(pictures, start=1):
             write_atomically(folder / f"molecule-{number:04d}.svg", picture)
         write_atomically(folder / "molecules.csv", csv_of(result.molecules))
@@ -362,54 +344,4 @@ def _write(result: Explanation, atoms: pd.DataFrame, mols: list[Mol]) -> None:
         write_atomically(folder / "rejected.csv", csv_of(rejected))
         write_atomically(folder / "contributions.parquet", atoms.to_parquet(index=False))
         write_atomically(folder / "descriptors.parquet", result.descriptors.to_parquet(index=False))
-        write_atomically(folder / "index.html", _page(result, pictures))
-
-
-def _pictures(result: Explanation, atoms: pd.DataFrame, mols: list[Mol]) -> list[str]:
-    """One scale for all: nine of ten molecules have no atom beyond it."""
-    values = [group.to_numpy() for _, group in atoms.groupby("molecule")["contribution"]]
-    scale = max(float(np.quantile([np.abs(each).max() for each in values], 0.9)), 1e-6)
-    rows = result.molecules.itertuples(index=False)
-    return [
-        draw_contributions(
-            mol,
-            each,
-            scale=scale,
-            title=f"{plain(row.id, NAMED)}\n{plain(result.assay, NAMED)}: {row.probability:.3f}",
-        )
-        for mol, each, row in zip(mols, values, rows, strict=True)
-    ]
-
-
-def _page(result: Explanation, pictures: list[str]) -> str:
-    molecules = result.molecules
-    order = np.argsort(-molecules["probability"].to_numpy(), kind="stable")
-    rows: list[Any] = list(molecules.itertuples(index=False))
-    top = result.descriptors.groupby("molecule").head(TOP)
-    named = {number: list(group.itertuples(index=False)) for number, group in top.groupby("molecule")}
-    cards = [(rows[i], Markup(on_page(pictures[i])), named.get(i + 1, [])) for i in order.tolist()]
-    return render(
-        "explain.html",
-        result=result,
-        cards=cards,  # pictures are ours, their texts escaped
-        colours=Markup(", ".join(f"var(--scale-{step},{colour})" for step, colour in enumerate(gradient()))),
-        is_complete=result.method == "integrated_gradients",
-        is_against_mean=NO_REFERENCE not in result.notes,
-        checked=bool(molecules["agreement"].notna().any()),
-        agreement=molecules["agreement"].mean(),
-        worst=molecules["error"].abs().max(),
-        shares=[(words, share(molecules, part)) for part, words in PARTS.items() if molecules[part].any()],
-        strongest=_strongest(result.descriptors),
-    )
-
-
-def _strongest(descriptors: pd.DataFrame) -> list[str]:
-    """The descriptors that contribute most over all molecules, by absolute sums."""
-    sums = descriptors["contribution"].abs().groupby(descriptors["descriptor"], sort=False).sum()
-    return sums[sums > 0].nlargest(2 * TOP).index.tolist()
-
-
-def share(molecules: pd.DataFrame, name: str) -> float:
-    """How much of what is told apart comes from there: absolute sums per molecule, 0 to 1."""
-    total = sum(molecules[part].abs().sum() for part in PARTS)
-    return float(molecules[name].abs().sum() / total) if total else 0.0
+        write_atomically(folder / "index.html", explanation_page(result, pictures))

@@ -66,7 +66,7 @@ def test_pictures_are_the_same_every_time_and_share_no_ids() -> None:
 
 def test_missing_values_are_grey_and_signs_have_colours() -> None:
     values = pd.DataFrame([[1.0, 0.0], [-1.0, np.nan]], index=["a", "b"])
-    shades = pictures._shades(values.to_numpy())
+    shades = pictures.axes.shades(values.to_numpy())
     assert shades[0, 0, 3] == shades[1, 0, 3] == 255
     assert shades[0, 1, 3] == 0
     assert tuple(shades[1, 1]) == (128, 128, 128, 46)
