@@ -12,11 +12,13 @@ run: $(STAMP)
 	$(BIN)/screening score runs/alerts alerts-library --out runs/alerts/scores --overwrite --top 5
 	$(BIN)/screening report runs/alerts
 
+# A process per core, a test file in one of them: what a file trains or starts, it does once.
 test: $(STAMP)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n logical --maxprocesses 8 --dist loadfile --durations 10
 
+# One after the other: they kill clusters and use all cores by themselves.
 slow: $(STAMP)
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow --durations 10
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -11,6 +11,8 @@ import pytest
 from browser import Browser, started
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch starts its threads
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # a process per core: threads would wait for each other
 
 import small
 

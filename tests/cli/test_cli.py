@@ -41,6 +41,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "model: {encoder: {name: gine, depth: 1, width: 8}}\n"
         "train: {epochs: 1, device: cpu, workers: 0}\n"
     )
+    monkeypatch.setenv("COLUMNS", "140")  # else tables are as wide as the terminal that runs the tests
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return tmp_path
