@@ -76,7 +76,10 @@ def score(
     ] = False,
     csv_safe: CsvSafe = False,
 ) -> None:
-    """Score compound libraries with a trained model; a stopped job goes on when started again."""
+    """Score compound libraries with a trained model.
+
+    A stopped job goes on when started again.
+    """
     from ..data.alerts_table import alerts_library
     from ..scoring import job as scoring
 
@@ -152,7 +155,10 @@ def hits(
     ] = False,
     csv_safe: CsvSafe = False,
 ) -> None:
-    """Choose compounds to order from the scores of a library: filtered, diverse, beside known actives."""
+    """Choose compounds to order from the scores of a library.
+
+    They are filtered, diverse, and shown beside known actives.
+    """
     from ..triage.hits import choose_hits
 
     with progress_shown():
@@ -175,9 +181,15 @@ def hits(
 
 
 def verify(
-    folder: Annotated[Path, typer.Argument(help="Run folder, bundle folder or folder of scores.")],
+    folder: Annotated[
+        Path, typer.Argument(help="Run folder, bundle folder, folder of scores, or name of a public table.")
+    ],
 ) -> None:
-    """Check that a run's model, or the scores of a library, are byte by byte as they were written."""
+    """Check that a model, scores or a public table are whole.
+
+    A run and the scores of a library by their checksums, byte by byte; a table of `screening data list` by
+    its rows, assays, labels and actives.
+    """
     from ..errors import DataError
     from ..scoring.verification import verify as look_at
 
@@ -188,7 +200,8 @@ def verify(
             tell(finding.text)
     faults = [finding.text for finding in findings if not finding.is_sound]
     if faults:
-        raise DataError(f"{folder} is damaged. {' '.join(faults)} {_REPAIR}")
+        repair = f" {_REPAIR}" if folder.is_dir() else ""
+        raise DataError(f"{folder} is damaged. {' '.join(faults)}{repair}")
 
 
 _REPAIR = (

@@ -126,7 +126,10 @@ def train(
         int | None, typer.Option(help="Cross-validate: runs NAME-fold0, ...: so many.", show_default=False)
     ] = None,
 ) -> None:
-    """Train one model for all assays and evaluate it; with --seeds or --folds a set of them."""
+    """Train one model for all assays and evaluate it.
+
+    With --seeds or --folds it is a set of models, and their mean.
+    """
     from ..config import load_config, to_yaml
 
     aliases = {"name": name, "train.epochs": epochs, "seed": seed}
@@ -208,7 +211,10 @@ def benchmark(
     data: DataPath = None,
     overwrite: Annotated[bool, typer.Option(help="Train finished runs again too.")] = False,
 ) -> None:
-    """Balancers side by side: quality over seeds and cost per step; a stopped one goes on."""
+    """Train balancers side by side: quality and cost of each.
+
+    A stopped one goes on when started again.
+    """
     from ..config import load_config
     from ..evaluation.benchmarks import benchmark as run_benchmark
     from ..runtime.distributed import is_main, leave_processes
@@ -269,7 +275,10 @@ def group(
     seeds: Annotated[int, typer.Option(min=1, help="With --evaluate: runs of each kind.")] = 3,
     draws: Annotated[int, typer.Option(min=0, help="With --evaluate: random groupings per seed.")] = 3,
 ) -> None:
-    """Choose which assays should train together (TAG), from one training of the joint model."""
+    """Choose which assays should train together (TAG).
+
+    It takes one training of the joint model.
+    """
     from ..config import load_config
     from ..grouping import choosing as grouping
     from ..grouping import trial as trials
@@ -404,7 +413,10 @@ def data_join(
     assay: Annotated[str, typer.Option(help="Name of the assay.")] = "active",
     overwrite: Annotated[bool, typer.Option(help="Replace the table.")] = False,
 ) -> None:
-    """Make an assay table of a list of actives and one of inactives, as LIT-PCBA and DUD-E have them."""
+    """Make a table of a list of actives and one of inactives.
+
+    LIT-PCBA and DUD-E come as such lists.
+    """
     from ..data.joining import join_lists
 
     tell(str(join_lists(actives, inactives, out, assay=assay, overwrite=overwrite)))
@@ -412,7 +424,10 @@ def data_join(
 
 @data_app.command("fetch")
 def data_fetch(name: Annotated[str, typer.Argument(help="Catalogue name.")]) -> None:
-    """Download a public table into the cache and check it, unless it is here already."""
+    """Download a public table into the cache, and check it.
+
+    Nothing is done if it is here already.
+    """
     from ..data import datasets
 
     with progress_shown():

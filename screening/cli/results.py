@@ -64,7 +64,10 @@ def evaluate(
     ] = None,
     csv_safe: CsvSafe = False,
 ) -> None:
-    """Per-assay quality of a run or on another table, with 95 % intervals."""
+    """How good a run is, assay by assay, with 95 % intervals.
+
+    On its own test part, or with --data on another table.
+    """
     check_choice("--part", part, PARTS)
     check_file("--out", out, ".csv", ".parquet")
     check_file("--plot", plot, ".svg", ".png")
@@ -173,7 +176,10 @@ def compare(
     ] = None,
     all_assays: Annotated[bool, typer.Option("--all", help="Print every assay, not only 30.")] = False,
 ) -> None:
-    """Paired differences per assay of runs on the same molecules; all against the first."""
+    """Compare runs assay by assay, on the same molecules.
+
+    All are compared with the first one; differences are paired.
+    """
     from ..evaluation.comparison import compare as compare_runs
 
     check_choice("--part", part, PARTS)
@@ -201,7 +207,10 @@ def report(
         ),
     ] = None,
 ) -> None:
-    """One page about a run that opens offline, and MODEL_CARD.md beside it."""
+    """Write a page about a run that opens offline.
+
+    MODEL_CARD.md is written beside it.
+    """
     from ..reporting.report import write_report
 
     written = write_report(run, out, scores=scores)
@@ -225,7 +234,7 @@ def explain(
         str | None, typer.Option("--id", help="Column of the names.", show_default=False)
     ] = None,
 ) -> None:
-    """What each atom contributes to the score of molecules in one assay."""
+    """Show what each atom contributes to a score in an assay."""
     from ..triage.explanation import explain as explain_molecules
 
     with progress_shown():

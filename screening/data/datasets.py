@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 from types import MappingProxyType
 from typing import Any
 
@@ -18,6 +19,7 @@ import numpy as np
 from ..config import Data
 from ..errors import ConfigError, DataError, listed
 from ..registry import did_you_mean
+from ..runtime.files import file_sha256
 from ..runtime.printable import printable
 from .alerts_table import make_alerts
 from .assay_columns import ATTENTION
@@ -184,6 +186,25 @@ def fetch(name: str, to: str | Path | None = None) -> Path:
             f"The table '{name}' cannot be written to {folder.absolute()} ({problem}). Make the folder "
             "writable, make a folder ./data, or name another cache with the variable XDG_CACHE_HOME."
         ) from problem
+
+
+def verify_table(name: str) -> tuple[Path, list[str]]:
+    """The file of a table of the catalogue, and how it differs from what is known of it, in words.
+
+    Rows, assays, labels and actives are compared, as far as they are known; `alerts` is made anew, and all of
+    its bytes are.
+
+    Raises
+    ------
+    DataError : the table is not on this machine.
+    """
+    row = catalogue[name]
+    if not is_here(name):
+        raise DataError(
+            f"The table '{name}' is not on this machine ({_places()}). Get it: screening data fetch {name}"
+        )
+    path = find(name)
+    return path, _differs_from_new(path) if row.address is None else _differences(row, path)
 
 
 def load(
@@ -355,17 +376,29 @@ def _one_of(names: Sequence[str]) -> str:
 
 def _check(row: DataSet, part: Path) -> None:
     """Raise DataError unless the downloaded file is the table of the row."""
-    try:
-        table = read_assays(part, tasks=row.tasks)
-        differences = compare_with_catalogue(row, table, len(table) + len(table.rejected))
-    except DataError as problem:
-        differences = [str(problem).replace(str(part), "the file")]
+    differences = _differences(row, part)
     if differences:
         raise DataError(
             f"What {row.address} gave is not the table '{row.name}' and was not kept: "
             f"{'; '.join(differences)}. If it is what you want all the same, save it yourself and name the "
             "file with --data."
         )
+
+
+def _differences(row: DataSet, path: Path) -> list[str]:
+    """What differs between a file and the table of the row, in words."""
+    try:
+        table = read_assays(path, tasks=row.tasks)
+    except DataError as problem:
+        return [str(problem).replace(str(path), "the file")]
+    return compare_with_catalogue(row, table, len(table) + len(table.rejected))
+
+
+def _differs_from_new(path: Path) -> list[str]:
+    """Whether the table that was made on this machine is byte by byte what would be made now."""
+    with TemporaryDirectory() as folder:
+        is_same = file_sha256(make_alerts(Path(folder))) == file_sha256(path)
+    return [] if is_same else ["its bytes are not those of a table made anew"]
 
 
 def _shown(number: int | None) -> str:

@@ -1,6 +1,7 @@
 """Whether the files of a run, a bundle or a folder of scores are as they were written: by their checksums.
 
-Called by `screening verify`.
+Of public tables no sums are known: they are compared with what is known of their content. Called by
+`screening verify`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..bundle.bundle import DESCRIPTION, SUMS, Bundle
+from ..data.catalogue import catalogue
+from ..data.datasets import verify_table
 from ..errors import DataError, ScreeningError
 from ..runtime.files import file_sha256
 from ..runtime.progress import progress
@@ -30,15 +33,20 @@ class Finding(NamedTuple):
 def verify(folder: str | PathLike[str]) -> list[Finding]:
     """Look at everything with a checksum in a run folder, a bundle, or a folder of scores.
 
-    The bundle of a run and folders of scores in it are looked at too.
+    The bundle of a run and folders of scores in it are looked at too. The name of a table of the catalogue
+    stands for its file on this machine, unless there is a folder of that name.
 
     Raises
     ------
-    DataError : there is nothing with checksums in the folder.
+    DataError : there is nothing with checksums in the folder, or the table is not on this machine.
     """
     place = Path(folder)
+    if str(folder) in catalogue and not place.exists():
+        return [_of_table(str(folder))]
     if not place.is_dir():
-        raise DataError(f"{folder} is not a folder. Name a run folder, a bundle or a folder of scores.")
+        raise DataError(
+            f"{folder} is not a folder. Name a run folder, a bundle, a folder of scores, or a public table."
+        )
     inside = sorted(path for path in place.iterdir() if path.is_dir() and not path.name.startswith("."))
     findings = [finding for path in (place, *inside) for finding in _of_one_folder(path)]
     if not findings:
@@ -47,6 +55,17 @@ def verify(folder: str | PathLike[str]) -> list[Finding]:
             "(those of versions before 0.4 have none)."
         )
     return findings
+
+
+def _of_table(name: str) -> Finding:
+    path, differences = verify_table(name)
+    if not differences:
+        return Finding(f"{path}: the table '{name}', as it is known.")
+    return Finding(
+        f"{path} is not the known table '{name}': {'; '.join(differences)}. Remove it, and get it again: "
+        f"screening data fetch {name}",
+        False,
+    )
 
 
 def _of_one_folder(path: Path) -> Iterator[Finding]:

@@ -127,6 +127,19 @@ def test_sets_of_runs_and_a_benchmark(folder: Path, capsys: pytest.CaptureFixtur
     assert (folder / "runs" / "small-benchmark.csv").exists()
 
 
+@pytest.mark.parametrize("words", [(), ("data",)], ids=["screening", "data"])
+def test_summaries_of_commands_are_whole_in_80_columns(
+    words: tuple[str, ...], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    code, output, _ = called(capsys, *words, "--help")
+    commands = output.partition("Commands:\n")[2].splitlines()
+    assert code == 0
+    assert len(commands) >= 4
+    assert [line for line in commands if not line.endswith(".")] == []
+    assert [line for line in commands if line.endswith("...") or len(line) > 80] == []
+
+
 def test_dry_run_and_print_config_leave_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, output, _ = called(capsys, "train", "small.yaml", "--print-config", "seed=7")
     assert code == 0

@@ -133,6 +133,23 @@ def test_a_changed_copy_is_loaded_with_a_note(elsewhere: Path) -> None:
     assert any("is not the known table 'clintox': 2 rows, not 1,484" in note for note in notes)
 
 
+def test_a_table_is_verified_by_what_is_known_of_it(elsewhere: Path) -> None:
+    with pytest.raises(DataError, match=r"not on this machine.*screening data fetch clintox"):
+        datasets.verify_table("clintox")
+    (elsewhere / "data").mkdir()
+    path = elsewhere / "data" / "clintox.csv"
+    known = known_table("clintox")
+    known.write_csv(path)
+    assert datasets.verify_table("clintox") == (Path("data/clintox.csv"), [])
+    labels = known.labels.copy()
+    labels[-1, 0] = 1 - labels[-1, 0]
+    replace(known, labels=labels).write_csv(path)
+    _, (difference,) = datasets.verify_table("clintox")
+    assert difference.startswith("assays with other labels: 'FDA_APPROVED' 1,484 labels and")
+    path.write_bytes(b"\x1f\x8b broken")
+    assert len(datasets.verify_table("clintox")[1]) == 1
+
+
 # --- finding ------------------------------------------------------------------------------------------
 
 

@@ -85,6 +85,23 @@ def test_scores_in_a_run_are_looked_at(real_run: Path, scores: Path, tmp_path: P
     assert PART in faults(run)
 
 
+def test_a_public_table_is_looked_at_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SCREENING_DATA", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (finding,) = verify("alerts")
+    assert finding.is_sound
+    assert "the table 'alerts', as it is known" in finding.text
+    (table,) = (tmp_path / "cache" / "screening").glob("alerts-v*.csv.gz")
+    flip(table)
+    (finding,) = verify("alerts")
+    assert not finding.is_sound
+    assert "its bytes are not those of a table made anew. Remove it" in finding.text
+    (tmp_path / "alerts").mkdir()
+    with pytest.raises(DataError, match="nothing with checksums"):
+        verify("alerts")
+
+
 def test_a_folder_with_nothing_to_verify_is_said(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="nothing with checksums"):
         verify(tmp_path)
