@@ -10,4 +10,5 @@ VARIANTS = [
     *((name, options) for name, options in OPTIONS.items()),
     ("gine", {"depth": 3, "width": 16, "virtual_node": True, "pooling": "sum"}),
     ("hybrid", {"graph": "dmpnn", "width": 16, "depth": 2, "hidden": 8}),
+    ("hybrid", {"graph": {"name": "gine", "width": 8, "depth": 3, "virtual_node": True}, "hidden": 8}),
 ]

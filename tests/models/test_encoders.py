@@ -68,7 +68,12 @@ def test_vector_encoders_ask_for_vectors(name: str) -> None:
         ("gine", {"dpeth": 3}, "Did you mean 'depth'"),
         ("dmpnn", {"width": "wide"}, "valid integer"),
         ("gine", {"pooling": "best"}, "mean"),
-        ("hybrid", {"graph": "hybrid"}, "gine"),
+        ("hybrid", {"graph": "hybrid"}, "does not read graphs alone: expected dmpnn or gine"),
+        ("hybrid", {"graph": "fingerprint"}, "does not read graphs alone"),
+        ("hybrid", {"graph": "gin"}, "Did you mean 'gine'"),
+        ("hybrid", {"graph": {"name": "gine", "dpeth": 3}}, "Did you mean 'depth'"),
+        ("hybrid", {"graph": {"name": "gine", "depth": 0}}, "greater than 0"),
+        ("hybrid", {"graph": {"depth": 3}}, "expected a name"),
         ("gin", {}, "Did you mean 'gine'"),
     ],
 )
@@ -110,3 +115,24 @@ def test_model_predicts_one_logit_per_task_in_any_batch_size() -> None:
     torch.testing.assert_close(model.predict(store, rows, batch_size=3), whole, rtol=1e-5, atol=1e-5)
     assert model.predict(store, rows[:0]).shape == (0, 3)
     assert model.training
+
+
+def test_the_graph_of_hybrid_has_its_own_options_before_those_of_hybrid() -> None:
+    inputs = inputs_of(small.store())
+    options = {"width": 8, "graph_dropout": 0.3, "graph": {"name": "dmpnn", "depth": 5, "pooling": "mean"}}
+    graph = build("hybrid", options, inputs).graph
+    assert isinstance(graph, DMPNN)
+    assert (graph.depth, graph.width, graph.drop_atoms.rate) == (5, 8, 0.3)
+
+
+def test_a_graph_by_name_is_the_same_with_options_of_hybrid_or_its_own() -> None:
+    inputs = inputs_of(small.store())
+    old = build("hybrid", {"graph": "dmpnn", "depth": 2, "width": 8}, inputs)
+    new = build("hybrid", {"graph": {"name": "dmpnn", "depth": 2, "width": 8}}, inputs)
+    for ours, theirs in zip(old.state_dict().values(), new.state_dict().values(), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_wrong_graphs_of_hybrid_are_found_before_anything_is_built() -> None:
+    with pytest.raises(ConfigError, match="Did you mean 'depth'"):
+        encoders.check_values("hybrid", {"graph": {"name": "gine", "dpeth": 3}})

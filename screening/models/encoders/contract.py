@@ -6,7 +6,7 @@ training. Sums over neighbours, atoms and codes are `segment_sums.Sums`, which b
 through.
 """
 
-from typing import Annotated, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field
 from torch import Tensor, nn
@@ -39,6 +39,8 @@ class Encoder(nn.Module):
     """
 
     width: int
+    reads: tuple[Literal["graph", "vectors"], ...] = ("graph",)
+    """What of a batch it looks at."""
 
     @property
     def last_layer(self) -> nn.Linear:

@@ -26,6 +26,8 @@ class Fingerprint(Encoder):
     real_noise : standard deviation of the noise on descriptors in training, in units of theirs.
     """
 
+    reads = ("vectors",)
+
     def __init__(
         self,
         inputs: Inputs,

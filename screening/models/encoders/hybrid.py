@@ -1,15 +1,38 @@
 """A graph encoder and fingerprints side by side."""
 
-from typing import Literal, cast
+from typing import Annotated, Any, cast
 
 import torch
+from pydantic import AfterValidator
 from torch import Tensor, nn
 
+from ...errors import ConfigError
 from ...features.store import GraphBatch, GraphStore
 from ..dropout import chances
 from ..layers import linear_layer
 from .contract import Depth, Encoder, Inputs, Noise, Rate, Size, encoders
 from .fingerprint import Fingerprint
+
+
+def _checked(graph: str | dict[str, Any]) -> str | dict[str, Any]:
+    """A graph encoder's name, or its name and options; ConfigError where there is none of that kind."""
+    name, options = _parts(graph)
+    if encoders.get(name).reads != ("graph",):
+        readers = [each for each in encoders.names() if encoders.get(each).reads == ("graph",)]
+        raise ConfigError(f"encoder '{name}' does not read graphs alone: expected {' or '.join(readers)}.")
+    encoders.check_values(name, options)
+    return graph
+
+
+def _parts(graph: str | dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    options = {"name": graph} if isinstance(graph, str) else dict(graph)
+    name = options.pop("name", None)
+    if not isinstance(name, str):
+        raise ConfigError(f"graph is {graph}: expected a name, or {{name: dmpnn, depth: 4}}.")
+    return name, options
+
+
+GraphEncoder = Annotated[str | dict[str, Any], AfterValidator(_checked)]
 
 
 @encoders.register("hybrid")
@@ -18,7 +41,9 @@ class Hybrid(Encoder):
 
     Parameters
     ----------
-    graph, depth, width, graph_dropout : the graph encoder.
+    graph : the graph encoder: a name, or a name and options of its own, such as {name: dmpnn, depth: 4}.
+    depth, width, graph_dropout : its depth, width and dropout, where it has these options and they are not
+        among its own. Its pooling is `mean_sum` likewise.
     projection : width to which its representation is brought before joining.
     hidden : width of the fingerprint layer and of the joining layer.
     dropout : after both layers and the projection.
@@ -26,11 +51,13 @@ class Hybrid(Encoder):
         both), so that neither branch can be leaned on alone.
     """
 
+    reads = ("graph", "vectors")
+
     def __init__(
         self,
         inputs: Inputs,
         *,
-        graph: Literal["gine", "dmpnn"] = "gine",
+        graph: GraphEncoder = "gine",
         depth: Depth = 3,
         width: Size = 64,
         projection: Size = 128,
@@ -43,9 +70,10 @@ class Hybrid(Encoder):
         real_noise: Noise = 0.2,
     ) -> None:
         super().__init__()
-        self.graph: Encoder = encoders.build(
-            graph, inputs, depth=depth, width=width, dropout=graph_dropout, pooling="mean_sum"
-        )
+        name, own = _parts(graph)
+        usual = {"depth": depth, "width": width, "dropout": graph_dropout, "pooling": "mean_sum"}
+        shared = {key: value for key, value in usual.items() if key in encoders.options(name)}
+        self.graph: Encoder = encoders.build(name, inputs, **shared | own)
         self.projection = linear_layer(self.graph.width, projection, dropout)
         self.vectors = Fingerprint(
             inputs,
