@@ -18,6 +18,7 @@ from pages import COMMANDS, PAGES, README, ROOT, Page, write_readers_files
 import screening
 from screening.balancing.contract import balancers
 from screening.cli import main as cli
+from screening.cli.families import FAMILIES
 from screening.cli.settings import config_file
 from screening.config import load_config
 from screening.data.catalogue import catalogue
@@ -142,6 +143,11 @@ def test_python_examples_run(
 @EACH_PAGE
 def test_generated_parts_are_current(page: Page) -> None:
     assert current(page) == page.text, "the code says something else by now: make docs"
+
+
+def test_every_family_has_its_tables() -> None:
+    tables = re.findall(r"^<!-- (?:members )?(\w+) -->$", "".join(page.text for page in PAGES), re.M)
+    assert set(FAMILIES) <= set(tables)
 
 
 def test_every_setting_is_explained() -> None:
