@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from .bundle.exporting import export as export
     from .config import Config as Config
     from .config import load_config as load_config
-    from .data.assays import AssayTable as AssayTable
+    from .data.assay_table import AssayTable as AssayTable
     from .data.assays import read_assays as read_assays
     from .data.datasets import describe as describe
     from .data.tables import Rejected as Rejected
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 _load, __dir__, __all__ = lazy(
     __name__,
     {
-        "AssayTable": "data.assays",
+        "AssayTable": "data.assay_table",
         "Bundle": "bundle.bundle",
         "BundleError": "errors",
         "Config": "config",

@@ -14,7 +14,7 @@ import pandas as pd
 
 from .bundle.bundle import DESCRIPTION, Bundle
 from .config import Config, load_config
-from .data.assays import AssayTable
+from .data.assay_table import AssayTable
 from .data.datasets import reading
 from .data.tables import IN_MEMORY
 from .errors import ConfigError, DataError

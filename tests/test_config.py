@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from screening.config import check_config, load_config, to_yaml
-from screening.data.assays import AssayTable
+from screening.data.assay_table import AssayTable
 from screening.data.splits import split_table
 from screening.errors import ConfigError
 from screening.plain_yaml import Plain, yaml_tree

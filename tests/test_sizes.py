@@ -18,8 +18,9 @@ from rdkit.Chem.Scaffolds import MurckoScaffold
 from screening.bundle.bundle import Bundle
 from screening.config import check_config
 from screening.data import datasets
-from screening.data.assays import prepare, read_assays
+from screening.data.assays import read_assays
 from screening.data.layout import MOST_DRAWN
+from screening.data.merging import prepare
 from screening.data.molecules import (
     RDKIT_SCAFFOLD,
     canonical_smiles,

@@ -15,7 +15,7 @@ from ..faces import lazy
 if TYPE_CHECKING:
     from . import catalogue as catalogue
     from . import splits as splits
-    from .assays import AssayTable as AssayTable
+    from .assay_table import AssayTable as AssayTable
     from .assays import read_assays as read_assays
     from .datasets import describe as describe
     from .tables import Rejected as Rejected
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __getattr__, __dir__, __all__ = lazy(
     __name__,
     {
-        "AssayTable": "assays",
+        "AssayTable": "assay_table",
         "Rejected": "tables",
         "catalogue": "",
         "describe": "datasets",

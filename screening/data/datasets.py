@@ -23,10 +23,12 @@ from ..runtime.files import file_sha256
 from ..runtime.printable import printable
 from .alerts_table import make_alerts
 from .assay_columns import ATTENTION
-from .assays import AssayTable, prepare, read_assays
+from .assay_table import AssayTable
+from .assays import read_assays
 from .catalogue import AssayCounts, DataSet, catalogue, known_counts
 from .downloads import DownloadError, download
 from .formats.opening import is_stream, lasting
+from .merging import prepare
 from .molecules import parents
 from .tables import IN_MEMORY, Rejected
 

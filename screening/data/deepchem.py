@@ -15,7 +15,7 @@ import numpy as np
 from rdkit import rdBase
 
 from ..errors import ConfigError, DataError
-from .assays import AssayTable
+from .assay_table import AssayTable
 from .molecules import canonical_smiles
 
 LOOKED_AT = 20

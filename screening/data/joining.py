@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import ConfigError, DataError
-from .assays import AssayTable
+from .assay_table import AssayTable
 from .tables import open_table
 
 

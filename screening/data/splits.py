@@ -15,7 +15,7 @@ import numpy as np
 
 from ..errors import ConfigError, DataError
 from ..registry import Registry
-from .assays import AssayTable
+from .assay_table import AssayTable
 from .deepchem import import_deepchem, muted
 from .molecules import canonical_smiles, parents, scaffolds
 from .part_names import LEFT_OUT, PARTS, Words, part_codes, read_parts

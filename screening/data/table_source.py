@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..runtime.files import file_sha256
-from .assays import AssayTable
+from .assay_table import AssayTable
 from .datasets import find
 from .tables import IN_MEMORY
 

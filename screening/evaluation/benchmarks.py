@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 
 from ..config import Component, Config
-from ..data.assays import AssayTable
+from ..data.assay_table import AssayTable
 from ..errors import ConfigError
 from ..runtime import distributed
 from ..training.history import Epoch

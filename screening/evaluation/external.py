@@ -15,8 +15,10 @@ import pandas as pd
 
 from ..config import Data
 from ..data import datasets
-from ..data.assays import AssayTable, prepare, read_assays
+from ..data.assay_table import AssayTable
+from ..data.assays import read_assays
 from ..data.labels import label_key
+from ..data.merging import prepare
 from ..data.tables import Rejected, open_table
 from ..errors import ConfigError, DataError, listed
 from ..features.store import featurize

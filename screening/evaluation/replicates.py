@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from ..config import Component, Config
-from ..data.assays import AssayTable
+from ..data.assay_table import AssayTable
 from ..errors import ConfigError, DataError
 from ..metrics.per_assay import read_evaluation
 from ..runtime import distributed

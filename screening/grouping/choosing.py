@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..config import Config, check_config
-from ..data.assays import AssayTable
+from ..data.assay_table import AssayTable
 from ..data.task_groups import write_groups
 from ..errors import ConfigError, DataError, listed
 from ..registry import did_you_mean

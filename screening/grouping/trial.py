@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from ..config import Config, check_config
-from ..data.assays import AssayTable
+from ..data.assay_table import AssayTable
 from ..data.task_groups import read_groups, write_groups
 from ..errors import ConfigError
 from ..evaluation.comparison import Comparison, compare

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..data.assays import AssayTable
+from ..data.assay_table import AssayTable
 from ..data.splits import PARTS, Split, leakage, split_table, splits
 from ..errors import DataError
 from .subjects import DRUGS, ODD, Check, Subject

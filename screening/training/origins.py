@@ -16,7 +16,7 @@ import torch
 
 from ..bundle.bundle import SUMS
 from ..config import Config
-from ..data.assays import AssayTable
+from ..data.assay_table import AssayTable
 from ..data.table_source import source_of
 from ..errors import ConfigError, listed
 from ..metrics.metrics import metrics

@@ -9,7 +9,8 @@ import numpy as np
 from ..config import Config
 from ..data import datasets
 from ..data.assay_columns import ATTENTION
-from ..data.assays import AssayTable, prepare
+from ..data.assay_table import AssayTable
+from ..data.merging import prepare
 from ..data.part_names import PARTS
 from ..data.splits import Split, leakage, split_table
 from ..data.table_source import TableSource, source_of

@@ -23,7 +23,7 @@ from safetensors import SafetensorError
 
 from ..bundle.bundle import Bundle, Prediction
 from ..config import Config, to_yaml
-from ..data.assays import AssayTable
+from ..data.assay_table import AssayTable
 from ..data.part_names import PARTS
 from ..data.tables import IN_MEMORY, Rejected
 from ..errors import ConfigError

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..config import Config, load_config
-from ..data.assays import AssayTable
+from ..data.assay_table import AssayTable
 from ..data.part_names import PARTS
 from ..data.splits import Split
 from ..errors import DataError

@@ -12,7 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from screening.data.assays import AssayTable, prepare, read_assays
+from screening.data.assay_table import AssayTable
+from screening.data.assays import read_assays
+from screening.data.merging import prepare
 from screening.data.molecules import read_molecule
 from screening.data.tables import open_table
 from screening.errors import ConfigError, DataError

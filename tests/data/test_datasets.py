@@ -22,7 +22,8 @@ from rdkit import Chem
 from screening.data import alerts_table as alerts
 from screening.data import catalogue, datasets, downloads
 from screening.data.alerts_table import FEWEST_ACTIVES, MISSING, alerts_library, hide_labels
-from screening.data.assays import AssayTable, read_assays
+from screening.data.assay_table import AssayTable
+from screening.data.assays import read_assays
 from screening.data.catalogue import known_counts
 from screening.data.datasets import compare_with_catalogue, describe, fetch, find, load
 from screening.data.splits import splits

@@ -10,7 +10,7 @@ import pytest
 import small
 
 from screening.data import datasets
-from screening.data.assays import AssayTable
+from screening.data.assay_table import AssayTable
 from screening.data.deepchem import muted
 from screening.data.splits import split_table
 from screening.errors import ConfigError, DataError

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 from rdkit.Chem import MolFromSmiles
 
-from screening.data.assays import AssayTable, read_assays
+from screening.data.assay_table import AssayTable
+from screening.data.assays import read_assays
 from screening.data.tables import IN_MEMORY
 from screening.errors import ConfigError, DataError
 

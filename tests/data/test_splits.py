@@ -11,7 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rdkit import Chem
 
-from screening.data.assays import AssayTable, prepare, read_assays
+from screening.data.assay_table import AssayTable
+from screening.data.assays import read_assays
+from screening.data.merging import prepare
 from screening.data.molecules import murcko_scaffold
 from screening.data.splits import BUTINA_LIMIT, PARTS, Split, leakage, split_table, splits
 from screening.errors import ConfigError, DataError

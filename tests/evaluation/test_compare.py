@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from screening.data.assays import AssayTable
+from screening.data.assay_table import AssayTable
 from screening.data.splits import Split
 from screening.errors import ConfigError, DataError
 from screening.evaluation.comparison import ASSAY_COLUMNS, SUMMARY_COLUMNS, compare

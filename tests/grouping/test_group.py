@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from screening.bundle.bundle import Bundle
 from screening.cli.main import app
 from screening.config import Config, check_config, load_config
-from screening.data.assays import AssayTable
+from screening.data.assay_table import AssayTable
 from screening.data.task_groups import read_groups
 from screening.errors import ConfigError, DataError
 from screening.grouping import choosing as grouping

@@ -12,7 +12,7 @@ import pandas as pd
 from rdkit import Chem, RDConfig
 
 from screening.config import check_config, to_yaml
-from screening.data.assays import AssayTable
+from screening.data.assay_table import AssayTable
 from screening.data.splits import Split
 from screening.data.task_groups import write_groups
 from screening.features.store import FeatureSet, GraphStore, featurize

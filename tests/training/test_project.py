@@ -15,7 +15,7 @@ import small
 from screening.cli import main as cli
 from screening.config import Data, load_config
 from screening.data import datasets
-from screening.data.assays import AssayTable
+from screening.data.assay_table import AssayTable
 from screening.errors import ConfigError, DataError
 from screening.recipes import recipes
 from screening.training.project import MOST_NAMES, run_name, write_project

@@ -1,0 +1,100 @@
+"""One row per usable structure: unusable molecules are taken out, and rows of the same structure merged."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from ..errors import ConfigError, DataError
+from ..registry import did_you_mean
+from ..sizes import MOST_ATOMS
+from .assay_table import AssayTable
+from .labels import Codes
+from .molecules import canonical_smiles
+from .tables import Rejected
+
+DUPLICATES = ("error", "keep", "merge")
+
+
+def prepare(
+    table: AssayTable,
+    *,
+    standardize: str = "none",
+    duplicates: str = "merge",
+    max_atoms: int = MOST_ATOMS,
+    workers: int | None = None,
+) -> tuple[AssayTable, list[Rejected], list[str]]:
+    """The table with unusable molecules taken out, `canonical` filled, and duplicates treated.
+
+    Rows in = rows out + rejected + rows merged into another.
+
+    Parameters
+    ----------
+    standardize : as in `molecules.standardized`; only `canonical` is standardised, `smiles` stay.
+    duplicates : rows of the same canonical SMILES are an `error`, are `keep`-ed, or are `merge`-d: the
+        first row stays with its id and extra columns and gets all labels; where they contradict each
+        other the label becomes missing.
+    max_atoms : atoms besides hydrogen that a molecule may have.
+    workers : processes; None = as many as pay off.
+
+    Raises
+    ------
+    DataError : there are duplicates, and they are an error.
+    ConfigError : unknown policy.
+    """
+    if duplicates not in DUPLICATES:
+        raise ConfigError(
+            f"data.duplicates: there is no '{duplicates}'. {did_you_mean(duplicates, DUPLICATES)}"
+        )
+    usable, rejected = _usable(table, standardize, max_atoms, workers)
+    codes = Codes()
+    groups = codes.of(usable.canonical or [])
+    sizes = np.bincount(groups)
+    if len(codes) == len(usable):
+        return usable, rejected, []
+    what = f"{len(usable) - len(codes)} rows repeat {int((sizes > 1).sum())} structures"
+    if duplicates == "error":
+        a, b = np.flatnonzero(groups == np.argmax(sizes > 1))[:2].tolist()
+        raise DataError(
+            f"{what}; the first are record {usable.rows[a]} ('{usable.ids[a]}', {usable.smiles[a]}) and "
+            f"record {usable.rows[b]} ('{usable.ids[b]}', {usable.smiles[b]}). Remove one of each, or set "
+            "data.duplicates to merge or keep."
+        )
+    if duplicates == "keep":
+        return usable, rejected, [f"{what}; they were kept as they are."]
+    merged, n_contradicting = _merge(usable, groups, sizes)
+    note = (
+        f"{what} and were merged into the first row of each; {n_contradicting} labels that contradict each "
+        "other were taken as missing."
+    )
+    return merged, rejected, [note]
+
+
+def _usable(
+    table: AssayTable, standardize: str, max_atoms: int, workers: int | None
+) -> tuple[AssayTable, list[Rejected]]:
+    """The rows whose molecules can be read, with their canonical SMILES, and the others with reasons."""
+    canonical, reasons = canonical_smiles(
+        table.smiles, standardize=standardize, max_atoms=max_atoms, workers=workers
+    )
+    is_usable = np.array([bool(text) for text in canonical], dtype=bool)
+    rejected = [
+        Rejected(
+            int(table.rows[i]), table.ids[i], table.smiles[i], reasons[i] or "the structure has no atoms"
+        )
+        for i in np.flatnonzero(~is_usable).tolist()
+    ]
+    return replace(table.take(is_usable), canonical=[text for text in canonical if text]), rejected
+
+
+def _merge(table: AssayTable, groups: np.ndarray, sizes: np.ndarray) -> tuple[AssayTable, int]:
+    """One row per group (numbered by first appearance), and how many of its labels contradict each other."""
+    first = np.unique(groups, return_index=True)[1]
+    repeated = np.flatnonzero(sizes[groups] > 1)
+    repeated = repeated[np.argsort(groups[repeated], kind="stable")]
+    starts = np.flatnonzero(np.diff(groups[repeated], prepend=-1))
+    highest = np.fmax.reduceat(table.labels[repeated], starts)
+    lowest = np.fmin.reduceat(table.labels[repeated], starts)
+    contradicts = highest > lowest  # false where nothing was measured
+    merged = table.take(first)
+    merged.labels[groups[repeated[starts]]] = np.where(contradicts, np.float32("nan"), highest)
+    return merged, int(contradicts.sum())
