@@ -210,7 +210,8 @@ def _registration(item: object, frame: FrameType) -> Registration:
     """The statement that registers: the decorator, or the call of a decorator of ours around it."""
     while _is_wrapper(frame) and frame.f_back is not None:
         frame = frame.f_back
-    named = getattr(item, "__qualname__", type(item).__qualname__)
+    inner = getattr(item, "function", item)  # a record of a function, as that of a metric
+    named = getattr(inner, "__qualname__", type(inner).__qualname__)
     module, file = str(frame.f_globals.get("__name__")), frame.f_code.co_filename
     is_ours = module.partition(".")[0] == _HOUSE  # a plug-in may be the first to ask for members of ours
     plugin = _importing[-1] if _importing and not is_ours else None

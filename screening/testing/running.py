@@ -15,6 +15,8 @@ FAMILIES = {
     "calibration": "calibrations",
     "encoder": "encoders",
     "featurizer": "featurizers",
+    "loss": "losses",
+    "metric": "metrics",
     "split": "splits",
 }
 """Families with checks, by the name of their registry, and the file beside this one that has them."""

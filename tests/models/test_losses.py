@@ -1,10 +1,8 @@
 """Losses: what must hold of all, values of each, and what a loss of another kind could be."""
 
 import math
-from collections.abc import Callable
 from typing import Any
 
-import loss_checks
 import numpy as np
 import pytest
 import torch
@@ -19,6 +17,8 @@ from screening.models.base_rates import base_logits
 from screening.models.heads import TaskHeads
 from screening.models.losses import CrossEntropy, Loss, label_counts, losses, measured
 from screening.models.losses.class_weights import positive_weights
+from screening.testing.losses import CHECKS, assert_slopes_of_values
+from screening.testing.subjects import Check, Subject, statement
 
 NAN = float("nan")
 CASES: list[tuple[str, dict[str, Any]]] = [
@@ -46,43 +46,9 @@ def test_every_loss_has_a_case() -> None:
 
 
 @pytest.mark.parametrize(("name", "options"), CASES)
-@pytest.mark.parametrize("check", loss_checks.CHECKS, ids=lambda check: check.__name__)
-def test_what_must_hold_of_every_loss(
-    check: Callable[[Loss, Tensor], None], name: str, options: dict[str, Any]
-) -> None:
-    labels = loss_checks.example_labels()
-    check(losses.build(name, labels, **options), labels)
-
-
-def test_a_loss_with_a_wrong_slope_is_caught() -> None:
-    class Flipped(CrossEntropy):
-        def cell_slopes(self, logits: Tensor, labels: Tensor) -> Tensor:
-            return -super().cell_slopes(logits, labels)
-
-    labels = loss_checks.example_labels()
-    for check in loss_checks.CHECKS[:2]:
-        with pytest.raises(AssertionError, match="slopes"):
-            check(Flipped(labels), labels)
-    with pytest.raises(AssertionError, match="points away"):
-        loss_checks.slopes_pull_towards_the_label(Flipped(labels), labels)
-
-
-def test_a_loss_that_mixes_molecules_is_caught() -> None:
-    class Centred(CrossEntropy):
-        def cell_values(self, logits: Tensor, labels: Tensor) -> Tensor:
-            return super().cell_values(logits - logits.mean(0), labels)
-
-    labels = loss_checks.example_labels()
-    with pytest.raises(AssertionError, match="values depend on the rest of the batch"):
-        loss_checks.cells_stand_alone(Centred(labels), labels)
-
-
-def test_a_loss_that_only_says_it_is_convex_is_caught() -> None:
-    labels = loss_checks.example_labels()
-    focal = losses.build("focal", labels)
-    focal.is_convex = True
-    with pytest.raises(AssertionError, match="slope falls"):
-        loss_checks.convex_where_claimed(focal, labels)
+@pytest.mark.parametrize("check", CHECKS, ids=statement)
+def test_contract(check: Check, name: str, options: dict[str, Any]) -> None:
+    check(Subject(name, options))
 
 
 def test_cross_entropy_is_that_of_scikit_learn() -> None:
@@ -268,7 +234,7 @@ def bounds() -> Tensor:
 def test_the_contract_fits_censored_values() -> None:
     labels = bounds()
     assert label_counts(labels).tolist() == [30, 22, 0]
-    loss_checks.slopes_are_differences_of_values(loss := Tobit(labels), labels)
+    assert_slopes_of_values(loss := Tobit(labels), labels)
     values = loss.values(torch.zeros(30, 3), labels)
     assert (values[measured(labels)] > 0).all()
     assert not values[~measured(labels)].any()

@@ -14,6 +14,8 @@ from screening.balancing.contract import Balancer, balancers
 from screening.data.splits import splits
 from screening.features.featurizers import VectorFeaturizer, featurizers
 from screening.models.encoders import Encoder, Inputs, encoders
+from screening.models.losses import CrossEntropy, Loss, losses
+from screening.models.losses.focal import Focal
 from screening.testing import Subject, check_member
 from screening.uncertainty.calibration import Calibration, calibrations
 
@@ -88,6 +90,67 @@ def test_an_undocumented_option_of_a_balancer() -> None:
 
     (problem,) = problems("balancer", "broken").values()
     assert "'power : ...'" in problem
+
+
+class Flipped(CrossEntropy):
+    """Its slopes have the wrong sign."""
+
+    def cell_slopes(self, logits: Tensor, labels: Tensor) -> Tensor:
+        return -super().cell_slopes(logits, labels)
+
+
+class Doubled(CrossEntropy):
+    """A factor of its values is missing in its slopes."""
+
+    def cell_values(self, logits: Tensor, labels: Tensor) -> Tensor:
+        return 2 * super().cell_values(logits, labels)
+
+
+class Detached(CrossEntropy):
+    """Autograd does not see a factor of its values, nor do its slopes."""
+
+    def cell_values(self, logits: Tensor, labels: Tensor) -> Tensor:
+        return super().cell_values(logits, labels) * (1 + torch.sigmoid(logits).detach())
+
+    def cell_slopes(self, logits: Tensor, labels: Tensor) -> Tensor:
+        return super().cell_slopes(logits, labels) * (1 + torch.sigmoid(logits))
+
+
+class Centred(CrossEntropy):
+    """A molecule's loss depends on the others of its batch."""
+
+    def cell_values(self, logits: Tensor, labels: Tensor) -> Tensor:
+        return super().cell_values(logits - logits.mean(0), labels)
+
+
+class Overflowing(CrossEntropy):
+    """Written with logarithms of probabilities."""
+
+    def cell_values(self, logits: Tensor, labels: Tensor) -> Tensor:
+        return -torch.log(torch.where(labels == 1, torch.sigmoid(logits), 1 - torch.sigmoid(logits)))
+
+
+class Hollow(Focal):
+    """It only says that it is convex."""
+
+    is_convex = True
+
+
+@pytest.mark.parametrize(
+    ("kind", "fails"),
+    [
+        (Flipped, "Slopes in closed form equal"),
+        (Flipped, "Values are at least 0; more of the right answer"),
+        (Doubled, "Slopes in closed form equal"),
+        (Detached, "Slopes equal differences of values"),
+        (Centred, "A molecule's cells do not depend"),
+        (Overflowing, "Values and slopes are finite"),
+        (Hollow, "If it says `is_convex`"),
+    ],
+)
+def test_a_broken_loss(kind: type[Loss], fails: str) -> None:
+    losses.register("broken")(kind)
+    assert any(check.startswith(fails) for check in problems("loss", "broken"))
 
 
 class Plain(Encoder):
