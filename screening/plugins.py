@@ -85,6 +85,21 @@ def plugin_of(module: str) -> Plugin | None:
     return _loaded.get(module)
 
 
+def at_fault(problem: BaseException) -> Plugin | None:
+    """The plug-in in whose files an error came up, the innermost if there are several; None if in none."""
+    frames = traceback.extract_tb(problem.__traceback__)
+    for frame in reversed(frames):
+        for plugin in _loaded.values():
+            if plugin.file is not None and _is_of(Path(plugin.file), Path(frame.filename)):
+                return plugin
+    return None
+
+
+def _is_of(file: Path, other: Path) -> bool:
+    """Whether a file is that of a plug-in, or one inside its package."""
+    return file.parent in other.parents if file.name == "__init__.py" else file == other
+
+
 def loaded() -> tuple[Plugin, ...]:
     """The plug-ins of this process, for `expect` in another one."""
     return (*_loaded.values(), *(Plugin(module, file, "") for module, file in _expected.items()))

@@ -10,12 +10,14 @@ from typing import Any
 
 import plugged
 import pytest
+import torch
 
 from screening import needed_plugins, plugins
 from screening.balancing.contract import balancers
 from screening.errors import BundleError, ConfigError
 from screening.plugins import load_plugins
 from screening.registry import Registry, registering
+from screening.testing.balancers import step_of
 
 BALANCER = '''
 from screening.balancing.contract import Balancer, register
@@ -265,6 +267,15 @@ def test_the_sum_of_a_package_is_over_all_its_files() -> None:
 def test_a_record_of_something_else(values: Any) -> None:
     with pytest.raises((TypeError, ValueError)):
         needed_plugins.Needed.from_dict(values)
+
+
+def test_an_error_inside_a_plugin_is_told_as_one_of_it() -> None:
+    write("my_bal.py", BALANCER.format(name="mine", weights="step.no_such_thing"))
+    (plugin,) = load_plugins(["my_bal"])
+    with pytest.raises(AttributeError) as told:
+        balancers.build("mine", ("a", "b")).weigh(step_of(torch.ones(2)))
+    assert plugins.at_fault(told.value) == plugin
+    assert plugins.at_fault(ValueError("elsewhere")) is None
 
 
 # The command line

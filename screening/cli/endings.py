@@ -148,8 +148,21 @@ def _failed(problem: BaseException) -> int:
         say(f"Error: {text}")
         return MISTAKE
     say("".join(traceback.format_exception(problem)).rstrip())
-    say("This is a fault of the program: please report it, with the lines above and the command.")
+    say(_whose_fault(problem))
     return FAULT
+
+
+def _whose_fault(problem: BaseException) -> str:
+    """What to do about an error that nobody foresaw: it may lie in a plug-in."""
+    from ..plugins import at_fault
+
+    plugin = at_fault(problem)
+    if plugin is None:
+        return "This is a fault of the program: please report it, with the lines above and the command."
+    return (
+        f"This came up in the plug-in {plugin.module} ({plugin.file}). Check what it registers: "
+        f"screening check {plugin.path or plugin.module}"
+    )
 
 
 def _about_machine(problem: BaseException) -> str | None:
