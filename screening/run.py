@@ -21,7 +21,7 @@ from .errors import ConfigError, DataError
 from .evaluation.comparison import Comparison, compare
 from .evaluation.results import Material, read_material
 from .evaluation.run_sets import is_set, run_folders
-from .metrics.metrics import pooled_average_precision
+from .metrics.average_precision import pooled_average_precision
 from .metrics.per_assay import summarize
 from .registry import did_you_mean
 from .reporting.report import Report, write_report

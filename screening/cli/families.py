@@ -8,7 +8,7 @@ from ..balancing.contract import Balancer, balancers
 from ..data.splits import splits
 from ..errors import ConfigError
 from ..features.store import featurizers
-from ..metrics.metrics import Metric, metrics
+from ..metrics.contract import Metric, metrics
 from ..models.baselines import baselines
 from ..models.encoders import encoders
 from ..models.losses import losses
@@ -88,7 +88,7 @@ def _member(registry: Registry[Any], name: str) -> Member:
     member = registry.get(name)
     text = inspect.getdoc(member.function if isinstance(member, Metric) else member) or ""
     references = text.partition("References")[2]
-    link = re.search(r"https?://([^\s,;]+)", references)
+    link = re.search(r"https?://((?:[^\s,;()]|\([^\s,;()]*\))+)", references)
     cost = ""
     if registry is balancers:
         balancer = balancers.build(name, ("one", "two"))

@@ -1,5 +1,6 @@
 """Results as tables on the terminal; the command line alone calls it."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..runtime.numbers import in_digits
@@ -14,21 +15,14 @@ if TYPE_CHECKING:
     from ..evaluation.external import Assessment
     from ..grouping.choosing import Grouped
     from ..grouping.trial import Trial
+    from ..metrics.contract import Metric
 
 SHOWN = 30
 """Assays printed unless --all is given."""
 
-EVALUATION = (
-    Column("assay", folds=NAME),
-    Column("actives", 2),
-    Column("inactives", 4),
-    Column("ROC-AUC"),
-    Column("95 % interval"),
-    Column("AP", 3),
-    Column("base rate", 5),
-    Column("EF 1 %", 6),
-    Column("verdict", folds=LEAST),
-)
+AGAINST_CHANCE = "average_precision"
+"""The metric that is the base rate in a random order; the base rate stands behind it."""
+
 LEARNING = (
     Column("assay", folds=NAME),
     Column("loss, first", 4),
@@ -70,13 +64,15 @@ def print_evaluation(
     by : the column that the table is sorted by; None = it is not sorted.
     """
     from ..evaluation.verdicts import count_verdicts, in_words, judge
+    from ..metrics.per_assay import metrics_in
 
     shown, kind = table, ""
     if not all_assays and len(table) > SHOWN:
         shown = (table if by else table.sort_values("roc_auc")).head(SHOWN)
         kind = f" ({SHOWN} of {len(table)}, by {by or 'roc_auc'}; --all prints every one)"
-    rows = [_evaluated(*pair) for pair in zip(shown.itertuples(), judge(shown), strict=True)]
-    print_table(f"{part}, per assay{kind}", EVALUATION, rows)
+    of_metrics = [metric for metric in metrics_in(table) if "terminal" in metric.shown]
+    rows = [_evaluated(*pair, of_metrics) for pair in zip(shown.itertuples(), judge(shown), strict=True)]
+    print_table(f"{part}, per assay{kind}", _evaluation_columns(of_metrics), rows)
     tell("")
     print_table(
         f"{part}, over assays",
@@ -95,19 +91,28 @@ def print_evaluation(
     tell(f"verdicts: {in_words(count_verdicts(judge(table)))}")
 
 
-def _evaluated(row: Any, verdict: str) -> list[str]:
-    """A row of EVALUATION."""
-    return [
-        row.assay,
-        f"{row.actives:,}",
-        f"{row.inactives:,}",
-        in_digits(row.roc_auc),
-        _interval(row.roc_auc_low, row.roc_auc_high),
-        in_digits(row.average_precision),
-        in_digits(row.base_rate),
-        in_digits(row.ef_1pct, 1),
-        verdict,
-    ]
+def _evaluation_columns(metrics: "Sequence[Metric]") -> list[Column]:
+    """Of a narrow terminal the metrics registered last are left out first, ROC-AUC never."""
+    columns = [Column("assay", folds=NAME), Column("actives", 2), Column("inactives", 4)]
+    for place, metric in enumerate(metrics):
+        columns.append(Column(metric.title, 3 * place))
+        if metric.interval is not None:
+            columns.append(Column("95 % interval", 3 * place))
+        if metric.name == AGAINST_CHANCE:
+            columns.append(Column("base rate", 5))
+    return [*columns, Column("verdict", folds=LEAST)]
+
+
+def _evaluated(row: Any, verdict: str, metrics: "Sequence[Metric]") -> list[str]:
+    """A row of `_evaluation_columns`."""
+    cells = [row.assay, f"{row.actives:,}", f"{row.inactives:,}"]
+    for metric in metrics:
+        cells.append(in_digits(getattr(row, metric.name), metric.digits))
+        if metric.interval is not None:
+            cells.append(_interval(*(getattr(row, name) for name in metric.columns[1:])))
+        if metric.name == AGAINST_CHANCE:
+            cells.append(in_digits(row.base_rate))
+    return [*cells, verdict]
 
 
 def print_groups(grouped: "Grouped", *, all_assays: bool) -> None:

@@ -14,15 +14,14 @@ import pandas as pd
 
 from ..metrics.paired import (
     Difference,
-    Sample,
     adjust,
     adjustments,
     difference,
     difference_by_seed,
     over_splits,
-    samplers,
     significance,
 )
+from ..metrics.paired_samples import Sample, samplers
 from ..runtime.progress import progress
 from ..training.run_folder import write_frame
 from .run_sets import Bench, RunSet, read_benches, run_sets, training_sizes

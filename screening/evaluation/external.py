@@ -22,7 +22,7 @@ from ..data.merging import prepare
 from ..data.tables import Rejected, open_table
 from ..errors import ConfigError, DataError, listed
 from ..features.store import featurize
-from ..metrics.metrics import pooled_average_precision
+from ..metrics.average_precision import pooled_average_precision
 from ..metrics.per_assay import evaluate, summarize
 from ..registry import did_you_mean
 from ..scoring.scorer import Scorer

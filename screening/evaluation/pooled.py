@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import DataError, listed
-from ..metrics.metrics import pooled_average_precision
+from ..metrics.average_precision import pooled_average_precision
 from ..metrics.per_assay import evaluate, summarize
 from ..training.run_folder import Predictions, read_predictions
 from .results import Material, read_material, training_counts

@@ -11,7 +11,7 @@ from scipy.cluster.hierarchy import fcluster, leaves_list, linkage
 from scipy.spatial.distance import squareform
 from scipy.special import entr, expit, logit, ndtri
 
-from ..metrics.paired import delong
+from ..metrics.paired_samples import delong
 
 GOOD = 0.7
 """ROC-AUC below which a ranking is of little use in a screen (Hosmer, Lemeshow, Sturdivant, Applied Logistic

@@ -16,17 +16,23 @@ from typing import TYPE_CHECKING
 from ..faces import lazy
 
 if TYPE_CHECKING:
-    from . import metrics as metrics
     from . import paired as paired
     from . import per_assay as per_assay
+    from .contract import Bounds as Bounds
+    from .contract import Metric as Metric
+    from .contract import metrics as metrics
+    from .contract import register as register
     from .per_assay import summarize as summarize
 
 __getattr__, __dir__, __all__ = lazy(
     __name__,
     {
-        "metrics": "",
+        "Bounds": "contract",
+        "Metric": "contract",
+        "metrics": "contract",
         "paired": "",
         "per_assay": "",
+        "register": "contract",
         "summarize": "per_assay",
     },
 )

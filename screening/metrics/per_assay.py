@@ -14,31 +14,33 @@ from ..errors import ConfigError, DataError
 from ..registry import did_you_mean
 from ..runtime.csv_cells import csv_of
 from ..runtime.files import atomic_write
-from .metrics import delong_interval, metrics, roc_auc
-from .ranking import Ranking, rank
+from .contract import COUNTS, FIRST, NO_METRICS, TEXTS, Metric, Outcome, metrics_of
 
-METRICS = (
-    "roc_auc",
-    "average_precision",
-    "bedroc",
-    "ef_1pct",
-    "log_loss",
-    "base_entropy",
-    "brier",
-    "calibration_error",
-)
-"""Metrics of the table, in its order."""
-
-TEXTS = ("part", "assay", "status", "reason")
-COUNTS = ("actives", "inactives")
-NUMBERS = ("base_rate", "roc_auc", "roc_auc_low", "roc_auc_high", *METRICS[1:])
-COLUMNS = (*TEXTS, *COUNTS, *NUMBERS)
-"""Columns of `evaluate` and of evaluation.csv."""
+LEAST = (*NO_METRICS, "roc_auc", "roc_auc_low", "roc_auc_high", *FIRST[1:])
+"""Columns that every file of results has."""
 
 POOLED = "pooled_average_precision"
 """The row of the summary that is no mean over assays."""
 
 _ENTRIES_AT_ONCE = 2**23  # molecules times assays in one sort: bounds the memory to about half a GiB
+
+
+def columns() -> tuple[str, ...]:
+    """Columns of `evaluate` and of evaluation.csv: what an assay is, then those of each registered metric."""
+    return (*NO_METRICS, *(name for metric in metrics_of() for name in metric.columns))
+
+
+def metrics_in(table: pd.DataFrame) -> list[Metric]:
+    """The registered metrics that a table has, in the order of their columns.
+
+    A file that was written before a metric was registered lacks it.
+    """
+    return [metric for metric in metrics_of() if set(metric.columns) <= set(table.columns)]
+
+
+def further_metrics(table: pd.DataFrame) -> list[Metric]:
+    """Those of `metrics_in` that did not come along with screening."""
+    return [metric for metric in metrics_in(table) if metric.name not in FIRST]
 
 
 def evaluate(
@@ -49,11 +51,11 @@ def evaluate(
     part: str,
     few: int = 10,
 ) -> pd.DataFrame:
-    """How well each assay is predicted, one row per assay with `COLUMNS`.
+    """How well each assay is predicted, one row per assay with `columns()`.
 
     `status` is `ok`; `few positives` or `few negatives` (fewer than `few`: numbers are there, but
     uncertain); `one class` (what needs both classes is NaN); or `no labels` (all is NaN). `reason` says it.
-    roc_auc_low and roc_auc_high are the 95 % interval of `metrics.delong_interval`.
+    roc_auc_low and roc_auc_high are the 95 % interval of `roc_auc.delong_interval`.
 
     Parameters
     ----------
@@ -82,20 +84,10 @@ def evaluate(
         )
     width = max(1, _ENTRIES_AT_ONCE // max(1, len(labels)))
     tables = [
-        _rows(rank(labels[:, some], probabilities[:, some], tasks[some]), part, few)
-        for some in (slice(start, start + width) for start in range(0, max(1, len(tasks)), width))
+        _rows(Outcome(labels[:, block], probabilities[:, block], tuple(tasks[block])), part, few)
+        for block in (slice(start, start + width) for start in range(0, max(1, len(tasks)), width))
     ]
     return pd.concat(tables, ignore_index=True)
-
-
-def macro_roc_auc(labels: np.ndarray, scores: np.ndarray) -> float:
-    """Mean ROC-AUC over the assays that have both classes, as OGB's evaluator; NaN if none has.
-
-    Cheap enough for early stopping. Arguments and errors as `metrics.rank`.
-    """
-    values = roc_auc(rank(labels, scores))
-    known = values[~np.isnan(values)]
-    return float(known.mean()) if known.size else float("nan")
 
 
 def summarize(table: pd.DataFrame, *, pooled: float | None = None) -> pd.DataFrame:
@@ -109,25 +101,26 @@ def summarize(table: pd.DataFrame, *, pooled: float | None = None) -> pd.DataFra
     pooled : `metrics.pooled_average_precision` of the table's only part, which cannot be had from the
         table; it becomes the mean of the row `pooled_average_precision` (micro), `assays` those with a label.
     """
+    names = [metric.name for metric in metrics_in(table)]
     rows: list[tuple[Any, ...]] = []
     for part, of_part in table.groupby("part", sort=False):
-        for metric in METRICS:
-            values = of_part[metric].to_numpy(dtype=float)
-            known = values[~np.isnan(values)]
-            low, median, high = np.percentile(known, [10, 50, 90]) if known.size else [np.nan] * 3
-            mean = known.mean() if known.size else np.nan
-            rows.append((part, metric, mean, median, low, high, known.size, len(of_part)))
-            if metric == "average_precision" and pooled is not None:
+        for name in names:
+            values = of_part[name].to_numpy(dtype=float)
+            values = values[~np.isnan(values)]
+            low, median, high = np.percentile(values, [10, 50, 90]) if values.size else [np.nan] * 3
+            mean = values.mean() if values.size else np.nan
+            rows.append((part, name, mean, median, low, high, values.size, len(of_part)))
+            if name == "average_precision" and pooled is not None:
                 measured = int((of_part["actives"] + of_part["inactives"] > 0).sum())
                 rows.append((part, POOLED, pooled, np.nan, np.nan, np.nan, measured, len(of_part)))
-    names = ["part", "metric", "mean", "median", "percentile_10", "percentile_90", "assays", "total"]
-    return pd.DataFrame(rows, columns=names)
+    heads = ["part", "metric", "mean", "median", "percentile_10", "percentile_90", "assays", "total"]
+    return pd.DataFrame(rows, columns=heads)
 
 
 def check_column(column: str) -> None:
     """Raise ConfigError unless results can be sorted by that column."""
-    if column not in COLUMNS:
-        raise ConfigError(f"Results have no column '{column}' to sort by. {did_you_mean(column, COLUMNS)}")
+    if column not in columns():
+        raise ConfigError(f"Results have no column '{column}' to sort by. {did_you_mean(column, columns())}")
 
 
 def sorted_by(table: pd.DataFrame, column: str) -> pd.DataFrame:
@@ -138,9 +131,8 @@ def sorted_by(table: pd.DataFrame, column: str) -> pd.DataFrame:
     ConfigError : there is no such column; the message lists those that are.
     """
     check_column(column)
-    metric = metrics.get(column) if column in METRICS else None
-    ascending = column in TEXTS or (metric is not None and metric.higher_is_better is True)
-    ascending |= column in ("roc_auc_low", "roc_auc_high")
+    rising = {name for metric in metrics_of() if metric.better == "higher" for name in metric.columns}
+    ascending = column in TEXTS or column in rising
     return table.sort_values(column, ascending=ascending, kind="stable", ignore_index=True)
 
 
@@ -155,13 +147,14 @@ def write_evaluation(table: pd.DataFrame, path: Path | str, *, csv_safe: bool = 
     DataError : there is no such folder, no room, or no permission.
     """
     path = Path(path)
-    columns = [*COLUMNS, *(name for name in table.columns if name not in COLUMNS)]
+    ours = [name for name in columns() if name in table.columns]
+    ordered = table[[*ours, *(name for name in table.columns if name not in ours)]]
     try:
         with atomic_write(path) as work:
             if path.suffix == ".parquet":
-                table[columns].to_parquet(work, index=False)
+                ordered.to_parquet(work, index=False)
             else:
-                work.write_text(csv_of(table[columns], csv_safe=csv_safe), encoding="utf-8")
+                work.write_text(csv_of(ordered, csv_safe=csv_safe), encoding="utf-8")
     except OSError as problem:
         raise DataError(
             f"{path} cannot be written: {problem.strerror or problem}. Give a file in a folder that exists, "
@@ -178,25 +171,37 @@ def read_evaluation(path: Path | str) -> pd.DataFrame:
     """
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
-        table = table[list(COLUMNS)]
+        table = table[list(LEAST) + [name for name in table.columns if name not in LEAST]]
         counts = {name: table[name].astype("int64") for name in COUNTS}
-        numbers = {name: table[name].replace("", "nan").astype("float64") for name in NUMBERS}
+        numbers = {name: _numbers(table[name]) for name in LEAST if name not in (*TEXTS, *COUNTS)}
+        further = {name: _numbers_or_texts(table[name]) for name in table.columns[len(LEAST) :]}
     except (OSError, KeyError, ValueError) as problem:
         raise DataError(
             f"{path}: not a table of results ({problem}). "
-            f"Expected the columns {', '.join(COLUMNS)}; 'screening evaluate' writes it."
+            f"Expected the columns {', '.join(LEAST)}; 'screening evaluate' writes it."
         ) from problem
-    return table.assign(**counts, **numbers)
+    return table.assign(**counts, **numbers, **further)
 
 
-def _rows(ranking: Ranking, part: str, few: int) -> pd.DataFrame:
-    interval = delong_interval(ranking)
+def _numbers(texts: pd.Series) -> pd.Series:
+    return texts.replace("", "nan").astype("float64")
+
+
+def _numbers_or_texts(texts: pd.Series) -> pd.Series:
+    """The column of a metric that may not be registered here, or of somebody else."""
+    try:
+        return _numbers(texts)
+    except ValueError:
+        return texts
+
+
+def _rows(outcome: Outcome, part: str, few: int) -> pd.DataFrame:
+    ranking = outcome.ranking
     actives, inactives = ranking.actives, ranking.inactives
     statuses = [_status(m, n, few) for m, n in zip(actives.tolist(), inactives.tolist(), strict=True)]
     with np.errstate(invalid="ignore"):
         base_rate = actives / ranking.counts
-    known = {"roc_auc": interval.values, "roc_auc_low": interval.low, "roc_auc_high": interval.high}
-    columns = {
+    about = {
         "part": part,
         "assay": list(ranking.tasks),
         "status": [status for status, _ in statuses],
@@ -204,10 +209,9 @@ def _rows(ranking: Ranking, part: str, few: int) -> pd.DataFrame:
         "actives": actives,
         "inactives": inactives,
         "base_rate": base_rate,
-        **known,
-        **{name: metrics.get(name).function(ranking) for name in METRICS if name not in known},
     }
-    return pd.DataFrame(columns, columns=list(COLUMNS))
+    numbers = {name: values for metric in metrics_of() for name, values in metric.table(outcome).items()}
+    return pd.DataFrame({**about, **numbers}, columns=list(columns()))
 
 
 def _status(actives: int, inactives: int, few: int) -> tuple[str, str]:

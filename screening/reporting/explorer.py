@@ -15,6 +15,7 @@ from markupsafe import Markup
 
 from ..evaluation.results import Material
 from ..evaluation.verdicts import VERDICTS
+from ..metrics.per_assay import further_metrics, metrics_in
 from ..training.run_folder import Predictions
 from .curves import bins, cumulative
 from .sketches import sketch
@@ -24,13 +25,6 @@ MOLECULES = 6
 
 STRUCTURES = 2000
 """Molecules of all assays together that are drawn; the rest is shown as SMILES."""
-
-NUMBERS = (
-    *("actives", "inactives", "roc_auc", "roc_auc_low", "roc_auc_high", "average_precision", "base_rate"),
-    *("bedroc", "ef_1pct", "log_loss", "base_entropy", "brier", "calibration_error"),
-)
-"""Columns of the evaluation that are kept for each assay."""
-
 
 HISTORY = ("epoch", "loss", "weight", "valid_roc_auc")
 """Columns of the history that are kept."""
@@ -64,6 +58,8 @@ def explore(material: Material) -> Markup:
     highest first) or `top` of an assay name, by its place.
     """
     evaluation, test = material.evaluation, material.test_predictions
+    numbers = ["actives", "inactives", "base_rate"]
+    numbers += [name for metric in metrics_in(evaluation) for name in metric.columns]
     sizes = Sizes.of(len(evaluation))
     history = _histories(material.history, sizes.epochs)
     parts = _label_counts(material.counts)
@@ -75,7 +71,7 @@ def explore(material: Material) -> Markup:
             "name": row.assay,
             "verdict": list(VERDICTS).index(row.verdict),
             "why": " ".join(filter(None, (row.reason, row.why and f"Likely: {row.why}."))),
-            "numbers": [_short(getattr(row, name)) for name in NUMBERS],
+            "numbers": [_short(getattr(row, name)) for name in numbers],
             "labels": parts.get(row.assay, []),
             "curve": _rows(cumulative(test.labels[:, task], test.scores[:, task], sizes.points)),
             "bins": _rows(bins(test.labels[:, task], test.scores[:, task], 1)),
@@ -89,8 +85,9 @@ def explore(material: Material) -> Markup:
         [test.ids[row] or "", test.smiles[row], sketch(test.smiles[row]) if place < STRUCTURES else None]
         for place, row in enumerate(places)
     ]
-    data = {"fields": NUMBERS, "verdicts": list(VERDICTS), "assays": assays, "molecules": molecules}
-    return as_script(data)
+    further = [(metric.title, metric.digits, *metric.columns) for metric in further_metrics(evaluation)]
+    data = {"fields": numbers, "further": further, "verdicts": list(VERDICTS)}
+    return as_script({**data, "assays": assays, "molecules": molecules})
 
 
 def as_script(values: Any) -> Markup:

@@ -30,8 +30,8 @@ from ..evaluation.verdicts import (
     likeness,
     macro_interval,
 )
-from ..metrics.metrics import pooled_average_precision
-from ..metrics.per_assay import summarize
+from ..metrics.average_precision import pooled_average_precision
+from ..metrics.per_assay import further_metrics, metrics_in, summarize
 from ..runtime.files import write_atomically
 from ..runtime.folders import explained
 from ..training.run_folder import claimed_run, not_finished, read_table
@@ -145,6 +145,8 @@ def _context(material: Material, hits: dict[str, list[Hit]]) -> dict[str, Any]:
         "calibrated": _calibrated(material),
         "pooled_precision": pooled_average_precision(test.labels, test.scores),
         "summary": summary,
+        "metrics": [m for m in metrics_in(evaluation) if "page" in m.shown and m.name != "roc_auc"],
+        "further": further_metrics(evaluation),
         "base_rate": evaluation["base_rate"].mean(),
         "verdicts": VERDICTS,
         "shades": SHADES,

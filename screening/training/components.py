@@ -6,7 +6,7 @@ from ..balancing.contract import balancers
 from ..config import Component, Config, Loss
 from ..data.splits import splits
 from ..features.store import featurizers
-from ..metrics.metrics import metrics
+from ..metrics.contract import metrics
 from ..models.baselines import baselines
 from ..models.encoders import encoders
 from ..models.losses import losses

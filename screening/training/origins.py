@@ -19,7 +19,7 @@ from ..config import Config
 from ..data.assay_table import AssayTable
 from ..data.table_source import source_of
 from ..errors import ConfigError, listed
-from ..metrics.metrics import metrics
+from ..metrics.contract import metrics
 from ..runtime.files import file_sha256
 from .components import plugins_in_use
 from .preparation import Note, Prepared, prepare_data

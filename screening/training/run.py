@@ -27,7 +27,7 @@ from ..data.assay_table import AssayTable
 from ..data.part_names import PARTS
 from ..data.tables import IN_MEMORY, Rejected
 from ..errors import ConfigError
-from ..metrics.metrics import pooled_average_precision
+from ..metrics.average_precision import pooled_average_precision
 from ..metrics.per_assay import evaluate as evaluate_scores
 from ..metrics.per_assay import summarize, write_evaluation
 from ..models.network import inputs_of

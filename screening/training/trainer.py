@@ -26,8 +26,8 @@ from ..balancing.places import Settings
 from ..config import Config
 from ..errors import ConfigError, ScreeningError, listed
 from ..features.store import GraphBatch, GraphStore
-from ..metrics.metrics import roc_auc
 from ..metrics.ranking import rank
+from ..metrics.roc_auc import roc_auc
 from ..models.dropout import Share, drawing_for
 from ..models.losses import losses
 from ..models.network import ScreeningModel

@@ -14,7 +14,7 @@ from pydantic import Field
 from scipy.special import expit, logit
 
 from ..errors import BundleError
-from ..metrics.metrics import metrics
+from ..metrics.contract import metrics
 from ..registry import Registry
 from ..runtime import ragged
 
@@ -259,7 +259,7 @@ def effect(table: pd.DataFrame) -> pd.DataFrame:
     for name in EFFECT:
         old, new = (table[f"{name}_{when}"].to_numpy(float) for when in ("before", "after"))
         has_both = np.isfinite(old) & np.isfinite(new)
-        gain = (new - old)[has_both] * (1 if metrics.get(name).higher_is_better else -1)
+        gain = (new - old)[has_both] * (1 if metrics.get(name).better == "higher" else -1)
         means = (old[has_both].mean(), new[has_both].mean()) if has_both.any() else (np.nan, np.nan)
         rows.append((name, *means, int((gain > 1e-6).sum()), int((gain < -1e-6).sum()), int(has_both.sum())))
     return pd.DataFrame(rows, columns=["metric", "before", "after", "better", "worse", "assays"])

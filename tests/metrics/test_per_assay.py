@@ -6,16 +6,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from hit_rate import registered
 from sklearn.metrics import roc_auc_score
 
 from screening.errors import ConfigError, DataError
 from screening.metrics import per_assay as evaluation
-from screening.metrics.metrics import metrics
+from screening.metrics.contract import FIRST, Metric, metrics, register
 from screening.metrics.per_assay import (
-    COLUMNS,
-    METRICS,
+    LEAST,
+    columns,
     evaluate,
-    macro_roc_auc,
     read_evaluation,
     sorted_by,
     summarize,
@@ -36,7 +36,7 @@ def table() -> pd.DataFrame:
 
 
 def test_every_assay_has_a_row_with_a_status(table: pd.DataFrame) -> None:
-    assert tuple(table.columns) == COLUMNS
+    assert tuple(table.columns) == LEAST
     assert list(table["assay"]) == ["A", "B", "C", "D", "E", "F"]
     statuses = ["ok", "few positives", "few negatives", "one class", "one class", "no labels"]
     assert list(table["status"]) == statuses
@@ -46,7 +46,7 @@ def test_every_assay_has_a_row_with_a_status(table: pd.DataFrame) -> None:
 
 
 def test_a_missing_number_has_a_reason(table: pd.DataFrame) -> None:
-    missing = table[list(METRICS)].isna().any(axis=1)
+    missing = table[list(FIRST)].isna().any(axis=1)
     assert list(missing) == [False, False, False, True, True, True]
     assert (table.loc[missing, "reason"] != "").all()
     assert "None of the 100 measured molecules is active" in table["reason"][3]
@@ -55,7 +55,7 @@ def test_a_missing_number_has_a_reason(table: pd.DataFrame) -> None:
 
 
 def test_what_one_class_allows_is_given(table: pd.DataFrame) -> None:
-    for metric in METRICS:
+    for metric in FIRST:
         assert math.isnan(table[metric][3]) == (metrics.get(metric).needs == "both classes")
         assert math.isnan(table[metric][5])
     assert table["base_rate"][4] == 1
@@ -68,11 +68,12 @@ def test_interval_surrounds_the_value(table: pd.DataFrame) -> None:
 
 
 def test_columns_are_the_metrics_of_the_registry(table: pd.DataFrame) -> None:
-    assert sorted(METRICS) == metrics.names()
+    assert sorted(FIRST) == metrics.names()
+    assert columns() == LEAST
     labels = np.array([[1.0], [0.0], [1.0], [0.0]])
     probabilities = np.array([[0.9], [0.3], [0.2], [0.1]])
     row = evaluate(labels, probabilities, ["A"], part="valid").iloc[0]
-    for name in METRICS:
+    for name in FIRST:
         assert row[name] == pytest.approx(metrics.get(name)(labels, probabilities)[0])
 
 
@@ -92,8 +93,8 @@ def test_empty_tables_are_evaluated(shape: tuple[int, int]) -> None:
     tasks = ["A", "B"][: shape[1]]
     table = evaluate(np.full(shape, NAN), np.zeros(shape), tasks, part="test")
     assert list(table["status"]) == ["no labels"] * shape[1]
-    assert tuple(table.columns) == COLUMNS
-    assert len(summarize(table)) == len(METRICS) * bool(shape[1])
+    assert tuple(table.columns) == LEAST
+    assert len(summarize(table)) == len(FIRST) * bool(shape[1])
 
 
 def test_wrong_probabilities_are_named() -> None:
@@ -121,15 +122,10 @@ def test_macro_mean_is_that_of_ogb() -> None:
     random = np.random.default_rng(2)
     labels = np.where(random.random((30, 50)) < 0.8, NAN, random.random((30, 50)) < 0.3)
     scores = random.normal(size=(30, 50))
-    assert macro_roc_auc(labels, scores) == pytest.approx(ogb_mean(labels, scores))
     table = summarize(evaluate(labels, 1 / (1 + np.exp(-scores)), [str(t) for t in range(50)], part="test"))
     row = table.set_index("metric").loc["roc_auc"]
     assert row["mean"] == pytest.approx(ogb_mean(labels, scores))
     assert row["assays"] < row["total"] == 50
-
-
-def test_macro_mean_of_nothing_is_missing() -> None:
-    assert math.isnan(macro_roc_auc(np.zeros((3, 2)), np.zeros((3, 2))))
 
 
 def test_summary_counts_only_assays_that_have_the_number(table: pd.DataFrame) -> None:
@@ -203,7 +199,7 @@ def test_failed_write_leaves_the_old_file(
 
 
 @pytest.mark.parametrize(
-    "text", [None, "", "assay,roc_auc\nA,0.5\n", ",".join(COLUMNS) + "\n" + "x," * 14 + "x\n"]
+    "text", [None, "", "assay,roc_auc\nA,0.5\n", ",".join(LEAST) + "\n" + "x," * 14 + "x\n"]
 )
 def test_other_files_are_refused(text: str | None, tmp_path: Path) -> None:
     path = tmp_path / "evaluation.csv"
@@ -226,3 +222,96 @@ def test_known_gaps_of_published_splits_are_found(
     table = evaluate(labels.to_numpy(np.float32), probabilities, list(labels.columns), part=part)
     assert (table["status"] == "one class").sum() == one_class
     assert (table["actives"] + table["inactives"] == labels.notna().sum().to_numpy()).all()
+
+
+# --- metrics that somebody registers ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def hit_rate(monkeypatch: pytest.MonkeyPatch) -> Metric:
+    """A metric of a plug-in, named `a_hit_rate`."""
+    return registered(monkeypatch)
+
+
+def of_random(n_tasks: int = 6) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """100 molecules; the last two assays have one class, and no label."""
+    random = np.random.default_rng(3)
+    labels = (random.random((100, n_tasks)) < 0.3).astype(np.float32)
+    labels[random.random(labels.shape) < 0.2] = NAN
+    labels[:, -2], labels[:, -1] = 0, NAN
+    return labels, random.random((100, n_tasks), dtype=np.float32), [f"assay {t}" for t in range(n_tasks)]
+
+
+def test_a_registered_metric_is_a_column_behind_ours(hit_rate: Metric) -> None:
+    labels, probabilities, tasks = of_random()
+    table = evaluate(labels, probabilities, tasks, part="test")
+    assert tuple(table.columns) == (*LEAST, "a_hit_rate", "a_hit_rate_low", "a_hit_rate_high") == columns()
+    for task in range(4):
+        called = (probabilities[:, task] > 0.5) & ~np.isnan(labels[:, task])
+        assert table["a_hit_rate"][task] == pytest.approx(labels[called, task].mean())
+    assert table["a_hit_rate"][4:].isna().all()
+    assert table["a_hit_rate_low"][4:].isna().all()
+    np.testing.assert_array_equal(table["a_hit_rate"], hit_rate(labels, probabilities))
+    np.testing.assert_array_equal(table["a_hit_rate_low"], table["a_hit_rate"] / 2)
+
+
+def test_a_registered_metric_changes_no_other_number(hit_rate: Metric) -> None:
+    labels, probabilities, tasks = of_random()
+    table = evaluate(labels, probabilities, tasks, part="test")
+    metrics._items.pop("a_hit_rate")
+    pd.testing.assert_frame_equal(table[list(LEAST)], evaluate(labels, probabilities, tasks, part="test"))
+
+
+def test_a_registered_metric_has_a_row_of_means(hit_rate: Metric) -> None:
+    table = evaluate(*of_random(), part="test")
+    summary = summarize(table)
+    assert list(summary["metric"]) == [*FIRST, "a_hit_rate"]
+    row = summary.iloc[-1]
+    assert row["mean"] == pytest.approx(table["a_hit_rate"].mean())
+    assert (row["assays"], row["total"]) == (4, 6)
+
+
+def test_a_registered_metric_can_be_sorted_by(hit_rate: Metric) -> None:
+    table = evaluate(*of_random(), part="test")
+    for column in ("a_hit_rate", "a_hit_rate_low"):
+        assert sorted_by(table, column)[column].iloc[0] == table[column].min()
+
+
+def test_files_keep_a_metric_that_is_not_registered_any_more(hit_rate: Metric, tmp_path: Path) -> None:
+    table = evaluate(*of_random(), part="test").assign(remark="none")
+    write_evaluation(table, tmp_path / "evaluation.csv")
+    metrics._items.pop("a_hit_rate")
+    pd.testing.assert_frame_equal(read_evaluation(tmp_path / "evaluation.csv"), table, check_exact=True)
+    assert list(summarize(table)["metric"]) == list(FIRST)
+
+
+def test_files_from_before_a_metric_was_registered_are_read(
+    tmp_path: Path, table: pd.DataFrame, hit_rate: Metric
+) -> None:
+    write_evaluation(table, tmp_path / "evaluation.csv")
+    before = read_evaluation(tmp_path / "evaluation.csv")
+    assert tuple(before.columns) == LEAST
+    assert list(summarize(before)["metric"]) == list(FIRST)
+
+
+def test_a_metric_for_real_values_has_no_column_among_two_class_assays(hit_rate: Metric) -> None:
+    register("rmse", better="lower", kinds={"real"})(lambda labels, values: values.mean(axis=0))
+    assert "rmse" not in columns()
+
+
+def test_a_metric_of_another_shape_is_refused_by_name(hit_rate: Metric) -> None:
+    register("mean_of_all", better="higher")(lambda labels, scores: np.nanmean(scores))
+    with pytest.raises(ValueError, match=r"'mean_of_all' gave an array of shape \(\) for .* of 4 tasks"):
+        evaluate(*of_random(), part="test")
+
+
+@pytest.mark.parametrize("name", ["assay", "base_rate", "Hit rate", "_rate", "class"])
+def test_a_metric_cannot_have_the_name_of_another_column(name: str) -> None:
+    with pytest.raises(ValueError, match="cannot be called"):
+        register(name, better="higher")
+    assert not metrics.has(name)
+
+
+def test_a_metric_of_probabilities_refuses_scores_that_are_none(hit_rate: Metric) -> None:
+    with pytest.raises(DataError, match="is not a probability"):
+        hit_rate(np.array([[1.0], [0.0]]), np.array([[3.0], [0.5]]))

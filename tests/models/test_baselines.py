@@ -10,7 +10,8 @@ from safetensors.torch import load, save
 from sklearn.ensemble import RandomForestClassifier
 
 from screening.errors import BundleError, ConfigError
-from screening.metrics.metrics import rank, roc_auc
+from screening.metrics.ranking import rank
+from screening.metrics.roc_auc import roc_auc
 from screening.models.baselines import Baseline, baselines, restore
 
 FEW = {

@@ -8,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import hit_rate
 import numpy as np
 import pandas as pd
 import pytest
@@ -269,6 +270,22 @@ def test_a_trained_run_has_a_page(any_run: Path, tmp_path: Path) -> None:
     assert f"{tested['actives'].sum():,}" in shown
     for row in tested[tested["roc_auc"].notna()].itertuples():
         assert f"{row.roc_auc:.3f}" in shown
+
+
+def test_a_registered_metric_is_on_the_page_and_the_card(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hit_rate.registered(monkeypatch)
+    run = small.run_folder(tmp_path / "run")
+    report = write_report(run)
+    page = Page(report.page.read_text(encoding="utf-8"))
+    assert ("th", "<hit> rate") in page.texts
+    assert ("dt", "<hit> rate, mean") in page.texts
+    values = read_evaluation(run / "evaluation.csv").query("part == 'test'")[hit_rate.NAME]
+    shown = [text for tag, text in page.texts if tag == "td"]
+    assert all(f"{value:.2f}" in shown for value in values.dropna())
+    card = report.card.read_text(encoding="utf-8").replace("\\", "")
+    assert f"| {hit_rate.NAME} | {values.mean():.3f} |" in card
 
 
 def test_mistakes_are_explained(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
 from screening.errors import BundleError, ConfigError
-from screening.metrics.metrics import metrics
+from screening.metrics.contract import metrics
 from screening.testing.calibrations import CHECKS
 from screening.testing.subjects import Check, Subject, statement
 from screening.uncertainty.calibration import FEW, Calibration, calibrations, compare, effect

@@ -264,7 +264,9 @@
       box("Average precision", digits(number(assay, "average_precision")), "base rate " + digits(number(assay, "base_rate"))),
       box("Enrichment, top 1 %", digits(number(assay, "ef_1pct"), 1) + " ×", "BEDROC " + digits(number(assay, "bedroc"))),
       box("Calibration error", digits(number(assay, "calibration_error")), "Brier score " + digits(number(assay, "brier"))),
-      box("Log-loss, nats", digits(number(assay, "log_loss")), "of the base rate: " + digits(number(assay, "base_entropy"))));
+      box("Log-loss, nats", digits(number(assay, "log_loss")), "of the base rate: " + digits(number(assay, "base_entropy"))),
+      ...data.further.map(([title, places, value, low, high]) => box(title, digits(number(assay, value), places), low ?
+        "95 %: " + digits(number(assay, low), places) + " to " + digits(number(assay, high), places) : "")));
   };
   const labels = (assay) => assay.labels.length ? [make("p", { class: "note" }, "Labels: " + assay.labels.map(([part, measured, actives]) =>
     part + " " + count(measured) + " with " + count(actives) + " actives").join("; ") + ".")] : [];
