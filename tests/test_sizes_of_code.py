@@ -1,0 +1,76 @@
+"""Functions fit a screen and files a sitting: lines of `screening/`, docstrings and all."""
+
+import ast
+import statistics
+from collections.abc import Iterator
+from pathlib import Path
+
+HOUSE = Path(__file__).parent.parent / "screening"
+FILES = {str(path.relative_to(HOUSE)): path.read_text() for path in sorted(HOUSE.rglob("*.py"))}
+MOST_OF_A_FILE, MOST_OF_A_FUNCTION = 400, 60
+MEDIAN, NINETIETH = 7, 24
+"""Lines of functions; 22 is the aim for the ninetieth percentile."""
+LONG_FILES = {
+    "cli/main.py",
+    "config.py",
+    "data/datasets.py",
+    "data/splits.py",
+}
+LONG_FUNCTIONS = {
+    "cli/library.py: score",
+    "cli/main.py: group",
+    "cli/results.py: evaluate",
+    "evaluation/comparison.py: compare",
+    "evaluation/external.py: assess",
+    "scoring/job.py: score_library",
+    "training/preparation.py: prepare_data",
+    "triage/hits.py: choose_hits",
+}
+"""What is too long today; who splits one takes its line out, and none is added."""
+
+
+def functions(text: str) -> Iterator[tuple[str, int]]:
+    """Name and lines of every function of a file, from `def` to its end."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert node.end_lineno is not None
+            yield node.name, node.end_lineno - node.lineno + 1
+
+
+def longest(limit: int) -> dict[str, int]:
+    """File and name of every function of more than `limit` lines; of two of one name, the longer one."""
+    lines: dict[str, int] = {}
+    for path, text in FILES.items():
+        for name, count in functions(text):
+            if count > limit:
+                lines[f"{path}: {name}"] = max(count, lines.get(f"{path}: {name}", 0))
+    return lines
+
+
+def check(lines: dict[str, int], allowed: set[str]) -> None:
+    """Nothing is too long but what is on the list, and nothing else is on the list.
+
+    Raises
+    ------
+    AssertionError : what is new; or what can be taken out of the list.
+    """
+    new = {name: count for name, count in lines.items() if name not in allowed}
+    assert not new, f"too long, split it: {new}"
+    over = allowed - lines.keys()
+    assert not over, f"no longer too long, take it out of the list in {Path(__file__).name}: {sorted(over)}"
+
+
+def test_files_are_short() -> None:
+    lines = {path: len(text.splitlines()) for path, text in FILES.items()}
+    check({path: count for path, count in lines.items() if count > MOST_OF_A_FILE}, LONG_FILES)
+
+
+def test_functions_fit_a_screen() -> None:
+    check(longest(MOST_OF_A_FUNCTION), LONG_FUNCTIONS)
+
+
+def test_most_functions_are_a_few_lines() -> None:
+    lines = [count for text in FILES.values() for _, count in functions(text)]
+    assert len(lines) > 1000
+    assert statistics.median(lines) <= MEDIAN
+    assert statistics.quantiles(lines, n=10)[8] <= NINETIETH
