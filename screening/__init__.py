@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from .run import Run as Run
     from .run import load_run as load_run
     from .run import train as train
+    from .scoring.choices import Engine as Engine
+    from .scoring.choices import Extras as Extras
+    from .scoring.choices import Input as Input
+    from .scoring.choices import Output as Output
     from .scoring.job import score_library as score_library
     from .scoring.scorer import Scorer as Scorer
     from .training.run import evaluate as evaluate
@@ -64,6 +68,10 @@ _load, __dir__, __all__ = lazy(
         "load_run": "run",
         "plan": "training.run",
         "read_assays": "data.assays",
+        "Engine": "scoring.choices",
+        "Extras": "scoring.choices",
+        "Output": "scoring.choices",
+        "Input": "scoring.choices",
         "score_library": "scoring.job",
         "train": "run",
         "write_report": "reporting.report",

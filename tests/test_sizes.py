@@ -34,7 +34,7 @@ from screening.errors import ConfigError
 from screening.evaluation.external import assess
 from screening.features.store import FeatureSet, featurize
 from screening.reporting.structures import draw_contributions, draw_structure
-from screening.scoring.job import score_library
+from screening.scoring.job import Input, score_library
 from screening.scoring.scorer import Scorer
 from screening.sizes import LARGEST, MOST_ATOMS, too_large, too_large_block, too_large_molecule
 from screening.training import run as experiment
@@ -210,7 +210,9 @@ def test_the_limit_of_a_library_is_an_option(real_run: Path, tmp_path: Path) -> 
         with pytest.raises(ConfigError, match=f"max_atoms is {wrong}: expected 1 to 2,000"):
             Scorer.load(real_run, max_atoms=wrong)
     path = library(tmp_path, ".csv")
-    assert score_library(real_run, path, tmp_path / "scores", max_atoms=3, workers=0).rejected == 3
+    assert (
+        score_library(real_run, path, tmp_path / "scores", input=Input(max_atoms=3), workers=0).rejected == 3
+    )
     with pytest.raises(Exception, match="another job"):
         score_library(real_run, path, tmp_path / "scores", workers=0)
 

@@ -81,31 +81,24 @@ def score(
     A stopped job goes on when started again.
     """
     from ..data.alerts_table import alerts_library
-    from ..scoring import job as scoring
+    from ..scoring.job import Engine, Extras, Input, Output, score_library
 
     with progress_shown(), goes_on(lambda: f"Every finished part is kept in {out}."):
-        report = scoring.score_library(
+        report = score_library(
             run,
             [alerts_library() if name == "alerts-library" else name for name in library],
             out,
-            output=output,
-            smiles=smiles,
-            id=id_column,
             assays=assays or None,
-            spread=spread,
-            domain=domain,
-            conformal=conformal,
-            max_atoms=max_atoms,
             top=top,
             threshold=threshold,
-            dtype=dtype,
             limit=limit,
             shard=shard,
-            engine=engine,
-            ray_address=ray_address,
             workers=workers,
             overwrite=overwrite,
-            csv_safe=csv_safe,
+            input=Input(smiles, id_column, max_atoms),
+            extras=Extras(spread, domain, conformal),
+            output=Output(output, dtype, csv_safe),
+            engine=Engine(engine, ray_address),
         )
     _print_scores(report)
     if report.read and not report.scored and shard is None:

@@ -10,13 +10,13 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from os import PathLike
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..bundle.bundle import SUMS
 from ..errors import ConfigError, DataError, listed
 from ..runtime.files import file_sha256
 from ..runtime.progress import progress
-from .choices import check_choices, check_places
+from .choices import AS_FOUND, NO_EXTRAS, Engine, Extras, Input, Output, check_counts, check_places
 from .columns import OURS
 from .engines import Reading, run_pool, run_ray
 from .library import BLOCKS, Library, Piece, Portion, Shard, open_library
@@ -25,7 +25,7 @@ from .scorer import PartMaker, Recipe, Scorer
 from .top_k import Leaders, write_top
 from .whole_files import write_whole
 
-__all__ = ["OURS", "ScoreReport", "Scorer", "score_library"]
+__all__ = ["OURS", "Engine", "Extras", "Input", "Output", "ScoreReport", "Scorer", "score_library"]
 
 BLOCK = 4096
 """Molecules per block: one part file each, and the unit that is done again after a stop."""
@@ -60,26 +60,18 @@ def score_library(
     library: str | Path | Sequence[str | Path],
     out: str | Path,
     *,
-    output: str = "parquet",
-    smiles: str | None = None,
-    id: str | None = None,
     assays: str | Sequence[str] | None = None,
-    spread: bool = False,
-    domain: bool = False,
-    conformal: float | None = None,
-    max_atoms: int | None = None,
     top: int = 0,
     threshold: float | None = None,
-    dtype: str = "float32",
     limit: int | None = None,
     shard: str | None = None,
-    engine: str = "pool",
-    ray_address: str | None = None,
     workers: int | None = None,
-    device: str = "auto",
     block_size: int = BLOCK,
     overwrite: bool = False,
-    csv_safe: bool = False,
+    input: Input = AS_FOUND,
+    extras: Extras = NO_EXTRAS,
+    output: str | Output = "parquet",
+    engine: str | Engine = "pool",
 ) -> ScoreReport:
     """Score files of molecules into the folder `out`.
 
@@ -89,22 +81,19 @@ def score_library(
     library : SMILES, CSV, TSV, SDF or Parquet files, also gzipped; patterns, folders, "-" = standard input;
         a pipe such as <(zcat x) is read once, like it.
     out : folder for `part-FILE-BLOCK.parquet`, `_manifest.json`, `top.csv` and `scores.csv` or `scores.sdf`.
-    output : `parquet`, or `csv` or `sdf` for one such file as well.
-    smiles, id : columns of structures and identifiers; None = found by name.
     assays : those wanted, as `Scorer` takes them; None = all.
-    spread, domain, conformal : more columns, as `Scorer` describes them.
-    max_atoms : atoms besides hydrogen that a molecule may have; None = as in training.
     top : best molecules per assay to list in `top.csv`; they are taken from the parts, with what a
-        threshold leaves of them and in the precision of `dtype`; ties by place in the library.
+        threshold leaves of them and in the precision of `output`; ties by place in the library.
     threshold : keep only molecules that reach this probability in one of the assays, and those rejected.
     limit : most records to read.
     shard : "I/N" = the I-th of N portions: whole files where there are at least N of them (and no limit),
         else every N-th block. All shards together make the parts of the whole job; they may share a
         folder, and the same call without `shard` then finishes it.
-    engine, ray_address : `pool` or `ray`, and a cluster that runs already.
     workers : processes; None = one per processor, 0 = this process alone.
+    block_size : molecules of a part file, the unit that is done again after a stop.
     overwrite : remove the scores of an earlier job from `out` first.
-    csv_safe : no cell of the CSV files is run by a spreadsheet (see `cells`).
+    input, extras, output, engine : how the library is read, more columns, what is written, what computes;
+        of `Output` and `Engine` the name alone will do, such as output="csv".
 
     Returns
     -------
@@ -117,29 +106,31 @@ def score_library(
     DataError : the library cannot be read, or `out` holds another job or cannot be written. The records
         before a damage in a file are scored before it is raised.
     """
-    check_choices(output, engine, dtype, threshold, conformal, top, limit, workers, block_size)
+    check_counts(threshold, top, limit, workers, block_size)
+    output = Output(output) if isinstance(output, str) else output
+    engine = Engine(engine) if isinstance(engine, str) else engine
     sources = [library] if isinstance(library, str | Path) else list(library)
     part = None if shard is None else Shard.parse(shard)
-    check_places(sources, out, engine, ray_address)
-    files = open_library(sources, smiles=smiles, id=id, block_size=block_size, limit=limit)
+    check_places(sources, out, engine.name)
+    files = open_library(sources, smiles=input.smiles, id=input.id, block_size=block_size, limit=limit)
     folder = PartFolder(Path(out))
-    wanted_assays = (assays,) if isinstance(assays, str) else None if assays is None else tuple(assays)
-    recipe = Recipe(Path(run), wanted_assays, threshold, dtype, device, spread, domain, conformal, max_atoms)
+    names = (assays,) if isinstance(assays, str) else None if assays is None else tuple(assays)
+    recipe = Recipe(Path(run), names, threshold, output.dtype, engine.device, extras, input.max_atoms)
     with folder.claimed(part):  # before the model, which takes seconds
         maker = PartMaker(recipe, files.extra, folder)
         if overwrite:
             folder.clear()
-        job = _job(maker, files, block_size, smiles, id)
+        job = _job(maker, files, block_size, input)
         folder.check_job(job)
         portion = files.portion(part)
         finished = folder.finished(portion.has)
         damaged = [number for number in folder.numbers() if portion.has(number) and number not in finished]
         _check_sources(folder, files, finished)
         leaders = _leaders(folder, maker.scorer.tasks, top, finished) if top else None
-        if engine == "ray":
+        if engine.name == "ray":
             make = partial(PartMaker, recipe, files.extra, folder)
             readings = _readings(files, portion, finished)
-            results = run_ray(make, readings, address=ray_address, workers=workers)
+            results = run_ray(make, readings, address=engine.address, workers=workers)
         else:
             maker.on_scores = None if leaders is None else leaders.add
             results = run_pool(maker, _unfinished(files, portion, finished), workers=workers)
@@ -150,8 +141,7 @@ def score_library(
         finally:
             changed = _discard_changed(folder, files, tallies)
         _check_unchanged(files, changed)
-        outputs = Outputs(output, csv_safe, workers)
-        report = _finish(folder, {**finished, **tallies}, maker, files, job, part, leaders, outputs)
+        report = _finish(folder, {**finished, **tallies}, maker, files, job, part, leaders, output, workers)
         notes = [*_about_damaged(folder, damaged), *report.notes]
         return replace(report, skipped=len(finished), notes=notes)
 
@@ -266,16 +256,6 @@ def _duration(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
-class Outputs(NamedTuple):
-    """What is written besides the parts."""
-
-    kind: str
-    """One of `writing.FORMATS`."""
-    csv_safe: bool
-    workers: int | None
-    """Processes that draw."""
-
-
 def _finish(
     folder: PartFolder,
     tallies: dict[int, Tally],
@@ -284,13 +264,14 @@ def _finish(
     job: dict[str, Any],
     part: Shard | None,
     leaders: Leaders | None,
-    outputs: Outputs,
+    output: Output,
+    workers: int | None,
 ) -> ScoreReport:
     """Write what stands for the whole job: manifest, best molecules, other formats."""
     suffix = "" if part is None else f"-{part.index}-of-{part.of}"
     folder.check_all_there(tallies)
     with folder.explained():
-        top, sums = _write_others(folder, sorted(tallies), leaders, suffix, outputs)
+        top, sums = _write_others(folder, sorted(tallies), leaders, suffix, output, workers)
     reasons = merged(tallies)
     scored = reasons.pop("", 0)
     rejected = reasons.total()
@@ -318,15 +299,19 @@ def _finish(
 
 
 def _write_others(
-    folder: PartFolder, numbers: list[int], leaders: Leaders | None, suffix: str, outputs: Outputs
+    folder: PartFolder,
+    numbers: list[int],
+    leaders: Leaders | None,
+    suffix: str,
+    output: Output,
+    workers: int | None,
 ) -> tuple[Path | None, dict[str, str]]:
     """The table of the best, if it is wanted, and SHA-256 by name of all that is written."""
     top = None if leaders is None else folder.path / f"top{suffix}.csv"
     if leaders is not None and top is not None:
         best = leaders.complete(numbers)
-        write_top(best, leaders.tasks, folder, top, csv_safe=outputs.csv_safe)
-    kind, csv_safe, workers = outputs
-    whole = write_whole(folder, numbers, kind, suffix, workers=workers, csv_safe=csv_safe)
+        write_top(best, leaders.tasks, folder, top, csv_safe=output.csv_safe)
+    whole = write_whole(folder, numbers, output.format, suffix, workers=workers, csv_safe=output.csv_safe)
     return top, {path.name: file_sha256(path) for path in (top, whole) if path is not None}
 
 
@@ -347,9 +332,7 @@ def _leaders(folder: PartFolder, tasks: tuple[str, ...], top: int, finished: Map
     return Leaders(folder, tasks, top, finished)
 
 
-def _job(
-    maker: PartMaker, files: Library, block_size: int, smiles: str | None, id: str | None
-) -> dict[str, Any]:
+def _job(maker: PartMaker, files: Library, block_size: int, input: Input) -> dict[str, Any]:
     """What makes two starts the same job."""
     recipe, scorer = maker.recipe, maker.scorer
     return {
@@ -357,14 +340,12 @@ def _job(
         "assays": list(scorer.tasks),
         "features": replace(scorer.bundle.features, max_atoms=scorer.features.max_atoms).key(),
         "library": files.sizes(),
-        "smiles": smiles,
-        "id": id,
+        "smiles": input.smiles,
+        "id": input.id,
         "limit": files.limit,
         "threshold": recipe.threshold,
         "dtype": recipe.dtype,
-        "spread": recipe.spread,
-        "domain": recipe.domain,
-        "conformal": recipe.conformal,
+        **asdict(recipe.extras),
         "block_size": block_size,
     }
 

@@ -4,7 +4,7 @@ Streams, folders and restarts are in `scoring`.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from os import PathLike
 from pathlib import Path
@@ -22,7 +22,7 @@ from ..features.store import GraphStore, featurize
 from ..registry import did_you_mean
 from ..uncertainty.conformal import SETS, ConformalSets
 from ..uncertainty.structure_domain import Domain, Fingerprints, fingerprints_of, with_fingerprints
-from .choices import DTYPES, check_error
+from .choices import DTYPES, NO_EXTRAS, Extras, check_error
 from .columns import OURS, SET, SPREAD, assay_column, input_columns
 from .entries import read_entries
 from .library import Piece
@@ -263,10 +263,7 @@ class Recipe:
     dtype: str = "float32"
     """float32 or float16: the result columns in the parts."""
     device: str = "auto"
-    spread: bool = False
-    """More columns, as `Scorer` has them."""
-    domain: bool = False
-    conformal: float | None = None
+    extras: Extras = NO_EXTRAS
     max_atoms: int | None = None
     """None = as in training."""
 
@@ -283,10 +280,8 @@ class PartMaker:
             recipe.run,
             device=recipe.device,
             assays=recipe.assays,
-            spread=recipe.spread,
-            domain=recipe.domain,
-            conformal=recipe.conformal,
             max_atoms=recipe.max_atoms,
+            **asdict(recipe.extras),
         )
         self.prepare: Callable[[list[str]], Any] = partial(pack_all, features=self.scorer.features)
         results = self.scorer.columns_of(GraphStore.of(self.scorer.features, []))

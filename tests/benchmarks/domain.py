@@ -28,7 +28,7 @@ import pandas as pd
 from sklearn.metrics import roc_auc_score
 
 from screening.config import load_config
-from screening.scoring.job import score_library
+from screening.scoring.job import Extras, score_library
 from screening.scoring.scorer import Scorer
 from screening.training.run import train
 from screening.training.run_folder import read_predictions
@@ -114,7 +114,7 @@ def lines(tests: list[Test], rule: str) -> Iterator[str]:
 def of_library(run: Path, library: str) -> str:
     """How much of a library is inside."""
     with tempfile.TemporaryDirectory() as folder:
-        report = score_library(run, library, Path(folder) / "scores", domain=True, workers=0)
+        report = score_library(run, library, Path(folder) / "scores", extras=Extras(domain=True), workers=0)
         parts = [pd.read_parquet(path) for path in sorted((Path(folder) / "scores").glob("*.parquet"))]
     frame = pd.concat(parts)
     frame = frame[frame["status"] == "ok"].astype({"in_domain": bool})

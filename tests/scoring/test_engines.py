@@ -12,10 +12,10 @@ from folders import same
 
 from screening.errors import BundleError, ConfigError, DataError
 from screening.scoring.engines import Reading, Work, run_ray
-from screening.scoring.job import score_library
+from screening.scoring.job import Engine, score_library
 from screening.scoring.library import Piece
 
-RAY = {"engine": "ray", "workers": 2, "block_size": 32}
+RAY = {"workers": 2, "block_size": 32}
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def test_processes_do_not_change_the_bytes(run: Path, library: Path, tmp_path: P
 @pytest.mark.slow
 def test_an_address_without_a_cluster(run: Path, library: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="--ray-address"):
-        score_library(run, library, tmp_path / "out", ray_address="127.0.0.1:1", **RAY)
+        score_library(run, library, tmp_path / "out", **RAY, engine=Engine("ray", "127.0.0.1:1"))
 
 
 @pytest.mark.parametrize("problem", ["Version mismatch: Ray 1.0", "InvalidAuthToken"])
@@ -65,7 +65,7 @@ def test_a_cluster_that_refuses(
 
     monkeypatch.setattr(ray, "init", refuse)
     with pytest.raises(ConfigError, match=f"{problem}.*same versions.*RAY_AUTH_TOKEN"):
-        score_library(run, library, tmp_path / "out", **RAY)
+        score_library(run, library, tmp_path / "out", engine="ray", **RAY)
 
 
 @pytest.mark.slow
@@ -87,12 +87,12 @@ def test_ray_gives_the_same_bytes_and_goes_on_where_it_stopped(
 ) -> None:
     options = {"top": 4, "output": "csv"}
     whole = score_library(run, library, tmp_path / "pool", workers=0, block_size=32, **options)
-    report = score_library(run, library, tmp_path / "ray", ray_address=cluster, **RAY, **options)
+    report = score_library(run, library, tmp_path / "ray", engine=Engine("ray", cluster), **RAY, **options)
     assert same(tmp_path / "pool", tmp_path / "ray")
     assert (report.read, report.rejected) == (whole.read, whole.rejected)
     for number in (0, 3, 9):
         (tmp_path / "ray" / f"part-000000-{number:06d}.parquet").unlink()
-    again = score_library(run, library, tmp_path / "ray", ray_address=cluster, **RAY, **options)
+    again = score_library(run, library, tmp_path / "ray", engine=Engine("ray", cluster), **RAY, **options)
     assert again.skipped == whole.parts - 3
     assert same(tmp_path / "pool", tmp_path / "ray")
 
@@ -102,10 +102,10 @@ def test_errors_in_processes_of_ray_are_ours(run: Path, library: Path, tmp_path:
     content = library.read_text() + '"CCO\nCCC\n'
     library.write_text(content)
     with pytest.raises(DataError, match="begins with a quotation mark"):
-        score_library(run, library, tmp_path / "out", ray_address=cluster, **RAY)
+        score_library(run, library, tmp_path / "out", engine=Engine("ray", cluster), **RAY)
     assert len(list((tmp_path / "out").glob("part-*"))) == 9
 
 
 def test_ray_does_not_read_standard_input(run: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="reads files"):
-        score_library(run, "-", tmp_path / "out", **RAY)
+        score_library(run, "-", tmp_path / "out", engine="ray", **RAY)

@@ -22,14 +22,14 @@ from folders import same
 
 from screening.errors import ScreeningError
 from screening.scoring import job as scoring
-from screening.scoring.job import score_library
+from screening.scoring.job import Engine, score_library
 from screening.scoring.library import Piece
 from screening.scoring.part_files import PartFolder, Tally
 from screening.scoring.scorer import PartMaker
 
 pytestmark = pytest.mark.slow
 OPTIONS: dict[str, Any] = {"block_size": 16, "top": 4, "output": "csv"}
-RAY: dict[str, Any] = {"engine": "ray", "workers": 4, **OPTIONS}
+RAY: dict[str, Any] = {"workers": 4, **OPTIONS}
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +118,7 @@ def test_two_nodes_give_the_same_bytes_and_both_work(
     run: Path, library: Path, whole: Path, tmp_path: Path, cluster: Any, watch: Any
 ) -> None:
     notes = watch()
-    score_library(run, library, tmp_path / "out", ray_address=cluster.address, **RAY)
+    score_library(run, library, tmp_path / "out", engine=Engine("ray", cluster.address), **RAY)
     assert same(whole, tmp_path / "out")
     assert len(nodes(notes)) == 2
 
@@ -130,20 +130,20 @@ def test_a_killed_process_or_node_changes_no_byte(
     """The job goes on; or it stops with a message, and goes on when started again."""
     notes, start = watch(blow), partial(score_library, run, library, tmp_path / "out", **RAY)
     try:
-        start(ray_address=cluster.address)
+        start(engine=Engine("ray", cluster.address))
     except ScreeningError as problem:
         assert re.search("start the same command again", str(problem))
-        start(ray_address=cluster.address)
+        start(engine=Engine("ray", cluster.address))
     assert (notes / "struck").exists()
     assert same(whole, tmp_path / "out")
 
 
 DRIVER = """
 import sys
-from screening.scoring import score_library
+from screening.scoring import Engine, score_library
 run, library, out, address = sys.argv[1:]
 options = {"block_size": 16, "top": 4, "output": "csv"}
-score_library(run, library, out, engine="ray", workers=4, ray_address=address, **options)
+score_library(run, library, out, engine=Engine("ray", address), workers=4, **options)
 """
 
 
@@ -164,6 +164,6 @@ def test_a_killed_driver_leaves_no_lock_and_no_work(
         assert len(parts) < len(list(whole.glob("part-*")))
         time.sleep(3)
         assert sorted(out.glob("part-*")) == parts
-    report = score_library(run, library, out, ray_address=cluster.address, **RAY)
+    report = score_library(run, library, out, engine=Engine("ray", cluster.address), **RAY)
     assert 0 < report.skipped == len(parts) < report.parts
     assert same(whole, out)

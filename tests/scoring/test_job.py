@@ -6,6 +6,7 @@ import io
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from screening.bundle.bundle import Bundle, Member
 from screening.data.tables import Block, TableReader
 from screening.errors import BundleError, ConfigError, DataError
 from screening.models.network import ScreeningModel, inputs_of
+from screening.scoring.choices import Engine, Extras, Output
 from screening.scoring.job import OURS, Scorer, score_library
 
 TASKS = list(small.PATTERNS)
@@ -211,7 +213,9 @@ def test_a_threshold_keeps_hits_and_rejected_rows_and_counts_the_rest(
 
 def test_half_precision(any_model: Path, library: Path, tmp_path: Path) -> None:
     score_library(any_model, library, tmp_path / "all", workers=0)
-    score_library(any_model, library, tmp_path / "half", dtype="float16", output="csv", top=3, workers=0)
+    score_library(
+        any_model, library, tmp_path / "half", output=Output("csv", dtype="float16"), top=3, workers=0
+    )
     half = read(tmp_path / "half")
     assert (half[TASKS].dtypes == np.float16).all()
     np.testing.assert_allclose(half[TASKS], read(tmp_path / "all")[TASKS], atol=5e-4)
@@ -400,7 +404,7 @@ def test_a_folder_that_cannot_be_made_is_explained(run: Path, library: Path, tmp
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"conformal": 7.0}, "--conformal is 7.0"),
+        ({"extras": partial(Extras, conformal=7.0)}, "--conformal is 7.0"),
         ({"threshold": float("nan")}, "--threshold is nan"),
         ({"top": -1}, "--top is -1"),
         ({"limit": -1}, "--limit -1"),
@@ -408,16 +412,17 @@ def test_a_folder_that_cannot_be_made_is_explained(run: Path, library: Path, tmp
         ({"block_size": 0}, "block_size is 0"),
         ({"shard": "3"}, "--shard is '3'"),
         ({"shard": "0/2"}, "--shard is '0/2'"),
-        ({"dtype": "float8"}, "--dtype is 'float8'"),
+        ({"output": partial(Output, dtype="float8")}, "--dtype is 'float8'"),
         ({"output": "xlsx"}, "--format is 'xlsx'"),
         ({"engine": "dask"}, "--engine is 'dask'"),
-        ({"ray_address": "head:6379"}, "--engine ray too"),
+        ({"engine": partial(Engine, address="head:6379")}, "--engine ray too"),
     ],
 )
 def test_options_are_checked_before_anything_is_touched(tmp_path: Path, options: dict, message: str) -> None:
     """Neither library nor model are there, and no folder is made."""
+    score = partial(score_library, tmp_path / "run", tmp_path / "library.smi", tmp_path / "out")
     with pytest.raises(ConfigError, match=message):
-        score_library(tmp_path / "run", tmp_path / "library.smi", tmp_path / "out", **options)
+        score(**{name: value() if callable(value) else value for name, value in options.items()})
     assert list(tmp_path.iterdir()) == []
 
 
@@ -517,8 +522,8 @@ def test_columns_about_trust_are_in_the_files(
     doubtful: Path, library: Path, tmp_path: Path, output: str
 ) -> None:
     options = {"spread": True, "domain": True, "conformal": 0.1}
-    out = tmp_path / "out"
-    score_library(doubtful, library, out, output=output, block_size=20, dtype="float16", **options)
+    out, as_written = tmp_path / "out", Output(output, "float16")
+    score_library(doubtful, library, out, output=as_written, block_size=20, extras=Extras(**options))
     frame = read(out)
     scored = frame["status"] == "ok"
     whole = Scorer.load(doubtful, **options).score(frame.loc[scored, "smiles"].tolist())
@@ -527,7 +532,9 @@ def test_columns_about_trust_are_in_the_files(
         assert frame.loc[~scored, name].isna().all()
     np.testing.assert_allclose(frame.loc[scored, "similarity"].astype(float), whole["similarity"], atol=1e-3)
     with pytest.raises(DataError, match="different are domain"):
-        score_library(doubtful, library, out, block_size=20, dtype="float16", **{**options, "domain": False})
+        score_library(
+            doubtful, library, out, output=as_written, block_size=20, extras=Extras(True, False, 0.1)
+        )
 
 
 @pytest.fixture(scope="module")
@@ -564,7 +571,7 @@ def test_the_distance_is_a_column_and_counts_for_the_domain(measured_run: Path) 
 def test_distances_are_the_same_bytes_after_a_restart_and_with_workers(
     measured_run: Path, library: Path, tmp_path: Path
 ) -> None:
-    options = {"domain": True, "block_size": 16}
+    options = {"extras": Extras(domain=True), "block_size": 16}
     for name, workers in (("whole", 0), ("pool", 2), ("broken", 0)):
         score_library(measured_run, library, tmp_path / name, workers=workers, **options)
     for name in ("part-000000-000002.parquet", "part-000000-000005.parquet", "_manifest.json"):
@@ -579,7 +586,7 @@ def test_distances_are_the_same_bytes_after_a_restart_and_with_workers(
 def test_an_input_column_called_distance_is_kept_apart(measured_run: Path, tmp_path: Path) -> None:
     path = tmp_path / "clash.csv"
     path.write_text("smiles,distance\nCCO,far\n")
-    score_library(measured_run, path, tmp_path / "out", domain=True, workers=0)
+    score_library(measured_run, path, tmp_path / "out", extras=Extras(domain=True), workers=0)
     frame = read(tmp_path / "out")
     assert frame["input:distance"].tolist() == ["far"]
     assert frame["distance"].dtype == np.float32

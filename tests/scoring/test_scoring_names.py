@@ -12,7 +12,7 @@ from rdkit import Chem
 
 from screening.bundle.bundle import Bundle
 from screening.scoring.columns import NEIGHBOUR, OURS, assay_column
-from screening.scoring.job import score_library
+from screening.scoring.job import Extras, score_library
 from screening.scoring.scorer import Scorer
 from screening.triage.hits import choose_hits
 
@@ -60,7 +60,7 @@ def test_a_frame_has_the_columns_of_both(real_run: Path, names: tuple[str, ...])
 def test_files_have_the_columns_of_all_three(real_run: Path, tmp_path: Path, names: tuple[str, ...]) -> None:
     renamed(real_run, names).save(tmp_path / "bundle")
     out = tmp_path / "out"
-    options = {"workers": 0, "block_size": 8, "top": 2, **EVERYTHING}
+    options = {"workers": 0, "block_size": 8, "top": 2, "extras": Extras(**EVERYTHING)}
     for output in ("csv", "sdf"):
         score_library(tmp_path, library(tmp_path), out, output=output, **options)
     parts = pd.concat([pd.read_parquet(path) for path in sorted(out.glob("part-*"))], ignore_index=True)

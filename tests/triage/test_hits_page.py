@@ -20,7 +20,7 @@ from screening.errors import ConfigError
 from screening.models.baselines import baselines
 from screening.models.network import inputs_of
 from screening.registry import Registry
-from screening.scoring.job import score_library
+from screening.scoring.job import Extras, score_library
 from screening.training.run_folder import read_table
 from screening.triage import hits as hits_module
 from screening.triage.hits import Hits, choose_hits
@@ -39,7 +39,7 @@ def scores(real_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     names[3], names[4] = HOSTILE, "=1+1 two\nlines"
     folder = tmp_path_factory.mktemp("scores")
     pd.DataFrame({"id": names, "smiles": texts, "price": "9 EUR"}).to_csv(folder / "all.csv", index=False)
-    score_library(real_run, [folder / "all.csv"], folder / "scores", domain=True, workers=0)
+    score_library(real_run, [folder / "all.csv"], folder / "scores", extras=Extras(domain=True), workers=0)
     return folder / "scores"
 
 
