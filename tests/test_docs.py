@@ -22,6 +22,7 @@ from screening.cli.families import FAMILIES
 from screening.cli.settings import config_file
 from screening.config import load_config
 from screening.data.catalogue import catalogue
+from screening.data.task_groups import read_groups
 
 EACH_PAGE = pytest.mark.parametrize("page", PAGES, ids=repr)
 
@@ -86,6 +87,19 @@ def test_links_lead_somewhere(page: Page) -> None:
         target = (page.path.parent / place).resolve() if place else page.path
         assert target.exists(), link
         assert not anchor or anchor in Page(target).anchors, link
+
+
+def test_the_config_shown_is_the_recipe(tmp_path: Path) -> None:
+    (shown,) = (block for page in PAGES for block in page.blocks("yaml") if block.startswith("name: tox21"))
+    (tmp_path / "shown.yaml").write_text(shown)
+    assert load_config(tmp_path / "shown.yaml") == load_config("tox21")
+
+
+def test_the_groups_shown_can_be_read(tmp_path: Path) -> None:
+    (shown,) = (block for page in PAGES for block in page.blocks("yaml") if block.startswith("groups:"))
+    (tmp_path / "groups.yaml").write_text(shown)
+    grouped = read_groups(tmp_path / "groups.yaml", catalogue["tox21"].tasks)
+    assert len(grouped.groups) == 3  # with that of the rest
 
 
 @EACH_PAGE
