@@ -14,10 +14,8 @@ from tempfile import TemporaryDirectory
 from types import MappingProxyType
 from typing import Any
 
-import numpy as np
-
 from ..config import Data
-from ..errors import ConfigError, DataError, listed
+from ..errors import ConfigError, DataError
 from ..registry import did_you_mean
 from ..runtime.files import file_sha256
 from ..runtime.printable import printable
@@ -25,7 +23,8 @@ from .alerts_table import make_alerts
 from .assay_columns import ATTENTION
 from .assay_table import AssayTable
 from .assays import read_assays
-from .catalogue import AssayCounts, DataSet, catalogue, known_counts
+from .catalogue import AssayCounts, DataSet, catalogue
+from .catalogue_check import compare_with_catalogue, count_labels, differences_of_file
 from .downloads import DownloadError, download
 from .formats.opening import is_stream, lasting
 from .merging import prepare
@@ -206,7 +205,7 @@ def verify_table(name: str) -> tuple[Path, list[str]]:
             f"The table '{name}' is not on this machine ({_places()}). Get it: screening data fetch {name}"
         )
     path = find(name)
-    return path, _differs_from_new(path) if row.address is None else _differences(row, path)
+    return path, _differs_from_new(path) if row.address is None else differences_of_file(row, path)
 
 
 def load(
@@ -270,7 +269,7 @@ def describe(
         n_unusable=len(unusable),
         n_duplicates=len(table) - len(unusable) - len(merged),
         n_several=several,
-        assays=_count(table),
+        assays=count_labels(table),
         rejected=sorted([*table.rejected, *unusable]),
         notes=[
             *table.notes,
@@ -311,40 +310,6 @@ def _parent_notes(canonical: Sequence[str], workers: int | None) -> list[str]:
     ]
 
 
-def compare_with_catalogue(row: DataSet, table: AssayTable, n_rows: int) -> list[str]:
-    """What differs between a table and the known one with as many rows, in words; nothing if it is the same.
-
-    Rows, assays, and labels and actives per assay are compared, as far as the catalogue knows them.
-    """
-    known_rows = (row.rows, *row.other_rows)
-    if n_rows not in known_rows:
-        return [f"{n_rows:,} rows, not {' or '.join(f'{n:,}' for n in known_rows)}"]
-    published = {count.assay: count for count in known_counts().get((row.name, n_rows), ())}
-    if not published:
-        return []
-    counted = {count.assay: count for count in _count(table)}
-    differences = []
-    for what, names in (("missing", published.keys() - counted), ("unexpected", counted.keys() - published)):
-        if names:
-            differences.append(f"{what} assays {listed(sorted(names), 5)}")
-    wrong = [
-        f"'{name}' {counted[name].labels:,} labels and {counted[name].actives:,} actives, not "
-        f"{published[name].labels:,} and {_shown(published[name].actives)}"
-        for name in published.keys() & counted.keys()
-        if counted[name].labels != published[name].labels
-        or published[name].actives not in (None, counted[name].actives)
-    ]
-    if wrong:
-        differences.append(f"assays with other labels: {listed(sorted(wrong), 5, mark='')}")
-    return differences
-
-
-def _count(table: AssayTable) -> list[AssayCounts]:
-    labels = (~np.isnan(table.labels)).sum(axis=0).tolist()
-    actives = (table.labels == 1).sum(axis=0).tolist()
-    return [AssayCounts(*count) for count in zip(table.tasks, labels, actives, strict=True)]
-
-
 # --- looking up ---------------------------------------------------------------------------------------
 
 
@@ -378,7 +343,7 @@ def _one_of(names: Sequence[str]) -> str:
 
 def _check(row: DataSet, part: Path) -> None:
     """Raise DataError unless the downloaded file is the table of the row."""
-    differences = _differences(row, part)
+    differences = differences_of_file(row, part)
     if differences:
         raise DataError(
             f"What {row.address} gave is not the table '{row.name}' and was not kept: "
@@ -387,24 +352,11 @@ def _check(row: DataSet, part: Path) -> None:
         )
 
 
-def _differences(row: DataSet, path: Path) -> list[str]:
-    """What differs between a file and the table of the row, in words."""
-    try:
-        table = read_assays(path, tasks=row.tasks)
-    except DataError as problem:
-        return [str(problem).replace(str(path), "the file")]
-    return compare_with_catalogue(row, table, len(table) + len(table.rejected))
-
-
 def _differs_from_new(path: Path) -> list[str]:
     """Whether the table that was made on this machine is byte by byte what would be made now."""
     with TemporaryDirectory() as folder:
         is_same = file_sha256(make_alerts(Path(folder))) == file_sha256(path)
     return [] if is_same else ["its bytes are not those of a table made anew"]
-
-
-def _shown(number: int | None) -> str:
-    return "any" if number is None else f"{number:,}"
 
 
 def _spread(numbers: Iterable[int]) -> str:

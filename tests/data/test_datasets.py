@@ -25,7 +25,8 @@ from screening.data.alerts_table import FEWEST_ACTIVES, MISSING, alerts_library,
 from screening.data.assay_table import AssayTable
 from screening.data.assays import read_assays
 from screening.data.catalogue import known_counts
-from screening.data.datasets import compare_with_catalogue, describe, fetch, find, load
+from screening.data.catalogue_check import compare_with_catalogue
+from screening.data.datasets import describe, fetch, find, load
 from screening.data.splits import splits
 from screening.data.tables import open_table
 from screening.errors import ConfigError, DataError, ScreeningError
