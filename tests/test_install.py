@@ -15,6 +15,9 @@ from itertools import chain
 from pathlib import Path
 
 import pytest
+import yaml
+
+import screening
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -123,3 +126,29 @@ def failure(command: list[str], folder: Path) -> str:
     )
     assert answer.returncode == 2, answer.stderr
     return answer.stderr
+
+
+def test_the_citation_is_of_this_version_and_licence() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert {"cff-version", "message", "title", "authors", "type"} <= set(citation)
+    assert (citation["version"], citation["license"]) == (PROJECT["version"], PROJECT["license"])
+    assert citation["keywords"] == PROJECT["keywords"]
+    assert all(set(author) & {"name", "family-names"} for author in citation["authors"])
+
+
+def test_the_version_is_that_of_the_metadata() -> None:
+    """An editable installation keeps the number of its day: `make` installs anew when it changes."""
+    assert screening.__version__ == version("screening")
+    assert re.fullmatch(r"\d+\.\d+\.\d+", PROJECT["version"])
+
+
+def test_contributing_is_a_page_that_names_what_there_is() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    assert len(text.split()) < 600
+    targets = re.findall(r"`make (\w+)`", text)
+    assert len(targets) >= 5
+    assert all(re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.M) for target in targets)
+    assert all((ROOT / place).exists() for place in re.findall(r"\]\(([^)]+)\)", text))
+    table = text.partition("## Where things are")[2].partition("## A new")[0]
+    packages = {path.parent.name for path in (ROOT / "screening").glob("*/__init__.py")}
+    assert packages <= set(re.findall(r"`(\w+)`", table))
