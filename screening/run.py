@@ -34,6 +34,7 @@ from .training.history import Epoch
 from .training.preparation import Note
 from .training.run import train as train_run
 from .training.run_folder import LABEL, SCORE, read_predictions
+from .triage.explanation import Explanation, explain_molecules
 
 FILES = ("manifest.json", "predictions.parquet", "evaluation.csv", "bundle")
 """What a run folder has, besides its config, once it is finished."""
@@ -127,6 +128,16 @@ class Run:
     ) -> Report:
         """Write the page about the run, and its model card: see `reporting.write_report`."""
         return write_report(self.folder, out, scores=scores)
+
+    def explain(self, molecules: Any, assay: str, **options: Any) -> Explanation:
+        """What each atom of molecules in memory contributes to their score in an assay; a notebook draws it.
+
+        Parameters
+        ----------
+        molecules : as `score` takes them.
+        options : `method`, `check`, `limit` and `column`, as `triage.explain_molecules` takes them.
+        """
+        return explain_molecules(self.bundle, molecules, assay=assay, **options)
 
     def compare(self, *others: "str | Path | Run", **options: Any) -> Comparison:
         """Other runs against this one, assay by assay on the same molecules: see `evaluation.compare`."""

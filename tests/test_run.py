@@ -280,3 +280,30 @@ def test_a_set_of_runs_trains_on_a_table_in_memory(tmp_path: Path) -> None:
     assert train_set(configs, tmp_path / "seeds.csv", data=small.table()).folders == done.folders
     with pytest.raises(sc.ConfigError, match="trained on something else"):
         train_set(configs, tmp_path / "seeds.csv", data=small.table(100))
+
+
+# --- explanations -------------------------------------------------------------------------------------------
+
+
+def test_molecules_in_memory_are_explained_as_those_of_a_file(run: sc.Run, tmp_path: Path) -> None:
+    texts = ["CCO", "C1CC", "Clc1ccccc1"]
+    (tmp_path / "in.csv").write_text("smiles\n" + "\n".join(texts))
+    told = run.explain(texts, "halogen")
+    of_file = sc.explain(run, tmp_path / "in.csv", tmp_path / "out", assay="halogen")
+    pd.testing.assert_frame_equal(told.molecules, of_file.molecules)
+    pd.testing.assert_frame_equal(told.atoms, pd.read_parquet(tmp_path / "out" / "contributions.parquet"))
+    assert [each.row for each in told.rejected] == [2]
+    assert told.folder is None
+    assert len(told.pictures) == len(list((tmp_path / "out").glob("*.svg"))) == 2
+    assert told.write(tmp_path / "again").folder == tmp_path / "again"
+    for name in ("molecules.csv", "molecule-0001.svg"):
+        assert (tmp_path / "again" / name).read_bytes() == (tmp_path / "out" / name).read_bytes()
+    frame = pd.DataFrame({"name": ["<b>", "y", "z"], "structure": texts})
+    card = run.explain(frame, "halogen", column="structure")._repr_html_()
+    assert card.count("<figure") == 2
+    assert "<?xml" not in card
+    assert "<b>" not in card
+    assert "was rejected" in card
+    assert len(run.explain("CCO", "halogen").molecules) == 1
+    with pytest.raises(sc.ConfigError, match="has no assay 'halogens'"):
+        run.explain(texts, "halogens")

@@ -116,8 +116,8 @@ class Bundle:
     @property
     def networks(self) -> dict[int, ScreeningModel]:
         """The members that are networks, by their number."""
-        models = {number: member.model for number, member in enumerate(self.members)}
-        return {number: model for number, model in models.items() if isinstance(model, ScreeningModel)}
+        networks = {number: member.model.network for number, member in enumerate(self.members)}
+        return {number: network for number, network in networks.items() if network is not None}
 
     def to(self, device: str | torch.device) -> Self:
         """Itself, with all members moved to a device."""
@@ -141,9 +141,9 @@ class Bundle:
         off: list[Tensor] = []
         for number, member in enumerate(self.members):
             columns, model = list(member.columns), member.model
-            if measured is not None and isinstance(model, ScreeningModel):
+            if measured is not None and model.network is not None:
                 watcher = measured.watcher(number, off)
-                logits = model.predict(store, rows, batch_size=batch_size, on_features=watcher)
+                logits = model.network.predict(store, rows, batch_size=batch_size, on_features=watcher)
             else:
                 logits = model.predict(store, rows, batch_size=batch_size)
             values = logits.double().sigmoid().numpy()

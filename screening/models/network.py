@@ -18,6 +18,10 @@ class Predictor(Protocol):
     kind: str
     """`network`, or the registered name of a baseline."""
 
+    @property
+    def network(self) -> "ScreeningModel | None":
+        """Itself where it is a network, with an encoder and heads; None of a baseline."""
+
     def predict(self, store: GraphStore, rows: Tensor, *, batch_size: int = 512) -> Tensor:
         """Logits [n, t], float32 on the CPU, of the molecules `rows` for the predictor's own t tasks."""
 
@@ -35,6 +39,10 @@ class ScreeningModel(nn.Module):
     """Molecules to one logit per task: `heads(encoder(batch))`, [B, T]."""
 
     kind = "network"
+
+    @property
+    def network(self) -> "ScreeningModel":
+        return self
 
     def __init__(self, settings: Model, inputs: Inputs, n_tasks: int) -> None:
         super().__init__()

@@ -179,9 +179,10 @@ def _joint_weights(config: Config, prepared: Prepared, part: Part) -> dict[str, 
     names = _names(prepared, part)
     for member in bundle.members:
         columns = {bundle.tasks[column]: place for place, column in enumerate(member.columns)}
-        if isinstance(member.model, ScreeningModel) and set(names) <= set(columns):
-            member.model.heads = member.model.heads.take([columns[name] for name in names])
-            return member.model.state_dict()
+        network = member.model.network
+        if network is not None and set(names) <= set(columns):
+            network.heads = network.heads.take([columns[name] for name in names])
+            return network.state_dict()
     raise ConfigError(
         f"{where} has no network of all of {_named(prepared, part)}. Give the run of a joint model."
     )

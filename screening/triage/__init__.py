@@ -15,6 +15,7 @@ from ..faces import lazy
 if TYPE_CHECKING:
     from . import filters as filters
     from .explanation import explain as explain
+    from .explanation import explain_molecules as explain_molecules
     from .hits import choose_hits as choose_hits
 
 __getattr__, __dir__, __all__ = lazy(
@@ -22,6 +23,7 @@ __getattr__, __dir__, __all__ = lazy(
     {
         "choose_hits": "hits",
         "explain": "explanation",
+        "explain_molecules": "explanation",
         "filters": "",
     },
 )

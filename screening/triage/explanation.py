@@ -3,11 +3,12 @@
 The numbers come from `contributions`. Called by `screening explain`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import islice
 from os import PathLike
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -19,7 +20,7 @@ from torch import Tensor
 from ..bundle.bundle import Bundle
 from ..bundle.reference import Reference
 from ..data.molecules import read_molecules
-from ..data.tables import Rejected, TableReader, open_table
+from ..data.tables import Rejected, TableReader, open_frame, open_table
 from ..errors import BundleError, ConfigError, DataError
 from ..features.store import GraphStore, featurize
 from ..models.network import ScreeningModel
@@ -28,8 +29,9 @@ from ..runtime.csv_cells import csv_of
 from ..runtime.files import half_written, sweep, write_atomically
 from ..runtime.folders import claimed, explained
 from ..runtime.progress import progress
+from ..scoring.entries import read_entries
 from .contributions import METHODS, Contributions, Molecules, other_columns
-from .explanation_page import NO_REFERENCE, PARTS, explanation_page, pictures_of, share
+from .explanation_page import NO_REFERENCE, PARTS, explanation_card, explanation_page, pictures_of, share
 
 INSTEAD = "give another folder with --out"
 _HALF = half_written(r"(molecule-\d+|molecules|rejected|contributions|descriptors|index)\.\w+")
@@ -59,11 +61,8 @@ class Chosen(NamedTuple):
 
 @dataclass(frozen=True)
 class Explanation:
-    """What was found for the molecules of a file."""
+    """What was found; a notebook shows it as a card for each molecule."""
 
-    folder: Path
-    """contributions.parquet, molecules.csv, descriptors.parquet, rejected.csv, index.html and an SVG for each
-    molecule."""
     assay: str
     method: str
     molecules: pd.DataFrame
@@ -71,10 +70,36 @@ class Explanation:
     the reference), atoms (the sum of their contributions), of that `graph`, `fingerprint` and `described`,
     elsewhere (no atom's), of that `absent` and `descriptors`, error (of completeness), agreement (rank
     correlation with the other method, NaN unless asked for)."""
+    atoms: pd.DataFrame
+    """One row per atom: molecule, id, atom, symbol, contribution, of it graph, fingerprint, described."""
     descriptors: pd.DataFrame
     """One row per molecule and descriptor, strongest first: molecule, id, descriptor, value, contribution."""
     rejected: list[Rejected]
     notes: list[str]
+    mols: list[Mol] = field(repr=False)
+    """As the features see them, one per molecule."""
+    folder: Path | None = None
+    """Where `write` put it."""
+
+    @cached_property
+    def pictures(self) -> list[str]:
+        """An SVG of each molecule, its atoms coloured by what they contribute."""
+        return pictures_of(self, self.atoms, self.mols)
+
+    def _repr_html_(self) -> str:
+        return explanation_card(self, self.pictures)
+
+    def write(self, out: str | PathLike[str]) -> "Explanation":
+        """Put it into a folder: contributions.parquet, molecules.csv, descriptors.parquet, rejected.csv,
+        index.html and an SVG for each molecule; files of these names in it are replaced.
+
+        Raises
+        ------
+        DataError : the folder cannot be written.
+        """
+        written = replace(self, folder=Path(out))
+        _write(written, Path(out))
+        return written
 
     def lines(self) -> list[str]:
         """What a user should read, in a few lines."""
@@ -92,7 +117,7 @@ class Explanation:
             lines.append(
                 f"rank correlation with the other method: {molecules['agreement'].mean():.2f} (mean)"
             )
-        return [*lines, f"Page: {self.folder / 'index.html'}"]
+        return lines if self.folder is None else [*lines, f"Page: {self.folder / 'index.html'}"]
 
 
 def explain(
@@ -124,11 +149,41 @@ def explain(
     ConfigError : no such assay or method, or the assay is served by a baseline.
     BundleError, DataError : no usable model or no usable molecule, or `out` cannot be written.
     """
+    bundle = Bundle.load(run)
+    networks_of(bundle, assay)  # before a file is opened
+    reader = open_table(Path(source), smiles=smiles, id=id, block_size=min(limit, 8192))
+    return _explained(bundle, reader, assay, method, check=check, limit=limit).write(out)
+
+
+def explain_molecules(
+    bundle: Bundle,
+    molecules: Any,
+    *,
+    assay: str,
+    method: str = "integrated_gradients",
+    check: bool = False,
+    limit: int = 200,
+    column: str | None = None,
+) -> Explanation:
+    """The same for molecules in memory; nothing is written.
+
+    Parameters
+    ----------
+    molecules : a SMILES, an RDKit molecule, or a list, array, column or table of them.
+    column : of a table, that of the structures; None = found by its name.
+    """
+    if not isinstance(molecules, pd.DataFrame):
+        entries = read_entries(molecules, column)
+        molecules, column = pd.DataFrame({"smiles": entries.structures}), "smiles"
+    return _explained(bundle, open_frame(molecules, smiles=column), assay, method, check=check, limit=limit)
+
+
+def _explained(
+    bundle: Bundle, reader: TableReader, assay: str, method: str, *, check: bool, limit: int
+) -> Explanation:
     if method not in METHODS:
         raise ConfigError(f"There is no method '{method}'. {did_you_mean(method, METHODS)}")
-    bundle = Bundle.load(Path(run))
     networks = networks_of(bundle, assay)
-    reader = open_table(Path(source), smiles=smiles, id=id, block_size=min(limit, 8192))
     chosen = _chosen(reader, bundle, assay, limit)
     reference, notes = _reference(bundle, chosen.store)
     told = _contributions(networks, chosen, method, reference)
@@ -139,9 +194,7 @@ def explain(
     if share(molecules, "absent") + share(molecules, "descriptors") > MOSTLY:
         notes = [*notes, NO_ATOMS]
     descriptors = _descriptors(chosen, told)
-    result = Explanation(Path(out), assay, method, molecules, descriptors, chosen.rejected, notes)
-    _write(result, atoms, chosen.mols)
-    return result
+    return Explanation(assay, method, molecules, atoms, descriptors, chosen.rejected, notes, chosen.mols)
 
 
 def _reference(bundle: Bundle, store: GraphStore) -> tuple[Reference, list[str]]:
@@ -170,12 +223,13 @@ def networks_of(bundle: Bundle, assay: str) -> list[tuple[ScreeningModel, int]]:
     for member in bundle.members:
         if column not in member.columns:
             continue
-        if not isinstance(member.model, ScreeningModel):
+        network = member.model.network
+        if network is None:
             raise ConfigError(
                 f"Assay '{assay}' is predicted by the baseline '{member.model.kind}': contributions of atoms "
                 "are those of a network. Explain a run that was trained without model.baseline."
             )
-        networks.append((member.model.eval(), member.columns.index(column)))
+        networks.append((network.eval(), member.columns.index(column)))
     return networks
 
 
@@ -330,18 +384,16 @@ def _agreements(told: Contributions, second: Contributions | None, n_atoms: np.n
     return values
 
 
-def _write(result: Explanation, atoms: pd.DataFrame, mols: list[Mol]) -> None:
-    folder = result.folder
+def _write(result: Explanation, folder: Path) -> None:
     with claimed(folder, INSTEAD), explained(folder, instead=INSTEAD):
         sweep(folder, _HALF)
         for old in folder.glob("molecule-*.svg"):
             old.unlink()
-        pictures = pictures_of(result, atoms, mols)
-        for number, picture in enumerate(pictures, start=1):
+        for number, picture in enumerate(result.pictures, start=1):
             write_atomically(folder / f"molecule-{number:04d}.svg", picture)
         write_atomically(folder / "molecules.csv", csv_of(result.molecules))
         rejected = pd.DataFrame(result.rejected, columns=Rejected._fields)
         write_atomically(folder / "rejected.csv", csv_of(rejected))
-        write_atomically(folder / "contributions.parquet", atoms.to_parquet(index=False))
+        write_atomically(folder / "contributions.parquet", result.atoms.to_parquet(index=False))
         write_atomically(folder / "descriptors.parquet", result.descriptors.to_parquet(index=False))
-        write_atomically(folder / "index.html", explanation_page(result, pictures))
+        write_atomically(folder / "index.html", explanation_page(result, result.pictures))

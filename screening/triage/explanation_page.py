@@ -73,6 +73,13 @@ def explanation_page(result: "Explanation", pictures: list[str]) -> str:
     )
 
 
+def explanation_card(result: "Explanation", pictures: list[str]) -> str:
+    """The molecules side by side for a notebook, the most probable first; on white, as their colours need."""
+    order = np.argsort(-result.molecules["probability"].to_numpy(), kind="stable")
+    cards = [(result.molecules.iloc[i], Markup(pictures[i])) for i in order.tolist()]
+    return render("explain_card.html", assay=result.assay, cards=cards, rejected=result.rejected)
+
+
 def _strongest(descriptors: pd.DataFrame) -> list[str]:
     """The descriptors that contribute most over all molecules, by absolute sums."""
     sums = descriptors["contribution"].abs().groupby(descriptors["descriptor"], sort=False).sum()

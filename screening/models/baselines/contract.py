@@ -40,6 +40,8 @@ class Baseline(ABC):
 
     kind: str
     """Its registered name."""
+    network: None = None
+    """None: it is no network, see `network.Predictor`."""
     base: Tensor
     """[T] float32, logit of the base rate of each assay in training."""
     notes: Sequence[str] = ()
