@@ -8,68 +8,76 @@ import typer
 from .console import progress_shown, say, tell
 from .endings import goes_on
 from .grid import print_frame
+from .options import IdColumn, RunOrBundle, SmilesColumn
 from .settings import CsvSafe
 
 if TYPE_CHECKING:
     from ..scoring.job import ScoreReport
 
+LibraryFiles = Annotated[
+    list[str],
+    typer.Argument(
+        help="SMILES, CSV, TSV, SDF or Parquet files, also gzipped; folders; patterns; '-' = standard "
+        "input; 'alerts-library' = the ChEMBL compounds that come with RDKit."
+    ),
+]
+Format = Annotated[str, typer.Option("--format", help="parquet; csv or sdf for one such file as well.")]
+Top = Annotated[
+    int, typer.Option(help="Write the best N molecules of every assay to top.csv; 3 assays are printed.")
+]
+Assays = Annotated[
+    list[str] | None,
+    typer.Option(help="An assay wanted, or several with commas between; may be given again. Else all."),
+]
+Threshold = Annotated[
+    float | None, typer.Option(help="Keep only molecules that reach this probability in an assay.")
+]
+InDomain = Annotated[
+    bool,
+    typer.Option(
+        help="Add the nearest training molecule, the distance from the training part in the network's "
+        "representation, and whether the molecule is near enough by both: in the domain."
+    ),
+]
+Conformal = Annotated[
+    float | None,
+    typer.Option(help="Add the labels that cannot be ruled out at this error, such as 0.1."),
+]
+MaxAtoms = Annotated[
+    int | None,
+    typer.Option(
+        help="Reject molecules of more atoms besides hydrogen; as in training if not given (1,000 unless "
+        "data.max_atoms said otherwise).",
+        show_default=False,
+    ),
+]
+ShardOf = Annotated[
+    str | None, typer.Option(help="I/N: of N jobs, the I-th; it takes whole files where there are N.")
+]
+RayAddress = Annotated[
+    str | None, typer.Option(help="Ray cluster that runs already; one is started if not given.")
+]
+
 
 def score(
-    run: Annotated[Path, typer.Argument(help="Run folder or bundle folder.")],
-    library: Annotated[
-        list[str],
-        typer.Argument(
-            help="SMILES, CSV, TSV, SDF or Parquet files, also gzipped; folders; patterns; '-' = standard "
-            "input; 'alerts-library' = the ChEMBL compounds that come with RDKit."
-        ),
-    ],
+    run: RunOrBundle,
+    library: LibraryFiles,
     out: Annotated[Path, typer.Option(help="Folder for the scores.")] = Path("scores"),
-    output: Annotated[
-        str, typer.Option("--format", help="parquet; csv or sdf for one such file as well.")
-    ] = "parquet",
-    top: Annotated[
-        int, typer.Option(help="Write the best N molecules of every assay to top.csv; 3 assays are printed.")
-    ] = 0,
-    assays: Annotated[
-        list[str] | None,
-        typer.Option(help="An assay wanted, or several with commas between; may be given again. Else all."),
-    ] = None,
-    threshold: Annotated[
-        float | None, typer.Option(help="Keep only molecules that reach this probability in an assay.")
-    ] = None,
+    output: Format = "parquet",
+    top: Top = 0,
+    assays: Assays = None,
+    threshold: Threshold = None,
     spread: Annotated[bool, typer.Option(help="Add the spread of an ensemble's networks.")] = False,
-    domain: Annotated[
-        bool,
-        typer.Option(
-            help="Add the nearest training molecule, the distance from the training part in the network's "
-            "representation, and whether the molecule is near enough by both: in the domain."
-        ),
-    ] = False,
-    conformal: Annotated[
-        float | None,
-        typer.Option(help="Add the labels that cannot be ruled out at this error, such as 0.1."),
-    ] = None,
-    max_atoms: Annotated[
-        int | None,
-        typer.Option(
-            help="Reject molecules of more atoms besides hydrogen; as in training if not given (1,000 unless "
-            "data.max_atoms said otherwise).",
-            show_default=False,
-        ),
-    ] = None,
+    domain: InDomain = False,
+    conformal: Conformal = None,
+    max_atoms: MaxAtoms = None,
     dtype: Annotated[str, typer.Option(help="Of the scores in the parts: float32 or float16.")] = "float32",
     limit: Annotated[int | None, typer.Option(help="Read only the first N records.")] = None,
-    shard: Annotated[
-        str | None, typer.Option(help="I/N: of N jobs, the I-th; it takes whole files where there are N.")
-    ] = None,
+    shard: ShardOf = None,
     engine: Annotated[str, typer.Option(help="pool (processes of this machine) or ray.")] = "pool",
-    ray_address: Annotated[
-        str | None, typer.Option(help="Ray cluster that runs already; one is started if not given.")
-    ] = None,
-    smiles: Annotated[str | None, typer.Option(help="Column of the structures.", show_default=False)] = None,
-    id_column: Annotated[
-        str | None, typer.Option("--id", help="Column of the names.", show_default=False)
-    ] = None,
+    ray_address: RayAddress = None,
+    smiles: SmilesColumn = None,
+    id_column: IdColumn = None,
     workers: Annotated[int | None, typer.Option(help="Featurising processes.", show_default=False)] = None,
     overwrite: Annotated[
         bool, typer.Option(help="Replace the scores of an earlier job in the folder.")
@@ -101,7 +109,13 @@ def score(
             engine=Engine(engine, ray_address),
         )
     _print_scores(report)
-    if report.read and not report.scored and shard is None:
+    if shard is None:
+        _check_scored(report)
+
+
+def _check_scored(report: "ScoreReport") -> None:
+    """Raise DataError if there were records, and none was a molecule."""
+    if report.read and not report.scored:
         from ..errors import DataError
 
         raise DataError(
@@ -129,7 +143,7 @@ def _print_scores(report: "ScoreReport") -> None:
 
 
 def hits(
-    run: Annotated[Path, typer.Argument(help="Run folder or bundle folder.")],
+    run: RunOrBundle,
     scores: Annotated[Path, typer.Argument(help="Folder that 'screening score RUN ...' wrote.")],
     assay: Annotated[str, typer.Option(help="Assay whose best molecules are wanted.")],
     out: Annotated[Path, typer.Option(help="Folder for hits.csv, hits.sdf and hits.html.")] = Path("hits"),
@@ -204,7 +218,7 @@ _REPAIR = (
 
 
 def export(
-    run: Annotated[Path, typer.Argument(help="Run folder or bundle folder.")],
+    run: RunOrBundle,
     out: Annotated[Path, typer.Option(help="File to write: .onnx, or .pt2 for torch.export.")],
     calibrate: Annotated[
         bool, typer.Option(help="With the calibration: the probabilities of `screening score`.")

@@ -10,11 +10,16 @@ from ..errors import ConfigError
 from .checks import PARTS, check_apart, check_choice, check_file
 from .console import progress_shown, tell
 from .grid import print_frame
+from .options import AllAssays, IdColumn, PartOfSplit, RunOrBundle, SmilesColumn
 from .settings import CsvSafe
 from .tables import print_comparison, print_evaluation, print_learning, print_set, say_account
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from ..config import Data
+
+    Results = tuple[pd.DataFrame, pd.DataFrame, Callable[[], None]]  # assays, summary, what is told behind
 
 OF_THE_MODEL = {
     "source": "--data names the table",
@@ -24,44 +29,52 @@ OF_THE_MODEL = {
 """Settings of a table that an evaluation does not take, and why."""
 
 
+RunOrSet = Annotated[
+    Path,
+    typer.Argument(
+        help="Run folder, such as runs/tox21, or runs/NAME for the set runs/NAME-seed0, ... or "
+        "runs/NAME-fold0, ... together; with --data also a bundle."
+    ),
+]
+TableSettings = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[KEY=VALUE]...", help="With --data: how to read the table, such as data.id=CID."),
+]
+OtherTable = Annotated[
+    str | None, typer.Option(help="Another table, whose assays have the same names.", show_default=False)
+]
+KeepKnown = Annotated[
+    bool, typer.Option("--keep-known", help="Do not leave out molecules that the model was trained on.")
+]
+Sort = Annotated[
+    str | None, typer.Option(help="Column to sort by, such as average_precision.", show_default=False)
+]
+Learning = Annotated[
+    bool, typer.Option("--learning", help="How each assay learned, from the history of the run.")
+]
+TableFile = Annotated[
+    Path | None, typer.Option(help="Write the assays as .csv or .parquet.", show_default=False)
+]
+PictureFile = Annotated[
+    Path | None, typer.Option(help="Draw the assays into this .svg or .png file.", show_default=False)
+]
+
+
 def evaluate(
-    run: Annotated[
-        Path,
-        typer.Argument(
-            help="Run folder, such as runs/tox21, or runs/NAME for the set runs/NAME-seed0, ... or "
-            "runs/NAME-fold0, ... together; with --data also a bundle."
-        ),
-    ],
-    settings: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[KEY=VALUE]...", help="With --data: how to read the table, such as data.id=CID."
-        ),
-    ] = None,
-    part: Annotated[str, typer.Option(help="Split part: test or valid.")] = "test",
-    data: Annotated[
-        str | None, typer.Option(help="Another table, whose assays have the same names.", show_default=False)
-    ] = None,
-    keep_known: Annotated[
-        bool, typer.Option("--keep-known", help="Do not leave out molecules that the model was trained on.")
-    ] = False,
+    run: RunOrSet,
+    settings: TableSettings = None,
+    part: PartOfSplit = "test",
+    data: OtherTable = None,
+    keep_known: KeepKnown = False,
     smiles: Annotated[str | None, typer.Option(help="Column of its structures.", show_default=False)] = None,
     id_column: Annotated[
         str | None, typer.Option("--id", help="Column of its names.", show_default=False)
     ] = None,
-    sort: Annotated[
-        str | None, typer.Option(help="Column to sort by, such as average_precision.", show_default=False)
-    ] = None,
-    learning: Annotated[
-        bool, typer.Option("--learning", help="How each assay learned, from the history of the run.")
-    ] = False,
-    out: Annotated[
-        Path | None, typer.Option(help="Write the assays as .csv or .parquet.", show_default=False)
-    ] = None,
-    all_assays: Annotated[bool, typer.Option("--all", help="Print every assay, not only 30.")] = False,
-    plot: Annotated[
-        Path | None, typer.Option(help="Draw the assays into this .svg or .png file.", show_default=False)
-    ] = None,
+    sort: Sort = None,
+    learning: Learning = False,
+    out: TableFile = None,
+    all_assays: AllAssays = False,
+    plot: PictureFile = None,
     csv_safe: CsvSafe = False,
 ) -> None:
     """How good a run is, assay by assay, with 95 % intervals.
@@ -71,14 +84,15 @@ def evaluate(
     check_choice("--part", part, PARTS)
     check_file("--out", out, ".csv", ".parquet")
     check_file("--plot", plot, ".svg", ".png")
-    of_table = {"--smiles": smiles is not None, "--id": id_column is not None, "--keep-known": keep_known}
     if data is None:
+        of_table = {"--smiles": smiles is not None, "--id": id_column is not None, "--keep-known": keep_known}
         check_apart(of_table, "only a table of --data has that. Give --data, or leave it out.")
-    of_results = {"--sort": sort is not None, "--out": out is not None, "--plot": plot is not None}
+        if settings:
+            raise ConfigError(f"'{settings[0]}' says how a table is read: name the table with --data.")
     if learning:
-        check_apart({"--data": data is not None, **of_results}, "--learning has none of it. Leave it out.")
-    if settings and data is None:
-        raise ConfigError(f"'{settings[0]}' says how a table is read: name the table with --data.")
+        of_results = {"--data": data is not None, "--sort": sort is not None}
+        of_results |= {"--out": out is not None, "--plot": plot is not None}
+        check_apart(of_results, "--learning has none of it. Leave it out.")
     from ..config import data_settings
     from ..evaluation import external as assessment
     from ..metrics import per_assay as evaluation
@@ -92,21 +106,11 @@ def evaluate(
         return
     title = f"{part} part" if data is None else Path(data).name
     if data is not None:
-        with progress_shown():
-            assessed = assessment.assess(
-                run,
-                data,
-                smiles=smiles or given.smiles,
-                id=id_column or given.id,
-                tasks=given.tasks,
-                labels=given.labels,
-                format=given.format,
-                keep_known=keep_known,
-            )
-        table, summary, tell_more = assessed.evaluation, assessed.summary, lambda: None
-        say_account(assessed)
+        columns = {"smiles": smiles or given.smiles, "id": id_column or given.id}
+        results = _of_table(run, data, given.model_copy(update=columns), keep_known)
     else:
-        table, summary, tell_more = _of_set(run, part) if is_set else _of_run(run, part)
+        results = _of_set(run, part) if is_set else _of_run(run, part)
+    table, summary, tell_more = results
     if sort is not None:
         table = evaluation.sorted_by(table, sort)
     print_evaluation(table, summary, title, by=sort, all_assays=all_assays)
@@ -115,6 +119,25 @@ def evaluate(
     if plot is not None:
         _draw(table, plot, title=f"{Path(run).name}, {title}")
     tell_more()
+
+
+def _of_table(run: Path, data: str, settings: "Data", keep_known: bool) -> "Results":
+    """The assays of another table and their summary; what became of its records is said at once."""
+    from ..evaluation import external
+
+    with progress_shown():
+        assessed = external.assess(
+            run,
+            data,
+            smiles=settings.smiles,
+            id=settings.id,
+            tasks=settings.tasks,
+            labels=settings.labels,
+            format=settings.format,
+            keep_known=keep_known,
+        )
+    say_account(assessed)
+    return assessed.evaluation, assessed.summary, lambda: None
 
 
 def _check_set(run: Path, of_one_run: dict[str, bool]) -> bool:
@@ -134,7 +157,7 @@ def _draw(table: "pd.DataFrame", path: Path, *, title: str) -> None:
     plot_assays(table, path, title=title)
 
 
-def _of_run(run: Path, part: str) -> "tuple[pd.DataFrame, pd.DataFrame, Callable[[], None]]":
+def _of_run(run: Path, part: str) -> "Results":
     """The assays, their summary, and what is printed behind them: what calibration changed."""
     from ..training import run as experiment
 
@@ -146,7 +169,7 @@ def _of_run(run: Path, part: str) -> "tuple[pd.DataFrame, pd.DataFrame, Callable
     return *experiment.evaluate(run, part=part), tell_more
 
 
-def _of_set(run: Path, part: str) -> "tuple[pd.DataFrame, pd.DataFrame, Callable[[], None]]":
+def _of_set(run: Path, part: str) -> "Results":
     """The assays of all runs together, their summary, and what is printed behind: the mean within runs."""
     from ..evaluation import pooled
     from ..evaluation import replicates as studies
@@ -170,11 +193,11 @@ def compare(
     ],
     metric: Annotated[str, typer.Option(help="roc_auc or average_precision.")] = "roc_auc",
     adjust: Annotated[str, typer.Option(help="For many tests: bh (Benjamini-Hochberg) or holm.")] = "bh",
-    part: Annotated[str, typer.Option(help="Split part: test or valid.")] = "test",
+    part: PartOfSplit = "test",
     out: Annotated[
         Path | None, typer.Option(help="Write one row per run and assay as CSV.", show_default=False)
     ] = None,
-    all_assays: Annotated[bool, typer.Option("--all", help="Print every assay, not only 30.")] = False,
+    all_assays: AllAssays = False,
 ) -> None:
     """Compare runs assay by assay, on the same molecules.
 
@@ -220,7 +243,7 @@ def report(
 
 
 def explain(
-    run: Annotated[Path, typer.Argument(help="Run folder or bundle folder.")],
+    run: RunOrBundle,
     molecules: Annotated[Path, typer.Argument(help="SMILES, CSV, TSV, SDF or Parquet file.")],
     assay: Annotated[str, typer.Option(help="Assay whose score is explained.")],
     out: Annotated[Path, typer.Option(help="Folder for tables, pictures and index.html.")] = Path(
@@ -229,10 +252,8 @@ def explain(
     method: Annotated[str, typer.Option(help="integrated_gradients or occlusion.")] = "integrated_gradients",
     check: Annotated[bool, typer.Option(help="Compare with the other method.")] = False,
     limit: Annotated[int, typer.Option(min=1, help="Explain only the first N molecules.")] = 200,
-    smiles: Annotated[str | None, typer.Option(help="Column of the structures.", show_default=False)] = None,
-    id_column: Annotated[
-        str | None, typer.Option("--id", help="Column of the names.", show_default=False)
-    ] = None,
+    smiles: SmilesColumn = None,
+    id_column: IdColumn = None,
 ) -> None:
     """Show what each atom contributes to a score in an assay."""
     from ..triage.explanation import explain as explain_molecules

@@ -1,0 +1,223 @@
+"""Commands that train: train, benchmark, group. Joined to the command line by `main`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..errors import ConfigError
+from .checks import check_settings
+from .console import notes_to, progress_shown, tell
+from .endings import goes_on
+from .options import AllAssays, DataPath, Overrides, OverwriteRun, Resume
+from .settings import config_file, kept_in, with_options
+from .tables import print_benchmark, print_evaluation, print_groups, print_set, print_trial
+
+if TYPE_CHECKING:
+    from ..config import Config
+
+Budget = Annotated[
+    float | None,
+    typer.Option(
+        min=0,
+        help="In place of --groups: cost of training all networks, in trainings of the joint model; a "
+        "group costs the share of molecules with labels in it.",
+        show_default=False,
+    ),
+]
+HowAffinity = Annotated[
+    str | None, typer.Option(help="linear or exact; that of the config, else linear.", show_default=False)
+]
+Scale = Annotated[
+    str,
+    typer.Option(
+        help="raw effects, or relative to those of the assays on themselves; auto: raw up to 15 assays."
+    ),
+]
+Evaluate = Annotated[
+    bool,
+    typer.Option(
+        "--evaluate",
+        help="Train joint model, groups, random groups and, up to 20 assays, single networks; compare.",
+    ),
+]
+
+
+def train(
+    config: Annotated[str, typer.Argument(help="YAML file, or the name of a recipe, such as tox21.")],
+    overrides: Overrides = None,
+    data: DataPath = None,
+    name: Annotated[
+        str | None, typer.Option(help="Name of the run: the setting name.", show_default=False)
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(help="The setting train.epochs.", show_default=False)] = None,
+    seed: Annotated[int | None, typer.Option(help="The setting seed.", show_default=False)] = None,
+    resume: Resume = False,
+    overwrite: OverwriteRun = False,
+    print_config: Annotated[bool, typer.Option(help="Print all settings and stop.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option(help="Read, split and build everything, but do not train.")
+    ] = False,
+    seeds: Annotated[
+        int | None, typer.Option(help="Train runs NAME-seed0, -seed1, ...: so many.", show_default=False)
+    ] = None,
+    folds: Annotated[
+        int | None, typer.Option(help="Cross-validate: runs NAME-fold0, ...: so many.", show_default=False)
+    ] = None,
+) -> None:
+    """Train one model for all assays and evaluate it.
+
+    With --seeds or --folds it is a set of models, and their mean.
+    """
+    from ..config import load_config, to_yaml
+
+    aliases = {"name": name, "train.epochs": epochs, "seed": seed}
+    settings = load_config(config_file(config), with_options(overrides, aliases))
+    if print_config:
+        tell(to_yaml(settings).rstrip("\n"))
+        return
+    check_settings(settings)
+    if seeds is not None or folds is not None:
+        _train_set(settings, seeds, folds, data=data, overwrite=overwrite, dry_run=dry_run)
+        return
+    from ..training import run as experiment
+
+    with progress_shown() as console, goes_on(lambda: kept_in(settings), "--resume"):
+        note = notes_to(console)
+        if dry_run:
+            experiment.plan(settings, data=data, on_note=note)
+            return
+        run = experiment.train(
+            settings,
+            data=data,
+            resume=resume,
+            overwrite=overwrite,
+            on_note=note,
+            on_epoch=note,
+        )
+    from ..runtime.distributed import is_main, leave_processes
+
+    if is_main():
+        print_evaluation(run.evaluation, run.summary, "test part", all_assays=False)
+        tell(f"Run folder: {run.folder}")
+    leave_processes()
+
+
+def _train_set(
+    settings: "Config",
+    seeds: int | None,
+    folds: int | None,
+    *,
+    data: Path | None,
+    overwrite: bool,
+    dry_run: bool,
+) -> None:
+    from ..evaluation import replicates as studies
+    from ..runtime.distributed import is_main, leave_processes
+    from ..training import run as experiment
+
+    if seeds is not None and folds is not None:
+        raise ConfigError("--seeds and --folds were both given: one set differs in seed, the other in fold.")
+    kind = "seeds" if seeds is not None else "folds"
+    configs = (
+        studies.seed_configs(settings, seeds)
+        if seeds is not None
+        else studies.fold_configs(settings, folds or 0)
+    )
+    path = Path(settings.runs) / f"{settings.name}-{kind}.csv"
+    with (
+        progress_shown() as console,
+        goes_on(lambda: f"Every finished run and epoch is kept in {settings.runs}."),
+    ):
+        note = notes_to(console)
+        if dry_run:
+            experiment.plan(configs[0], data=data, on_note=note)
+            return
+        trained = studies.train_set(
+            configs, path, data=data, overwrite=overwrite, on_note=note, on_epoch=note
+        )
+    if is_main():
+        print_set(trained.table, f"{settings.name}, test part, over {len(configs)} {kind}")
+        tell(f"Runs: {', '.join(map(str, trained.folders))}")
+        tell(f"Written: {trained.path}")
+    leave_processes()
+
+
+def benchmark(
+    config: Annotated[str, typer.Argument(help="YAML file with a section 'benchmark'.")],
+    overrides: Overrides = None,
+    data: DataPath = None,
+    overwrite: Annotated[bool, typer.Option(help="Train finished runs again too.")] = False,
+) -> None:
+    """Train balancers side by side: quality and cost of each.
+
+    A stopped one goes on when started again.
+    """
+    from ..config import load_config
+    from ..evaluation.benchmarks import benchmark as run_benchmark
+    from ..runtime.distributed import is_main, leave_processes
+
+    settings = load_config(config_file(config), overrides or [])
+    check_settings(settings)
+    kept = f"Every finished run and epoch is kept in {settings.runs}."
+    with progress_shown() as console, goes_on(lambda: kept):
+        note = notes_to(console)
+        measured = run_benchmark(settings, data=data, overwrite=overwrite, on_note=note, on_epoch=note)
+    if is_main():
+        print_benchmark(measured)
+        tell(f"Written: {measured.path}")
+    leave_processes()
+
+
+def group(
+    config: Annotated[str, typer.Argument(help="YAML file, or the name of a recipe, such as toxcast.")],
+    overrides: Overrides = None,
+    groups: Annotated[
+        int | None, typer.Option(min=1, help="At most so many networks.", show_default=False)
+    ] = None,
+    budget: Budget = None,
+    affinity: HowAffinity = None,
+    scale: Scale = "auto",
+    singletons: Annotated[bool, typer.Option(help="An assay may be alone.")] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the results, else the run folder.", show_default=False)
+    ] = None,
+    data: DataPath = None,
+    resume: Resume = False,
+    overwrite: OverwriteRun = False,
+    all_assays: AllAssays = False,
+    try_them: Evaluate = False,
+    seeds: Annotated[int, typer.Option(min=1, help="With --evaluate: runs of each kind.")] = 3,
+    draws: Annotated[int, typer.Option(min=0, help="With --evaluate: random groupings per seed.")] = 3,
+) -> None:
+    """Choose which assays should train together (TAG).
+
+    It takes one training of the joint model.
+    """
+    from ..config import load_config
+    from ..grouping import choosing as grouping
+    from ..grouping.trial import try_groups
+    from ..runtime.distributed import is_main, leave_processes
+
+    if try_them and (out is not None or overwrite):
+        raise ConfigError("--evaluate has run folders of its own: leave --out and --overwrite out.")
+    settings = grouping.with_affinity(load_config(config_file(config), overrides or []), affinity)
+    check_settings(settings)
+    choice = grouping.Choice(groups, budget, scale, singletons)
+    kept = f"Every finished run and epoch is kept in {settings.runs}."
+    with progress_shown() as console, goes_on(lambda: kept, "" if try_them else "--resume"):
+        note = notes_to(console)
+        shared: dict[str, Any] = {"data": data, "on_note": note, "on_epoch": note}
+        trial = try_groups(settings, choice, seeds=seeds, draws=draws, **shared) if try_them else None
+        grouped = (
+            trial.grouped
+            if trial is not None
+            else grouping.group(settings, choice, out=out, resume=resume, overwrite=overwrite, **shared)
+        )
+    if is_main():
+        print_groups(grouped, all_assays=all_assays)
+        if trial is not None:
+            print_trial(trial, all_assays=all_assays)
+        tell(f"Groups: {grouped.file}")
+        tell(f"Train them: screening train {config} name={settings.name}-groups grouping.file={grouped.file}")
+    leave_processes()
