@@ -2,6 +2,7 @@
 
 import ast
 import statistics
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +14,6 @@ MEDIAN, NINETIETH = 7, 24
 LONG_FILES = {
     "cli/main.py",
     "config.py",
-    "data/datasets.py",
     "data/splits.py",
 }
 LONG_FUNCTIONS = {
@@ -48,16 +48,16 @@ def longest(limit: int) -> dict[str, int]:
 
 
 def check(lines: dict[str, int], allowed: set[str]) -> None:
-    """Nothing is too long but what is on the list, and nothing else is on the list.
+    """Nothing is too long but what is on the list; a warning says what can be taken out of it.
 
     Raises
     ------
-    AssertionError : what is new; or what can be taken out of the list.
+    AssertionError : what is too long and not on the list.
     """
+    if over := allowed - lines.keys():
+        warnings.warn(f"no longer too long, take out of {Path(__file__).name}: {sorted(over)}", stacklevel=2)
     new = {name: count for name, count in lines.items() if name not in allowed}
     assert not new, f"too long, split it: {new}"
-    over = allowed - lines.keys()
-    assert not over, f"no longer too long, take it out of the list in {Path(__file__).name}: {sorted(over)}"
 
 
 def test_files_are_short() -> None:
