@@ -41,7 +41,7 @@ def resign(folder: Path) -> None:
     (folder / SUMS).write_text("".join(sums))
 
 
-def refused(folder: Path, message: str = "") -> str:
+def refused(folder: Path, message: str = r"\w") -> str:
     with pytest.raises(BundleError, match=message) as caught:
         Bundle.load(folder)
     text = str(caught.value)
