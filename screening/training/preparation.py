@@ -20,6 +20,9 @@ from ..features.store import FeatureSet, GraphStore, featurize
 
 Note = Callable[[str], None]
 
+SAMPLE = 256
+"""Molecules whose features are worked out where nothing is trained."""
+
 
 class Prepared(NamedTuple):
     """A table ready for training."""
@@ -49,58 +52,114 @@ def prepare_data(
     ------
     DataError : the file is missing or wrong, or no usable molecule or assay is left.
     """
-    notes: list[str] = []
+    notes = _Notes(on_note)
+    read = _read(config, data, notes)
+    table, workers, features = read.table, config.train.workers, _features(config)
+    store = featurize(table.smiles, features, workers=workers, cache=datasets.cache_folder() / "features")
+    if not store.usable.all():
+        failed = _failed(table, store)
+        table = table.take(np.flatnonzero(store.usable))
+        read = read._replace(table=table, rejected=sorted([*read.rejected, *failed]))
+        store = featurize(table.smiles, features, workers=workers)
+    split = _split(config, read, notes)
+    return Prepared(table, store, split, read.rejected, read.merged, notes.texts, read.source)
 
-    def note(text: str) -> None:
-        notes.append(text)
-        on_note(text)
 
+def prepare_sample(
+    config: Config, data: Path | AssayTable | None = None, on_note: Note = lambda note: None
+) -> Prepared:
+    """As `prepare_data`, but with features of few training molecules: `SAMPLE`, and one for each assay.
+
+    Enough to build everything that a training builds; molecules that a featurizer will reject are not known.
+    """
+    notes = _Notes(on_note)
+    read = _read(config, data, notes)
+    split = _split(config, read, notes)
+    rows = _sample(read.table, split)
+    table, workers = read.table.take(rows), config.train.workers
+    store = featurize(table.smiles, _features(config), workers=workers)
+    if not store.usable.all():
+        table = table.take(np.flatnonzero(store.usable))
+        store = featurize(table.smiles, _features(config), workers=workers)
+    trained = Split(["train"] * len(table), split.notes)
+    return Prepared(table, store, trained, read.rejected, read.merged, notes.texts, read.source)
+
+
+class _Notes:
+    """Texts that are kept, and told at once."""
+
+    def __init__(self, on_note: Note) -> None:
+        self.texts: list[str] = []
+        self._on_note = on_note
+
+    def tell(self, *texts: str) -> None:
+        for text in texts:
+            self.texts.append(text)
+            self._on_note(text)
+
+
+class _Read(NamedTuple):
+    """A table whose structures were read, merged and checked."""
+
+    table: AssayTable
+    rejected: list[Rejected]
+    merged: int
+    source: TableSource
+
+
+def _read(config: Config, data: Path | AssayTable | None, notes: _Notes) -> _Read:
     section = config.data
     source = source_of(section.source, data=data)
-    table = datasets.load(
-        section.source,
-        data=data,
-        **datasets.reading(section),
-    )
-    for text in table.notes:
-        note(text)
-    workers, n_read = config.train.workers, len(table)
+    loaded = datasets.load(section.source, data=data, **datasets.reading(section))
+    notes.tell(*loaded.notes)
     table, unusable, decided = prepare(
-        table,
+        loaded,
         standardize=section.standardize,
         duplicates=section.duplicates,
         max_atoms=section.max_atoms,
-        workers=workers,
+        workers=config.train.workers,
     )
-    for text in decided:
-        note(text)
-    features = FeatureSet(
-        config.features.graph, tuple(config.features.vectors), section.standardize, section.max_atoms
-    )
-    store = featurize(table.smiles, features, workers=workers, cache=datasets.cache_folder() / "features")
-    if not store.usable.all():
-        failed = [
-            Rejected(int(table.rows[i]), table.ids[i], table.smiles[i], store.reasons[i])
-            for i in np.flatnonzero(~store.usable)
-        ]
-        kept = np.flatnonzero(store.usable)
-        table, unusable = table.take(kept), [*unusable, *failed]
-        store = featurize(table.smiles, features, workers=workers)
-    rejected = sorted([*table.rejected, *unusable])
-    merged = n_read - len(table) - len(unusable)
-    _check_labels(table, source.path)
+    notes.tell(*decided)
+    merged = len(loaded) - len(table) - len(unusable)
+    return _Read(table, sorted([*loaded.rejected, *unusable]), merged, source)
+
+
+def _features(config: Config) -> FeatureSet:
+    section = config.features
+    return FeatureSet(section.graph, tuple(section.vectors), config.data.standardize, config.data.max_atoms)
+
+
+def _failed(table: AssayTable, store: GraphStore) -> list[Rejected]:
+    """The molecules that a featurizer could not take."""
+    return [
+        Rejected(int(table.rows[place]), table.ids[place], table.smiles[place], store.reasons[place])
+        for place in np.flatnonzero(~store.usable)
+    ]
+
+
+def _split(config: Config, read: _Read, notes: _Notes) -> Split:
+    """The split of the table, whose labels are checked first; oddities and sizes are told."""
+    table, workers = read.table, config.train.workers
+    _check_labels(table, read.source.path)
     split = split_table(table, config.split.name, seed=config.seed, workers=workers, **config.split.options)
-    for text in [*split.notes, *_unlearnable(table, split)]:
-        note(text)
+    notes.tell(*split.notes, *_unlearnable(table, split))
     measured = np.isfinite(table.labels)
-    note(
+    sizes = ", ".join(f"{len(split.rows(part)):,} {part}" for part in PARTS)
+    notes.tell(
         f"{len(table):,} molecules, {len(table.tasks)} assays, {int(measured.sum()):,} labels "
         f"({measured.mean():.1%} of all), {np.nansum(table.labels) / max(measured.sum(), 1):.2%} active; "
-        f"{len(rejected)} rows rejected"
+        f"{len(read.rejected)} rows rejected",
+        f"split {config.split.name}: {sizes}; {leakage(table, split, workers=workers)}",
     )
-    sizes = ", ".join(f"{len(split.rows(part)):,} {part}" for part in PARTS)
-    note(f"split {config.split.name}: {sizes}; {leakage(table, split, workers=workers)}")
-    return Prepared(table, store, split, rejected, merged, notes, source)
+    return split
+
+
+def _sample(table: AssayTable, split: Split) -> np.ndarray:
+    """Places of the first molecules of the training part, and of the first with a label in each assay."""
+    trained = split.rows("train")
+    is_measured = np.isfinite(table.labels[trained])
+    first = is_measured.argmax(axis=0)[is_measured.any(axis=0)]
+    return trained[np.union1d(np.arange(min(SAMPLE, len(trained))), first)]
 
 
 def _unlearnable(table: AssayTable, split: Split) -> list[str]:

@@ -47,7 +47,7 @@ from .components import check_components, plugins_in_use
 from .history import Epoch
 from .members import Fitted, describe, fit
 from .origins import Origin, check_origin, check_settings, origin_of
-from .preparation import Note, Prepared, prepare_data
+from .preparation import Note, Prepared, prepare_data, prepare_sample
 from .run_folder import (
     HALF_WRITTEN,
     claimed_run,
@@ -81,11 +81,14 @@ class Trained:
 def plan(
     config: Config, data: Path | AssayTable | None = None, on_note: Note = lambda note: None
 ) -> list[str]:
-    """What `train` would do, without training: notes on data, split and model."""
+    """What `train` would do, without training: notes on data, split and model.
+
+    Features are worked out for some molecules only, so one that a featurizer will reject is still counted.
+    """
     config = _with_source(config, data)
     check_components(config)
     check_trust(config)
-    prepared = prepare_data(config, data, on_note)
+    prepared = prepare_sample(config, data, on_note)
     text = describe(config, prepared)
     on_note(text)
     return [*prepared.notes, text]

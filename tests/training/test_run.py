@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from runs import config
 
 from screening.cli import families
 from screening.config import Config, load_config, to_yaml
+from screening.data.splits import Split
 from screening.data.tables import open_table
 from screening.errors import ConfigError, DataError, ScreeningError
 from screening.evaluation.replicates import train_set
@@ -25,6 +27,7 @@ from screening.grouping import choosing as grouping
 from screening.metrics.per_assay import evaluate as evaluate_scores
 from screening.reporting.report import write_report
 from screening.scoring.job import Scorer, score_library
+from screening.training import preparation
 from screening.training import run as experiment
 from screening.training.run_folder import read_table, write_text
 
@@ -175,6 +178,40 @@ def test_plan_does_not_make_a_run_folder(tmp_path: Path) -> None:
     notes = experiment.plan(settings)
     assert any("weights" in note for note in notes)
     assert not settings.folder.exists()
+
+
+@pytest.mark.parametrize(
+    "more", [{}, {"features": {"vectors": ["rdkit_fast"]}, "model": {"encoder": {"name": "hybrid"}}}]
+)
+def test_plan_says_what_training_says_from_the_features_of_few_molecules(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: dict[str, object]
+) -> None:
+    settings = config(tmp_path, small.write(tmp_path / "small.csv"), **more)
+    told: list[str] = []
+    experiment.train(settings, on_note=told.append)
+    counts: list[int] = []
+
+    def counted(smiles: list[str], *arguments: object, **options: object) -> object:
+        counts.append(len(smiles))
+        return preparation_featurize(smiles, *arguments, **options)  # type: ignore[arg-type]
+
+    preparation_featurize = preparation.featurize
+    monkeypatch.setattr(preparation, "featurize", counted)
+    monkeypatch.setattr(preparation, "SAMPLE", 10)
+    notes = experiment.plan(settings)
+    assert notes == told[: len(notes)]
+    assert len(counts) == 1
+    assert 10 <= counts[0] <= 10 + len(small.PATTERNS)
+
+
+def test_plan_of_an_assay_that_is_measured_late_finds_a_molecule_for_it(tmp_path: Path) -> None:
+    table = small.table()
+    labels = table.labels.copy()
+    labels[:, 1] = np.nan
+    labels[-6:, 1] = [0, 1, 0, 1, 0, 1]
+    rows = preparation._sample(replace(table, labels=labels), Split(["train"] * len(table)))
+    assert np.isfinite(labels[rows]).any(axis=0).all()
+    assert len(set(rows.tolist())) == len(rows)
 
 
 @pytest.mark.parametrize(
