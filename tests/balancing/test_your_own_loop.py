@@ -5,49 +5,19 @@ from typing import Any
 
 import pytest
 import torch
+from pages import loops_of_others
 from torch import Tensor, nn
 from torch.nn import functional
 
 from screening.balancing import PCGrad, Step, WPCGrad
 
-GRAPHS = """\
-from screening.balancing import Gradients, PCGrad
-from torch_geometric.nn import GIN, global_add_pool
-
-encoder, heads = GIN(9, 64, num_layers=3), torch.nn.Linear(64, len(tasks))
-balancer = PCGrad(tasks)
-gradients = Gradients(heads, balancer)
-optimizer = torch.optim.Adam([*encoder.parameters(), *heads.parameters()], lr=1e-3)
-for epoch in range(epochs):
-    for batch in loader:  # batch.y: [molecules, tasks] of 0, 1 and NaN (not measured)
-        features = global_add_pool(encoder(batch.x, batch.edge_index), batch.batch)
-        look = gradients.look(features, batch.y)
-        optimizer.zero_grad()
-        look.backward(balancer.decide(look.step))
-        optimizer.step()
-"""
-
-IMAGES = """\
-from screening.balancing import LossGradients, WPCGrad
-
-balancer = WPCGrad(["kind", "angle", "depth"])  # any of them: build_balancer("nash_mtl", tasks)
-gradients = LossGradients(balancer)
-optimizer = torch.optim.Adam([*backbone.parameters(), *heads.parameters()], lr=1e-3)
-for epoch in range(epochs):
-    for images, targets in loader:
-        features = backbone(images)
-        losses = [f(head(features), y) for f, head, y in zip(loss_functions, heads, targets)]
-        look = gradients.look(losses, features)
-        optimizer.zero_grad()
-        look.backward(balancer.decide(look.step))  # in place of sum(losses).backward()
-        optimizer.step()
-"""
+GRAPHS, IMAGES = loops_of_others()
 
 
 def run(text: str, seed: int = 0, **given: Any) -> dict[str, Any]:
     """The names that the text leaves behind."""
     torch.manual_seed(seed)
-    names = {"torch": torch, **given}
+    names = dict(given)
     exec(text, names)
     return names
 

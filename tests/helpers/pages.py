@@ -1,4 +1,4 @@
-"""README.md and docs/*.md as tests see them: their text, commands, examples and links, in reading order."""
+"""The project's pages in Markdown as tests see them: text, commands, examples, links, in reading order."""
 
 import gzip
 import re
@@ -66,17 +66,28 @@ def _anchor(title: str) -> str:
 
 
 def pages() -> Iterator[Page]:
-    """README first, then the pages in the order in which its last table names them."""
+    """README first, the pages in the order in which its last table names them, and CONTRIBUTING."""
     readme = Page(README)
     yield readme
     chapters = readme.text.partition("\n## Documentation\n")[2]
     for name in dict.fromkeys(re.findall(r"\]\((docs/[\w-]+\.md)\)", chapters)):
         yield Page(ROOT / name)
+    yield Page(ROOT / "CONTRIBUTING.md")
 
 
 PAGES = list(pages())
 COMMANDS = list(dict.fromkeys(command for page in PAGES for command in page.commands))
 """All commands in reading order; one that is shown again is not typed again."""
+
+
+def loops_of_others() -> list[str]:
+    """The examples of balancers in a training loop that is not ours: of README, then of docs/balancers.md."""
+    return [example for page in PAGES for example in page.blocks("python") if is_of_others(example)]
+
+
+def is_of_others(example: str) -> bool:
+    """Whether an example needs a model and a loader of the reader's."""
+    return "in loader:" in example
 
 
 def write_readers_files(folder: Path) -> None:
