@@ -9,9 +9,7 @@ import pytest
 HOUSE = Path(__file__).parent.parent / "screening"
 FILES = sorted(HOUSE.rglob("*.py"))
 SAY_NOTHING = {"found", "known", "made", "some", "wanted"}
-STILL = {"data/splits.py", "features/graphs/atom_codes.py", "features/store.py", "plugins.py"} | {
-    f"metrics/{name}.py" for name in ("metrics", "paired", "per_assay")
-}
+STILL = {"features/graphs/atom_codes.py", "features/store.py", "plugins.py"}
 """Files that are still being rebuilt; a file leaves this list for good."""
 
 

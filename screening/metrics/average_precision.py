@@ -14,10 +14,10 @@ def average_precision(ranking: Ranking) -> np.ndarray:
     The step-wise sum of scikit-learn and OGB, without interpolation; a random order gives the base rate.
     """
     steps = ranking.steps
-    found = ranking.actives[steps.task] - steps.actives_below
+    reached = ranking.actives[steps.task] - steps.actives_below
     looked_at = ranking.counts[steps.task] - steps.actives_below - steps.inactives_below
     return ratio(
-        sums_between(steps.actives * (found / looked_at), steps.bounds), ranking.actives, ranking.has_both
+        sums_between(steps.actives * (reached / looked_at), steps.bounds), ranking.actives, ranking.has_both
     )
 
 

@@ -46,16 +46,16 @@ def enrichment_factor(ranking: Ranking, *, fraction: float = 0.01) -> np.ndarray
         return np.full(len(has), np.nan)
     start, end = ranking.tie_bounds(places)
     before_start, before_end = np.searchsorted(ranking.active_places, [start, end])
-    found = ranking.active_bounds[1:] - before_end
-    found = found + (before_end - before_start) * ((end - places) / (end - start))
-    return ratio(found * ranking.counts, top * ranking.actives, has)
+    hits = ranking.active_bounds[1:] - before_end
+    hits = hits + (before_end - before_start) * ((end - places) / (end - start))
+    return ratio(hits * ranking.counts, top * ranking.actives, has)
 
 
 def enrichment_factor_max(ranking: Ranking, *, fraction: float = 0.01) -> np.ndarray:
     """The enrichment factor of a perfect order: all of the top are actives, or all actives in the top."""
     top = _top(ranking, fraction)
-    found = np.minimum(top, ranking.actives)
-    return ratio(found * ranking.counts, top * ranking.actives, ranking.has_both)
+    hits = np.minimum(top, ranking.actives)
+    return ratio(hits * ranking.counts, top * ranking.actives, ranking.has_both)
 
 
 def _top(ranking: Ranking, fraction: float) -> np.ndarray:

@@ -139,14 +139,14 @@ def over_splits(differences: Sequence[Difference], ratio: float) -> Difference:
     if len(differences) == 1:
         return differences[0]
     values = np.stack([one.values for one in differences])
-    known = ~np.isnan(values)
-    counts = known.sum(axis=0)
+    has_value = ~np.isnan(values)
+    counts = has_value.sum(axis=0)
     several = counts > 1
-    filled = np.where(known, values, 0)
+    filled = np.where(has_value, values, 0)
     mean = np.divide(filled.sum(axis=0), counts, out=np.full(len(counts), np.nan), where=counts > 0)
-    squares = np.where(known, (filled - mean) ** 2, 0).sum(axis=0)
+    squares = np.where(has_value, (filled - mean) ** 2, 0).sum(axis=0)
     shares = 1 / np.maximum(counts, 1) + ratio
-    only = np.argmax(known, axis=0)[None]
+    only = np.argmax(has_value, axis=0)[None]
     variance = np.stack([one.variance for one in differences])
     freedom = np.stack([one.freedom for one in differences])
     return Difference(
@@ -160,7 +160,7 @@ def _at(values: np.ndarray, places: np.ndarray) -> np.ndarray:
     return np.take_along_axis(values, places, axis=0)[0]
 
 
-def significance(found: Difference, smaller_class: np.ndarray, *, level: float = 0.95) -> Significance:
+def significance(differences: Difference, smaller_class: np.ndarray, *, level: float = 0.95) -> Significance:
     """Two-sided p-value and interval of each difference by Student's t.
 
     No difference and no variance, as of a model with itself, has p = 1. A difference without variance (one
@@ -171,19 +171,19 @@ def significance(found: Difference, smaller_class: np.ndarray, *, level: float =
     ----------
     smaller_class : [C], actives or inactives, whichever are fewer.
     """
-    error = np.sqrt(found.variance)
+    error = np.sqrt(differences.variance)
     # Rounding of equal scores leaves 1e-17 in place of 0.
-    is_zero = np.abs(found.values) < 1e-12
+    is_zero = np.abs(differences.values) < 1e-12
     fixed = error < 1e-12
     with np.errstate(divide="ignore", invalid="ignore"):
-        p = 2 * stdtr(found.freedom, -np.abs(found.values) / error)
-        half = stdtrit(found.freedom, 0.5 + level / 2) * error
+        p = 2 * stdtr(differences.freedom, -np.abs(differences.values) / error)
+        half = stdtrit(differences.freedom, 0.5 + level / 2) * error
     p = np.where(fixed, np.where(is_zero, 1.0, np.minimum(1.0, 2.0 ** (1 - smaller_class))), p)
     half = np.where(fixed, np.where(is_zero, 0.0, np.nan), half)
     return Significance(
-        np.where(np.isnan(error + found.values), np.nan, p),
-        np.clip(found.values - half, -1, 1),
-        np.clip(found.values + half, -1, 1),
+        np.where(np.isnan(error + differences.values), np.nan, p),
+        np.clip(differences.values - half, -1, 1),
+        np.clip(differences.values + half, -1, 1),
     )
 
 
@@ -225,6 +225,6 @@ def adjust(p: np.ndarray, name: str) -> np.ndarray:
     ConfigError : unknown name.
     """
     method = adjustments.get(name)
-    adjusted, known = np.full(len(p), np.nan), ~np.isnan(p)
-    adjusted[known] = method(p[known])
+    adjusted, is_test = np.full(len(p), np.nan), ~np.isnan(p)
+    adjusted[is_test] = method(p[is_test])
     return adjusted

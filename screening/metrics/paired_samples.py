@@ -144,15 +144,15 @@ def _ladder(labels: np.ndarray, scores: np.ndarray) -> _Ladder:
 
 def _weighted_precision(ladder: _Ladder, weights: np.ndarray) -> np.ndarray:
     """Average precision [T, draws], molecules weighed by `weights` [n, draws] and classes by their shares."""
-    found, passed = ladder.actives @ weights, ladder.inactives @ weights
+    reached, passed = ladder.actives @ weights, ladder.inactives @ weights
     n_actives = sums_between(ladder.actives.sum(axis=1), ladder.bounds)
     n_inactives = ladder.all_inactives.sum(axis=1)
     of_inactives = ladder.all_inactives @ weights
     share = np.divide(n_inactives[:, None], of_inactives, out=of_inactives, where=of_inactives > 0)
     passed *= share[ladder.task]
-    found /= sums_between(found.T, ladder.bounds).T[ladder.task]  # now shares of the actives
-    hits = _running(found, ladder) * n_actives[ladder.task, None]
-    precise = found * (hits / (hits + _running(passed, ladder)))
+    reached /= sums_between(reached.T, ladder.bounds).T[ladder.task]  # now shares of the actives
+    hits = _running(reached, ladder) * n_actives[ladder.task, None]
+    precise = reached * (hits / (hits + _running(passed, ladder)))
     return sums_between(precise.T, ladder.bounds).T
 
 
@@ -169,5 +169,5 @@ def _class_counts(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _macro(values: np.ndarray, actives: np.ndarray, inactives: np.ndarray) -> float:
     """Mean over the assays with two molecules of each class, those that have a variance."""
-    known = values[(actives > 1) & (inactives > 1)]
-    return float(known.mean()) if known.size else float("nan")
+    with_variance = values[(actives > 1) & (inactives > 1)]
+    return float(with_variance.mean()) if with_variance.size else float("nan")

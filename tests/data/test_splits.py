@@ -15,7 +15,8 @@ from screening.data.assay_table import AssayTable
 from screening.data.assays import read_assays
 from screening.data.merging import prepare
 from screening.data.molecules import murcko_scaffold
-from screening.data.splits import BUTINA_LIMIT, PARTS, Split, leakage, split_table, splits
+from screening.data.splits import PARTS, Split, leakage, split_table, splits
+from screening.data.splits.butina import BUTINA_LIMIT
 from screening.errors import ConfigError, DataError
 from screening.testing.splits import CHECKS
 from screening.testing.subjects import Check, Subject, statement

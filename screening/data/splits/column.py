@@ -1,0 +1,34 @@
+"""By a column of the table."""
+
+from types import MappingProxyType
+
+import numpy as np
+
+from ...errors import DataError
+from ..part_names import Words, part_codes
+from .contract import Molecules, register
+from .given_parts import parts_as_given
+
+
+@register("column")
+def column_split(
+    molecules: Molecules,
+    generator: np.random.Generator,
+    *,
+    column: str,
+    words: Words = MappingProxyType({}),
+    valid_from_train: float = 0.0,
+) -> tuple[np.ndarray, list[str]]:
+    """The parts that a column of the table names: train, valid, test, or empty (left out).
+
+    `words` says what other texts mean, such as {holdout: test}. Where there are train and test only,
+    `valid_from_train` is the share of train that validates.
+    """
+    table = molecules.table
+    if column not in table.extra:
+        columns = ", ".join(table.extra) or "none"
+        raise DataError(
+            f"The table has no column '{column}' to split by. Columns that are no assay: {columns}."
+        )
+    codes = part_codes(table.extra[column], table.rows.tolist(), words, f"column '{column}'")
+    return parts_as_given(codes, valid_from_train, molecules, generator)
