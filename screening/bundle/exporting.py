@@ -75,7 +75,8 @@ def export(run: str | PathLike[str], path: str | PathLike[str], *, calibrate: bo
     BundleError : no usable bundle, or one of baselines, which are no networks.
     ConfigError : another suffix, or a package of the extra `export` is missing.
     DataError : the file cannot be written.
-    ScreeningError : the exported network does not give the same probabilities.
+    ScreeningError : torch.export cannot follow an encoder, or the exported network does not give the same
+        probabilities.
     """
     path = Path(path)
     if path.suffix not in (".onnx", ".pt2"):
@@ -105,7 +106,7 @@ def _write_checked(
     shapes = {name: {0: torch.export.Dim.AUTO} for name in ARRAYS}
     write = _write_onnx if path.suffix == ".onnx" else _write_program
     with _quiet():
-        program = torch.export.export(network, arrays[0], dynamic_shapes=shapes)
+        program = _traced(network, arrays[0], shapes, bundle.settings.encoder.name)
         inputs, run_it = write(program, path)
         theirs = [run_it(values) for values in arrays]
     differences = [
@@ -113,6 +114,20 @@ def _write_checked(
         for batch, outputs in zip(batches, theirs, strict=True)
     ]
     return inputs, max(differences), sum(len(rows) for _, rows in batches)
+
+
+def _traced(
+    network: "_Network", arrays: tuple[Tensor, ...], shapes: dict[str, Any], encoder: str
+) -> torch.export.ExportedProgram:
+    """The network as a program for any number of molecules, atoms and bonds."""
+    try:
+        return torch.export.export(network, arrays, dynamic_shapes=shapes)
+    except Exception as problem:  # of code that is not ours: an encoder of torch_geometric, or of a plug-in
+        said = next(iter(str(problem).splitlines()), type(problem).__name__)
+        raise ScreeningError(
+            f"torch.export cannot follow the encoder '{encoder}' of this run: {said} Score with `screening "
+            "score`, or train with another encoder (`screening list encoders`)."
+        ) from problem
 
 
 def _molecules(bundle: Bundle) -> list[Sequence[str]]:

@@ -16,6 +16,7 @@ OPTIONS: dict[str, dict[str, object]] = {
     "dmpnn": {"depth": 3, "width": 16, "dropout": 0.4},
     "fingerprint": {"widths": (16, 8), "dropout": 0.4},
     "hybrid": {"depth": 2, "width": 8, "projection": 8, "hidden": 16},
+    "pyg": {"depth": 3, "width": 8, "dropout": 0.4},
 }
 """Every encoder with all the noise it has."""
 
