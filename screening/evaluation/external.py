@@ -21,7 +21,7 @@ from ..data.labels import label_key
 from ..data.merging import prepare
 from ..data.tables import Rejected, open_table
 from ..errors import ConfigError, DataError, listed
-from ..features.store import featurize
+from ..features.store import GraphStore, featurize
 from ..metrics.average_precision import pooled_average_precision
 from ..metrics.per_assay import evaluate, summarize
 from ..registry import did_you_mean
@@ -117,52 +117,51 @@ def assess(
             f"{path} has no assay of {run}. Its columns: {listed(columns, 10) or 'none'}; assays of the "
             f"model: {listed(scorer.tasks, 10)}. They are matched by name: rename the columns."
         )
-    table = read_assays(
-        path,
-        smiles=smiles,
-        id=id,
-        tasks=matched,
-        labels=_labels_of(settings.labels, labels),
-        format=format,
-    )
+    meanings = _labels_of(settings.labels, labels)
+    table = read_assays(path, smiles=smiles, id=id, tasks=matched, labels=meanings, format=format)
+    features = scorer.bundle.features
     usable, unusable, decided = prepare(
-        table,
-        standardize=settings.standardize,
-        max_atoms=scorer.bundle.features.max_atoms,
-        workers=workers,
+        table, standardize=settings.standardize, max_atoms=features.max_atoms, workers=workers
     )
-    notes, unread = list(table.notes), table.rejected
-    parts = known_parts(Path(run), usable.canonical or [], workers=workers)
-    if parts is None:
-        notes.append(f"{run} does not say which molecules it was trained on: none was left out.")
-        parts = [""] * len(usable)
-    notes += count_known(parts)
-    seen = np.array([bool(part) for part in parts])
-    kept = np.flatnonzero(~seen | keep_known)
-    chosen = usable.take(kept)
-    store = featurize(chosen.smiles, scorer.bundle.features, workers=workers)
-    failed = [
-        Rejected(int(chosen.rows[i]), chosen.ids[i], chosen.smiles[i], store.reasons[i])
-        for i in np.flatnonzero(~store.usable)
-    ]
+    parts, about_known = _parts_of_run(Path(run), usable, workers)
+    is_new = np.array([not part for part in parts])
+    chosen = usable.take(np.flatnonzero(is_new | keep_known))
+    store = featurize(chosen.smiles, features, workers=workers)
+    rejected = [*table.rejected, *unusable, *_failed(chosen, store)]
     if not store.usable.any():
         raise DataError(
-            f"{path}: no molecule is left to evaluate on. Of {len(table) + len(unread):,} records "
-            f"{len(unread) + len(unusable) + len(failed):,} cannot be used, and {int(seen.sum()):,} "
-            "structures were in the training or validation part of the run (--keep-known keeps them)."
+            f"{path}: no molecule is left to evaluate on. Of {len(table) + len(table.rejected):,} records "
+            f"{len(rejected):,} cannot be used, and {int((~is_new).sum()):,} structures were in the training "
+            "or validation part of the run (--keep-known keeps them)."
         )
-    place = [scorer.tasks.index(task) for task in matched]
-    scores = scorer.probabilities(store)[store.usable][:, place]
-    truth = chosen.labels[store.usable]
+    places = [scorer.tasks.index(task) for task in matched]
+    scores, truth = scorer.probabilities(store)[store.usable][:, places], chosen.labels[store.usable]
     evaluation = evaluate(truth, scores, matched, part=path.name)
     return Assessment(
         evaluation,
         summarize(evaluation, pooled=pooled_average_precision(truth, scores)),
-        _account(table, usable, parts, keep_known, [*unread, *unusable, *failed]),
+        _account(table, usable, parts, keep_known, rejected),
         tuple(task for task in scorer.tasks if task not in matched),
         tuple(name for name in columns if name not in matched),
-        (*notes, *decided),
+        (*table.notes, *about_known, *decided),
     )
+
+
+def _parts_of_run(run: Path, table: AssayTable, workers: int | None) -> tuple[list[str], list[str]]:
+    """For each molecule the key of `OF_KNOWN` by which the run knows it, or ""; and what to say of them."""
+    parts = known_parts(run, table.canonical or [], workers=workers)
+    if parts is None:
+        note = f"{run} does not say which molecules it was trained on: none was left out."
+        return [""] * len(table), [note]
+    return parts, count_known(parts)
+
+
+def _failed(table: AssayTable, store: GraphStore) -> list[Rejected]:
+    """The molecules that have no features."""
+    return [
+        Rejected(int(table.rows[row]), table.ids[row], table.smiles[row], store.reasons[row])
+        for row in np.flatnonzero(~store.usable).tolist()
+    ]
 
 
 def learning(run: Path | str) -> pd.DataFrame:
