@@ -19,7 +19,7 @@ from safetensors import numpy as arrays
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from ..config import Model
+from ..config_sections import Model
 from ..errors import BundleError, ConfigError, listed
 from ..features.store import FeatureSet, GraphStore, VectorBlock
 from ..models.baselines import restore

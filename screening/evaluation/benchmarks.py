@@ -9,7 +9,8 @@ from typing import Any
 import pandas as pd
 import torch
 
-from ..config import Component, Config
+from ..config import Config
+from ..config_sections import Component
 from ..data.assay_table import AssayTable
 from ..errors import ConfigError
 from ..runtime import distributed

@@ -12,7 +12,8 @@ from typing import Any
 
 import pandas as pd
 
-from ..config import Component, Config
+from ..config import Config
+from ..config_sections import Component
 from ..data.assay_table import AssayTable
 from ..errors import ConfigError, DataError
 from ..metrics.per_assay import read_evaluation

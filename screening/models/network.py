@@ -6,7 +6,7 @@ from typing import Any, Protocol, Self
 import torch
 from torch import Tensor, nn
 
-from ..config import Model
+from ..config_sections import Model
 from ..features.store import GraphBatch, GraphStore
 from .encoders import Inputs, encoders
 from .heads import TaskHeads

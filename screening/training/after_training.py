@@ -13,7 +13,7 @@ import torch
 from ..bundle.bundle import Bundle, Prediction
 from ..bundle.reference import Reference
 from ..config import Config
-from ..config import Domain as DomainSettings
+from ..config_sections import Domain as DomainSettings
 from ..data import datasets
 from ..uncertainty.calibration import calibrations, compare, effect
 from ..uncertainty.conformal import ConformalSets

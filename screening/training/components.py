@@ -3,7 +3,8 @@
 from typing import Any, NamedTuple
 
 from ..balancing.contract import balancers
-from ..config import Component, Config, Loss
+from ..config import Config
+from ..config_sections import Component, Loss
 from ..data.splits import splits
 from ..features.store import featurizers
 from ..metrics.contract import metrics

@@ -33,7 +33,7 @@ from screening.balancing.chain import build_balancer
 from screening.balancing.contract import balancers
 from screening.balancing.gradients import Gradients
 from screening.balancing.places import places
-from screening.config import Model
+from screening.config_sections import Model
 from screening.features.store import FeatureSet, GraphBatch, featurize
 from screening.models.losses import CrossEntropy, label_counts
 from screening.models.network import ScreeningModel, inputs_of

@@ -39,7 +39,7 @@ if __name__ != "__mp_main__":  # processes that only read need none of these
     import torch
 
     from screening.bundle.bundle import Bundle, Member
-    from screening.config import Model
+    from screening.config_sections import Model
     from screening.data.tables import open_table
     from screening.features.store import FeatureSet, GraphStore, featurize, pack
     from screening.models.network import ScreeningModel, inputs_of

@@ -7,7 +7,7 @@ import small
 import torch
 
 from screening.bundle.bundle import Bundle, Member
-from screening.config import Model
+from screening.config_sections import Model
 from screening.models.network import ScreeningModel, inputs_of
 from screening.uncertainty.calibration import calibrations
 from screening.uncertainty.conformal import ConformalSets

@@ -15,7 +15,8 @@ from typing import Any
 from pages import PAGES, README, ROOT, Page
 
 from screening.cli.families import FAMILIES, family
-from screening.config import Component, Config, Section
+from screening.config import Config
+from screening.config_sections import Component, Section
 
 HOUSE = ROOT / "screening"
 PLACE = re.compile(r"^<!-- (?P<name>[\w-]+(?: [\w-]+)?) -->\n.*?^<!-- end -->$", re.S | re.M)

@@ -5,7 +5,7 @@ import small
 import torch
 from encoder_options import VARIANTS
 
-from screening.config import Model
+from screening.config_sections import Model
 from screening.errors import ConfigError
 from screening.features.store import FeatureSet, featurize
 from screening.models.encoders import Encoder, Inputs, encoders

@@ -9,7 +9,7 @@ import torch
 from rdkit import Chem
 
 from screening.bundle.reference import Reference
-from screening.config import Model
+from screening.config_sections import Model
 from screening.features.store import FeatureSet, featurize
 from screening.features.vectors.ecfp import EcfpCounts
 from screening.models.network import ScreeningModel, inputs_of

@@ -18,7 +18,8 @@ from rdkit import Chem
 from sklearn.metrics import roc_auc_score
 
 from screening.bundle.bundle import Bundle, Member
-from screening.config import Model, load_config
+from screening.config import load_config
+from screening.config_sections import Model
 from screening.errors import BundleError, ConfigError, DataError
 from screening.features.store import FeatureSet, featurize
 from screening.models.baselines import baselines

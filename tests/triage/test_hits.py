@@ -12,7 +12,7 @@ from rdkit import Chem, DataStructs
 from rdkit.Chem.rdFingerprintGenerator import GetMorganGenerator
 
 from screening.bundle.bundle import Bundle, Member
-from screening.config import Model
+from screening.config_sections import Model
 from screening.errors import ConfigError, DataError
 from screening.models.network import ScreeningModel, inputs_of
 from screening.scoring.job import score_library

@@ -15,7 +15,7 @@ from browser import DESKTOP, PHONE, pages_printed, too_wide
 from rdkit import Chem
 
 from screening.bundle.bundle import Bundle, Member
-from screening.config import Model
+from screening.config_sections import Model
 from screening.errors import ConfigError
 from screening.models.baselines import baselines
 from screening.models.network import inputs_of

@@ -1,0 +1,338 @@
+"""What can be set for an experiment: the sections of a config, their defaults and the checks on them.
+
+A component's own options (depth of an encoder, beta of a balancer) are not declared here: they are
+the keyword-only arguments of its constructor and are checked by its registry. Files are read in `config`.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
+
+from .plain_yaml import option, typed
+from .registry import did_you_mean
+from .sizes import LARGEST, MOST_ATOMS
+
+Positive = Annotated[int, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+
+class Section(BaseModel):
+    """A part of the config; unknown keys are errors, values cannot be changed afterwards."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _as_typed(cls, value: Any, info: ValidationInfo) -> Any:
+        """Names are the texts that were typed; other unquoted words are what YAML takes them for."""
+        return typed(value, cls.model_fields[info.field_name or ""].annotation)
+
+
+class Component(BaseModel):
+    """A member of a registered family: its name, and its options as further keys."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    name: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_typed(cls, value: Any) -> Any:
+        """Options stay as typed until the registry, which knows their types, sees them."""
+        if not isinstance(value, Mapping):
+            return value
+        return {
+            key: str(item) if key == "name" and isinstance(item, str) else option(item)
+            for key, item in value.items()
+        }
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The further keys, for `Registry.build`."""
+        return dict(self.model_extra or {})
+
+
+def _by_name(value: Any) -> Any:
+    """A bare name stands for a component without options."""
+    return {"name": value} if isinstance(value, str) else value
+
+
+def _as_chain(value: Any) -> Any:
+    return [_by_name(part) for part in value] if isinstance(value, list | tuple) else [_by_name(value)]
+
+
+def _one_file(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        raise ValueError(
+            "one file was expected. Lists of actives and of inactives are joined by: screening data join "
+            "--actives actives.smi --inactives inactives.smi --out table.csv"
+        )
+    return value
+
+
+AFile = Annotated[str, BeforeValidator(_one_file)]
+AComponent = Annotated[Component, BeforeValidator(_by_name)]
+AChain = Annotated[tuple[Component, ...], BeforeValidator(_as_chain), Field(min_length=1)]
+
+
+class Data(Section):
+    """Where the assay table is and how to read it."""
+
+    source: AFile
+    """Name in the catalogue (`screening data list`) or path of a CSV, TSV, Parquet or SDF file."""
+    smiles: str | None = None
+    """Column of the structures; found by its name if not given."""
+    id: str | None = None
+    """Column of the identifiers; found by its name if not given."""
+    tasks: tuple[str, ...] | None = None
+    """Columns that are assays; all columns of 0, 1 and empty if not given."""
+    labels: dict[str, Literal[0, 1] | None] = {}
+    """What other texts mean, such as {active: 1, inactive: 0, NA: null}; null = not measured."""
+    format: Literal["auto", "wide"] = "auto"
+    """`wide` = a row per structure, repeated measurements aside; `auto` = the same, but a table that looks
+    long, with a row per structure and assay, is refused."""
+    standardize: Literal["none", "cleanup", "fragment", "neutral"] = "none"
+    """Preparation of structures, in training and in scoring alike."""
+    max_atoms: Annotated[int, Field(ge=1, le=LARGEST)] = MOST_ATOMS
+    """Atoms besides hydrogen that a molecule may have, in training and, unless another limit is given, in
+    scoring; one with more is rejected."""
+    duplicates: Literal["error", "keep", "merge"] = "merge"
+    """Rows with the same structure; merging leaves contradicting labels empty."""
+
+
+class Features(Section):
+    """What the encoder sees of a molecule."""
+
+    graph: str | None = "atom_codes"
+    """Featurizer of atoms and bonds; null for none."""
+    vectors: tuple[str, ...] = ()
+    """Featurizers that give one vector per molecule, such as ecfp_counts."""
+
+
+class Heads(Section):
+    """One output per task on top of the shared representation."""
+
+    hidden: Annotated[int, Field(ge=0, le=20_000)] = 0
+    """Width of a private hidden layer per task; 0 = linear heads."""
+    dropout: Share = 0.0
+    """Share of the hidden layer left out in a training step."""
+
+
+class Model(Section):
+    """Shared encoder and task heads; or a baseline, for which they and `train`'s settings do not count."""
+
+    encoder: AComponent = Component(name="gine")
+    """From a molecule to its representation, shared by all assays: `screening list encoders`."""
+    heads: Heads = Heads()
+    baseline: AComponent | None = None
+    """A model per assay on the vector features in place of the network, such as random_forest; on the command
+    line also model=baseline:random_forest."""
+    single_task: bool = False
+    """A network of its own for every assay, the control of all sharing; costs as many trainings."""
+
+
+class Loss(Section):
+    """What the assays are trained on: cross-entropy, or another loss by its name."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    name: str = "cross_entropy"
+    """One of `screening list losses`; its options stand beside it, such as {name: focal, gamma: 2}."""
+    positive_weight: Literal["none", "balanced"] = "none"
+    """Of cross_entropy and focal: `balanced` weighs actives by inactives / actives in training."""
+    cap: Annotated[float, Field(ge=1)] = 20.0
+    """Largest weight of an active."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_component(cls, value: Any) -> Any:
+        value = _by_name(value)
+        if not isinstance(value, Mapping):
+            return value
+        return {key: item if key in cls.model_fields else option(item) for key, item in value.items()}
+
+    @model_validator(mode="after")
+    def _has_no_options_of_others(self) -> "Loss":
+        if self.name == "cross_entropy" and self.model_extra:
+            key = next(iter(self.model_extra))
+            hint = did_you_mean(key, type(self).model_fields).removesuffix(".")
+            raise ValueError(f"cross_entropy has no option '{key}'. {hint}")
+        return self
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """For `Registry.build`: all of cross-entropy's own, of another loss those that are given."""
+        own = ("positive_weight", "cap")
+        given = own if self.name == "cross_entropy" else [key for key in own if key in self.model_fields_set]
+        return {key: getattr(self, key) for key in given} | (self.model_extra or {})
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it can be compared with the entropy of the base rate."""
+        return self.name == "cross_entropy" and self.positive_weight == "none"
+
+    @model_serializer
+    def _as_it_was_written(self) -> dict[str, Any]:
+        """Cross-entropy without its name, as when it was the only one."""
+        return self.options if self.name == "cross_entropy" else {"name": self.name, **self.options}
+
+
+class Gradients(Section):
+    """Where gradient-based balancers compare the tasks."""
+
+    at: str = "features"
+    """`features` = at the shared representation, nearly free; `last_norm` = at gain and bias of the last
+    shared normalisation, nearly free; `last_layer` = at the weights of the last shared linear layer;
+    `encoder` = at all of its parameters, one backward pass per assay; `sketch` = at all of its parameters,
+    estimated."""
+    chunk: Positive | None = None
+    """Assays differentiated at once at `last_layer` and `encoder`; null = chosen from their size."""
+    memory: Annotated[float, Field(gt=0)] = 5.0
+    """GiB that the gradients of all assays may take there."""
+    sketch: Positive = 32
+    """Random directions K of `sketch`; a squared norm then has a relative standard deviation of sqrt(2/K)."""
+
+
+class Grouping(Section):
+    """Task grouping (TAG): how assays affect each other, collected while training; and training in groups."""
+
+    affinity: Literal["none", "linear", "exact"] = "none"
+    """`exact` = a step on every assay alone and a look at all losses, for a handful of assays; `linear` = its
+    limit of small steps from inner products of gradients, nearly free for hundreds."""
+    every: Positive = 10
+    """Collect at every n-th step."""
+    at: str = "features"
+    """Where `linear` takes its gradients, as in `gradients.at`."""
+    batch: Literal["train", "valid"] = "train"
+    """Whose losses are looked at: those of the same batch or, with `exact`, of the validation part."""
+    rate: Annotated[float, Field(gt=0)] | None = None
+    """Size of the step; null = the learning rate of the moment."""
+    file: str | None = None
+    """groups.yaml: train a network for every group in it."""
+    start: Literal["scratch", "joint"] = "scratch"
+    """Weights that the networks of groups begin with: random ones, or those of a joint model."""
+    joint: str | None = None
+    """Run folder of that joint model."""
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> "Grouping":
+        if self.affinity == "linear" and self.batch == "valid":
+            raise ValueError("batch: valid needs affinity: exact; linear knows the training batch only")
+        if self.start == "joint" and (self.file is None or self.joint is None):
+            raise ValueError("start: joint needs file: groups.yaml, and the run folder of the model as joint")
+        if self.start == "scratch" and self.joint is not None:
+            raise ValueError("joint is given, and start is scratch: set start: joint, or leave joint out")
+        return self
+
+
+class Train(Section):
+    """The training loop."""
+
+    epochs: Positive = 30
+    """At most so many passes over the training part; see `patience`."""
+    ensemble: Positive = 1
+    """Networks that differ in their seed alone; scores are their mean."""
+    batch_size: Positive = 128
+    """Molecules per step, over all processes."""
+    lr: Annotated[float, Field(gt=0)] = 1e-3
+    """Highest learning rate, reached after the warm-up."""
+    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    """Of AdamW, on weight matrices alone."""
+    warmup: Annotated[float, Field(ge=0, le=1)] = 0.1
+    """Share of all steps in which the learning rate rises; it then falls as a cosine."""
+    clip: Annotated[float, Field(gt=0)] | None = 1.0
+    """Largest norm of the gradient; null = no clipping."""
+    average: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Decay per step of a running mean of the weights that is evaluated and saved; 0 = none."""
+    patience: Positive | None = 10
+    """Stop after so many epochs without a better macro mean validation ROC-AUC; null = never."""
+    device: str = "auto"
+    """`auto` = CUDA where there is one, else the CPU."""
+    bf16: bool | Literal["auto"] = "auto"
+    """bfloat16 autocast; `auto` = on CUDA only."""
+    workers: Annotated[int, Field(ge=0)] | None = None
+    """Processes that featurise; null = chosen from the machine."""
+
+
+class Domain(Section):
+    """What the bundle keeps of the training molecules, to say how far others are from them."""
+
+    fit: bool = True
+    """Keep their fingerprints, and where they lie in the representation of the network."""
+    percentile: Annotated[float, Field(ge=0, le=100)] = 5.0
+    """Share in % of the validation molecules that count as outside: by similarity, and again by distance."""
+    structures: bool = True
+    """Keep names, structures and actives too, to show the nearest active; false if nobody may see them."""
+
+
+class Benchmark(Section):
+    """Balancers side by side, for `screening benchmark`; all else is as in the rest of the config."""
+
+    balancers: Annotated[tuple[AChain, ...], Field(min_length=2)]
+    """What to train with, one after the other; the others are compared with the first."""
+    seeds: Positive = 3
+    """Runs with each, with the seeds `seed`, `seed` + 1, ..."""
+
+
+class Config(Section):
+    """One experiment; `seed` decides split, initial weights, order and dropout."""
+
+    name: str
+    """Name of the run and its folder."""
+    data: Data
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    """Decides split, initial weights, order and dropout."""
+    runs: str = "runs"
+    """Folder in which the run folder `<runs>/<name>` is made."""
+    plugins: tuple[str, ...] = ()
+    """Modules, or paths of .py files, that register further balancers, encoders and so on; imported before a
+    name is looked up."""
+    split: AComponent = Component(name="scaffold")
+    """Which molecules train, validate and test: `screening list splits`."""
+    features: Features = Features()
+    model: Model = Model()
+    loss: Loss = Loss()
+    balancer: AChain = (Component(name="equal"),)
+    """How the losses of the assays are weighed against each other; several in a row are a chain: `screening
+    list balancers`."""
+    gradients: Gradients = Gradients()
+    grouping: Grouping = Grouping()
+    train: Train = Train()
+    calibration: AComponent = Component(name="platt")
+    """From scores to probabilities, fitted on the validation part: platt, temperature, isotonic or none."""
+    domain: Domain = Domain()
+    benchmark: Benchmark | None = None
+
+    @field_validator("name")
+    @classmethod
+    def _is_a_folder_name(cls, name: str) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+            raise ValueError("a run's name has letters, digits, '.', '_' and '-' only")
+        return name
+
+    @model_validator(mode="after")
+    def _has_networks_to_group(self) -> "Config":
+        asked = [
+            f"grouping.{key}"
+            for key in ("affinity", "file")
+            if getattr(self.grouping, key) not in (None, "none")
+        ]
+        alone = [key for key, value in self.model if key in ("baseline", "single_task") and value]
+        if asked and alone:
+            raise ValueError(f"{asked[0]} needs networks that assays share: leave model.{alone[0]} out")
+        return self
+
+    @property
+    def folder(self) -> Path:
+        """The run folder."""
+        return Path(self.runs) / self.name
