@@ -12,14 +12,10 @@ MOST_OF_A_FILE, MOST_OF_A_FUNCTION = 400, 60
 MEDIAN, NINETIETH = 7, 24
 """Lines of functions; 22 is the aim for the ninetieth percentile."""
 LONG_FILES = {
-    "config.py",
     "data/splits.py",
 }
 LONG_FUNCTIONS = {
-    "evaluation/comparison.py: compare",
-    "evaluation/external.py: assess",
     "scoring/job.py: score_library",
-    "triage/hits.py: choose_hits",
 }
 """What is too long today; who splits one takes its line out, and none is added."""
 

@@ -112,9 +112,7 @@ def compare(
     sets = run_sets(runs)
     benches, tasks, notes = read_benches(sets, part=part)
     differences_by_set = _tested(benches, metric, seed)
-    ratio = 0.0
-    if len(benches) > 1:
-        ratio = float(np.mean([len(bench.labels) for bench in benches]) / np.mean(training_sizes(sets)))
+    ratio = _test_to_training(benches, sets) if len(benches) > 1 else 0.0
     counts = np.sum([_class_counts(bench.labels) for bench in benches], axis=0)
     tables = [
         _table(sets[0].name, one.name, tasks, counts, over_splits(differences, ratio), baselines)
@@ -125,20 +123,20 @@ def compare(
     assays["result"] = _results(assays, level)
     summary = pd.DataFrame([_summary(table.iloc[-1], assays) for table in tables])
     summary["p_adjusted"] = adjust(summary["p"].to_numpy(), adjustment)
-    assays["untested"] = assays["p"].isna()
-    worst_first = [
-        rows.sort_values(["untested", "difference"], kind="stable")
-        for _, rows in assays.groupby("run", sort=False)
-    ]
-    return Comparison(
-        metric,
-        adjustment,
-        part,
-        tuple(sets),
-        pd.concat(worst_first, ignore_index=True)[list(ASSAY_COLUMNS)],
-        summary[list(SUMMARY_COLUMNS)],
-        (*notes, *_notes(sets, benches, assays)),
-    )
+    summary, notes = summary[list(SUMMARY_COLUMNS)], [*notes, *_notes(sets, benches, assays)]
+    return Comparison(metric, adjustment, part, tuple(sets), _worst_first(assays), summary, tuple(notes))
+
+
+def _worst_first(assays: pd.DataFrame) -> pd.DataFrame:
+    """The rows of each run from the most hurt assay on, those without a test last."""
+    by_run = assays.assign(untested=assays["p"].isna()).groupby("run", sort=False)
+    tables = [rows.sort_values(["untested", "difference"], kind="stable") for _, rows in by_run]
+    return pd.concat(tables, ignore_index=True)[list(ASSAY_COLUMNS)]
+
+
+def _test_to_training(benches: list[Bench], sets: Sequence[RunSet]) -> float:
+    """Test molecules for each training molecule, in the mean over splits."""
+    return float(np.mean([len(bench.labels) for bench in benches]) / np.mean(training_sizes(sets)))
 
 
 def _tested(benches: list[Bench], metric: str, seed: int) -> list[tuple[list[Difference], np.ndarray]]:

@@ -21,11 +21,12 @@ from ..data.labels import label_key
 from ..data.merging import prepare
 from ..data.tables import Rejected, open_table
 from ..errors import ConfigError, DataError, listed
-from ..features.store import GraphStore, featurize
+from ..features.store import featurize
 from ..metrics.average_precision import pooled_average_precision
 from ..metrics.per_assay import evaluate, summarize
 from ..registry import did_you_mean
 from ..scoring.scorer import Scorer
+from ..training.preparation import without_features
 from ..training.run_folder import read_config, read_table
 from .known_molecules import OF_KNOWN, count_known, known_parts
 
@@ -97,8 +98,7 @@ def assess(
     source : path of a table, or a name of the catalogue.
     smiles, id : its columns of structures and identifiers; None = found by name.
     tasks : assays to evaluate; None = all that model and table have.
-    labels : what other texts mean than those that the training had, or what they mean here.
-    format : as in `read_assays`.
+    labels, format : as in `read_assays`; label texts of the training are known, and mean here what is said.
     keep_known : evaluate on known molecules too.
 
     Raises
@@ -107,16 +107,9 @@ def assess(
     BundleError : there is no trained model in `run`.
     """
     scorer = Scorer.load(run)
-    settings = _data_settings(Path(run))
-    path = datasets.find(source)
+    settings, path = _data_settings(Path(run)), datasets.find(source)
     columns = _columns(path, smiles, id)
-    _check_tasks(tasks or (), scorer.tasks, Path(run))
-    matched = [task for task in scorer.tasks if task in columns and (tasks is None or task in tasks)]
-    if not matched:
-        raise DataError(
-            f"{path} has no assay of {run}. Its columns: {listed(columns, 10) or 'none'}; assays of the "
-            f"model: {listed(scorer.tasks, 10)}. They are matched by name: rename the columns."
-        )
+    matched = _matched(scorer.tasks, columns, tasks, path, Path(run))
     meanings = _labels_of(settings.labels, labels)
     table = read_assays(path, smiles=smiles, id=id, tasks=matched, labels=meanings, format=format)
     features = scorer.bundle.features
@@ -127,13 +120,9 @@ def assess(
     is_new = np.array([not part for part in parts])
     chosen = usable.take(np.flatnonzero(is_new | keep_known))
     store = featurize(chosen.smiles, features, workers=workers)
-    rejected = [*table.rejected, *unusable, *_failed(chosen, store)]
+    rejected = [*table.rejected, *unusable, *without_features(chosen, store)]
     if not store.usable.any():
-        raise DataError(
-            f"{path}: no molecule is left to evaluate on. Of {len(table) + len(table.rejected):,} records "
-            f"{len(rejected):,} cannot be used, and {int((~is_new).sum()):,} structures were in the training "
-            "or validation part of the run (--keep-known keeps them)."
-        )
+        raise _nothing_left(path, len(table) + len(table.rejected), len(rejected), int((~is_new).sum()))
     places = [scorer.tasks.index(task) for task in matched]
     scores, truth = scorer.probabilities(store)[store.usable][:, places], chosen.labels[store.usable]
     evaluation = evaluate(truth, scores, matched, part=path.name)
@@ -147,6 +136,14 @@ def assess(
     )
 
 
+def _nothing_left(path: Path, n_records: int, n_rejected: int, n_known: int) -> DataError:
+    return DataError(
+        f"{path}: no molecule is left to evaluate on. Of {n_records:,} records {n_rejected:,} cannot be "
+        f"used, and {n_known:,} structures were in the training or validation part of the run (`keep_known` "
+        "keeps them)."
+    )
+
+
 def _parts_of_run(run: Path, table: AssayTable, workers: int | None) -> tuple[list[str], list[str]]:
     """For each molecule the key of `OF_KNOWN` by which the run knows it, or ""; and what to say of them."""
     parts = known_parts(run, table.canonical or [], workers=workers)
@@ -154,14 +151,6 @@ def _parts_of_run(run: Path, table: AssayTable, workers: int | None) -> tuple[li
         note = f"{run} does not say which molecules it was trained on: none was left out."
         return [""] * len(table), [note]
     return parts, count_known(parts)
-
-
-def _failed(table: AssayTable, store: GraphStore) -> list[Rejected]:
-    """The molecules that have no features."""
-    return [
-        Rejected(int(table.rows[row]), table.ids[row], table.smiles[row], store.reasons[row])
-        for row in np.flatnonzero(~store.usable).tolist()
-    ]
 
 
 def learning(run: Path | str) -> pd.DataFrame:
@@ -218,6 +207,20 @@ def _trends(table: pd.DataFrame) -> np.ndarray:
         late,
     ]
     return np.select(cases, ["unknown", "fell", "flat", "still rising"], "levelled off")
+
+
+def _matched(
+    of_model: Sequence[str], columns: Sequence[str], tasks: Sequence[str] | None, path: Path, run: Path
+) -> list[str]:
+    """The assays of the model that the table has too, of `tasks` where these are given."""
+    _check_tasks(tasks or (), of_model, run)
+    matched = [task for task in of_model if task in columns and (tasks is None or task in tasks)]
+    if not matched:
+        raise DataError(
+            f"{path} has no assay of {run}. Its columns: {listed(columns, 10) or 'none'}; assays of the "
+            f"model: {listed(of_model, 10)}. They are matched by name: rename the columns."
+        )
+    return matched
 
 
 def _check_tasks(tasks: Sequence[str], of_model: Sequence[str], run: Path | str) -> None:

@@ -134,16 +134,27 @@ def score_library(
         else:
             maker.on_scores = None if leaders is None else leaders.add
             results = run_pool(maker, _unfinished(files, portion, finished), workers=workers)
-        tallies: dict[int, Tally] = {}
-        try:
-            for tally in _watched(results, sum(tally.read for tally in finished.values())):
-                tallies[tally.number] = tally
-        finally:
-            changed = _discard_changed(folder, files, tallies)
-        _check_unchanged(files, changed)
+        tallies = _collected(results, finished, folder, files)
         report = _finish(folder, {**finished, **tallies}, maker, files, job, part, leaders, output, workers)
         notes = [*_about_damaged(folder, damaged), *report.notes]
         return replace(report, skipped=len(finished), notes=notes)
+
+
+def _collected(
+    results: Iterator[tuple[Tally, float | None]],
+    finished: Mapping[int, Tally],
+    folder: PartFolder,
+    files: Library,
+) -> dict[int, Tally]:
+    """The tallies of new parts, by number; parts of files that changed meanwhile are removed."""
+    tallies: dict[int, Tally] = {}
+    try:
+        for tally in _watched(results, sum(tally.read for tally in finished.values())):
+            tallies[tally.number] = tally
+    finally:
+        changed = _discard_changed(folder, files, tallies)
+    _check_unchanged(files, changed)
+    return tallies
 
 
 def _check_sources(folder: PartFolder, files: Library, finished: Mapping[int, Tally]) -> None:

@@ -57,7 +57,7 @@ def prepare_data(
     table, workers, features = read.table, config.train.workers, _features(config)
     store = featurize(table.smiles, features, workers=workers, cache=datasets.cache_folder() / "features")
     if not store.usable.all():
-        failed = _failed(table, store)
+        failed = without_features(table, store)
         table = table.take(np.flatnonzero(store.usable))
         read = read._replace(table=table, rejected=sorted([*read.rejected, *failed]))
         store = featurize(table.smiles, features, workers=workers)
@@ -129,7 +129,7 @@ def _features(config: Config) -> FeatureSet:
     return FeatureSet(section.graph, tuple(section.vectors), config.data.standardize, config.data.max_atoms)
 
 
-def _failed(table: AssayTable, store: GraphStore) -> list[Rejected]:
+def without_features(table: AssayTable, store: GraphStore) -> list[Rejected]:
     """The molecules that a featurizer could not take."""
     return [
         Rejected(int(table.rows[place]), table.ids[place], table.smiles[place], store.reasons[place])

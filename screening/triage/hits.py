@@ -104,8 +104,7 @@ def choose_hits(
     ----------
     run : the run whose scores they are: its bundle knows the training molecules.
     scores : folder that `screening score` wrote.
-    n : hits at most.
-    candidates : so many of the best are looked at.
+    n, candidates : hits at most, and how many of the best are looked at.
     filters : names of `filters.filters`; a candidate that one of them speaks against is left out.
     keep_flagged : keep such candidates, and only say what speaks against them.
     diversity : `spheres` goes down the ranking and passes over what is nearer than `distance` to a hit;
@@ -132,30 +131,29 @@ def choose_hits(
         networks_of(bundle, assay)
     best, mols = _readable(_best(Path(scores), assay, bundle.tasks, candidates), bundle)
     single = _first_of_each([MolToSmiles(mol) for mol in mols])
-    flags = _flags([mols[row] for row in single], filters)
-    passed = [
-        row for row, against in zip(single, flags, strict=True) if keep_flagged or not any(against.values())
-    ]
+    flags = dict(zip(single, _flags([mols[row] for row in single], filters), strict=True))
+    passed = [row for row in single if keep_flagged or not any(flags[row].values())]
     picked = [passed[place] for place in _diverse([mols[row] for row in passed], n, diversity, distance)]
-    against = dict(zip(single, flags, strict=True))
-    table = _described(best.iloc[picked], [mols[row] for row in picked], [against[row] for row in picked])
-    table, notes = _beside_actives(table, bundle, bundle.tasks.index(assay))
-    parts = known_parts(Path(run), [MolToSmiles(mols[row]) for row in picked])
-    if parts is not None:
-        table, notes = table.assign(known=parts), [*notes, *count_known(parts)]
-    hits = Hits(
-        Path(out),
-        assay,
-        table,
-        candidates=len(mols),
-        repeated=len(mols) - len(single),
-        flagged={name: sum(bool(each[name]) for each in flags) for name in filters},
-        left_out=len(single) - len(passed),
-        alike=len(passed) - len(picked),
-        notes=notes,
-    )
-    _write(hits, [mols[row] for row in picked], bundle, Path(run), explain=explain, csv_safe=csv_safe)
+    chosen = [mols[row] for row in picked]
+    table = _described(best.iloc[picked], chosen, [flags[row] for row in picked])
+    table, notes = _beside_known(table, chosen, bundle, assay, Path(run))
+    counts = {"candidates": len(mols), "repeated": len(mols) - len(single)}
+    counts |= {"left_out": len(single) - len(passed), "alike": len(passed) - len(picked)}
+    flagged = {name: sum(bool(each[name]) for each in flags.values()) for name in filters}
+    hits = Hits(Path(out), assay, table, **counts, flagged=flagged, notes=notes)
+    _write(hits, chosen, bundle, Path(run), explain=explain, csv_safe=csv_safe)
     return hits
+
+
+def _beside_known(
+    table: pd.DataFrame, mols: list[Mol], bundle: Bundle, assay: str, run: Path
+) -> tuple[pd.DataFrame, list[str]]:
+    """With the nearest active, and with what the run knows of each molecule; what to say of them."""
+    table, notes = _beside_actives(table, bundle, bundle.tasks.index(assay))
+    parts = known_parts(run, [MolToSmiles(mol) for mol in mols])
+    if parts is None:
+        return table, notes
+    return table.assign(known=parts), [*notes, *count_known(parts)]
 
 
 def _check(n: int, candidates: int, filters: Sequence[str], diversity: str, distance: float) -> None:

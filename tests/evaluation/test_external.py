@@ -143,7 +143,7 @@ def test_what_cannot_be_evaluated_is_explained(
         assess(run.folder, write(frame[["id", "smiles"]].assign(comment="x"), tmp_path / "none.csv"))
     parts = pd.read_csv(run.folder / "split.csv")["part"]
     known = frame.iloc[:120][(parts == "train").to_numpy()]
-    with pytest.raises(DataError, match=r"no molecule is left.*keep-known"):
+    with pytest.raises(DataError, match=r"no molecule is left.*`keep_known`"):
         assess(run.folder, write(known, tmp_path / "known.csv"), workers=0)
     with pytest.raises(BundleError, match="no trained model"):
         assess(tmp_path, write(frame, tmp_path / "other.csv"))
