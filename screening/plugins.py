@@ -142,8 +142,8 @@ def load_plugin(name: str) -> Plugin:
         raise ConfigError(
             f"The plug-in {name} cannot be imported as '{module}': give it a name such as my_module."
         )
-    known = _loaded.get(module)
-    return known if known and known.file == str(file) else _import(module, file, path=name)
+    loaded = _loaded.get(module)
+    return loaded if loaded and loaded.file == str(file) else _import(module, file, path=name)
 
 
 def _file_of(name: str) -> Path:
@@ -170,10 +170,10 @@ def _import(
         shown = f"{module} (installed with {distribution.name})"
     try:
         with registering(module):
-            made = import_module(module) if file is None else _from_file(module, file)
+            imported = import_module(module) if file is None else _from_file(module, file)
     except (Exception, SystemExit) as problem:
         raise ConfigError(_about_import(shown, module, problem)) from problem
-    source = getattr(made, "__file__", None)
+    source = getattr(imported, "__file__", None)
     plugin = Plugin(module, source, sum_of_module(source), path)
     return _loaded.setdefault(module, plugin)
 
@@ -196,13 +196,13 @@ def _from_file(module: str, file: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(module, file)
     if spec is None or spec.loader is None:
         raise ImportError(f"{file} is no Python file")
-    made = sys.modules[module] = importlib.util.module_from_spec(spec)
+    imported = sys.modules[module] = importlib.util.module_from_spec(spec)
     try:
-        spec.loader.exec_module(made)
+        spec.loader.exec_module(imported)
     except BaseException:
         del sys.modules[module]
         raise
-    return made
+    return imported
 
 
 def make_importable(folder: Path) -> None:

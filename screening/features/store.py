@@ -146,8 +146,8 @@ class GraphStore:
     @property
     def vector_blocks(self) -> tuple[VectorBlock, ...]:
         """The blocks of columns of `GraphBatch.vectors`, in order."""
-        made = [vector_featurizer(name) for name in self.features.vectors]
-        return tuple(VectorBlock(each.name, each.kind, each.columns) for each in made)
+        blocks = [vector_featurizer(name) for name in self.features.vectors]
+        return tuple(VectorBlock(each.name, each.kind, each.columns) for each in blocks)
 
     def batch(self, rows: Sequence[int] | np.ndarray | Tensor) -> GraphBatch:
         """The molecules `rows`, in that order; a row may occur more than once.
@@ -156,22 +156,22 @@ class GraphStore:
         ------
         IndexError : a row is negative or not below n.
         """
-        wanted = torch.as_tensor(rows, dtype=torch.int64)
-        if len(wanted) and not 0 <= int(wanted.min()) <= int(wanted.max()) < len(self):
-            raise IndexError(f"rows {wanted.min()} to {wanted.max()} of a store of {len(self)} molecules")
-        atoms, n_atoms = _gathered(self.first_atom, wanted)
-        bonds, n_bonds = _gathered(self.first_bond, wanted)
+        places = torch.as_tensor(rows, dtype=torch.int64)
+        if len(places) and not 0 <= int(places.min()) <= int(places.max()) < len(self):
+            raise IndexError(f"rows {places.min()} to {places.max()} of a store of {len(self)} molecules")
+        atoms, n_atoms = _gathered(self.first_atom, places)
+        bonds, n_bonds = _gathered(self.first_bond, places)
         first = torch.repeat_interleave(n_atoms.cumsum(0) - n_atoms, n_bonds)
         ends = self.ends.index_select(0, bonds).long() + first[:, None]
         codes = self.bonds.index_select(0, bonds).long()
         return GraphBatch(
-            n_molecules=len(wanted),
+            n_molecules=len(places),
             atoms=self.atoms.index_select(0, atoms).long(),
             bonds=torch.stack([codes, codes], 1).flatten(0, 1),
             source=ends.flatten(),
             target=ends.flip(1).flatten(),
             molecule=torch.repeat_interleave(n_atoms),
-            vectors=self._dense_vectors(wanted),
+            vectors=self._dense_vectors(places),
         )
 
     def _dense_vectors(self, rows: Tensor) -> Tensor:

@@ -20,11 +20,11 @@ class Frame(Format):
         self.stream = io.BytesIO()  # nothing to close
         self.names = ["" if name is None else str(name) for name in self.frame.columns]
 
-    def parts(self, size: int, note: Note, wanted: Wanted) -> Iterator[tuple[list[list[str]], list[str]]]:
+    def parts(self, size: int, note: Note, is_wanted: Wanted) -> Iterator[tuple[list[list[str]], list[str]]]:
         n = len(self.names)
         for number, start in enumerate(range(0, len(self.frame), size)):
             block = self.frame.iloc[start : start + size]
-            columns = [block.iloc[:, place] for place in range(n)] if wanted(number) else []
+            columns = [block.iloc[:, place] for place in range(n)] if is_wanted(number) else []
             yield [_texts(column) for column in columns], [""] * len(block)
 
 

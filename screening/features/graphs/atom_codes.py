@@ -89,7 +89,7 @@ class AtomCodes(GraphFeaturizer):
         )
 
     def pack(self, seen: Sequence[_Seen], mol_of: Callable[[int], Mol]) -> Graphs:
-        is_plain = np.concatenate([np.zeros(0, bool), *(some.is_plain for some in seen)])
+        is_plain = np.concatenate([np.zeros(0, bool), *(block.is_plain for block in seen)])
         rows = np.flatnonzero(is_plain)
         coded, exact = self._looked_up(seen, lambda number: mol_of(int(rows[number])))
         loop_rows = np.setdiff1d(np.arange(len(is_plain)), rows[exact])
@@ -102,9 +102,9 @@ class AtomCodes(GraphFeaturizer):
     def _looked_up(self, seen: Sequence[_Seen], mol_of: Callable[[int], Mol]) -> tuple[Graphs, np.ndarray]:
         """The graphs of the plain molecules, and for each of them whether its graph is exact."""
         none = np.zeros(0, np.int64)
-        n_atoms = np.concatenate([none, *(some.n_atoms for some in seen)])
-        n_bonds = np.concatenate([none, *(some.n_bonds for some in seen)])
-        hashes = np.concatenate([none, *(some.hashes for some in seen)])
+        n_atoms = np.concatenate([none, *(block.n_atoms for block in seen)])
+        n_bonds = np.concatenate([none, *(block.n_bonds for block in seen)])
+        hashes = np.concatenate([none, *(block.hashes for block in seen)])
         molecule, first_atom = owners(n_atoms), firsts(n_atoms)
         begin, end, kinds = _bonded_pairs(seen, n_atoms)
         counts = np.bincount(begin, _FOUR_BITS[kinds], len(hashes)).astype(np.int64)
@@ -158,11 +158,11 @@ _KIND_OF_TWICE_ORDER = np.array([OTHER, OTHER, 0, AROMATIC, 1, OTHER, 2, *[OTHER
 
 def _bonded_pairs(seen: Sequence[_Seen], n_atoms: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Both directions of all bonds, ascending: begin and end counted over all molecules, kind."""
-    sizes = [int((some.n_atoms**2).sum()) for some in seen]  # of the matrices
+    sizes = [int((block.n_atoms**2).sum()) for block in seen]  # of the matrices
     before = np.cumsum([0, *sizes])
     none = np.zeros(0, np.int64)
-    place = np.concatenate([none, *(some.places + left for some, left in zip(seen, before, strict=False))])
-    orders = np.concatenate([np.zeros(0), *(some.orders for some in seen)])
+    place = np.concatenate([none, *(block.places + left for block, left in zip(seen, before, strict=False))])
+    orders = np.concatenate([np.zeros(0), *(block.orders for block in seen)])
     width = np.repeat(n_atoms, n_atoms)  # of the line of each atom
     first = firsts(width)
     begin = np.searchsorted(first, place, side="right") - 1
@@ -220,6 +220,6 @@ def in_cycle(begin: np.ndarray, end: np.ndarray, level: np.ndarray) -> tuple[np.
     nodes = nodes[np.argsort(level[nodes].astype(np.int16), kind="stable")]  # few bits: sorted by counting
     bounds = np.cumsum(np.bincount(level[nodes])).tolist()
     for first, end_of_level in zip(bounds[-2::-1], bounds[:0:-1], strict=True):
-        some = nodes[first:end_of_level]
-        total[parent[some]] ^= total[some]  # one node of each graph: no parent twice
+        of_level = nodes[first:end_of_level]
+        total[parent[of_level]] ^= total[of_level]  # one node of each graph: no parent twice
     return ~in_tree | (total[end] != 0), tree[begin] != tree[end]
