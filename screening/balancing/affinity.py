@@ -1,8 +1,8 @@
 """How a step on one task changes the losses of the others: TAG affinities, collected while training.
 
 `affinity[i, j]` is the effect of task i's step on task j: row = who steps, column = who is affected; above 0
-it helps. A pair whose tasks never had labels in the same step is NaN. Called by training.py; the groups that
-follow from it are found in selection.py.
+it helps. A pair whose tasks never had labels in the same step is NaN. Called by `training`; the groups that
+follow from it are found in `grouping`.
 """
 
 from collections.abc import Callable, Iterator, Sequence

@@ -1,12 +1,13 @@
 """Commands about trained runs: evaluate, compare, report, explain. Joined to the command line by cli.py."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..errors import ConfigError
+from ..errors import ConfigError, ScreeningError
 from .checks import PARTS, check_apart, check_choice, check_file
 from .console import progress_shown, tell
 from .grid import print_frame
@@ -97,10 +98,10 @@ def evaluate(
     from ..evaluation import external as assessment
     from ..metrics import per_assay as evaluation
 
-    if sort is not None:
-        evaluation.check_column(sort)
     given = data_settings(data or "", settings or [], fixed=OF_THE_MODEL)
     is_set = _check_set(run, {"--data": data is not None, "--learning": learning})
+    if sort is not None:
+        _check_sort(run, sort, is_set=is_set)
     if learning:
         print_learning(assessment.learning(run), all_assays=all_assays)
         return
@@ -149,6 +150,18 @@ def _check_set(run: Path, of_one_run: dict[str, bool]) -> bool:
     runs = ", ".join(map(str, runsets.run_folders(run)[:5]))
     check_apart(of_one_run, f"takes one run, and {run} names a set. Give one of its runs: {runs}.")
     return True
+
+
+def _check_sort(run: Path, sort: str, *, is_set: bool) -> None:
+    """Refuse a column that there is not, before a table is scored; metrics of the run's plug-ins are some."""
+    from ..evaluation.run_sets import run_folders
+    from ..metrics.per_assay import check_column, columns
+    from ..training.run_folder import read_config
+
+    if sort not in columns():
+        with suppress(ScreeningError):  # a run that is not there is told when it is read
+            read_config(run_folders(run)[0] if is_set else run)
+        check_column(sort)
 
 
 def _draw(table: "pd.DataFrame", path: Path, *, title: str) -> None:

@@ -1,6 +1,6 @@
 """Runs against each other, assay by assay, on the same test molecules: is the difference more than chance?
 
-The statistics are in `paired`, what belongs together in `runsets`. The command line and the report call it.
+The statistics are in `metrics.paired`, what belongs together in `run_sets`. The command line calls it.
 """
 
 from collections.abc import Sequence
@@ -84,11 +84,11 @@ def compare(
     """Paired differences of all runs to the first one, per assay and in the macro mean.
 
     ROC-AUC by DeLong's test for models on the same molecules, average precision by a paired, stratified
-    bootstrap (`paired.samplers`). Sets of runs are named as in `runsets.run_sets`; of a set the means are
-    compared. On the same test molecules the scatter between seeds is part of the variance
+    bootstrap (`paired_samples.samplers`). Sets of runs are named as in `run_sets.run_sets`; of a set the
+    means are compared. On the same test molecules the scatter between seeds is part of the variance
     (`paired.difference_by_seed` where both sets have the same seeds, else `paired.difference`); splits with
-    other test molecules are combined by the corrected resampled t-test (`paired.over_splits`). All assays of
-    all runs are one family of tests, the macro means another.
+    other test molecules are combined by the corrected resampled t-test (`paired.over_splits`). All assays
+    of all runs are one family of tests, the macro means another.
 
     Delta-m is the mean over assays of the relative difference in per cent (Maninis, Radosavovic, Kokkinos,
     Attentive Single-Tasking of Multiple Tasks, CVPR 2019). Where baselines are near 0, as the average

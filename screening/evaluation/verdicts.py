@@ -35,7 +35,7 @@ FEW_TO_TEST, FEW_TO_LEARN, RARE, FEW_SHARED = 10, 30, 0.01, 30
 def judge(evaluation: pd.DataFrame) -> np.ndarray:
     """One of `VERDICTS` for each row of a table of `evaluation.evaluate`, as an array of texts.
 
-    An interval from a handful of actives is itself uncertain (`metrics.delong_interval`): it decides nothing.
+    An interval from a handful of actives is itself uncertain (`roc_auc.delong_interval`): it decides nothing.
     """
     low, high = evaluation["roc_auc_low"].to_numpy(), evaluation["roc_auc_high"].to_numpy()
     too_few = (evaluation["status"].to_numpy() != "ok") | np.isnan(low)
@@ -74,7 +74,7 @@ def macro_interval(labels: np.ndarray, scores: np.ndarray) -> Macro:
 
     Assays share molecules, so their errors are not independent; `paired.delong` sums them by molecule. An
     assay with one active or one inactive has no DeLong error: its variance is at most AUC (1 - AUC)
-    (Birnbaum and Klose, as in `metrics.delong_interval`). The interval is symmetric on the logit scale.
+    (Birnbaum and Klose, as in `roc_auc.delong_interval`). The interval is symmetric on the logit scale.
 
     Parameters
     ----------
