@@ -97,6 +97,11 @@ def test_the_config_shown_is_the_recipe(tmp_path: Path) -> None:
     assert load_config(tmp_path / "shown.yaml") == load_config("tox21")
 
 
+def test_every_recipe_is_named() -> None:
+    (page,) = (page for page in PAGES if page.path.name == "configuration.md")
+    assert all(f"`{path.stem}`" in page.prose for path in (ROOT / "configs").glob("*.yaml"))
+
+
 def test_the_groups_shown_can_be_read(tmp_path: Path) -> None:
     (shown,) = (block for page in PAGES for block in page.blocks("yaml") if block.startswith("groups:"))
     (tmp_path / "groups.yaml").write_text(shown)

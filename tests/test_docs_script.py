@@ -67,7 +67,7 @@ def read_by(asked: Call) -> list[str]:
 def written_by(asked: Call) -> list[str]:
     """Paths that a command makes; what is inside a folder of it is there too."""
     values = asked.values
-    if values.get("dry_run"):
+    if values.get("dry_run") or values.get("print_config"):
         return []
     if asked.name in ("train", "group", "benchmark"):
         name = asked.config.folder
