@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -173,6 +173,45 @@ class GraphStore:
             molecule=torch.repeat_interleave(n_atoms),
             vectors=self._dense_vectors(places),
         )
+
+    def to_pyg(
+        self,
+        labels: np.ndarray | Tensor | None = None,
+        *,
+        rows: Sequence[int] | np.ndarray | Tensor | None = None,
+        smiles: Sequence[str] | None = None,
+        ids: Sequence[str] | None = None,
+        one_hot: bool = False,
+        vectors: bool = False,
+    ) -> Any:
+        """The molecules as a `torch_geometric.data.InMemoryDataset`, one `Data` each.
+
+        x [atoms, A] and edge_attr [2 bonds, K] are codes, as in `batch`; edge_index [2, 2 bonds]; row, the
+        row of the molecule here. With labels, y [1, T] float32, NaN = not measured, and mask [1, T] bool, true
+        where measured: a loss has to leave the others out (`loss[mask]`). With texts, smiles and id.
+
+        Parameters
+        ----------
+        labels : [n, T], of all molecules of the store; so are `smiles` and `ids`.
+        rows : which molecules; None = all that can be used.
+        one_hot : x and edge_attr as 0 and 1, float32, a column for every code: for networks that take numbers.
+        vectors : also the vector blocks, dense, [1, F]; NaN where a value is not defined.
+
+        Raises
+        ------
+        ConfigError : the store has no graphs.
+        ValueError : labels or texts are not as many as the molecules.
+
+        Examples
+        --------
+        >>> from screening.features import FeatureSet, featurize
+        >>> store = featurize(["CCO", "c1ccccc1"], FeatureSet("atom_codes"), workers=0)
+        >>> store.to_pyg(np.array([[1.0, np.nan], [0.0, 1.0]]), one_hot=True)[0]
+        Data(x=[3, 54], edge_index=[2, 4], edge_attr=[4, 7], row=[1], y=[1, 2], mask=[1, 2])
+        """
+        from .pyg import to_pyg
+
+        return to_pyg(self, labels, rows=rows, smiles=smiles, ids=ids, one_hot=one_hot, vectors=vectors)
 
     def _dense_vectors(self, rows: Tensor) -> Tensor:
         widths = [len(block.columns) for block in self.vector_blocks]
