@@ -187,14 +187,14 @@ class GraphStore:
         """The molecules as a `torch_geometric.data.InMemoryDataset`, one `Data` each.
 
         x [atoms, A] and edge_attr [2 bonds, K] are codes, as in `batch`; edge_index [2, 2 bonds]; row, the
-        row of the molecule here. With labels, y [1, T] float32, NaN = not measured, and mask [1, T] bool, true
+        molecule's row here. With labels, y [1, T] float32, NaN = not measured, and mask [1, T] bool, true
         where measured: a loss has to leave the others out (`loss[mask]`). With texts, smiles and id.
 
         Parameters
         ----------
         labels : [n, T], of all molecules of the store; so are `smiles` and `ids`.
         rows : which molecules; None = all that can be used.
-        one_hot : x and edge_attr as 0 and 1, float32, a column for every code: for networks that take numbers.
+        one_hot : x and edge_attr as 0 and 1, float32, a column for every code; for networks of numbers.
         vectors : also the vector blocks, dense, [1, F]; NaN where a value is not defined.
 
         Raises
