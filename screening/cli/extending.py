@@ -65,7 +65,8 @@ def check(
     options = _options_of(settings or [], members)
     findings = list(check_plugin(plugin, options, families))
     if not findings:
-        raise ConfigError(f"{module} registers none of the {family}, but {_listed(plugin.members())}.")
+        what = "nothing that is checked" if family is None else f"none of the {family}"
+        raise ConfigError(f"{module} registers {what}, but {_listed(plugin.members())}.")
     _print_findings(module, findings)
 
 

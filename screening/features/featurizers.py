@@ -101,6 +101,7 @@ def as_finite(values: Any) -> np.ndarray:
 featurizers: Registry[Any] = Registry(
     "featurizer", members=("screening.features.graphs", "screening.features.vectors")
 )
+register = featurizers.register
 
 
 def empty_graphs(atom_sizes: Sequence[int], bond_sizes: Sequence[int], n_molecules: int = 0) -> Graphs:

@@ -12,9 +12,11 @@ from .subjects import Check, Subject, statement
 
 FAMILIES = {
     "balancer": "balancers",
+    "baseline": "baselines",
     "calibration": "calibrations",
     "encoder": "encoders",
     "featurizer": "featurizers",
+    "filter": "filters",
     "loss": "losses",
     "metric": "metrics",
     "split": "splits",

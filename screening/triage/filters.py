@@ -11,6 +11,7 @@ Filter = Callable[[Mol], list[str]]
 """Molecule to what speaks against it, in words; [] = it passes."""
 
 filters: Registry[Filter] = Registry("filter")
+register = filters.register
 
 
 @filters.register("pains")

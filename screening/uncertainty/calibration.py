@@ -132,6 +132,7 @@ class Calibration:
 _ARRAYS = ("slope", "intercept", "actives", "inactives", "bounds", "knots", "values")
 
 calibrations: Registry[Callable[..., Calibration]] = Registry("calibration")
+register = calibrations.register
 
 
 @calibrations.register("none")
