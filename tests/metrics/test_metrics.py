@@ -19,6 +19,8 @@ from screening.metrics.probabilities import base_entropy, brier, calibration_err
 from screening.metrics.ranking import placements, rank
 from screening.metrics.roc_auc import delong_deviations, delong_interval, roc_auc
 from screening.metrics.sums import sums_between
+from screening.testing.metrics import CHECKS
+from screening.testing.subjects import Check, Subject, statement
 
 NAN = float("nan")
 NAMES = metrics.names()
@@ -378,48 +380,9 @@ def test_value_is_in_range_and_missing_where_the_needs_are_not_met(name: str, ta
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_table_gives_the_same_as_its_columns_alone(name: str) -> None:
-    labels, scores = a_table(120, 300, 7, measured=0.4, values=20)
-    labels[:, 5], labels[:, 6], labels[:, 7] = NAN, 0, 1
-    labels[:, 0] = labels[:, 299] = NAN
-    metric = metrics.get(name)
-    alone = [metric(labels[:, [task]], scores[:, [task]])[0] for task in range(300)]
-    np.testing.assert_allclose(metric(labels, scores), alone, rtol=1e-12)
-    columns = np.random.default_rng(0).permutation(300)
-    np.testing.assert_allclose(metric(labels[:, columns], scores[:, columns]), np.array(alone)[columns])
-    rows = np.random.default_rng(1).permutation(120)
-    np.testing.assert_allclose(metric(labels[rows], scores[rows]), alone, rtol=1e-9)
-    np.testing.assert_array_equal(
-        metric(np.asfortranarray(labels), scores.astype(float)), metric(labels, scores)
-    )
-
-
-@pytest.mark.parametrize("name", [name for name in NAMES if metrics.get(name).reads == "order"])
-def test_order_is_all_that_counts(name: str) -> None:
-    labels, scores = a_table(200, 4, 8, values=30)
-    metric = metrics.get(name)
-    for changed in (1000 * scores - 500, np.exp(scores.astype(float)), -1 / (1 + scores)):
-        np.testing.assert_allclose(metric(labels, changed), metric(labels, scores), rtol=1e-12)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_better_predictions_are_better(name: str) -> None:
-    metric = metrics.get(name)
-    labels = np.repeat([1.0, 0.0], [10, 490])[:, None]
-    good, bad = metric(labels, 0.8 * labels + 0.1)[0], metric(labels, 0.9 - 0.8 * labels)[0]
-    if metric.better is None:
-        assert good == bad
-    else:
-        assert (good > bad) == (metric.better == "higher")
-
-
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("shape", [(0, 3), (4, 0), (0, 0)])
-def test_empty_tables_give_no_numbers(name: str, shape: tuple[int, int]) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        values = metrics.get(name)(np.full(shape, NAN), np.zeros(shape))
-    np.testing.assert_array_equal(values, np.full(shape[1], NAN))
+@pytest.mark.parametrize("check", CHECKS, ids=statement)
+def test_contract(name: str, check: Check) -> None:
+    check(Subject(name))
 
 
 def test_nothing_warns_of_missing_classes() -> None:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from screening.balancing.contract import Balancer, balancers
 from screening.data.splits import splits
 from screening.features.featurizers import VectorFeaturizer, featurizers
+from screening.metrics.contract import register as register_metric
 from screening.models.encoders import Encoder, Inputs, encoders
 from screening.models.losses import CrossEntropy, Loss, losses
 from screening.models.losses.focal import Focal
@@ -263,6 +264,48 @@ def test_a_broken_split(function: Any, fails: str) -> None:
 
 def read(values: Any) -> Any:
     return np.frombuffer(values, np.uint8) if isinstance(values, bytes) else values
+
+
+def fragile(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """It divides by the number of actives."""
+    return np.nansum(labels * scores, axis=0) / np.nansum(labels, axis=0) - 0.5
+
+
+def greedy(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """It reads scores where nothing was measured."""
+    return scores.mean(axis=0) + np.nanmean(labels * scores, axis=0)
+
+
+def relative(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """It compares with the other assays."""
+    values = np.nanmean(labels * scores, axis=0)
+    return values - values.mean()
+
+
+def reversed_order(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """It rewards what is wrong."""
+    return np.nanmean((1 - labels) * scores, axis=0)
+
+
+def single(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """It gives one number."""
+    return np.nanmean(labels * scores)
+
+
+@pytest.mark.parametrize(
+    ("function", "fails"),
+    [
+        (fragile, "Tables without rows, labels or one"),
+        (greedy, "Scores of molecules without a label"),
+        (relative, "The value of an assay does not depend"),
+        (reversed_order, "Right predictions have a better value"),
+        (single, "Values are float64 [T]"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore")
+def test_a_broken_metric(function: Any, fails: str) -> None:
+    register_metric("broken", better="higher", needs="a label", reads="probabilities")(function)
+    assert any(check.startswith(fails) for check in problems("metric", "broken"))
 
 
 def vector(values: Callable[[Mol], Any], **more: Any) -> None:
