@@ -4,7 +4,8 @@ A record names modules and has their sums; a bundle carries no code, and none th
 """
 
 import importlib.util
-from collections.abc import Iterable, Mapping
+import warnings
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
@@ -82,6 +83,20 @@ def require(plugins: Iterable[Needed], folder: Path) -> None:
             )
 
 
+def offer_metrics(plugins: Iterable[Needed], folder: Path) -> None:
+    """Import metrics of plug-ins that a run was evaluated with, as `require` does; warn of what is missing."""
+    for plugin in plugins:
+        if not _missing(plugin, {"metric"}):
+            continue
+        try:
+            is_here = _import_recorded(plugin, folder)
+            problem = "" if is_here else _about_missing(plugin, folder, {"metric"})
+        except BundleError as refusal:
+            problem = str(refusal)
+        if problem:
+            warnings.warn(f"{problem} Results are without its metrics.")
+
+
 def changes(plugins: Iterable[Needed]) -> list[str]:
     """A note for each plug-in in use that is not what it was in training."""
     pairs = [(plugin, plugin_of(plugin.module)) for plugin in plugins]
@@ -100,10 +115,10 @@ def _record(module: str, at: Registration, names: Mapping[str, list[str]]) -> Ne
     return Needed(module, plugin.sha256, plugin.path, distribution, version, names)
 
 
-def _missing(plugin: Needed) -> str:
-    """The first name that scoring needs of it and that is not registered; "" if there is none."""
+def _missing(plugin: Needed, families: Container[str] | None = None) -> str:
+    """The first name that is not registered, of these families or all that scoring needs; "" if none."""
     for family, names in plugin.members.items():
-        if family not in TRAINING_ONLY:
+        if family not in TRAINING_ONLY if families is None else family in families:
             registry = next((each for each in registries() if each.family == family), None)
             for name in names:
                 if registry is None or not registry.has(name):
@@ -141,10 +156,11 @@ def _import_recorded(plugin: Needed, folder: Path) -> bool:
     return True
 
 
-def _about_missing(plugin: Needed, folder: Path) -> str:
+def _about_missing(plugin: Needed, folder: Path, families: Container[str] | None = None) -> str:
+    missing = _missing(plugin, families)
     if plugin.module == "__main__":
         return (
-            f"{folder} was trained with {_missing(plugin)}, which a script or notebook of its training "
+            f"{folder} was trained with {missing}, which a script or notebook of its training "
             "registered. Move that into a module, and name it: --plugin my_module.py, in Python "
             "load_plugins(['my_module.py'])."
         )
@@ -152,7 +168,7 @@ def _about_missing(plugin: Needed, folder: Path) -> str:
     from_package = f" (of {plugin.distribution} {plugin.version})" if plugin.distribution else ""
     install = f", or install it: pip install {plugin.distribution}" if plugin.distribution else ""
     return (
-        f"{folder} was trained with {_missing(plugin)} of the plug-in {plugin.module}{from_package}, which "
+        f"{folder} was trained with {missing} of the plug-in {plugin.module}{from_package}, which "
         f"is not here. Name its file: --plugin {file}, in Python load_plugins(['{file}']); or put its folder "
         f"on PYTHONPATH{install}."
     )

@@ -20,6 +20,7 @@ from ..data.assay_table import AssayTable
 from ..data.part_names import PARTS
 from ..data.splits import Split
 from ..errors import DataError
+from ..needed_plugins import Needed, offer_metrics
 from ..registry import did_you_mean
 from ..runtime.csv_cells import csv_of
 from ..runtime.distributed import is_main
@@ -250,13 +251,24 @@ def _check_columns(table: pd.DataFrame, columns: tuple[str, ...]) -> None:
 
 
 def read_config(run: Path | str) -> Config:
-    """The config a run was trained with.
+    """The config a run was trained with; metrics of plug-ins that it was evaluated with are imported.
 
     Raises
     ------
     ConfigError : no run there, or one of another version, or the file is damaged.
     """
-    return load_config(Path(run) / "config.yaml")
+    config = load_config(Path(run) / "config.yaml")
+    offer_metrics(_recorded_plugins(Path(run)), Path(run))
+    return config
+
+
+def _recorded_plugins(run: Path) -> list[Needed]:
+    """What the manifest of a run says of plug-ins; nothing where it cannot be read: others say so."""
+    try:
+        values = json.loads((run / "manifest.json").read_text(encoding="utf-8"))
+        return [Needed.from_dict(record) for record in values.get("plugins", [])]
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+        return []
 
 
 def _matrix(table: pa.Table, names: list[str]) -> np.ndarray:
