@@ -84,7 +84,7 @@ def require(plugins: Iterable[Needed], folder: Path) -> None:
 
 
 def offer_metrics(plugins: Iterable[Needed], folder: Path) -> None:
-    """Import metrics of plug-ins that a run was evaluated with, as `require` does; warn of what is missing."""
+    """Import metrics of plug-ins that a run was evaluated with, as `require` does; warn if one is missing."""
     for plugin in plugins:
         if not _missing(plugin, {"metric"}):
             continue
