@@ -189,6 +189,13 @@ def test_twenty_questions_are_answered() -> None:
     assert len(re.findall(r"^\| Where .*\?.* \| `[\w.]+` \| \[screening/", page.text, re.M)) >= 20
 
 
+def test_python_page_names_the_whole_front_door() -> None:
+    (page,) = (page for page in PAGES if page.path.name == "python.md")
+    assert not [name for name in dir(screening) if not re.search(rf"\b{name}\b", page.text)]
+    names = {name for page in PAGES for name in re.findall(r"\bsc\.(\w+)", page.text)}
+    assert names <= set(dir(screening))
+
+
 def test_readme_has_every_balancer_once() -> None:
     assert sorted(name for _, names in balancer_families() for name in names) == balancers.names()
 
