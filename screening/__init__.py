@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .data.assay_table import AssayTable as AssayTable
     from .data.assays import read_assays as read_assays
     from .data.datasets import describe as describe
+    from .data.datasets import load_dataset as load_dataset
     from .data.tables import Rejected as Rejected
     from .errors import BundleError as BundleError
     from .errors import ConfigError as ConfigError
@@ -67,6 +68,7 @@ _load, __dir__, __all__ = lazy(
         "load_plugins": "plugins",
         "load_run": "run",
         "plan": "training.run",
+        "load_dataset": "data.datasets",
         "read_assays": "data.assays",
         "Engine": "scoring.choices",
         "Extras": "scoring.choices",

@@ -15,9 +15,11 @@ from ..faces import lazy
 if TYPE_CHECKING:
     from . import catalogue as catalogue
     from . import splits as splits
+    from .alerts_table import alerts_library as alerts_library
     from .assay_table import AssayTable as AssayTable
     from .assays import read_assays as read_assays
     from .datasets import describe as describe
+    from .datasets import load_dataset as load_dataset
     from .tables import Rejected as Rejected
 
 __getattr__, __dir__, __all__ = lazy(
@@ -27,6 +29,8 @@ __getattr__, __dir__, __all__ = lazy(
         "Rejected": "tables",
         "catalogue": "",
         "describe": "datasets",
+        "load_dataset": "datasets",
+        "alerts_library": "alerts_table",
         "read_assays": "assays",
         "splits": "",
     },

@@ -208,7 +208,7 @@ def verify_table(name: str) -> tuple[Path, list[str]]:
     return path, _differs_from_new(path) if row.address is None else differences_of_file(row, path)
 
 
-def load(
+def load_dataset(
     source: str,
     *,
     data: str | Path | AssayTable | None = None,
@@ -258,7 +258,7 @@ def describe(
     settings : how to read it, as in a config; None = by its defaults.
     """
     settings = settings or Data(source=source)
-    table = load(source, data=data, **reading(settings))
+    table = load_dataset(source, data=data, **reading(settings))
     merged, unusable, decided = prepare(table, standardize=settings.standardize, workers=workers)
     several = sum("." in text for text in merged.canonical or [])
     return Description(
@@ -281,7 +281,7 @@ def describe(
 
 
 def reading(settings: Data) -> dict[str, Any]:
-    """The settings that `load` and `read_assays` take."""
+    """The settings that `load_dataset` and `read_assays` take."""
     return settings.model_dump(include={"smiles", "id", "tasks", "labels", "format"})
 
 

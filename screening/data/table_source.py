@@ -28,7 +28,7 @@ class TableSource(NamedTuple):
 
 
 def source_of(name: str, *, data: str | Path | AssayTable | None = None) -> TableSource:
-    """Where `load(name, data=data)` has its table from."""
+    """Where `load_dataset(name, data=data)` has its table from."""
     if isinstance(data, AssayTable):
         return TableSource(IN_MEMORY, _content_sha256(data))
     path = find(name, data=data)

@@ -110,7 +110,7 @@ class _Read(NamedTuple):
 def _read(config: Config, data: Path | AssayTable | None, notes: _Notes) -> _Read:
     section = config.data
     source = source_of(section.source, data=data)
-    loaded = datasets.load(section.source, data=data, **datasets.reading(section))
+    loaded = datasets.load_dataset(section.source, data=data, **datasets.reading(section))
     notes.tell(*loaded.notes)
     table, unusable, decided = prepare(
         loaded,

@@ -38,7 +38,7 @@ def untrained(folder: Path, texts: list[str]) -> Path:
 
 
 def main() -> None:
-    texts = datasets.load("alerts").smiles[:N]
+    texts = datasets.load_dataset("alerts").smiles[:N]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         library = folder / "molecules.smi"

@@ -26,7 +26,7 @@ from screening.data.assay_table import AssayTable
 from screening.data.assays import read_assays
 from screening.data.catalogue import known_counts
 from screening.data.catalogue_check import compare_with_catalogue
-from screening.data.datasets import describe, fetch, find, load
+from screening.data.datasets import describe, fetch, find, load_dataset
 from screening.data.splits import splits
 from screening.data.tables import open_table
 from screening.errors import ConfigError, DataError, ScreeningError
@@ -97,7 +97,7 @@ def test_the_page_about_the_data_names_every_table() -> None:
     ],
 )
 def test_both_copies_of_a_real_table_are_known(real_data: Path, name: str, file: str) -> None:
-    table = load(name, data=real_data / file)
+    table = load_dataset(name, data=real_data / file)
     notes = table.notes
     assert len(table.tasks) == datasets.catalogue[name].n_tasks
     assert not [note for note in notes if "is not the known table" in note]
@@ -129,7 +129,7 @@ def test_differences_from_the_known_table_are_named() -> None:
 
 def test_a_changed_copy_is_loaded_with_a_note(elsewhere: Path) -> None:
     (elsewhere / "clintox.csv").write_text("smiles,FDA_APPROVED,CT_TOX\nCCO,1,0\nCC,,1\n")
-    table = load("clintox", data=elsewhere)
+    table = load_dataset("clintox", data=elsewhere)
     notes = table.notes
     assert len(table) == 2
     assert any("is not the known table 'clintox': 2 rows, not 1,484" in note for note in notes)
@@ -268,7 +268,7 @@ def test_a_good_download_is_kept_and_found_again(server: Server, elsewhere: Path
     assert find(SMALL) == elsewhere / CACHE / "clintox.csv.gz"
     assert server.n_asked == 3, "two failures, then the file"
     assert in_cache(elsewhere) == ["clintox.csv.gz"]
-    table = load(SMALL)
+    table = load_dataset(SMALL)
     notes = table.notes
     assert len(table) == 1_484
     assert notes == []
@@ -418,7 +418,7 @@ def test_real_tables_have_the_problems_that_are_known(
 @pytest.fixture(scope="module")
 def table() -> AssayTable:
     """`alerts` from the cache; made there the first time (some seconds on two free cores)."""
-    return load("alerts")
+    return load_dataset("alerts")
 
 
 def test_alerts_is_as_sparse_and_imbalanced_as_a_screen(table: AssayTable) -> None:
@@ -438,7 +438,7 @@ def test_alerts_is_as_sparse_and_imbalanced_as_a_screen(table: AssayTable) -> No
 
 
 def test_alerts_says_that_its_labels_are_computed() -> None:
-    table = load("alerts")
+    table = load_dataset("alerts")
     notes = table.notes
     assert any("computed by RDKit rules, not measured" in note for note in notes)
     row = datasets.catalogue["alerts"]
@@ -525,7 +525,7 @@ def test_a_missing_file_of_rdkit_is_one_paragraph(monkeypatch: pytest.MonkeyPatc
 
 def test_read_assays_finds_the_same_table_without_the_catalogue(real_data: Path) -> None:
     plain = read_assays(real_data / "clintox.csv.gz")
-    assert plain.tasks == load("clintox", data=real_data).tasks
+    assert plain.tasks == load_dataset("clintox", data=real_data).tasks
 
 
 def test_every_hop_of_a_redirect_is_https() -> None:

@@ -134,11 +134,11 @@ def test_moleculenet_is_the_same_table_through_deepchem(tmp_path: Path) -> None:
     lines = [[*row, f"T{n}", smiles] for n, (row, smiles) in enumerate(zip(labels, SMILES, strict=True))]
     text = "\n".join(",".join(line) for line in [[*names, "mol_id", "smiles"], *lines])
     (tmp_path / "tox21.csv.gz").write_bytes(gzip.compress(text.encode()))
-    ours = datasets.load("tox21", data=tmp_path)
+    ours = datasets.load_dataset("tox21", data=tmp_path)
     assert_equal(ours, moleculenet(tmp_path, tmp_path / "out", "tox21"))
 
 
 @pytest.mark.parametrize("name", ["tox21", "clintox"])
 def test_published_tables_are_the_same_through_deepchem(name: str, real_data: Path, tmp_path: Path) -> None:
-    ours = datasets.load(name, data=real_data)
+    ours = datasets.load_dataset(name, data=real_data)
     assert_equal(ours, moleculenet(real_data, tmp_path, name))

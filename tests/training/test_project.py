@@ -41,7 +41,7 @@ def call(*words: str) -> int:
 def table_of(config: Path) -> AssayTable:
     """The table that a config names, as a command in its folder reads it."""
     data = load_config(config).data
-    return datasets.load(data.source, **datasets.reading(data))
+    return datasets.load_dataset(data.source, **datasets.reading(data))
 
 
 def commands(folder: Path) -> list[list[str]]:
