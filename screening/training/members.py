@@ -17,7 +17,7 @@ from ..models.baselines import Baseline, baselines
 from ..models.network import ScreeningModel, inputs_of
 from .history import Epoch
 from .preparation import Note, Prepared
-from .trainer import Examples, Trainer
+from .trainer import Examples, Trainer, trainer_of
 
 MANY = 50  # networks that are worth a warning
 
@@ -148,7 +148,7 @@ def make_trainer(config: Config, prepared: Prepared, part: Part | None = None) -
     model = ScreeningModel(config.model, inputs_of(store), len(part.columns))
     model.encoder.fit(store, rows.rows)
     settings = config.model_copy(update={"seed": part.seed})
-    trainer = Trainer(settings, model, rows.labels, _names(prepared, part), rows.rows)
+    trainer = trainer_of(settings, model, rows.labels, _names(prepared, part), rows.rows)
     if config.grouping.joint is not None:
         trainer.start_from(_joint_weights(config, prepared, part))
     return trainer

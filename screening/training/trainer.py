@@ -23,13 +23,14 @@ from ..balancing.chain import build_balancer
 from ..balancing.contract import Balancer, balancers
 from ..balancing.gradients import Gradients, Look
 from ..balancing.places import Settings
-from ..config import Config
+from ..config import Config, Grouping, Train
+from ..config import Gradients as GradientSettings
 from ..errors import ConfigError, ScreeningError, listed
 from ..features.store import GraphBatch, GraphStore
 from ..metrics.ranking import rank
 from ..metrics.roc_auc import roc_auc
 from ..models.dropout import Share, drawing_for
-from ..models.losses import losses
+from ..models.losses import Loss, losses
 from ..models.network import ScreeningModel
 from ..runtime import distributed
 from ..runtime.progress import duration, progress
@@ -52,30 +53,39 @@ class Trainer:
 
     Parameters
     ----------
-    labels : [n, T] of all molecules, NaN = not measured.
-    train_rows : the molecules whose base rates the heads start at, and whose counts the loss knows.
+    loss, balancer : of the T tasks, built; the loss says where the heads start.
+    labels : [n, T] of the molecules of the training part, NaN = not measured.
+    settings, gradients, grouping : sections of a config; None = their defaults.
+    seed : of order and dropout.
+
+    `trainer_of` builds one from a config.
     """
 
     def __init__(
         self,
-        config: Config,
         model: ScreeningModel,
+        loss: Loss,
+        balancer: Balancer,
         labels: Tensor,
         tasks: tuple[str, ...],
-        train_rows: Tensor,
+        *,
+        settings: Train | None = None,
+        gradients: GradientSettings | None = None,
+        grouping: Grouping | None = None,
+        seed: int = 0,
     ) -> None:
-        self.settings = config.train
-        self.seed = config.seed
+        self.settings = settings or Train()
+        self.seed = seed
         self.tasks = tasks
         self.device = choose_device(self.settings.device)
         self.autocast = self.settings.bf16 is True or (
             self.settings.bf16 == "auto" and self.device.type == "cuda"
         )
         self.model = model.to(self.device)
-        self.loss = losses.build(config.loss.name, labels[train_rows], **config.loss.options).to(self.device)
-        self.model.heads.start_at(self.loss.start(labels[train_rows].to(self.device)))
-        self.balancer = _balancer(config, tasks).to(self.device)
-        where = config.gradients
+        self.loss = loss.to(self.device)
+        self.model.heads.start_at(self.loss.start(labels.to(self.device)))
+        self.balancer = balancer.to(self.device)
+        where = gradients or GradientSettings()
         places = Settings(where.chunk, where.memory, where.sketch)
         self.gradients = Gradients(
             self.model.heads,
@@ -85,7 +95,7 @@ class Trainer:
             settings=places,
             loss=self.loss,
         )
-        self.grouping = config.grouping
+        self.grouping = grouping or Grouping()
         self.affinity: Affinity | None = None
         if self.grouping.affinity != "none":
             self.affinity = Affinity(len(tasks)).to(self.device)
@@ -344,6 +354,30 @@ class _Tally:
 
     def weight(self) -> Tensor:
         return torch.where(self._steps > 0, self._weight / self._steps, torch.nan)
+
+
+def trainer_of(
+    config: Config, model: ScreeningModel, labels: Tensor, tasks: tuple[str, ...], train_rows: Tensor
+) -> Trainer:
+    """The trainer that a config asks for.
+
+    Parameters
+    ----------
+    labels : [n, T] of all molecules, NaN = not measured.
+    train_rows : the molecules whose base rates the heads start at, and whose counts the loss knows.
+    """
+    measured = labels[train_rows]
+    return Trainer(
+        model,
+        losses.build(config.loss.name, measured, **config.loss.options),
+        _balancer(config, tasks),
+        measured,
+        tasks,
+        settings=config.train,
+        gradients=config.gradients,
+        grouping=config.grouping,
+        seed=config.seed,
+    )
 
 
 def _balancer(config: Config, tasks: tuple[str, ...]) -> Balancer:

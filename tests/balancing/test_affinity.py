@@ -24,7 +24,7 @@ from screening.features.store import FeatureSet, GraphStore, featurize
 from screening.grouping.selection import select_groups
 from screening.models.losses import Loss, label_counts, losses
 from screening.models.network import ScreeningModel, inputs_of
-from screening.training.trainer import Epoch, Examples, Trainer
+from screening.training.trainer import Epoch, Examples, Trainer, trainer_of
 
 NAN = float("nan")
 TASKS = ("a", "b", "c", "d")
@@ -265,7 +265,7 @@ def fit(config: Config, labels: Tensor, checkpoint: Path | None = None, **more: 
     store, rows = small.store(), torch.arange(120)
     torch.manual_seed(config.seed)
     model = ScreeningModel(config.model, inputs_of(store), labels.shape[1])
-    trainer = Trainer(config, model, labels, TASKS, rows)
+    trainer = trainer_of(config, model, labels, TASKS, rows)
     valid = Examples(store, labels, torch.arange(120, 150))
     trainer.fit(Examples(store, labels, rows), valid, checkpoint=checkpoint, **more)  # type: ignore[arg-type]
     return trainer
@@ -408,7 +408,7 @@ def test_planted_groups_show(how: str) -> None:
     )
     torch.manual_seed(0)
     tasks, rows = tuple(f"assay {task}" for task in range(40)), torch.arange(600)
-    trainer = Trainer(config, ScreeningModel(config.model, inputs_of(store), 40), labels, tasks, rows)
+    trainer = trainer_of(config, ScreeningModel(config.model, inputs_of(store), 40), labels, tasks, rows)
     trainer.fit(Examples(store, labels, rows), Examples(store, labels, rows[:0]))
     assert trainer.affinity is not None
     mean = trainer.affinity.mean().fill_diagonal_(NAN)

@@ -20,7 +20,7 @@ from screening.metrics.roc_auc import roc_auc
 from screening.models.losses import CrossEntropy, losses
 from screening.models.network import ScreeningModel
 from screening.training.run import inputs_of
-from screening.training.trainer import Epoch, Examples, History, Trainer
+from screening.training.trainer import Epoch, Examples, History, Trainer, trainer_of
 
 
 def settings(**train: object) -> Config:
@@ -41,7 +41,7 @@ def fit(config: Config, checkpoint: Path | None = None, resume: bool = False, **
     rows = torch.arange(120)
     torch.manual_seed(config.seed)
     model = ScreeningModel(config.model, inputs_of(store), len(table.tasks))
-    trainer = Trainer(config, model, labels, table.tasks, rows)
+    trainer = trainer_of(config, model, labels, table.tasks, rows)
     trainer.fit(
         Examples(store, labels, rows),
         Examples(store, labels, torch.arange(120, 150)),
@@ -72,7 +72,7 @@ def test_64_molecules_are_memorised(encoder: str) -> None:
     model = ScreeningModel(config.model, inputs_of(store), len(table.tasks))
     rows = torch.arange(64)
     part = Examples(store, labels, rows)
-    history = Trainer(config, model, labels, table.tasks, rows).fit(part, part)
+    history = trainer_of(config, model, labels, table.tasks, rows).fit(part, part)
     assert history[-1].loss.max() < 0.05
     assert history[-1].macro_roc_auc > 0.99
 
@@ -145,7 +145,7 @@ def test_without_a_judge_the_last_epoch_is_kept() -> None:
     labels, rows = torch.from_numpy(table.labels), torch.arange(100)
     config = settings(epochs=3, patience=1)
     model = ScreeningModel(config.model, inputs_of(store), len(table.tasks))
-    trainer = Trainer(config, model, labels, table.tasks, rows)
+    trainer = trainer_of(config, model, labels, table.tasks, rows)
     history = trainer.fit(Examples(store, labels, rows), Examples(store, labels, rows[:0]))
     assert [epoch.is_best for epoch in history] == [True] * 3
 
@@ -160,7 +160,7 @@ def test_an_assay_without_labels_trains_to_nothing() -> None:
         torch.manual_seed(0)
         model = ScreeningModel(config.model, inputs_of(store), len(table.tasks))
         before = model.heads.weight[2].clone()
-        trainer = Trainer(config, model, labels, table.tasks, rows)
+        trainer = trainer_of(config, model, labels, table.tasks, rows)
         (epoch,) = trainer.fit(Examples(store, labels, rows), Examples(store, labels, torch.arange(100, 150)))
         assert epoch.loss[2].isnan()
         assert epoch.weight[2].isnan()
@@ -177,7 +177,7 @@ def test_heads_start_at_the_best_constant_of_the_loss(weighting: str) -> None:
     config = check_config({**settings().model_dump(), "loss": {"positive_weight": weighting, "cap": 100}})
     model = ScreeningModel(config.model, inputs_of(store), len(table.tasks))
     labels = torch.from_numpy(table.labels)
-    bias = Trainer(config, model, labels, table.tasks, torch.arange(100)).model.heads.bias.detach()
+    bias = trainer_of(config, model, labels, table.tasks, torch.arange(100)).model.heads.bias.detach()
     base = torch.logit(labels[:100].nanmean(0))
     torch.testing.assert_close(bias, base if weighting == "none" else torch.zeros(4), rtol=0.1, atol=0.15)
 
@@ -192,7 +192,7 @@ def test_every_loss_learns(name: str, balancer: object) -> None:
     torch.manual_seed(0)
     model = ScreeningModel(config.model, inputs_of(part.store), len(table.tasks))
     named = check_config({**config.model_dump(), "loss": name})
-    history = Trainer(named, model, part.labels, table.tasks, rows).fit(part, part)
+    history = trainer_of(named, model, part.labels, table.tasks, rows).fit(part, part)
     assert (history[-1].loss < 0.8 * history[0].loss).all()
     assert history[-1].macro_roc_auc > 0.9
 
@@ -228,7 +228,7 @@ def test_a_loss_that_is_not_finite_names_epoch_step_and_assay() -> None:
     config = settings()
     labels, rows = torch.from_numpy(table.labels), torch.arange(100)
     model = ScreeningModel(config.model, inputs_of(store), len(table.tasks))
-    trainer = Trainer(config, model, labels, table.tasks, rows)
+    trainer = trainer_of(config, model, labels, table.tasks, rows)
     with torch.no_grad():
         model.heads.bias[1] = torch.nan
     with pytest.raises(ScreeningError, match=r"epoch 1, step 1, assays acid\."):
