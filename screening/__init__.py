@@ -1,7 +1,27 @@
 """Virtual screening with one model for all assays.
 
-The names below are the Python interface; they are loaded on first use so that
-``import screening`` and ``screening --help`` stay fast.
+>>> import tempfile
+>>> import pandas as pd
+>>> import screening as sc
+>>> chains = ["C" * n for n in range(1, 41)]
+>>> smiles = [*chains, *(f"{chain}O" for chain in chains)]
+>>> frame = pd.DataFrame({"smiles": smiles, "alcohol": [0] * 40 + [1] * 40})
+>>> forest = {"baseline": {"name": "random_forest", "trees": 20}}
+>>> config = {"name": "example", "runs": tempfile.mkdtemp(), "split": "random", "model": forest}
+>>> run = sc.train(config, frame, overrides={"features.vectors": ["ecfp_counts"], "train.workers": 0})
+>>> run.tasks, run.evaluation["roc_auc"].tolist()
+(('alcohol',), [1.0])
+>>> run.score(["CCCCO", "not a molecule"])[["status", "alcohol"]].round(1)
+     status  alcohol
+0        ok      1.0
+1  rejected      NaN
+
+A table is read from a file (`read_assays`), found in the catalogue (`load_dataset`) or made of a DataFrame
+(`AssayTable.from_frame`). `train` and `load_run` give a `Run`, which a notebook shows as a card, and which
+goes wherever a run folder is asked for. Libraries of any size are scored by `score_library`; `choose_hits`
+picks compounds from the scores. More is on the faces of the packages, such as `screening.balancing`.
+
+The names below are loaded on first use, so that ``import screening`` and ``screening --help`` stay fast.
 """
 
 from typing import TYPE_CHECKING

@@ -1,4 +1,13 @@
-"""How good runs are: per assay, on other tables, against each other, over seeds."""
+"""How good runs are: per assay, on other tables, against each other, over seeds.
+
+Examples
+--------
+>>> import screening as sc
+>>> from screening.evaluation import seed_configs
+>>> config = sc.load_config({"name": "a", "data": {"source": "assays.csv"}})
+>>> [each.name for each in seed_configs(config, 2)]  # for `train_set`; then compare(["runs/a", "runs/b"])
+['a-seed0', 'a-seed1']
+"""
 
 from typing import TYPE_CHECKING
 

@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,7 @@ def fold_configs(config: Config, n: int) -> list[Config]:
 
 def train_set(
     configs: Sequence[Config],
-    path: Path,
+    path: str | PathLike[str],
     *,
     data: Path | AssayTable | None = None,
     overwrite: bool = False,
@@ -91,6 +92,7 @@ def train_set(
     ------
     ConfigError : a folder holds a run with other settings; as `experiment.train` otherwise.
     """
+    path = Path(path)
     distributed.join_processes()
     with claimed_run(path.parent, f".{path.name}{LOCK}"):
         _train_all(configs, data, overwrite, on_note, on_epoch)

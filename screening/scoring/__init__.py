@@ -1,4 +1,24 @@
-"""A library as a stream of blocks that can be restarted."""
+"""A library as a stream of blocks that can be restarted.
+
+Examples
+--------
+>>> import tempfile
+>>> import pandas as pd
+>>> import screening as sc
+>>> frame = pd.DataFrame({"smiles": ["C" * n for n in range(1, 61)], "long": [0] * 30 + [1] * 30})
+>>> forest = {"model": {"baseline": {"name": "random_forest", "trees": 10}}, "split": "random"}
+>>> forest |= {"features": {"vectors": ["ecfp_counts"]}, "train": {"workers": 0}}
+>>> run = sc.train({"name": "example", "runs": tempfile.mkdtemp(), **forest}, frame)
+>>> from screening.scoring import Scorer, score_library
+>>> Scorer.load(run).score(["CCCC", "C1CC"])["status"].tolist()
+['ok', 'rejected']
+>>> library = run.folder / "library.smi"
+>>> library.write_text("CCC a\\nCCCCCCC b\\n")
+16
+>>> report = score_library(run, library, run.folder / "scores", top=1, workers=0)
+>>> report.read, report.scored, report.top.name
+(2, 2, 'top.csv')
+"""
 
 from typing import TYPE_CHECKING
 

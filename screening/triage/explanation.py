@@ -3,7 +3,7 @@
 The numbers come from `contributions`. Called by `screening explain`.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 from os import PathLike
@@ -59,7 +59,7 @@ class Chosen(NamedTuple):
     """What was odd in the file, and whether it has more molecules than were read."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Explanation:
     """What was found; a notebook shows it as a card for each molecule."""
 
@@ -76,7 +76,7 @@ class Explanation:
     """One row per molecule and descriptor, strongest first: molecule, id, descriptor, value, contribution."""
     rejected: list[Rejected]
     notes: list[str]
-    mols: list[Mol] = field(repr=False)
+    mols: list[Mol]
     """As the features see them, one per molecule."""
     folder: Path | None = None
     """Where `write` put it."""
@@ -85,6 +85,9 @@ class Explanation:
     def pictures(self) -> list[str]:
         """An SVG of each molecule, its atoms coloured by what they contribute."""
         return pictures_of(self, self.atoms, self.mols)
+
+    def __repr__(self) -> str:
+        return "\n  ".join([f"Explanation of {self.assay}", *self.lines()])
 
     def _repr_html_(self) -> str:
         return explanation_card(self, self.pictures)
