@@ -4,6 +4,7 @@ import ast
 import re
 import resource
 import shutil
+from importlib import import_module
 from pathlib import Path
 
 import nbformat
@@ -49,7 +50,6 @@ def test_they_hold_no_logic(path: Path) -> None:
     """Calls of public functions only; the fifth is about a class of one's own, and shows an error."""
     for cell in cells(path, "code"):
         tree = ast.parse(cell.source)
-        assert len(cell.source.splitlines()) <= 30
         own = {inner for node in ast.walk(tree) if isinstance(node, ast.ClassDef) for inner in ast.walk(node)}
         assert not [node for node in ast.walk(tree) if isinstance(node, LOGIC) and node not in own]
         for node in ast.walk(tree):
@@ -57,6 +57,26 @@ def test_they_hold_no_logic(path: Path) -> None:
                 assert not [name.name for name in node.names if name.name.startswith("_")]
             if isinstance(node, ast.Attribute):
                 assert not node.attr.startswith("_")
+
+
+@BOOKS
+def test_they_import_the_front_door_and_faces_alone(path: Path) -> None:
+    for cell in cells(path, "code"):
+        for node in ast.walk(ast.parse(cell.source)):
+            if isinstance(node, ast.Import):
+                ours = [name for name in node.names if name.name.split(".")[0] == "screening"]
+                assert not [name.name for name in ours if (name.name, name.asname) != ("screening", "sc")]
+            elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "screening":
+                package, *face = str(node.module).split(".")
+                assert len(face) == 1, f"from {node.module}: deeper than a face"
+                listed = import_module(f"{package}.{face[0]}").__all__
+                assert {name.name for name in node.names} <= set(listed)
+
+
+@BOOKS
+def test_a_cell_is_short_enough_to_copy(path: Path) -> None:
+    for cell in cells(path, "code"):
+        assert len([line for line in cell.source.splitlines() if line.strip()]) <= 5, cell.source
 
 
 @pytest.mark.slow
