@@ -23,8 +23,9 @@ from ..balancing.chain import build_balancer
 from ..balancing.contract import Balancer, balancers
 from ..balancing.gradients import Gradients, Look
 from ..balancing.places import Settings
-from ..config import Config, Grouping, Train
-from ..config import Gradients as GradientSettings
+from ..config import Config
+from ..config_sections import Gradients as GradientSettings
+from ..config_sections import Grouping, Train
 from ..errors import ConfigError, ScreeningError, listed
 from ..features.store import GraphBatch, GraphStore
 from ..metrics.ranking import rank
