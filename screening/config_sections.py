@@ -165,8 +165,11 @@ class Loss(Section):
     def _has_no_options_of_others(self) -> "Loss":
         if self.name == "cross_entropy" and self.model_extra:
             key = next(iter(self.model_extra))
-            hint = did_you_mean(key, type(self).model_fields).removesuffix(".")
-            raise ValueError(f"cross_entropy has no option '{key}'. {hint}")
+            hint = did_you_mean(key, type(self).model_fields)
+            raise ValueError(
+                f"cross_entropy has no option '{key}'. {hint} Another loss goes by its name, such as "
+                "loss.name=focal"
+            )
         return self
 
     @property
