@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import small
 import typer
-from generated import balancer_families, current, settings_without_meaning
+from generated import balancer_families, current, options_without_meaning, settings_without_meaning
 from pages import COMMANDS, PAGES, README, ROOT, Page, is_of_others, write_readers_files
 
 import screening
@@ -171,8 +171,9 @@ def test_every_family_has_its_tables() -> None:
     assert set(FAMILIES) <= set(tables)
 
 
-def test_every_setting_is_explained() -> None:
+def test_every_setting_and_every_option_is_explained() -> None:
     assert not settings_without_meaning()
+    assert not options_without_meaning()
 
 
 def test_every_package_and_every_file_of_a_run_is_explained(real_run: Path) -> None:

@@ -78,6 +78,16 @@ def settings_without_meaning() -> list[str]:
     return sorted(set(names) - inside)
 
 
+def options_without_meaning() -> list[str]:
+    """Options of registered members without an entry in their docstring."""
+    return [
+        f"{name}: {of}.{option}"
+        for name in FAMILIES
+        for of, option, _, meaning in _options(name, FAMILIES[name][0].names())
+        if not meaning
+    ]
+
+
 def members(name: str) -> str:
     """A table of a family, and one of the options of its members."""
     rows = [(f"`{member.name}`", member.summary) for member in family(name)]

@@ -20,8 +20,13 @@ def butina_split(
 ) -> tuple[np.ndarray, list[str]]:
     """No Butina cluster in two parts, the largest clusters in train; DeepChem's ButinaSplitter.
 
-    Two molecules are neighbours if their Tanimoto distance (ECFP4, 1,024 bits) is at most `cutoff`. Time and
-    memory grow with the square of the number of molecules: at most BUTINA_LIMIT. The seed plays no part.
+    Time and memory grow with the square of the number of molecules: at most BUTINA_LIMIT. The seed plays no
+    part.
+
+    Parameters
+    ----------
+    fractions : shares of train, valid and test, each above 0, together 1.
+    cutoff : molecules are neighbours up to this Tanimoto distance (ECFP4, 1,024 bits).
     """
     if not 0 < cutoff < 1:
         raise ValueError(f"option 'cutoff' is {cutoff}; a Tanimoto distance between 0 and 1 was expected.")

@@ -21,8 +21,11 @@ def column_split(
 ) -> tuple[np.ndarray, list[str]]:
     """The parts that a column of the table names: train, valid, test, or empty (left out).
 
-    `words` says what other texts mean, such as {holdout: test}. Where there are train and test only,
-    `valid_from_train` is the share of train that validates.
+    Parameters
+    ----------
+    column : of the table.
+    words : what other texts mean, such as {holdout: test}.
+    valid_from_train : share of train that validates, where there are train and test only.
     """
     table = molecules.table
     if column not in table.extra:

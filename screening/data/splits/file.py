@@ -24,8 +24,13 @@ def file_split(
     """The parts that a CSV file names: column `row` counts the records of the table's file from 0.
 
     An empty part leaves the row out. Where copies of a structure were merged, the first record counts.
-    The `split.csv` of a run has this form, with the column "part". `words` and `valid_from_train` as in
-    `column`.
+    The `split.csv` of a run has this form, with the column "part".
+
+    Parameters
+    ----------
+    path : of the file; one that comes along has a name, configs/splits/tox21.csv.gz.
+    column : of the file, with the parts.
+    words, valid_from_train : as in `column`.
     """
     parts = read_parts(path, column)
     table = molecules.table

@@ -17,5 +17,9 @@ def fingerprint_split(
     """Parts as unlike each other as can be in ECFP4; DeepChem's FingerprintSplitter, a hard test.
 
     Time grows with the square of the number of molecules: at most FINGERPRINT_LIMIT. The seed plays no part.
+
+    Parameters
+    ----------
+    fractions : shares of train, valid and test, each above 0, together 1.
     """
     return split_by_deepchem("fingerprint", molecules, fractions, FINGERPRINT_LIMIT)

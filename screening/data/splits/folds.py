@@ -23,6 +23,12 @@ def folds_split(
     The folds depend on the seed, not on `fold`. With `scaffold` no Murcko scaffold is in two folds; a
     molecule without a ring has none and is a group of its own, since together they would fill a fold (23 %
     of Tox21). Groups go into the smallest fold, largest groups first.
+
+    Parameters
+    ----------
+    fold : which one tests, counted from 0.
+    folds : how many there are, at least 3.
+    by : "scaffold", or "random" for single structures.
     """
     if folds < 3:
         raise ValueError(f"option 'folds' is {folds}; at least 3 were expected, to train, validate and test.")

@@ -21,6 +21,11 @@ def scaffold_split(
     2.8's ScaffoldSplitter on the same molecules. With `balanced` the order is random, but scaffolds that
     would fill half of valid or test go first, as in chemprop's `scaffold_balanced`.
 
+    Parameters
+    ----------
+    fractions : shares of train, valid and test, each above 0, together 1.
+    balanced : a random order in place of the largest first.
+
     References
     ----------
     Bemis, Murcko, J. Med. Chem. 39 (1996) 2887; DeepChem `deepchem/splits/splitters.py` (MIT); chemprop

@@ -20,6 +20,10 @@ def stratified_split(
     with the rarest labels come first; each goes to the part that lacks most of its labels (the shares still
     lacking, added up over its labels), at random order among equals.
 
+    Parameters
+    ----------
+    fractions : shares of train, valid and test, each above 0, together 1.
+
     References
     ----------
     Sechidis, Tsoumakas, Vlahavas, On the Stratification of Multi-Label Data, ECML PKDD 2011, algorithm 1,

@@ -49,6 +49,7 @@ class Hybrid(Encoder):
     dropout : after both layers and the projection.
     branch_dropout : share of molecules for which one branch is left out in a training step (never
         both), so that neither branch can be leaned on alone.
+    count_dropout, real_dropout, real_noise : of the vectors, as in `fingerprint`.
     """
 
     reads = ("graph", "vectors")
