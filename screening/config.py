@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from yaml import YAMLError
 
-from .config_sections import Config, Data, Section
+from .config_sections import Config, Data, Loss, Section
 from .errors import ConfigError
 from .plain_yaml import as_texts, dump, one_text, yaml_tree
 from .recipes import recipes
@@ -176,6 +176,7 @@ def _short_baseline(key: str, value: Any) -> Any:
 
 def _set(values: dict[str, Any], keys: list[str], value: Any) -> None:
     """Put `value` at `keys`; a new name for a component drops the options of the old one."""
+    old_name = Loss().name if keys == ["loss", "name"] else None  # the one section that goes by a name unsaid
     for key in keys[:-1]:
         inner = values.get(key)
         if isinstance(inner, str):
@@ -184,7 +185,7 @@ def _set(values: dict[str, Any], keys: list[str], value: Any) -> None:
             raise ConfigError(f"'{key}' is a chain here: give it whole, as {key}=[slaw,pcgrad].")
         values[key] = inner = dict(inner) if isinstance(inner, dict) else {}
         values = inner
-    if keys[-1] == "name" and len(keys) > 1 and values.get("name") != value:
+    if keys[-1] == "name" and len(keys) > 1 and values.get("name", old_name) != value:
         values.clear()
     values[keys[-1]] = value
 

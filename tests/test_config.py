@@ -316,6 +316,12 @@ def test_another_loss_on_the_command_line_drops_the_options_of_the_old_one(tmp_p
     assert load_config(tmp_path / "a.yaml", ["loss.cap=3"]).loss.options["positive_weight"] == "balanced"
 
 
+def test_the_loss_that_needs_no_name_keeps_its_options_when_it_gets_it(tmp_path: Path) -> None:
+    balanced = check_config({**PLAIN, "loss": {"positive_weight": "balanced"}})
+    (tmp_path / "a.yaml").write_text(to_yaml(balanced))
+    assert load_config(tmp_path / "a.yaml", ["loss.name=cross_entropy"]) == balanced
+
+
 @pytest.mark.parametrize(
     ("loss", "message"),
     [
