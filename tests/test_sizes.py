@@ -15,6 +15,7 @@ from rdkit import Chem, rdBase
 from rdkit.Chem import rdMolDescriptors
 from rdkit.Chem.Scaffolds import MurckoScaffold
 
+from screening import training
 from screening.bundle.bundle import Bundle
 from screening.config import check_config
 from screening.data import datasets
@@ -37,7 +38,6 @@ from screening.reporting.structures import draw_contributions, draw_structure
 from screening.scoring.job import Input, score_library
 from screening.scoring.scorer import Scorer
 from screening.sizes import LARGEST, MOST_ATOMS, too_large, too_large_block, too_large_molecule
-from screening.training import run as experiment
 from screening.triage.explanation import explain
 from screening.triage.hits import choose_hits
 
@@ -236,7 +236,7 @@ def test_a_table_with_huge_molecules_trains_and_is_described(
         "model": {"encoder": {"name": "gine", "depth": 1, "width": 8}},
         "train": {"epochs": 1, "device": "cpu", "workers": 0},
     }
-    run = experiment.train(check_config(settings))
+    run = training.train(check_config(settings))
     reasons = pd.read_csv(run.folder / "rejected.csv")["reason"]
     assert reasons.str.contains("more than 20 for each of 40 atoms").sum() == 2
     assert Bundle.load(run.folder).features.max_atoms == 40

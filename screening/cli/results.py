@@ -95,15 +95,15 @@ def evaluate(
         of_results |= {"--out": out is not None, "--plot": plot is not None}
         check_apart(of_results, "--learning has none of it. Leave it out.")
     from ..config import data_settings
-    from ..evaluation import external as assessment
-    from ..metrics import per_assay as evaluation
+    from ..evaluation import external
+    from ..metrics import per_assay
 
     given = data_settings(data or "", settings or [], fixed=OF_THE_MODEL)
     is_set = _check_set(run, {"--data": data is not None, "--learning": learning})
     if sort is not None:
         _check_sort(run, sort, is_set=is_set)
     if learning:
-        print_learning(assessment.learning(run), all_assays=all_assays)
+        print_learning(external.learning(run), all_assays=all_assays)
         return
     title = f"{part} part" if data is None else Path(data).name
     if data is not None:
@@ -113,10 +113,10 @@ def evaluate(
         results = _of_set(run, part) if is_set else _of_run(run, part)
     table, summary, tell_more = results
     if sort is not None:
-        table = evaluation.sorted_by(table, sort)
+        table = per_assay.sorted_by(table, sort)
     print_evaluation(table, summary, title, by=sort, all_assays=all_assays)
     if out is not None:
-        evaluation.write_evaluation(table, out, csv_safe=csv_safe)
+        per_assay.write_evaluation(table, out, csv_safe=csv_safe)
     if plot is not None:
         _draw(table, plot, title=f"{Path(run).name}, {title}")
     tell_more()
@@ -143,11 +143,11 @@ def _of_table(run: Path, data: str, settings: "Data", keep_known: bool) -> "Resu
 
 def _check_set(run: Path, of_one_run: dict[str, bool]) -> bool:
     """Whether `run` names a set of runs; with options that take one run alone that is an error."""
-    from ..evaluation import run_sets as runsets
+    from ..evaluation.run_sets import is_set, run_folders
 
-    if not runsets.is_set(run):
+    if not is_set(run):
         return False
-    runs = ", ".join(map(str, runsets.run_folders(run)[:5]))
+    runs = ", ".join(map(str, run_folders(run)[:5]))
     check_apart(of_one_run, f"takes one run, and {run} names a set. Give one of its runs: {runs}.")
     return True
 
@@ -172,25 +172,26 @@ def _draw(table: "pd.DataFrame", path: Path, *, title: str) -> None:
 
 def _of_run(run: Path, part: str) -> "Results":
     """The assays, their summary, and what is printed behind them: what calibration changed."""
-    from ..training import run as experiment
+    from ..training.run import calibration_effect
+    from ..training.run import evaluate as evaluate_run
 
     def tell_more() -> None:
-        effect = experiment.calibration_effect(run) if part == "test" else ()
+        effect = calibration_effect(run) if part == "test" else ()
         if len(effect):
             print_frame(effect, "calibration, test part: means over assays")
 
-    return *experiment.evaluate(run, part=part), tell_more
+    return *evaluate_run(run, part=part), tell_more
 
 
 def _of_set(run: Path, part: str) -> "Results":
     """The assays of all runs together, their summary, and what is printed behind: the mean within runs."""
     from ..evaluation import pooled
-    from ..evaluation import replicates as studies
+    from ..evaluation.replicates import tabulate
 
     together = pooled.pool(run, part=part)
 
     def tell_more() -> None:
-        print_set(studies.tabulate(together.folders, part=part), f"{part} part, mean within runs")
+        print_set(tabulate(together.folders, part=part), f"{part} part, mean within runs")
         tell(together.note())
 
     return together.evaluation, together.summary, tell_more

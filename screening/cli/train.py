@@ -80,14 +80,15 @@ def train(
     if seeds is not None or folds is not None:
         _train_set(settings, seeds, folds, data=data, overwrite=overwrite, dry_run=dry_run)
         return
-    from ..training import run as experiment
+    from ..training.run import plan
+    from ..training.run import train as train_run
 
     with progress_shown() as console, goes_on(lambda: kept_in(settings), "--resume"):
         note = notes_to(console)
         if dry_run:
-            experiment.plan(settings, data=data, on_note=note)
+            plan(settings, data=data, on_note=note)
             return
-        run = experiment.train(
+        run = train_run(
             settings,
             data=data,
             resume=resume,
@@ -112,17 +113,17 @@ def _train_set(
     overwrite: bool,
     dry_run: bool,
 ) -> None:
-    from ..evaluation import replicates as studies
+    from ..evaluation import replicates
     from ..runtime.distributed import is_main, leave_processes
-    from ..training import run as experiment
+    from ..training.run import plan
 
     if seeds is not None and folds is not None:
         raise ConfigError("--seeds and --folds were both given: one set differs in seed, the other in fold.")
     kind = "seeds" if seeds is not None else "folds"
     configs = (
-        studies.seed_configs(settings, seeds)
+        replicates.seed_configs(settings, seeds)
         if seeds is not None
-        else studies.fold_configs(settings, folds or 0)
+        else replicates.fold_configs(settings, folds or 0)
     )
     path = Path(settings.runs) / f"{settings.name}-{kind}.csv"
     with (
@@ -131,9 +132,9 @@ def _train_set(
     ):
         note = notes_to(console)
         if dry_run:
-            experiment.plan(configs[0], data=data, on_note=note)
+            plan(configs[0], data=data, on_note=note)
             return
-        trained = studies.train_set(
+        trained = replicates.train_set(
             configs, path, data=data, overwrite=overwrite, on_note=note, on_epoch=note
         )
     if is_main():
@@ -195,15 +196,15 @@ def group(
     It takes one training of the joint model.
     """
     from ..config import load_config
-    from ..grouping import choosing as grouping
+    from ..grouping import choosing
     from ..grouping.trial import try_groups
     from ..runtime.distributed import is_main, leave_processes
 
     if try_them and (out is not None or overwrite):
         raise ConfigError("--evaluate has run folders of its own: leave --out and --overwrite out.")
-    settings = grouping.with_affinity(load_config(config_file(config), overrides or []), affinity)
+    settings = choosing.with_affinity(load_config(config_file(config), overrides or []), affinity)
     check_settings(settings)
-    choice = grouping.Choice(groups, budget, scale, singletons)
+    choice = choosing.Choice(groups, budget, scale, singletons)
     kept = f"Every finished run and epoch is kept in {settings.runs}."
     with progress_shown() as console, goes_on(lambda: kept, "" if try_them else "--resume"):
         note = notes_to(console)
@@ -212,7 +213,7 @@ def group(
         grouped = (
             trial.grouped
             if trial is not None
-            else grouping.group(settings, choice, out=out, resume=resume, overwrite=overwrite, **shared)
+            else choosing.group(settings, choice, out=out, resume=resume, overwrite=overwrite, **shared)
         )
     if is_main():
         print_groups(grouped, all_assays=all_assays)

@@ -1,6 +1,6 @@
 """How good a trained model is on a table it was not trained on, and how its assays learned.
 
-The numbers for the parts of its own table are in the run folder already: `experiment.evaluate`.
+The numbers for the parts of its own table are in the run folder already: `training.evaluate`.
 """
 
 from collections import Counter

@@ -20,10 +20,10 @@ from ..errors import ConfigError, DataError
 from ..metrics.per_assay import read_evaluation
 from ..runtime import distributed
 from ..runtime.folders import LOCK
-from ..training import run as experiment
 from ..training.history import Epoch
 from ..training.origins import check_finished, check_settings
 from ..training.preparation import Note
+from ..training.run import train
 from ..training.run_folder import AGAIN, claimed_run, read_config, read_manifest, read_table, write_frame
 
 METRICS = ("roc_auc", "average_precision")
@@ -90,7 +90,7 @@ def train_set(
 
     Raises
     ------
-    ConfigError : a folder holds a run with other settings; as `experiment.train` otherwise.
+    ConfigError : a folder holds a run with other settings; as `training.train` otherwise.
     """
     path = Path(path)
     distributed.join_processes()
@@ -120,7 +120,7 @@ def _train_all(
         on_note(f"run {number} of {len(configs)}: {config.folder}")
         before = pd.DataFrame() if overwrite else read_table(config.folder, TIMES)
         clock = _Clock(config.folder / TIMES, before, on_note, on_epoch)
-        experiment.train(
+        train(
             config,
             data=data,
             resume=not overwrite,

@@ -19,10 +19,10 @@ from ..errors import ConfigError, DataError, listed
 from ..registry import did_you_mean
 from ..runtime import distributed
 from ..runtime.numbers import in_digits
-from ..training import run as experiment
 from ..training.history import Epoch
 from ..training.origins import check_finished, is_finished
 from ..training.preparation import Note, prepare_data
+from ..training.run import train
 from ..training.run_folder import AGAIN, atomic_file, claimed_run, write_frame
 from .covers import EXACT_LIMIT
 from .selection import Grouping, explain_groups, label_cost, select_groups, select_within_budget
@@ -118,14 +118,12 @@ def group(
 
     Raises
     ------
-    ConfigError : the choice is wrong, or as `experiment.train`.
+    ConfigError : the choice is wrong, or as `training.train`.
     DataError : the table cannot be used.
     """
     _check(choice)
     if overwrite or not is_finished(config):
-        experiment.train(
-            config, data=data, resume=resume, overwrite=overwrite, on_note=on_note, on_epoch=on_epoch
-        )
+        train(config, data=data, resume=resume, overwrite=overwrite, on_note=on_note, on_epoch=on_epoch)
         distributed.wait_for_all()
     else:
         check_finished(config, data, on_note)

@@ -17,11 +17,11 @@ from ..data.task_groups import read_groups, write_groups
 from ..errors import ConfigError
 from ..evaluation.comparison import Comparison, compare
 from ..runtime import distributed
-from ..training import run as experiment
 from ..training.history import Epoch
 from ..training.members import parts_of
 from ..training.origins import check_finished, is_finished
 from ..training.preparation import Note, Prepared, prepare_data
+from ..training.run import train
 from ..training.run_folder import claimed_run, read_table, write_frame
 from .choosing import Choice, Grouped, group, with_affinity
 
@@ -96,7 +96,7 @@ def _try_groups(
             check_finished(settings, data, on_note)
         else:
             on_note(f"== {settings.folder}")
-            experiment.train(settings, data=data, resume=True, on_note=on_note, on_epoch=on_epoch)
+            train(settings, data=data, resume=True, on_note=on_note, on_epoch=on_epoch)
             distributed.wait_for_all()
         costs.append((name.split("-")[0], seed, *_cost(settings, prepared)))
 

@@ -19,8 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rdkit import Chem
 
-from screening.data import alerts_table as alerts
-from screening.data import catalogue, datasets, downloads
+from screening.data import alerts_table, catalogue, datasets, downloads
 from screening.data.alerts_table import FEWEST_ACTIVES, MISSING, alerts_library, hide_labels
 from screening.data.assay_table import AssayTable
 from screening.data.assays import read_assays
@@ -444,7 +443,7 @@ def test_alerts_says_that_its_labels_are_computed() -> None:
     row = datasets.catalogue["alerts"]
     assert "COMPUTED" in row.summary
     assert "No label was measured" in row.defects
-    assert "COMPUTED" in (alerts.__doc__ or "")
+    assert "COMPUTED" in (alerts_table.__doc__ or "")
 
 
 def test_alerts_can_be_read_by_the_program_that_reads_any_table(table: AssayTable) -> None:

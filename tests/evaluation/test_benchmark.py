@@ -6,11 +6,11 @@ import pandas as pd
 import pytest
 import small
 
+from screening import training
 from screening.config import Config, check_config
 from screening.errors import ConfigError
 from screening.evaluation.benchmarks import benchmark, chain_names
 from screening.evaluation.comparison import compare
-from screening.training import run as experiment
 
 
 def config(folder: Path, **more: object) -> Config:
@@ -41,13 +41,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_the_table_is_that_of_the_runs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     order: list[str] = []
-    train = experiment.train
+    train = training.train
 
-    def counted(settings: Config, **options: object) -> experiment.Trained:
+    def counted(settings: Config, **options: object) -> training.Trained:
         order.append(settings.name)
         return train(settings, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(experiment, "train", counted)
+    monkeypatch.setattr("screening.evaluation.replicates.train", counted)
     found = benchmark(config(folder))
     names = ["equal", "slaw-max_ratio-10", "slaw-pcgrad"]
     assert order == [f"small-{name}-seed{seed}" for seed in (0, 1) for name in names]
@@ -56,7 +56,7 @@ def test_the_table_is_that_of_the_runs(folder: Path, monkeypatch: pytest.MonkeyP
     assert (table["runs"] == 2).all()
     for name in names:
         values = [
-            experiment.evaluate(folder / "runs" / f"small-{name}-seed{seed}")[1].set_index("metric")["mean"]
+            training.evaluate(folder / "runs" / f"small-{name}-seed{seed}")[1].set_index("metric")["mean"]
             for seed in (0, 1)
         ]
         assert table["roc_auc"][name] == pytest.approx((values[0]["roc_auc"] + values[1]["roc_auc"]) / 2)

@@ -7,16 +7,16 @@ import pandas as pd
 import pytest
 import small
 
+from screening import training
 from screening.config import check_config
 from screening.errors import BundleError, DataError
 from screening.evaluation.external import NOISE, assess, learning
 from screening.metrics.per_assay import evaluate
 from screening.scoring.scorer import Scorer
-from screening.training import run as experiment
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> experiment.Trained:
+def run(tmp_path_factory: pytest.TempPathFactory) -> training.Trained:
     folder = tmp_path_factory.mktemp("assessment")
     settings = {
         "name": "small",
@@ -26,7 +26,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> experiment.Trained:
         "model": {"encoder": {"name": "gine", "depth": 1, "width": 8}},
         "train": {"epochs": 3, "device": "cpu", "workers": 0},
     }
-    return experiment.train(check_config(settings))
+    return training.train(check_config(settings))
 
 
 @pytest.fixture(autouse=True)
@@ -51,7 +51,7 @@ def write(frame: pd.DataFrame, path: Path) -> str:
 
 
 def test_rows_add_up_and_known_molecules_are_left_out(
-    run: experiment.Trained, frame: pd.DataFrame, tmp_path: Path
+    run: training.Trained, frame: pd.DataFrame, tmp_path: Path
 ) -> None:
     bad = pd.DataFrame({"id": ["BAD"], "smiles": ["C1CC"], "acid": ["yes"]})
     again = frame.iloc[[5]].assign(id="AGAIN")
@@ -78,7 +78,7 @@ def test_rows_add_up_and_known_molecules_are_left_out(
 
 
 def test_salts_charges_and_stereoisomers_of_known_molecules_are_known(
-    run: experiment.Trained, tmp_path: Path
+    run: training.Trained, tmp_path: Path
 ) -> None:
     """Each compound of the training and validation part, written in ways that are other structures."""
     split = pd.read_csv(run.folder / "split.csv")
@@ -102,7 +102,7 @@ def test_salts_charges_and_stereoisomers_of_known_molecules_are_known(
     assert set(kept.counts) <= {"scored", "merged"}
 
 
-def test_known_molecules_can_be_kept(run: experiment.Trained, frame: pd.DataFrame, tmp_path: Path) -> None:
+def test_known_molecules_can_be_kept(run: training.Trained, frame: pd.DataFrame, tmp_path: Path) -> None:
     source = write(frame, tmp_path / "other.csv")
     found = assess(run.folder, source, keep_known=True, workers=0)
     assert found.counts == {"scored": len(frame)}
@@ -117,7 +117,7 @@ def test_known_molecules_can_be_kept(run: experiment.Trained, frame: pd.DataFram
 
 
 def test_the_own_test_part_gives_the_own_evaluation(
-    run: experiment.Trained, frame: pd.DataFrame, tmp_path: Path
+    run: training.Trained, frame: pd.DataFrame, tmp_path: Path
 ) -> None:
     """Of the first 120 molecules, those that are not known are the test part."""
     found = assess(run.folder, write(frame.iloc[:120], tmp_path / "same.csv"), workers=0)
@@ -127,7 +127,7 @@ def test_the_own_test_part_gives_the_own_evaluation(
 
 
 def test_assays_are_matched_by_name_and_others_listed(
-    run: experiment.Trained, frame: pd.DataFrame, tmp_path: Path
+    run: training.Trained, frame: pd.DataFrame, tmp_path: Path
 ) -> None:
     other = frame.drop(columns="acid").rename(columns={"sulfur": "S"}).assign(comment="x")
     found = assess(run.folder, write(other, tmp_path / "other.csv"), workers=0)
@@ -137,7 +137,7 @@ def test_assays_are_matched_by_name_and_others_listed(
 
 
 def test_what_cannot_be_evaluated_is_explained(
-    run: experiment.Trained, frame: pd.DataFrame, tmp_path: Path
+    run: training.Trained, frame: pd.DataFrame, tmp_path: Path
 ) -> None:
     with pytest.raises(DataError, match=r"no assay of .*'comment'.*'halogen'"):
         assess(run.folder, write(frame[["id", "smiles"]].assign(comment="x"), tmp_path / "none.csv"))
@@ -150,7 +150,7 @@ def test_what_cannot_be_evaluated_is_explained(
 
 
 def test_a_bundle_alone_leaves_nothing_out_and_says_so(
-    run: experiment.Trained, frame: pd.DataFrame, tmp_path: Path
+    run: training.Trained, frame: pd.DataFrame, tmp_path: Path
 ) -> None:
     (tmp_path / "model").mkdir()
     (run.folder / "bundle").rename(tmp_path / "model" / "bundle")
@@ -215,7 +215,7 @@ def test_learning_by_hand(tmp_path: Path) -> None:
     assert (row["weight_min"], row["weight_max"]) == (0, 3)
 
 
-def test_learning_of_a_run_has_every_assay(run: experiment.Trained) -> None:
+def test_learning_of_a_run_has_every_assay(run: training.Trained) -> None:
     found = learning(run.folder)
     assert tuple(found["assay"]) == tuple(small.PATTERNS)
     assert (found["lost"].dropna() >= 0).all()

@@ -6,12 +6,12 @@ import pandas as pd
 import pytest
 import small
 
+from screening import training
 from screening.config import Config, check_config
 from screening.errors import ConfigError
-from screening.evaluation import replicates as studies
+from screening.evaluation import replicates
 from screening.evaluation.comparison import compare
 from screening.evaluation.replicates import fold_configs, seed_configs, tabulate, train_set
-from screening.training import run as experiment
 
 
 def config(folder: Path, **more: object) -> Config:
@@ -43,13 +43,13 @@ def test_seeds_are_runs_of_their_own_and_finished_ones_stay(
     configs = seed_configs(config(folder, seed=4), 2)
     assert [(one.name, one.seed) for one in configs] == [("small-seed4", 4), ("small-seed5", 5)]
     trained: list[str] = []
-    train = experiment.train
+    train = training.train
 
-    def counted(settings: Config, **options: object) -> experiment.Trained:
+    def counted(settings: Config, **options: object) -> training.Trained:
         trained.append(settings.name)
         return train(settings, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(experiment, "train", counted)
+    monkeypatch.setattr("screening.evaluation.replicates.train", counted)
     first = train_set(configs, folder / "out.csv")
     assert trained == ["small-seed4", "small-seed5"]
     more = seed_configs(config(folder, seed=4), 3)
@@ -64,7 +64,7 @@ def test_seeds_are_runs_of_their_own_and_finished_ones_stay(
     times = pd.read_csv(first.folders[0] / "times.csv")
     assert times["epoch"].tolist() == [0, 1]
     assert (times[["seconds", "cpu_seconds"]] > 0).all().all()
-    assert min(studies.seconds_per_step(first.folders)) > 0
+    assert min(replicates.seconds_per_step(first.folders)) > 0
 
 
 def test_a_set_with_other_settings_is_not_mixed_with_the_old_one(folder: Path) -> None:
@@ -105,9 +105,9 @@ def test_folds_test_every_molecule_once_and_are_compared(folder: Path) -> None:
 
 def test_the_table_is_that_of_the_evaluations(folder: Path) -> None:
     found = train_set(seed_configs(config(folder), 3), folder / "out.csv")
-    evaluations = [experiment.evaluate(path) for path in found.folders]
+    evaluations = [training.evaluate(path) for path in found.folders]
     table = found.table.set_index(["assay", "metric"])
-    for metric in studies.METRICS:
+    for metric in replicates.METRICS:
         values = pd.DataFrame([evaluation.set_index("assay")[metric] for evaluation, _ in evaluations])
         for assay in small.PATTERNS:  # some have no actives in the test part of a seed
             row, known = table.loc[(assay, metric)], values[assay].dropna()

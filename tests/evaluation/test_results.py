@@ -78,8 +78,8 @@ def test_whatever_the_test_part_lacks_there_is_a_page(tmp_path: Path, name: str)
 @pytest.mark.parametrize("kind", ["gine", "baseline", "one network each", "ensemble"])
 @pytest.mark.slow
 def test_every_kind_of_model_has_a_page(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from screening import training
     from screening.config import check_config
-    from screening.training import run as experiment
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     network = {"encoder": {"name": "gine", "depth": 1, "width": 8}}
@@ -96,7 +96,7 @@ def test_every_kind_of_model_has_a_page(tmp_path: Path, kind: str, monkeypatch: 
             "train": {"epochs": 1, "workers": 0, "ensemble": 2 if kind == "ensemble" else 1},
         }
     )
-    run = experiment.train(config)
+    run = training.train(config)
     assert write_report(run.folder).size > 10_000
 
 

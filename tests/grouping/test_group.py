@@ -9,19 +9,18 @@ import small
 import torch
 from typer.testing import CliRunner
 
+from screening import training
 from screening.bundle.bundle import Bundle
 from screening.cli.main import app
 from screening.config import Config, check_config, load_config
 from screening.data.assay_table import AssayTable
 from screening.data.task_groups import read_groups
 from screening.errors import ConfigError, DataError
-from screening.grouping import choosing as grouping
-from screening.grouping import trial as trials
+from screening.grouping import choosing, trial
 from screening.grouping.choosing import Choice
 from screening.grouping.selection import judge_groups
 from screening.models.heads import TaskHeads
 from screening.scoring.job import Scorer
-from screening.training import run as experiment
 from screening.training.members import make_trainer, parts_of
 from screening.training.preparation import prepare_data
 from screening.training.trainer import Epoch
@@ -53,9 +52,9 @@ def config(name: str = "small", epochs: int = 2, **more: object) -> Config:
 
 @pytest.mark.parametrize("how", ["linear", "exact"])
 def test_one_training_gives_groups_and_reasons(how: str) -> None:
-    found = grouping.group(grouping.with_affinity(config(), how), Choice(2))
+    found = choosing.group(choosing.with_affinity(config(), how), Choice(2))
     folder = Path("runs/small")
-    affinity, tasks = grouping.read_affinity(folder)
+    affinity, tasks = choosing.read_affinity(folder)
     assert tasks == TASKS
     assert affinity.shape == (4, 4)
     assert np.isfinite(affinity).all()
@@ -68,16 +67,16 @@ def test_one_training_gives_groups_and_reasons(how: str) -> None:
     assert groups.serves == tuple(found.grouping.serves.tolist())
     assert pd.read_csv(folder / "groups.csv")["assay"].tolist() == list(TASKS)
     assert found.groups["serves"].sum() == 4
-    assert list(found.printed()[1].columns) == list(grouping.PRINTED)
+    assert list(found.printed()[1].columns) == list(choosing.PRINTED)
     assert (folder / "affinity.svg").read_text().count("<svg") == 1
 
 
 def test_a_finished_run_is_not_trained_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = grouping.with_affinity(config(), None)
+    settings = choosing.with_affinity(config(), None)
     assert settings.grouping.affinity == "linear"
-    grouping.group(settings, Choice(2))
-    monkeypatch.setattr(experiment, "train", None)
-    found = grouping.group(settings, Choice(1), out=Path("elsewhere"))
+    choosing.group(settings, Choice(2))
+    monkeypatch.setattr("screening.grouping.choosing.train", None)
+    found = choosing.group(settings, Choice(1), out=Path("elsewhere"))
     assert found.grouping.groups == ((0, 1, 2, 3),)
     assert {path.name for path in Path("elsewhere").iterdir()} == {
         "groups.yaml",
@@ -87,15 +86,15 @@ def test_a_finished_run_is_not_trained_again(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_budget_counts_the_molecules_of_a_group() -> None:
-    settings = grouping.with_affinity(config(), "linear")
-    assert len(grouping.group(settings, Choice(budget=1.0)).grouping.groups) == 1
-    assert len(grouping.group(settings, Choice(budget=100.0)).grouping.groups) > 1
+    settings = choosing.with_affinity(config(), "linear")
+    assert len(choosing.group(settings, Choice(budget=1.0)).grouping.groups) == 1
+    assert len(choosing.group(settings, Choice(budget=100.0)).grouping.groups) > 1
 
 
 def test_groups_train_into_one_bundle_in_the_order_of_the_table() -> None:
     """A member per group, without the heads of assays that another group serves; scoring need not know."""
     settings = config(grouping={"file": "groups.yaml"})
-    run = experiment.train(settings)
+    run = training.train(settings)
     bundle = Bundle.load(run.folder)
     assert [member.columns for member in bundle.members] == [(0, 3), (1, 2)]
     assert bundle.tasks == TASKS
@@ -113,7 +112,7 @@ def test_groups_train_into_one_bundle_in_the_order_of_the_table() -> None:
     scores = Scorer.load(run.folder).score(["CCO", "c1ccccc1Cl"])
     assert list(scores.columns)[-4:] == list(TASKS)
     assert scores[list(TASKS)].notna().all(axis=None)
-    table, _ = experiment.evaluate(run.folder)
+    table, _ = training.evaluate(run.folder)
     assert table["assay"].tolist() == list(TASKS)
     history = pd.read_csv(run.folder / "history.csv")
     assert history.groupby("member")["assay"].unique().map(list).tolist() == [
@@ -141,7 +140,7 @@ def test_a_group_does_not_see_molecules_without_its_labels() -> None:
 
 
 def test_a_stopped_run_of_groups_resumes_to_the_same_bundle() -> None:
-    experiment.train(config("unbroken", grouping={"file": "groups.yaml"}))
+    training.train(config("unbroken", grouping={"file": "groups.yaml"}))
     epochs: list[Epoch] = []
 
     def stop(epoch: Epoch) -> None:
@@ -151,12 +150,12 @@ def test_a_stopped_run_of_groups_resumes_to_the_same_bundle() -> None:
 
     broken = config("broken", grouping={"file": "groups.yaml"})
     with pytest.raises(KeyboardInterrupt):
-        experiment.train(broken, on_epoch=stop)
+        training.train(broken, on_epoch=stop)
     Path("groups.yaml").write_text(GROUPS.replace("acid: 2", "acid: 1"))
     with pytest.raises(ConfigError, match="is not the file that this run started with"):
-        experiment.train(broken, resume=True)
+        training.train(broken, resume=True)
     Path("groups.yaml").write_text(GROUPS)
-    experiment.train(broken, resume=True)
+    training.train(broken, resume=True)
     for name in ("member-0.safetensors", "member-1.safetensors"):
         first, second = (Path("runs", run, "bundle", name).read_bytes() for run in ("unbroken", "broken"))
         assert first == second
@@ -167,7 +166,7 @@ def test_a_stopped_run_of_groups_resumes_to_the_same_bundle() -> None:
 def test_a_warm_start_is_the_joint_model(hidden: int, average: float) -> None:
     model = {"encoder": {"name": "gine", "depth": 2, "width": 16}, "heads": {"hidden": hidden}}
     train = {"epochs": 1, "batch_size": 16, "device": "cpu", "workers": 0, "average": average}
-    joint = experiment.train(config("joint", model=model, train=train))
+    joint = training.train(config("joint", model=model, train=train))
     warm = {"file": "groups.yaml", "start": "joint", "joint": str(joint.folder)}
     settings = config("warm", model=model, train=train, grouping=warm)
     prepared, rows = prepare_data(settings), torch.arange(30)
@@ -176,7 +175,7 @@ def test_a_warm_start_is_the_joint_model(hidden: int, average: float) -> None:
         trainer = make_trainer(settings, prepared, part)
         for network in (trainer.model, trainer.judged):
             torch.testing.assert_close(network.predict(prepared.store, rows), whole[:, list(part.columns)])
-    experiment.train(settings)
+    training.train(settings)
 
 
 @pytest.mark.parametrize(
@@ -190,18 +189,18 @@ def test_a_warm_start_is_the_joint_model(hidden: int, average: float) -> None:
 )
 def test_a_warm_start_from_another_experiment_is_refused(more: dict, what: str) -> None:
     """Its training part may hold what is test here."""
-    joint = experiment.train(config("joint", epochs=1))
+    joint = training.train(config("joint", epochs=1))
     warm = {"file": "groups.yaml", "start": "joint", "joint": str(joint.folder)}
     with pytest.raises(ConfigError, match=f"trained with {what}"):
-        experiment.train(config("warm", grouping=warm, **more))
+        training.train(config("warm", grouping=warm, **more))
 
 
 def test_a_warm_start_from_a_model_without_the_assays_is_refused() -> None:
-    split = experiment.train(config("split", epochs=1, grouping={"file": "groups.yaml"}))
+    split = training.train(config("split", epochs=1, grouping={"file": "groups.yaml"}))
     Path("groups.yaml").write_text("groups: [[halogen, acid], [sulfur, ring-N]]")
     warm = {"file": "groups.yaml", "start": "joint", "joint": str(split.folder)}
     with pytest.raises(ConfigError, match="has no network of all of halogen, acid"):
-        experiment.train(config("warm", grouping=warm))
+        training.train(config("warm", grouping=warm))
 
 
 @pytest.mark.parametrize("hidden", [0, 3])
@@ -223,7 +222,7 @@ def test_heads_of_some_tasks_are_columns_of_all(hidden: int) -> None:
 )
 def test_settings_that_do_not_fit_are_refused(section: dict, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        experiment.train(config(grouping=section))
+        training.train(config(grouping=section))
 
 
 @pytest.mark.parametrize("model", [{"single_task": True}, {"baseline": {"name": "random_forest"}}])
@@ -234,22 +233,22 @@ def test_groups_need_networks_that_share(model: dict, section: dict) -> None:
 
 
 def test_wrong_calls_of_group_are_explained() -> None:
-    settings = grouping.with_affinity(config(epochs=1), "linear")
+    settings = choosing.with_affinity(config(epochs=1), "linear")
     with pytest.raises(ConfigError, match="--groups K, or --budget"):
-        grouping.group(settings, Choice())
+        choosing.group(settings, Choice())
     with pytest.raises(ConfigError, match="Known: exact, linear"):
-        grouping.with_affinity(config(), "cosine")
+        choosing.with_affinity(config(), "cosine")
     with pytest.raises(ConfigError, match="Leave it out"):
-        grouping.with_affinity(config(grouping={"file": "groups.yaml"}), None)
+        choosing.with_affinity(config(grouping={"file": "groups.yaml"}), None)
     with pytest.raises(ConfigError, match="--scale is 'big'"):
-        grouping.group(settings, Choice(2, scale="big"))
+        choosing.group(settings, Choice(2, scale="big"))
     with pytest.raises(ConfigError, match="5"):
-        grouping.group(settings, Choice(5))
+        choosing.group(settings, Choice(5))
     with pytest.raises(DataError, match=r"no affinity\.parquet"):
-        grouping.read_affinity(experiment.train(config("plain", epochs=1)).folder)
+        choosing.read_affinity(training.train(config("plain", epochs=1)).folder)
     Path("runs/small/affinity.parquet").write_bytes(b"PAR1")
     with pytest.raises(DataError, match="not a table of affinities"):
-        grouping.read_affinity(Path("runs/small"))
+        choosing.read_affinity(Path("runs/small"))
 
 
 def test_the_command_line_groups_and_trains() -> None:
@@ -278,13 +277,13 @@ def test_relative_effects_do_not_depend_on_the_sizes_of_gradients_and_losses() -
         return gram / losses
 
     sizes = 10.0 ** generator.integers(-3, 3, 5)
-    relative = grouping.rescaled(effects(sizes))
-    np.testing.assert_allclose(relative, grouping.rescaled(effects(np.ones(5))))
+    relative = choosing.rescaled(effects(sizes))
+    np.testing.assert_allclose(relative, choosing.rescaled(effects(np.ones(5))))
     unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
     np.testing.assert_allclose(relative, unit @ unit.T * np.sqrt(losses[:, None] / losses))
     harmed = effects(np.ones(5))
     harmed[2, 2] = -1
-    assert np.isnan(grouping.rescaled(harmed)).sum() == 9
+    assert np.isnan(choosing.rescaled(harmed)).sum() == 9
 
 
 def test_a_picture_of_many_assays_has_no_names(tmp_path: Path) -> None:
@@ -294,9 +293,9 @@ def test_a_picture_of_many_assays_has_no_names(tmp_path: Path) -> None:
     tasks = tuple(f"assay {task}" for task in range(120))
     groups = [range(50), range(50, 119), [119]]
     found = judge_groups(affinity, groups, singletons=True)
-    grouping.plot_affinity(affinity, found, tasks, tmp_path / "map.svg", title="many")
+    choosing.plot_affinity(affinity, found, tasks, tmp_path / "map.svg", title="many")
     assert (tmp_path / "map.svg").stat().st_size < 200_000
-    order, ends = grouping._order(affinity, found)
+    order, ends = choosing._order(affinity, found)
     assert sorted(order) == list(range(120))
     assert ends == [50, 119, 120]
 
@@ -304,7 +303,7 @@ def test_a_picture_of_many_assays_has_no_names(tmp_path: Path) -> None:
 def test_a_trial_compares_joint_model_groups_chance_and_single_networks() -> None:
     settings = config("try", epochs=1)
     choice = Choice(2)
-    found = trials.try_groups(settings, choice, seeds=2, draws=2)
+    found = trial.try_groups(settings, choice, seeds=2, draws=2)
     assert found.folder == Path("runs/try-grouping")
     assert found.cost["kind"].tolist() == ["joint", "groups", "random", "alone"]
     assert found.cost["runs"].tolist() == [2, 2, 4, 2]
@@ -329,10 +328,10 @@ def test_a_trial_compares_joint_model_groups_chance_and_single_networks() -> Non
 
 def test_a_trial_goes_on_where_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = config("try", epochs=1)
-    first = trials.try_groups(settings, Choice(2), seeds=1, draws=1, alone=False)
+    first = trial.try_groups(settings, Choice(2), seeds=1, draws=1, alone=False)
     assert first.cost["kind"].tolist() == ["joint", "groups", "random"]
-    monkeypatch.setattr(experiment, "train", None)
-    again = trials.try_groups(settings, Choice(2), seeds=1, draws=1, alone=False)
+    monkeypatch.setattr("screening.grouping.choosing.train", None)
+    again = trial.try_groups(settings, Choice(2), seeds=1, draws=1, alone=False)
     assert again.against_joint.assays.equals(first.against_joint.assays)
     with pytest.raises(ConfigError, match="at least 1 seed"):
-        trials.try_groups(settings, Choice(2), seeds=0)
+        trial.try_groups(settings, Choice(2), seeds=0)

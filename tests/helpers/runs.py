@@ -4,8 +4,8 @@ from pathlib import Path
 
 import small
 
+from screening import training
 from screening.config import Config, check_config
-from screening.training import run as experiment
 
 
 def config(folder: Path, source: Path, **more: object) -> Config:
@@ -24,6 +24,6 @@ def config(folder: Path, source: Path, **more: object) -> Config:
     )
 
 
-def trained(tmp_path: Path, **more: object) -> experiment.Trained:
+def trained(tmp_path: Path, **more: object) -> training.Trained:
     """That run, of `small.table()` written into the folder."""
-    return experiment.train(config(tmp_path, small.write(tmp_path / "small.csv"), **more))
+    return training.train(config(tmp_path, small.write(tmp_path / "small.csv"), **more))

@@ -11,13 +11,13 @@ import numpy as np
 import pandas as pd
 from rdkit import Chem, RDConfig
 
+from screening import training
 from screening.config import check_config, to_yaml
 from screening.data.assay_table import AssayTable
 from screening.data.splits import Split
 from screening.data.task_groups import write_groups
 from screening.features.store import FeatureSet, GraphStore, featurize
 from screening.metrics.per_assay import evaluate, write_evaluation
-from screening.training import run as experiment
 from screening.training.run_folder import (
     read_predictions,
     write_frame,
@@ -79,7 +79,7 @@ def with_skewed(plain: AssayTable) -> AssayTable:
     return replace(plain, labels=labels, tasks=(*plain.tasks, SKEWED))
 
 
-def trained_run(folder: Path, **more: Any) -> experiment.Trained:
+def trained_run(folder: Path, **more: Any) -> training.Trained:
     """A run that `screening train` itself made in a few seconds, with all that real bundles have.
 
     Two networks on graphs and fingerprints, calibration, conformal sets, domain, representation. `more` are
@@ -109,7 +109,7 @@ def trained_run(folder: Path, **more: Any) -> experiment.Trained:
             "workers": 0,
         },
     }
-    return experiment.train(check_config({**settings, **more}))
+    return training.train(check_config({**settings, **more}))
 
 
 def run_folder(

@@ -10,7 +10,7 @@ from hit_rate import registered
 from sklearn.metrics import roc_auc_score
 
 from screening.errors import ConfigError, DataError
-from screening.metrics import per_assay as evaluation
+from screening.metrics import per_assay
 from screening.metrics.contract import FIRST, Metric, metrics, register
 from screening.metrics.per_assay import (
     LEAST,
@@ -84,7 +84,7 @@ def test_large_tables_are_done_in_pieces(monkeypatch: pytest.MonkeyPatch) -> Non
     tasks = [f"assay {task}" for task in range(300)]
     whole = evaluate(labels, probabilities, tasks, part="test")
     for entries in (1, 280):
-        monkeypatch.setattr(evaluation, "_ENTRIES_AT_ONCE", entries)
+        monkeypatch.setattr(per_assay, "_ENTRIES_AT_ONCE", entries)
         pd.testing.assert_frame_equal(evaluate(labels, probabilities, tasks, part="test"), whole)
 
 

@@ -21,7 +21,7 @@ from bundles import saved_network
 from folders import same
 
 from screening.errors import ScreeningError
-from screening.scoring import job as scoring
+from screening.scoring import job
 from screening.scoring.job import Engine, score_library
 from screening.scoring.library import Piece
 from screening.scoring.part_files import PartFolder, Tally
@@ -104,7 +104,7 @@ def watch(cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     (notes / "head").write_text(cluster.head_node.node_id)
 
     def start(blow: str = "") -> Path:
-        monkeypatch.setattr(scoring, "PartMaker", partial(Watched, notes=notes, blow=blow))
+        monkeypatch.setattr(job, "PartMaker", partial(Watched, notes=notes, blow=blow))
         return notes
 
     return start

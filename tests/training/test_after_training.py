@@ -9,11 +9,11 @@ import pytest
 import small
 from runs import config, trained
 
+from screening import training
 from screening.bundle.bundle import Bundle
 from screening.errors import ConfigError
 from screening.metrics.per_assay import read_evaluation
 from screening.scoring.scorer import Scorer
-from screening.training import run as experiment
 from screening.training.after_training import OPTIMISTIC
 from screening.training.run_folder import read_predictions, read_table
 
@@ -35,7 +35,7 @@ def test_scores_of_a_run_are_calibrated(tmp_path: Path) -> None:
     for metric in ("log_loss", "brier", "calibration_error"):
         np.testing.assert_allclose(table[f"{metric}_after"], test[metric], atol=1e-6)
     np.testing.assert_allclose(table["roc_auc_before"], table["roc_auc_after"], atol=1e-4)
-    effect = experiment.calibration_effect(run.folder).set_index("metric")
+    effect = training.calibration_effect(run.folder).set_index("metric")
     assert effect.loc["brier", "after"] == pytest.approx(test["brier"].mean(), abs=1e-6)
 
 
@@ -44,7 +44,7 @@ def test_numbers_on_fitted_labels_have_a_reason(tmp_path: Path) -> None:
     table = read_evaluation(run.folder / "evaluation.csv")
     told = table["reason"].str.contains(OPTIMISTIC, regex=False)
     assert (told == (table["part"] == "valid")).all()
-    valid, _ = experiment.evaluate(run.folder, part="valid")
+    valid, _ = training.evaluate(run.folder, part="valid")
     assert valid["reason"].str.contains(OPTIMISTIC, regex=False).all()
 
 
@@ -53,7 +53,7 @@ def test_without_calibration_scores_are_the_models(tmp_path: Path) -> None:
     bundle = Bundle.load(run.folder)
     assert (bundle.domain, bundle.representation) == (None, None)
     assert (bundle.calibration.slope == 1).all()
-    assert not len(experiment.calibration_effect(run.folder))
+    assert not len(training.calibration_effect(run.folder))
     assert not read_evaluation(run.folder / "evaluation.csv")["reason"].str.contains("optimistic").any()
 
 
@@ -92,7 +92,7 @@ def test_without_validation_molecules_nothing_is_fitted(tmp_path: Path) -> None:
     table["part"] = np.where(np.arange(len(table)) % 5 == 0, "test", "train")
     table.to_csv(source, index=False)
     data = {"tasks": list(small.PATTERNS)}
-    run = experiment.train(config(tmp_path, source, split={"name": "column", "column": "part"}, data=data))
+    run = training.train(config(tmp_path, source, split={"name": "column", "column": "part"}, data=data))
     bundle = Bundle.load(run.folder)
     assert (bundle.calibration, bundle.conformal, bundle.domain, bundle.representation) == (None,) * 4
     assert read_table(run.folder, "calibration.csv")["method"].tolist() == ["none"] * 4
@@ -146,8 +146,8 @@ def test_real_assays_are_calibrated_and_covered(tmp_path: Path, real_data: Path)
         loss={"positive_weight": "balanced"},
         train={"epochs": 5, "batch_size": 128, "device": "cpu", "workers": 0, "patience": None},
     )
-    run = experiment.train(settings)
-    effect = experiment.calibration_effect(run.folder).set_index("metric")
+    run = training.train(settings)
+    effect = training.calibration_effect(run.folder).set_index("metric")
     for metric in ("log_loss", "brier", "calibration_error"):
         assert effect.loc[metric, "after"] < effect.loc[metric, "before"]
     assert effect.loc["roc_auc", "after"] == pytest.approx(effect.loc["roc_auc", "before"], abs=1e-5)

@@ -11,15 +11,14 @@ import pytest
 import small
 import torch
 
+from screening import training
 from screening.config import Config, check_config
 from screening.errors import ConfigError, DataError, ScreeningError
-from screening.evaluation import external as assessment
-from screening.evaluation import replicates as studies
+from screening.evaluation import external, replicates
 from screening.evaluation.comparison import compare
 from screening.features.store import FeatureSet, featurize
-from screening.grouping import choosing as grouping
+from screening.grouping import choosing
 from screening.reporting.report import write_report
-from screening.training import run as experiment
 
 RUN = Path("runs/a")
 
@@ -47,7 +46,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
         patch.chdir(folder)
-        studies.train_set([config("a"), config("b")], Path("set.csv"))
+        replicates.train_set([config("a"), config("b")], Path("set.csv"))
     return folder
 
 
@@ -59,16 +58,16 @@ def here(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 READERS: dict[str, Callable[[], object]] = {
-    "evaluate": lambda: experiment.evaluate(RUN),
-    "calibration": lambda: experiment.calibration_effect(RUN),
-    "learning": lambda: assessment.learning(RUN),
+    "evaluate": lambda: training.evaluate(RUN),
+    "calibration": lambda: training.calibration_effect(RUN),
+    "learning": lambda: external.learning(RUN),
     "compare": lambda: compare(["runs/a", "runs/b"]),
     "report": lambda: write_report(RUN),
-    "steps": lambda: studies.seconds_per_step([RUN]),
-    "tabulate": lambda: studies.tabulate([RUN]),
-    "set": lambda: studies.train_set([config("a")], Path("set.csv")),
-    "group": lambda: grouping.group(config("a"), grouping.Choice(n_groups=2)),
-    "resume": lambda: experiment.train(config("a"), resume=True),
+    "steps": lambda: replicates.seconds_per_step([RUN]),
+    "tabulate": lambda: replicates.tabulate([RUN]),
+    "set": lambda: replicates.train_set([config("a")], Path("set.csv")),
+    "group": lambda: choosing.group(config("a"), choosing.Choice(n_groups=2)),
+    "resume": lambda: training.train(config("a"), resume=True),
 }
 """What reads run folders."""
 
@@ -141,13 +140,13 @@ def test_a_damaged_file_of_a_run_is_explained(here: None, file: str) -> None:
 def test_a_checkpoint_that_lacks_a_part_is_explained(here: None, part: str) -> None:
     train = {**config().train.model_dump(), "average": 0.5}
     settings = config("c", train=train)
-    experiment.train(settings)
+    training.train(settings)
     path = settings.folder / "checkpoint.pt"
     state = torch.load(path, weights_only=True)
     for damaged in ({k: v for k, v in state.items() if k != part}, {**state, part: None}, {**state, part: 3}):
         torch.save(damaged, path)
         with pytest.raises(ConfigError, match=r"checkpoint\.pt .*--overwrite"):
-            experiment.train(settings, resume=True)
+            training.train(settings, resume=True)
 
 
 @contextmanager
@@ -166,23 +165,23 @@ def test_a_full_disk_is_explained_and_the_run_goes_on(here: None, n_bytes: int) 
     """Wherever the room ends; the end is that of a run that was never disturbed, and nothing half is left."""
     settings = config("c")
     with largest_file(n_bytes), pytest.raises(DataError, match=r"no room left|File too large"):
-        experiment.train(settings)
+        training.train(settings)
     assert not [path for path in settings.folder.iterdir() if path.name.startswith(".")]
-    run = experiment.train(settings, resume=True)
+    run = training.train(settings, resume=True)
     for file in ("history.csv", "predictions.parquet", "bundle/member-0.safetensors"):
         assert (run.folder / file).read_bytes() == (RUN / file).read_bytes()
 
 
 def test_groups_on_a_full_disk_are_explained(here: None) -> None:
     with largest_file(100), pytest.raises(DataError, match="no room left"):
-        grouping.group(config(), grouping.Choice(n_groups=2))
-    assert grouping.group(config(), grouping.Choice(n_groups=2)).file.is_file()
+        choosing.group(config(), choosing.Choice(n_groups=2))
+    assert choosing.group(config(), choosing.Choice(n_groups=2)).file.is_file()
 
 
 @pytest.mark.skipif(os.geteuid() == 0 and not hasattr(os, "seteuid"), reason="rights do not bind root")
 def test_a_folder_that_can_only_be_read_is_explained(here: None) -> None:
     with nobody(), pytest.raises(DataError, match=r"runs/c.* cannot be written.*name=") as caught:
-        experiment.train(config("c"))
+        training.train(config("c"))
     assert "Permission denied" in str(caught.value)
 
 

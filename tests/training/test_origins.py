@@ -10,12 +10,12 @@ import pytest
 import small
 import torch
 
+from screening import training
 from screening.config import Config, check_config
 from screening.errors import ConfigError, DataError
-from screening.evaluation import replicates as studies
+from screening.evaluation import replicates
 from screening.features.packing import FeatureSet
 from screening.training import origins
-from screening.training import run as experiment
 from screening.training.run_folder import read_manifest
 
 Change = Callable[[pd.DataFrame], pd.DataFrame]
@@ -62,7 +62,7 @@ def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
         patch.chdir(folder)
-        experiment.train(config(name="unbroken"))
+        training.train(config(name="unbroken"))
         stopped(config())
     return folder
 
@@ -96,7 +96,7 @@ def stopped(settings: Config) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        experiment.train(settings, on_epoch=stop)
+        training.train(settings, on_epoch=stop)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -113,7 +113,7 @@ def test_a_changed_table_is_refused_and_nothing_is_touched(name: str) -> None:
     change, message = CHANGES[name]
     change(read()).to_csv("t.csv", index=False)
     with pytest.raises(ConfigError, match=rf"t\.csv is not what it was.*{message}.*--overwrite"):
-        experiment.train(config(), resume=True)
+        training.train(config(), resume=True)
     assert contents(config().folder) == files
 
 
@@ -121,9 +121,9 @@ def test_the_table_put_back_goes_on_to_the_same_bytes() -> None:
     before = Path("t.csv").read_bytes()
     turned(read()).to_csv("t.csv", index=False)
     with pytest.raises(ConfigError, match="labels of 1 of 4"):
-        experiment.train(config(), resume=True)
+        training.train(config(), resume=True)
     Path("t.csv").write_bytes(before)
-    run = experiment.train(config(), resume=True)
+    run = training.train(config(), resume=True)
     for file in ("bundle/member-0.safetensors", "history.csv", "split.csv", "predictions.parquet"):
         assert (run.folder / file).read_bytes() == Path("runs/unbroken", file).read_bytes()
 
@@ -131,20 +131,20 @@ def test_the_table_put_back_goes_on_to_the_same_bytes() -> None:
 @pytest.mark.parametrize("name", SAME)
 def test_a_table_that_reads_the_same_goes_on(name: str) -> None:
     SAME[name](read()).to_csv("t.csv", index=False)
-    assert experiment.train(config(), resume=True).folder == config().folder
+    assert training.train(config(), resume=True).folder == config().folder
 
 
 def test_a_table_that_was_renamed_or_written_otherwise_goes_on() -> None:
     read().to_csv("u.tsv", index=False, sep="\t")
     Path("t.csv").unlink()
-    run = experiment.train(config("u.tsv"), resume=True)
+    run = training.train(config("u.tsv"), resume=True)
     assert read_manifest(run.folder)["file"] == "u.tsv"
 
 
 def test_the_other_table_is_named_where_another_is_given() -> None:
     turned(read()).to_csv("u.csv", index=False)
     with pytest.raises(ConfigError, match=r"t\.csv was trained on, u\.csv is given"):
-        experiment.train(config("u.csv"), resume=True)
+        training.train(config("u.csv"), resume=True)
 
 
 def test_a_finished_run_is_not_evaluated_on_another_table() -> None:
@@ -154,7 +154,7 @@ def test_a_finished_run_is_not_evaluated_on_another_table() -> None:
     (settings.folder / "checkpoint.pt").unlink()
     files.pop(str(settings.folder / "checkpoint.pt"))
     with pytest.raises(ConfigError, match="labels of 1 of 4"):
-        experiment.train(settings, resume=True)
+        training.train(settings, resume=True)
     assert contents(settings.folder) == files
 
 
@@ -166,7 +166,7 @@ def test_another_split_of_the_same_table_is_refused() -> None:
     stopped(settings)
     parts.assign(part=parts["part"].to_numpy()[::-1]).to_csv("parts.csv", index=False)
     with pytest.raises(ConfigError, match="the split: molecules that were trained on would be tested on"):
-        experiment.train(settings, resume=True)
+        training.train(settings, resume=True)
 
 
 @pytest.mark.parametrize("package", origins.VERSIONS)
@@ -174,24 +174,24 @@ def test_another_version_is_refused(package: str, monkeypatch: pytest.MonkeyPatc
     here = origins.version
     monkeypatch.setattr(origins, "version", lambda name: "99.9" if name == package else here(name))
     with pytest.raises(ConfigError, match=rf"Different: {package} \S+ then, 99\.9 now"):
-        experiment.train(config(), resume=True)
+        training.train(config(), resume=True)
 
 
 def test_another_featurizer_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     key = FeatureSet.key
     monkeypatch.setattr(FeatureSet, "key", lambda self: key(self) + " other")
     with pytest.raises(ConfigError, match="Different: the featurizers"):
-        experiment.train(config(), resume=True)
+        training.train(config(), resume=True)
 
 
 def test_settings_that_change_nothing_may_change() -> None:
     train = {"epochs": 2, "batch_size": 32, "device": "cpu", "workers": 1}
-    experiment.train(config(train=train), resume=True)
+    training.train(config(train=train), resume=True)
 
 
 def test_settings_that_differ_are_named() -> None:
     with pytest.raises(ConfigError, match=r"differs from the settings.*seed was 0 and is 3; balancer was"):
-        experiment.train(config(seed=3, balancer="slaw"), resume=True)
+        training.train(config(seed=3, balancer="slaw"), resume=True)
 
 
 def test_a_checkpoint_that_does_not_say_what_it_is_of_is_refused() -> None:
@@ -200,7 +200,7 @@ def test_a_checkpoint_that_does_not_say_what_it_is_of_is_refused() -> None:
     state = torch.load(path, weights_only=True)
     torch.save({key: value for key, value in state.items() if key != "origin"}, path)
     with pytest.raises(ConfigError, match=r"does not say which table.*--overwrite"):
-        experiment.train(config(), resume=True)
+        training.train(config(), resume=True)
 
 
 def test_the_finished_members_of_an_ensemble_are_of_this_table() -> None:
@@ -214,41 +214,41 @@ def test_the_finished_members_of_an_ensemble_are_of_this_table() -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        experiment.train(settings, on_epoch=stop_in_the_second)
+        training.train(settings, on_epoch=stop_in_the_second)
     (settings.folder / "checkpoint-1.pt").unlink()
     turned(read()).to_csv("t.csv", index=False)
     with pytest.raises(ConfigError, match=r"checkpoint-0\.pt was trained on something else"):
-        experiment.train(settings, resume=True)
+        training.train(settings, resume=True)
 
 
 def test_overwrite_trains_on_the_new_table() -> None:
     turned(read()).to_csv("t.csv", index=False)
-    run = experiment.train(config(), overwrite=True)
+    run = training.train(config(), overwrite=True)
     assert read_manifest(run.folder)["origin"]["labels"] != {}
-    experiment.train(config(), resume=True)
+    training.train(config(), resume=True)
 
 
 def test_overwrite_with_a_table_that_cannot_be_used_keeps_the_old_run() -> None:
     files = contents(config().folder)
     Path("t.csv").write_text("smiles,a\nCCO,1\nCCN,1\n")
     with pytest.raises(DataError, match="every label is active"):
-        experiment.train(config(), overwrite=True)
+        training.train(config(), overwrite=True)
     encoder = {"name": "fingerprint", "withs": [8]}
     small.write(Path("t.csv"), n=60)
     with pytest.raises(ConfigError, match="withs"):
-        experiment.train(config(model={"encoder": encoder}), overwrite=True)
+        training.train(config(model={"encoder": encoder}), overwrite=True)
     assert contents(config().folder) == files
 
 
 def test_runs_of_a_set_are_of_one_table() -> None:
-    configs = studies.seed_configs(config(), 2)
-    studies.train_set(configs[:1], Path("a.csv"))
+    configs = replicates.seed_configs(config(), 2)
+    replicates.train_set(configs[:1], Path("a.csv"))
     read().to_csv("t.csv", index=False, sep="\t")
-    studies.train_set(configs[:1], Path("a.csv"))
+    replicates.train_set(configs[:1], Path("a.csv"))
     turned(read_tabs()).to_csv("t.csv", index=False)
     for some in (configs, configs[:1]):
         with pytest.raises(ConfigError, match=r"a-seed0 was trained on something else.*labels of 1 of 4"):
-            studies.train_set(some, Path("a.csv"))
+            replicates.train_set(some, Path("a.csv"))
     assert not configs[1].folder.exists()
 
 
@@ -257,27 +257,27 @@ def read_tabs() -> pd.DataFrame:
 
 
 def test_finished_runs_of_another_version_stay_and_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    configs = studies.seed_configs(config(), 1)
-    studies.train_set(configs, Path("a.csv"))
+    configs = replicates.seed_configs(config(), 1)
+    replicates.train_set(configs, Path("a.csv"))
     here = origins.version
     monkeypatch.setattr(origins, "version", lambda name: "99.9" if name == "torch" else here(name))
     notes: list[str] = []
-    studies.train_set(configs, Path("a.csv"), on_note=notes.append)
+    replicates.train_set(configs, Path("a.csv"), on_note=notes.append)
     assert any("trained with other versions (torch" in note for note in notes)
     assert any("is finished and stays" in note for note in notes)
 
 
 @pytest.mark.parametrize("grown", [False, True])
 def test_a_run_of_version_0_3_0_is_compared_by_its_file(grown: bool) -> None:
-    configs = studies.seed_configs(config(), 1)
-    studies.train_set(configs, Path("a.csv"))
+    configs = replicates.seed_configs(config(), 1)
+    replicates.train_set(configs, Path("a.csv"))
     path = configs[0].folder / "manifest.json"
     manifest = json.loads(path.read_text())
     del manifest["origin"]
     path.write_text(json.dumps(manifest))
     if not grown:
-        studies.train_set(configs, Path("a.csv"))
+        replicates.train_set(configs, Path("a.csv"))
         return
     CHANGES["grown"][0](read()).to_csv("t.csv", index=False)
     with pytest.raises(ConfigError, match="does not say which table"):
-        studies.train_set(configs, Path("a.csv"))
+        replicates.train_set(configs, Path("a.csv"))

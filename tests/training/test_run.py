@@ -17,18 +17,18 @@ import small
 import torch
 from runs import config
 
+from screening import training
 from screening.cli import families
 from screening.config import Config, load_config, to_yaml
 from screening.data.splits import Split
 from screening.data.tables import open_table
 from screening.errors import ConfigError, DataError, ScreeningError
 from screening.evaluation.replicates import train_set
-from screening.grouping import choosing as grouping
+from screening.grouping import choosing
 from screening.metrics.per_assay import evaluate as evaluate_scores
 from screening.reporting.report import write_report
 from screening.scoring.job import Scorer, score_library
 from screening.training import preparation
-from screening.training import run as experiment
 from screening.training.run_folder import read_table, write_text
 
 FILES = {
@@ -48,12 +48,12 @@ FILES = {
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> experiment.Trained:
+def run(tmp_path_factory: pytest.TempPathFactory) -> training.Trained:
     folder = tmp_path_factory.mktemp("experiment")
     source = small.write(folder / "small.csv", n=150)
     with source.open("a") as file:
         file.write("BAD1,C1CC,1,0,,\nBAD2,,,,1,\n")
-    return experiment.train(config(folder, source))
+    return training.train(config(folder, source))
 
 
 @pytest.fixture(autouse=True)
@@ -62,11 +62,11 @@ def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def test_the_run_folder_has_everything(run: experiment.Trained) -> None:
+def test_the_run_folder_has_everything(run: training.Trained) -> None:
     assert {path.name for path in run.folder.iterdir()} == FILES
 
 
-def test_every_row_is_in_the_split_or_rejected(run: experiment.Trained) -> None:
+def test_every_row_is_in_the_split_or_rejected(run: training.Trained) -> None:
     split = pd.read_csv(run.folder / "split.csv")
     rejected = pd.read_csv(run.folder / "rejected.csv", keep_default_na=False)
     assert rejected["id"].tolist() == ["BAD1", "BAD2"]
@@ -75,7 +75,7 @@ def test_every_row_is_in_the_split_or_rejected(run: experiment.Trained) -> None:
     assert set(split["part"]) == {"train", "valid", "test"}
 
 
-def test_labels_are_counted_per_part(run: experiment.Trained) -> None:
+def test_labels_are_counted_per_part(run: training.Trained) -> None:
     counts = read_table(run.folder, "labels.csv")
     tested = counts[counts["part"] == "test"].reset_index(drop=True)
     assert tested["assay"].tolist() == run.evaluation["assay"].tolist()
@@ -87,16 +87,16 @@ def test_labels_are_counted_per_part(run: experiment.Trained) -> None:
     assert total["actives"].tolist() == (table.labels == 1).sum(0).tolist()
 
 
-def test_the_saved_config_runs_again(run: experiment.Trained) -> None:
+def test_the_saved_config_runs_again(run: training.Trained) -> None:
     assert load_config(run.folder / "config.yaml") == run.config
 
 
-def test_evaluation_is_that_of_the_saved_predictions(run: experiment.Trained) -> None:
-    table, summary = experiment.evaluate(run.folder)
+def test_evaluation_is_that_of_the_saved_predictions(run: training.Trained) -> None:
+    table, summary = training.evaluate(run.folder)
     pd.testing.assert_frame_equal(table, run.evaluation)
     pd.testing.assert_frame_equal(summary, run.summary)
     frame = pd.read_parquet(run.folder / "predictions.parquet")
-    valid, _ = experiment.evaluate(run.folder, part="valid")
+    valid, _ = training.evaluate(run.folder, part="valid")
     part = frame[frame["part"] == "valid"]
     labels = part[[f"label:{task}" for task in table["assay"]]].to_numpy(np.float32)
     scores = part[[f"score:{task}" for task in table["assay"]]].to_numpy(np.float32)
@@ -104,14 +104,14 @@ def test_evaluation_is_that_of_the_saved_predictions(run: experiment.Trained) ->
     pd.testing.assert_frame_equal(valid.drop(columns="reason"), expected.drop(columns="reason"))
 
 
-def test_the_bundle_gives_the_saved_predictions(run: experiment.Trained) -> None:
+def test_the_bundle_gives_the_saved_predictions(run: training.Trained) -> None:
     frame = pd.read_parquet(run.folder / "predictions.parquet")
     scores = Scorer.load(run.folder).score(frame["smiles"].tolist())
     for task in run.evaluation["assay"]:
         np.testing.assert_allclose(scores[task], frame[f"score:{task}"], rtol=1e-5, atol=1e-6)
 
 
-def test_the_manifest_says_where_the_run_comes_from(run: experiment.Trained) -> None:
+def test_the_manifest_says_where_the_run_comes_from(run: training.Trained) -> None:
     manifest = json.loads((run.folder / "manifest.json").read_text())
     assert manifest["finished"]
     assert len(manifest["file_sha256"]) == 64
@@ -119,9 +119,9 @@ def test_the_manifest_says_where_the_run_comes_from(run: experiment.Trained) -> 
     assert sum(manifest["molecules"].values()) + manifest["rejected"] == 152
 
 
-def test_the_same_config_gives_the_same_files(run: experiment.Trained, tmp_path: Path) -> None:
+def test_the_same_config_gives_the_same_files(run: training.Trained, tmp_path: Path) -> None:
     source = Path(run.config.data.source)
-    again = experiment.train(run.config.model_copy(update={"runs": str(tmp_path / "again")}))
+    again = training.train(run.config.model_copy(update={"runs": str(tmp_path / "again")}))
     for name in ("history.csv", "evaluation.csv", "predictions.parquet", "bundle/member-0.safetensors"):
         assert (again.folder / name).read_bytes() == (run.folder / name).read_bytes(), name
     assert source.exists()
@@ -131,7 +131,7 @@ def test_a_baseline_is_a_run_like_any_other(tmp_path: Path) -> None:
     source = small.write(tmp_path / "small.csv", n=150)
     baseline = {"model": {"baseline": {"name": "random_forest", "trees": 20}}}
     notes: list[str] = []
-    run = experiment.train(config(tmp_path, source, **baseline), on_note=notes.append)
+    run = training.train(config(tmp_path, source, **baseline), on_note=notes.append)
     assert {path.name for path in run.folder.iterdir()} == FILES - {"checkpoint.pt"}
     assert run.summary.set_index("metric").loc["roc_auc", "mean"] > 0.6
     assert any("random_forest (trees=20" in note for note in notes)
@@ -149,18 +149,18 @@ def test_wrong_baselines_are_explained_before_training(tmp_path: Path) -> None:
         ({"baseline": "random_forest", "single_task": True}, "leave model.single_task out"),
     ):
         with pytest.raises(ConfigError, match=message):
-            experiment.plan(config(tmp_path, source, model=model))
+            training.plan(config(tmp_path, source, model=model))
 
 
-def test_a_finished_run_is_not_written_over(run: experiment.Trained) -> None:
+def test_a_finished_run_is_not_written_over(run: training.Trained) -> None:
     with pytest.raises(ConfigError, match=r"finished run.*--overwrite"):
-        experiment.train(run.config)
+        training.train(run.config)
 
 
-def test_resume_with_other_settings_is_refused(run: experiment.Trained) -> None:
+def test_resume_with_other_settings_is_refused(run: training.Trained) -> None:
     other = run.config.model_copy(update={"seed": 5})
     with pytest.raises(ConfigError, match="differs from the settings"):
-        experiment.train(other, resume=True)
+        training.train(other, resume=True)
 
 
 def test_overwrite_removes_run_folders_only(tmp_path: Path) -> None:
@@ -169,13 +169,13 @@ def test_overwrite_removes_run_folders_only(tmp_path: Path) -> None:
     settings.folder.mkdir(parents=True)
     (settings.folder / "thesis.tex").write_text("x")
     with pytest.raises(ConfigError, match="not a run folder"):
-        experiment.train(settings, overwrite=True)
+        training.train(settings, overwrite=True)
     assert (settings.folder / "thesis.tex").exists()
 
 
 def test_plan_does_not_make_a_run_folder(tmp_path: Path) -> None:
     settings = config(tmp_path, small.write(tmp_path / "small.csv"))
-    notes = experiment.plan(settings)
+    notes = training.plan(settings)
     assert any("weights" in note for note in notes)
     assert not settings.folder.exists()
 
@@ -188,7 +188,7 @@ def test_plan_says_what_training_says_from_the_features_of_few_molecules(
 ) -> None:
     settings = config(tmp_path, small.write(tmp_path / "small.csv"), **more)
     told: list[str] = []
-    experiment.train(settings, on_note=told.append)
+    training.train(settings, on_note=told.append)
     counts: list[int] = []
 
     def counted(smiles: list[str], *arguments: object, **options: object) -> object:
@@ -198,7 +198,7 @@ def test_plan_says_what_training_says_from_the_features_of_few_molecules(
     preparation_featurize = preparation.featurize
     monkeypatch.setattr(preparation, "featurize", counted)
     monkeypatch.setattr(preparation, "SAMPLE", 10)
-    notes = experiment.plan(settings)
+    notes = training.plan(settings)
     assert notes == told[: len(notes)]
     assert len(counts) == 1
     assert 10 <= counts[0] <= 10 + len(small.PATTERNS)
@@ -226,15 +226,15 @@ def test_plan_of_an_assay_that_is_measured_late_finds_a_molecule_for_it(tmp_path
 def test_tables_that_cannot_be_trained_on(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "bad.csv").write_text(text)
     with pytest.raises(DataError, match=message):
-        experiment.train(config(tmp_path, tmp_path / "bad.csv"))
+        training.train(config(tmp_path, tmp_path / "bad.csv"))
     assert not (tmp_path / "runs" / "small" / "bundle").exists()
 
 
-def test_a_missing_part_or_run_is_explained(run: experiment.Trained, tmp_path: Path) -> None:
+def test_a_missing_part_or_run_is_explained(run: training.Trained, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no part 'tset'\. Did you mean 'test'"):
-        experiment.evaluate(run.folder, part="tset")
+        training.evaluate(run.folder, part="tset")
     with pytest.raises(DataError, match="not a finished run"):
-        experiment.evaluate(tmp_path)
+        training.evaluate(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -276,7 +276,7 @@ def test_every_bad_file_is_trained_on_or_explained(tmp_path: Path, real_data: Pa
         train={"epochs": 1, "device": "cpu", "workers": 0},
     )
     try:
-        run = experiment.train(settings)
+        run = training.train(settings)
     except ScreeningError as problem:
         assert len(str(problem)) > 40
         assert "\n\n" not in str(problem)
@@ -290,7 +290,7 @@ def test_every_bad_file_is_trained_on_or_explained(tmp_path: Path, real_data: Pa
 
 @pytest.mark.parametrize("name", bad_files())
 def test_every_bad_file_is_scored_or_explained(
-    run: experiment.Trained, tmp_path: Path, real_data: Path, name: str
+    run: training.Trained, tmp_path: Path, real_data: Path, name: str
 ) -> None:
     path = real_data / "dirty" / name
     try:
@@ -310,7 +310,7 @@ def test_mapped_labels_train_the_dirty_table(tmp_path: Path, real_data: Path) ->
     """The error about unknown labels lists them all; with a word for each, the table trains."""
     settings = config(tmp_path, real_data / "dirty" / "dirty.csv", data={"id": "compound_id"})
     with pytest.raises(DataError) as caught:
-        experiment.train(settings)
+        training.train(settings)
     assert "ASSAY-1" in str(caught.value)
     words = [
         "active",
@@ -332,7 +332,7 @@ def test_mapped_labels_train_the_dirty_table(tmp_path: Path, real_data: Path) ->
     assert all(word in str(caught.value) for word in words), str(caught.value)
     meanings = dict.fromkeys(words, None) | {"active": 1, "yes": 1, "TRUE": 1, "inactive": 0, "False": 0}
     data = {"id": "compound_id", "labels": meanings, "tasks": [f"ASSAY-{n}" for n in range(1, 7)]}
-    run = experiment.train(config(tmp_path, real_data / "dirty" / "dirty.csv", data=data), overwrite=True)
+    run = training.train(config(tmp_path, real_data / "dirty" / "dirty.csv", data=data), overwrite=True)
     status = run.evaluation.set_index("assay")["status"]
     assert status["ASSAY-5"] == "no labels"
     assert status["ASSAY-4"] in ("one class", "no labels")
@@ -362,12 +362,12 @@ def test_a_running_run_is_left_alone(running: tuple[subprocess.Popen[str], Confi
     at_it = rf"being written by process {process.pid} on \S+ since \d{{4}}-"
     for options in ({}, {"resume": True}, {"overwrite": True}):
         with pytest.raises(DataError, match=rf"in use by another process: it is {at_it}"):
-            experiment.train(settings, **options)
+            training.train(settings, **options)
     with pytest.raises(DataError, match=at_it):
-        grouping.group(settings, grouping.Choice(n_groups=2), resume=True)
+        choosing.group(settings, choosing.Choice(n_groups=2), resume=True)
     with pytest.raises(DataError, match=at_it):
         train_set([settings], Path("set.csv"))
-    for read in (experiment.evaluate, write_report):
+    for read in (training.evaluate, write_report):
         with pytest.raises(DataError, match=at_it):
             read(settings.folder)
     assert process.poll() is None
@@ -376,7 +376,7 @@ def test_a_running_run_is_left_alone(running: tuple[subprocess.Popen[str], Confi
     process.send_signal(signal.SIGKILL)
     process.wait()
     with pytest.raises(ConfigError, match=r"holds a run that was stopped.*--resume"):
-        experiment.train(settings)
+        training.train(settings)
 
 
 def test_a_run_whose_folder_was_removed_stops_and_does_not_write_into_another(tmp_path: Path) -> None:
@@ -390,7 +390,7 @@ def test_a_run_whose_folder_was_removed_stops_and_does_not_write_into_another(tm
             settings.folder.mkdir()
 
     with pytest.raises(DataError, match="was removed or replaced while this process was writing"):
-        experiment.train(settings, on_epoch=remove)
+        training.train(settings, on_epoch=remove)
     assert len(seen) == 1
     assert list(settings.folder.iterdir()) == []
 
@@ -398,10 +398,10 @@ def test_a_run_whose_folder_was_removed_stops_and_does_not_write_into_another(tm
 def test_a_folder_removed_under_a_run_is_explained(tmp_path: Path) -> None:
     settings = config(tmp_path, small.write(tmp_path / "small.csv"), train=LONG)
     with pytest.raises(DataError, match="was removed or replaced"):
-        experiment.train(settings, on_epoch=lambda epoch: shutil.rmtree(settings.folder))
+        training.train(settings, on_epoch=lambda epoch: shutil.rmtree(settings.folder))
 
 
-def test_what_killed_processes_left_in_a_run_folder_goes(run: experiment.Trained, tmp_path: Path) -> None:
+def test_what_killed_processes_left_in_a_run_folder_goes(run: training.Trained, tmp_path: Path) -> None:
     """Bundles and files under a temporary name, of this and of earlier versions, and nothing else."""
     folder = tmp_path / "runs" / "small"
     shutil.copytree(run.folder, folder)
@@ -410,5 +410,5 @@ def test_what_killed_processes_left_in_a_run_folder_goes(run: experiment.Trained
     (folder / ".bundle-a1b2c3d4-old").mkdir()
     for name in (".checkpoint.pt", ".history.csv.host.example.12", ".predictions.parquet", ".notes"):
         (folder / name).write_text("half")
-    experiment.train(run.config.model_copy(update={"runs": str(tmp_path / "runs")}), resume=True)
+    training.train(run.config.model_copy(update={"runs": str(tmp_path / "runs")}), resume=True)
     assert {path.name for path in folder.iterdir()} == FILES | {".notes"}

@@ -17,6 +17,7 @@ from browser import DESKTOP, PHONE, too_wide
 from rdkit import Chem
 from sklearn.metrics import roc_auc_score
 
+from screening import training
 from screening.bundle.bundle import Bundle, Member
 from screening.config import load_config
 from screening.config_sections import Model
@@ -25,7 +26,6 @@ from screening.features.store import FeatureSet, featurize
 from screening.models.baselines import baselines
 from screening.models.network import ScreeningModel, inputs_of
 from screening.scoring.scorer import Scorer
-from screening.training import run as experiment
 from screening.triage.contributions import TOLERANCE
 from screening.triage.explanation import NO_REFERENCE, explain
 
@@ -280,7 +280,7 @@ def test_planted_substructures_are_found(tmp_path: Path) -> None:
         "train.epochs=12",
         "train.workers=1",
     ]
-    run = experiment.train(load_config("configs/alerts.yaml", overrides))
+    run = training.train(load_config("configs/alerts.yaml", overrides))
     quality = run.evaluation.set_index("assay")["roc_auc"]
     learned = [panel for panel in panels if quality[panel.name] >= 0.9]
     assert len(learned) >= 10
