@@ -72,7 +72,7 @@ def print_evaluation(
         kind = f" ({SHOWN} of {len(table)}, by {by or 'roc_auc'}; --all prints every one)"
     of_metrics = [metric for metric in metrics_in(table) if "terminal" in metric.shown]
     rows = [_evaluated(*pair, of_metrics) for pair in zip(shown.itertuples(), judge(shown), strict=True)]
-    print_table(f"{part}, per assay{kind}", _evaluation_columns(of_metrics), rows)
+    print_table(f"{part}, per assay{kind}", evaluation_columns(of_metrics), rows)
     tell("")
     print_table(
         f"{part}, over assays",
@@ -91,7 +91,7 @@ def print_evaluation(
     tell(f"verdicts: {in_words(count_verdicts(judge(table)))}")
 
 
-def _evaluation_columns(metrics: "Sequence[Metric]") -> list[Column]:
+def evaluation_columns(metrics: "Sequence[Metric]") -> list[Column]:
     """Of a narrow terminal the metrics registered last are left out first, ROC-AUC never."""
     columns = [Column("assay", folds=NAME), Column("actives", 2), Column("inactives", 4)]
     for place, metric in enumerate(metrics):
@@ -104,7 +104,7 @@ def _evaluation_columns(metrics: "Sequence[Metric]") -> list[Column]:
 
 
 def _evaluated(row: Any, verdict: str, metrics: "Sequence[Metric]") -> list[str]:
-    """A row of `_evaluation_columns`."""
+    """A row of `evaluation_columns`."""
     cells = [row.assay, f"{row.actives:,}", f"{row.inactives:,}"]
     for metric in metrics:
         cells.append(in_digits(getattr(row, metric.name), metric.digits))

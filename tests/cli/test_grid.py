@@ -8,11 +8,13 @@ from hypothesis import strategies as st
 
 from screening.cli.console import cells
 from screening.cli.grid import NAME, Column, fold, table_lines
-from screening.cli.tables import EVALUATION, LEARNING
+from screening.cli.tables import LEARNING, evaluation_columns
+from screening.metrics.contract import metrics_of
 
 WIDTHS = (40, 60, 80, 100, 140)
 NAMES = st.text(st.characters(whitelist_categories=["L", "N", "P"]) | st.just(" "), min_size=1, max_size=120)
 INTERVAL = "0.812 to 0.901"
+EVALUATION = tuple(evaluation_columns([metric for metric in metrics_of() if "terminal" in metric.shown]))
 
 
 def bare(text: str) -> str:
