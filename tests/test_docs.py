@@ -3,8 +3,6 @@
 import re
 import shlex
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -199,27 +197,3 @@ def test_python_page_names_the_whole_front_door() -> None:
 
 def test_readme_has_every_balancer_once() -> None:
     assert sorted(name for _, names in balancer_families() for name in names) == balancers.names()
-
-
-def test_a_balancer_is_one_file_and_one_line(tmp_path: Path) -> None:
-    """The two pieces of docs/balancers.md, in a copy of the project, pass the tests of all balancers."""
-    page = next(page for page in PAGES if page.path.name == "balancers.md")
-    (code,) = [example for example in page.blocks("python") if "@register" in example]
-    (line,) = [block for block in page.blocks("text") if block.lstrip().startswith("Case(")]
-    for part in ("screening", "tests"):
-        shutil.copytree(ROOT / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "pyproject.toml", tmp_path)
-    (tmp_path / "screening" / "balancing" / "methods" / "root_count.py").write_text(code)
-    tests = tmp_path / "tests" / "balancing" / "test_balancers.py"
-    tests.write_text(re.sub(r"^CASES\b.*\[\n", lambda match: match[0] + line, tests.read_text(), flags=re.M))
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "tests/balancing/test_balancers.py",
-        "-k",
-        "root_count or registered",
-    ]
-    answer = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert answer.returncode == 0, answer.stdout[-3000:]
-    assert int(re.findall(r"(\d+) passed", answer.stdout)[0]) > 15
