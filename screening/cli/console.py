@@ -6,7 +6,7 @@ Nothing else prints, so what comes from files passes through `printable`, and li
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, TextIO
 
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 WIDE = 140
 """Columns of a table that goes to a file, unless the variable COLUMNS says otherwise."""
+
+
+_flags: dict[str, str] = {}
+"""Options of the commands by the name that they have in Python."""
 
 
 class OutputError(OSError):
@@ -34,10 +38,25 @@ def output() -> Iterator[None]:
         raise OutputError(problem.errno, problem.strerror) from problem
 
 
+def name_options(flags: Mapping[str, str]) -> None:
+    """From now on `with_flags` knows these options, such as keep_known: --keep-known."""
+    _flags.update(flags)
+
+
+def with_flags(text: str) -> str:
+    """A message of the library, which names settings as in Python, as the command line says it.
+
+    >>> name_options({"keep_known": "--keep-known"})
+    >>> with_flags("nothing is left (`keep_known` keeps them), `train` it again")
+    'nothing is left (--keep-known keeps them), `train` it again'
+    """
+    return re.sub(r"`([a-z_]+)`", lambda name: _flags.get(name[1], name[0]), text)
+
+
 def say(text: str) -> None:
     """A message for people, on standard error: results alone go to standard output."""
     with suppress(OSError):
-        _write(text, sys.stderr)
+        _write(with_flags(text), sys.stderr)
 
 
 def tell(text: str) -> None:
@@ -109,7 +128,7 @@ def notes_to(console: "Console") -> Callable[[object], None]:
     """A function that prints a note, above the bars where there are some."""
 
     def note(text: object) -> None:
-        plain = printable(str(text), lines=True)
+        plain = printable(with_flags(str(text)), lines=True)
         with suppress(OSError):
             console.print(wrapped(plain, console.width) if console.is_terminal else plain, soft_wrap=True)
 

@@ -6,14 +6,14 @@ Nothing heavy is imported before a command runs, so `--help` answers at once.
 
 import os
 import sys
-from collections.abc import Callable
-from typing import Annotated
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any
 
 import typer
 
 from ..errors import ConfigError
 from . import data
-from .console import tell
+from .console import name_options, tell
 from .endings import ended, prepare_streams
 from .extending import check, with_plugins
 from .library import export, hits, score, verify
@@ -51,6 +51,7 @@ def main() -> None:
 def _call() -> int:
     """What was typed, as a call; typer's own `main` would swallow interruptions."""
     command = typer.main.get_command(app)
+    name_options(dict(_options_of(command)))
     if "_SCREENING_COMPLETE" in os.environ:
         command(prog_name="screening")
     try:
@@ -64,6 +65,14 @@ def _call() -> int:
             raise
         raise ConfigError(hint) from problem
     return 0
+
+
+def _options_of(command: Any) -> Iterator[tuple[str, str]]:
+    """Name in Python and flag of every option of a command and of those below it."""
+    flags = (flag for parameter in command.params for flag in parameter.opts if flag.startswith("--"))
+    yield from ((flag[2:].replace("-", "_"), flag) for flag in flags)
+    for each in getattr(command, "commands", {}).values():
+        yield from _options_of(each)
 
 
 @app.callback()

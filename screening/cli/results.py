@@ -9,7 +9,7 @@ import typer
 
 from ..errors import ConfigError, ScreeningError
 from .checks import PARTS, check_apart, check_choice, check_file
-from .console import progress_shown, tell
+from .console import progress_shown, tell, with_flags
 from .grid import print_frame
 from .options import AllAssays, IdColumn, PartOfSplit, RunOrBundle, SmilesColumn
 from .settings import CsvSafe
@@ -285,4 +285,4 @@ def explain(
             id=id_column,
         )
     for line in explanation.lines():
-        tell(line)
+        tell(with_flags(line))

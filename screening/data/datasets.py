@@ -132,7 +132,7 @@ def find(name: str, *, data: str | Path | None = None) -> Path:
     if name == IN_MEMORY and data is None:
         raise ConfigError(
             "data.source: the table was in memory, not in a file. Give it again from Python, "
-            "train(config, table=table, ...), or the same table as a file: --data FILE."
+            "train(config, table=table, ...), or the same table as a file: `data` FILE."
         )
     row = catalogue.get(name)
     files = row.files if row else (name,)
@@ -140,7 +140,7 @@ def find(name: str, *, data: str | Path | None = None) -> Path:
         given = lasting(data)
         path = given if given.is_file() else _first(given, files)
         if path is None:
-            raise ConfigError(f"{given} is no file, and there is no {_one_of(files)} in it: correct --data.")
+            raise ConfigError(f"{given} is no file, and there is no {_one_of(files)} in it: correct `data`.")
         return path
     if row is None and Path(name).exists():
         return Path(name)
@@ -179,7 +179,7 @@ def fetch(name: str, to: str | Path | None = None) -> Path:
         raise DataError(
             f"The table '{name}' is not on this machine and could not be downloaded ({problem}). Get "
             f"{row.address} on a machine with a network and save it as {path.absolute()}, or keep it in a "
-            "folder of your own and name that with the variable SCREENING_DATA or the option --data. The "
+            "folder of your own and name that with the variable SCREENING_DATA or the option `data`. The "
             "table 'alerts' needs no network."
         ) from problem
     except OSError as problem:
@@ -348,7 +348,7 @@ def _check(row: DataSet, part: Path) -> None:
         raise DataError(
             f"What {row.address} gave is not the table '{row.name}' and was not kept: "
             f"{'; '.join(differences)}. If it is what you want all the same, save it yourself and name the "
-            "file with --data."
+            "file with `data`."
         )
 
 

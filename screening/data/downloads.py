@@ -113,7 +113,7 @@ def _check_sum(work: Path, address: str, sha256: str | None) -> None:
         raise DataError(
             f"What {address} gave is not the published file and was not kept: its SHA-256 is {given}, not "
             f"{sha256}. Fetch it again; if it is what you want all the same, save it yourself and name "
-            "the file with --data."
+            "the file with `data`."
         )
 
 

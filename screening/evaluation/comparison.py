@@ -247,7 +247,7 @@ def _notes(sets: list[RunSet], benches: list[Bench], assays: pd.DataFrame) -> li
     else:
         notes.append(
             "One run each: intervals cover the choice of test molecules, not the chance of training. "
-            "Train sets with --seeds to have both."
+            "Train sets with `seeds` to have both."
         )
     untested = assays[assays["p"].isna()]["assay"].nunique()
     if untested:

@@ -47,7 +47,7 @@ class Study:
 def seed_configs(config: Config, n: int) -> list[Config]:
     """The runs NAME-seed0, NAME-seed1, ... of a config: as many seeds, from its own on."""
     if n < 1:
-        raise ConfigError(f"--seeds is {n}: expected at least 1.")
+        raise ConfigError(f"`seeds` is {n}: expected at least 1.")
     return [_variant(config, f"seed{seed}", seed=seed) for seed in range(config.seed, config.seed + n)]
 
 
@@ -63,11 +63,11 @@ def fold_configs(config: Config, n: int) -> list[Config]:
     name = config.split.name
     if name not in ("scaffold", "random", "folds"):
         raise ConfigError(
-            f"--folds makes folds by scaffold or at random; the config's split is '{name}'. Choose one with "
+            f"`folds` makes folds by scaffold or at random; the config's split is '{name}'. Choose one with "
             "split=scaffold or split=random."
         )
     if n < 3:
-        raise ConfigError(f"--folds is {n}: at least 3 are needed, to train, validate and test.")
+        raise ConfigError(f"`folds` is {n}: at least 3 are needed, to train, validate and test.")
     by = config.split.options.get("by", "scaffold") if name == "folds" else name
     splits = [Component.model_validate({"name": "folds", "folds": n, "fold": k, "by": by}) for k in range(n)]
     return [_variant(config, f"fold{fold}", split=split) for fold, split in enumerate(splits)]

@@ -90,7 +90,7 @@ def with_affinity(config: Config, how: str | None) -> Config:
     before = config.grouping.affinity
     method = how or (before if before != "none" else "linear")
     if method not in ("linear", "exact"):
-        raise ConfigError(f"--affinity is '{method}'. {did_you_mean(method, ('linear', 'exact'))}")
+        raise ConfigError(f"`affinity` is '{method}'. {did_you_mean(method, ('linear', 'exact'))}")
     values = config.model_dump(mode="json")
     values["grouping"]["affinity"] = method
     return check_config(values)
@@ -238,9 +238,9 @@ def plot_affinity(
 
 def _check(choice: Choice) -> None:
     if (choice.n_groups is None) == (choice.budget is None):
-        raise ConfigError("Say how many networks there may be: --groups K, or --budget COST.")
+        raise ConfigError("Say how many networks there may be: `groups` K, or `budget` COST.")
     if choice.scale not in SCALES:
-        raise ConfigError(f"--scale is '{choice.scale}'. {did_you_mean(choice.scale, SCALES)}")
+        raise ConfigError(f"`scale` is '{choice.scale}'. {did_you_mean(choice.scale, SCALES)}")
 
 
 def _group_table(grouping: Grouping, tasks: tuple[str, ...]) -> pd.DataFrame:

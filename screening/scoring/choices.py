@@ -55,8 +55,8 @@ class Output:
     """No cell of the CSV files is run by a spreadsheet (see `csv_cells`)."""
 
     def __post_init__(self) -> None:
-        _check_choice("--format", self.format, FORMATS)
-        _check_choice("--dtype", self.dtype, DTYPES)
+        _check_choice("`format`", self.format, FORMATS)
+        _check_choice("`dtype`", self.dtype, DTYPES)
 
 
 @dataclass(frozen=True)
@@ -71,10 +71,10 @@ class Engine:
     """Of the networks: auto, cpu or cuda."""
 
     def __post_init__(self) -> None:
-        _check_choice("--engine", self.name, ENGINES)
+        _check_choice("`engine`", self.name, ENGINES)
         if self.name != "ray" and self.address is not None:
             raise ConfigError(
-                f"--ray-address is '{self.address}', but --engine is {self.name}: give --engine ray too."
+                f"`ray_address` is '{self.address}', but `engine` is {self.name}: give `engine` ray too."
             )
 
 
@@ -89,11 +89,11 @@ def check_counts(
 ) -> None:
     """Raise ConfigError where one of the numbers of `scoring.score_library` is not possible."""
     if threshold is not None and not 0 <= threshold <= 1:
-        raise ConfigError(f"--threshold is {threshold}: expected a probability from 0 to 1.")
+        raise ConfigError(f"`threshold` is {threshold}: expected a probability from 0 to 1.")
     if top < 0 or (limit is not None and limit < 0):
-        raise ConfigError(f"--top is {top}, --limit {limit}: expected counts, 0 or more.")
+        raise ConfigError(f"`top` is {top}, `limit` {limit}: expected counts, 0 or more.")
     if workers is not None and workers < 0:
-        raise ConfigError(f"--workers is {workers}: expected a number of processes, 0 for this one alone.")
+        raise ConfigError(f"`workers` is {workers}: expected a number of processes, 0 for this one alone.")
     if not 1 <= block_size <= LARGEST_BLOCK:
         raise ConfigError(f"block_size is {block_size}: expected 1 to {LARGEST_BLOCK:,} molecules.")
 
@@ -103,17 +103,17 @@ def check_places(sources: Sequence[str | Path], out: str | Path, engine: str) ->
     if not sources:
         raise ConfigError("The library is empty: name at least one file.")
     if engine == "ray" and any(is_stream(str(source)) for source in sources):
-        raise ConfigError("--engine ray reads files, not standard input or pipes: use --engine pool.")
+        raise ConfigError("`engine` ray reads files, not standard input or pipes: use `engine` pool.")
     if "-" in map(str, sources) and sys.stdin is None:
         raise DataError("Standard input, the library '-', is closed: name a file, or send one with '<'.")
     if Path(out).exists() and not Path(out).is_dir():
-        raise DataError(f"{out} is a file, not a folder. Give another folder with --out.")
+        raise DataError(f"{out} is a file, not a folder. Give another folder with `out`.")
 
 
 def check_error(alpha: float | None) -> None:
     """Raise ConfigError unless `conformal` is an error, or None."""
     if alpha is not None and not 0 < alpha < 1:
-        raise ConfigError(f"--conformal is {alpha}: expected an error between 0 and 1, such as 0.1.")
+        raise ConfigError(f"`conformal` is {alpha}: expected an error between 0 and 1, such as 0.1.")
 
 
 AS_FOUND, NO_EXTRAS = Input(), Extras()

@@ -144,7 +144,7 @@ def _started(address: str | None, workers: int | None) -> tuple[Any, bool]:
         from ray import data
     except ImportError as problem:
         raise ConfigError(
-            "--engine ray needs Ray. Install it: pip install 'screening[ray]', or use --engine pool."
+            "`engine` ray needs Ray. Install it: pip install 'screening[ray]', or use `engine` pool."
         ) from problem
     is_ours = not ray.is_initialized()
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
@@ -157,7 +157,7 @@ def _started(address: str | None, workers: int | None) -> tuple[Any, bool]:
     except (OSError, ValueError, RuntimeError, ray.exceptions.RayError) as problem:
         raise ConfigError(
             f"Ray cannot be reached at '{address or 'local'}': {str(problem).strip().rstrip('.')}. Check "
-            "--ray-address (for example auto, or host:6379), and that Ray and Python have the same versions "
+            "`ray_address` (for example auto, or host:6379), and that Ray and Python have the same versions "
             "in both places; a cluster with a token wants RAY_AUTH_MODE=token and RAY_AUTH_TOKEN here too."
         ) from problem
     logging.getLogger("ray.data").setLevel(logging.ERROR)

@@ -166,8 +166,8 @@ def _check_sources(folder: PartFolder, files: Library, finished: Mapping[int, Ta
     if changed:
         raise DataError(
             f"{folder.path} holds the scores of another job: the library changed since then "
-            f"({', '.join(files.subset(changed).names)}). Give another folder with --out, or replace the old "
-            "scores with --overwrite."
+            f"({', '.join(files.subset(changed).names)}). Give another folder with `out`, or replace the old "
+            "scores with `overwrite`."
         )
 
 
@@ -188,7 +188,7 @@ def _check_unchanged(files: Library, changed: Library) -> None:
     if changed.names:
         raise DataError(
             f"The library changed while it was scored ({listed(changed.names, 5)}). Wait until it is "
-            "complete, and start again with --overwrite."
+            "complete, and start again with `overwrite`."
         )
 
 
@@ -213,8 +213,8 @@ def _unfinished(files: Library, portion: Portion, finished: Mapping[int, Tally])
         elif piece.digest() != finished[piece.number].digest:
             raise DataError(
                 f"The library changed since the first start: a block of {piece.file} (from record "
-                f"{piece.rows[0]}) is not what its part was made of. Give another folder with --out, or "
-                "replace the old scores with --overwrite."
+                f"{piece.rows[0]}) is not what its part was made of. Give another folder with `out`, or "
+                "replace the old scores with `overwrite`."
             )
 
 
@@ -338,7 +338,7 @@ def _leaders(folder: PartFolder, tasks: tuple[str, ...], top: int, finished: Map
     most = MOST_BEST // len(tasks)
     if top > most:
         raise ConfigError(
-            f"--top is {top}: expected at most {most:,} for {len(tasks):,} assays. The parts have all scores."
+            f"`top` is {top}: expected at most {most:,} for {len(tasks):,} assays. The parts have all scores."
         )
     return Leaders(folder, tasks, top, finished)
 

@@ -94,7 +94,7 @@ class Shard:
         """
         index, _, of = text.partition("/")
         if not (index.isdecimal() and of.isdecimal() and 1 <= int(index) <= int(of)):
-            raise ConfigError(f"--shard is '{text}': expected I/N with I from 1 to N, such as 1/8.")
+            raise ConfigError(f"`shard` is '{text}': expected I/N with I from 1 to N, such as 1/8.")
         return cls(int(index), int(of))
 
 

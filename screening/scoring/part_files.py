@@ -27,8 +27,8 @@ JOB, MANIFEST = "_job.json", "_manifest{}.json"
 """What is no part begins with "_", so that other programs read the folder as one table; "{}" is the shard."""
 
 _META = b"screening"
-_INSTEAD = "give another folder with --out (the shards of one job, --shard I/N, may share one)"
-_OTHERWISE = "Give another folder with --out, or replace the old scores with --overwrite."
+_INSTEAD = "give another folder with `out` (the shards of one job, `shard` I/N, may share one)"
+_OTHERWISE = "Give another folder with `out`, or replace the old scores with `overwrite`."
 _AGAIN = "Start the same scoring again: what is missing or damaged is made again."
 _ROOM = "Parts that are there are complete: make room and start the same command again."
 _PART = re.compile(r"part-(\d{6})-(\d{6})\.parquet")

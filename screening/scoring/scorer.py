@@ -201,7 +201,7 @@ def _ensembled(bundle: Bundle, columns: Sequence[int]) -> list[int]:
     several = [column for column in columns if served[column] > 1]
     if not several:
         raise ConfigError(
-            "--spread needs an ensemble: every assay of this model has one network. "
+            "`spread` needs an ensemble: every assay of this model has one network. "
             "Train several with train.ensemble=5."
         )
     return several
@@ -210,14 +210,14 @@ def _ensembled(bundle: Bundle, columns: Sequence[int]) -> list[int]:
 def _conformal(bundle: Bundle, alpha: float) -> ConformalSets:
     check_error(alpha)
     if bundle.conformal is None:
-        raise ConfigError("--conformal: this model was trained without validation molecules. Train it with.")
+        raise ConfigError("`conformal`: this model was trained without validation molecules. Train it with.")
     return bundle.conformal
 
 
 def _domain(bundle: Bundle) -> Domain:
     if bundle.domain is None:
         raise ConfigError(
-            "--domain: this model does not know its training molecules. Train it with domain.fit=true "
+            "`domain`: this model does not know its training molecules. Train it with domain.fit=true "
             "and with validation molecules."
         )
     return bundle.domain

@@ -67,7 +67,7 @@ class Source:
             return
         raise DataError(
             f"{self.path} changed while it was read: it {_what_happened(self._state, now)}. Wait until it is "
-            "complete, and start again; over scores that are there already, with --overwrite."
+            "complete, and start again; over scores that are there already, with `overwrite`."
         )
 
 

@@ -30,9 +30,9 @@ Origin = dict[str, Any]
 
 VERSIONS = ("screening", "rdkit", "torch")
 """Packages whose versions decide what comes out of the same settings and table."""
-ANOTHER = "start anew with --overwrite, or choose another name=..."
+ANOTHER = "start anew with `overwrite`, or choose another name=..."
 _FREE = ("name", "runs", "plugins", "data.source", "train.workers", "grouping.file", "grouping.joint")
-"""Settings that may change between start and --resume; of files the content counts."""
+"""Settings that may change between start and resumption; of files the content counts."""
 _FREE_SECTIONS = ("benchmark",)
 
 

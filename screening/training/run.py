@@ -276,7 +276,7 @@ def _check_folder(config: Config, *, resume: bool, overwrite: bool) -> None:
         finished = (folder / "manifest.json").exists()
         state = "holds a finished run" if finished else "holds a run that was stopped"
         raise ConfigError(
-            f"{folder} {state}. Go on with --resume, replace it with --overwrite, or choose another name=..."
+            f"{folder} {state}. Go on with `resume`, replace it with `overwrite`, or choose another name=..."
         )
 
 

@@ -34,9 +34,9 @@ LABEL, SCORE = "label:", "score:"
 HALF_WRITTEN = half_written(r"[\w-]+\.(csv|json|yaml|parquet|pt|svg|html|md)|bundle(-\w+)?")
 """What a killed process may leave in a run folder, also one of an earlier version."""
 
-AGAIN = "Train the run again with --overwrite."
-_ROOM = "Make room and start again; a training goes on with --resume."
-_INSTEAD = "choose another folder (runs=..., name=... or --out)"
+AGAIN = "Train the run again with `overwrite`."
+_ROOM = "Make room and start again; a training goes on with `resume`."
+_INSTEAD = "choose another folder (runs=..., name=... or `out`)"
 
 _COLUMNS = {
     "calibration.csv": ("assay", "method", "slope", "intercept"),

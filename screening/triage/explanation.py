@@ -33,7 +33,7 @@ from ..scoring.entries import read_entries
 from .contributions import METHODS, Contributions, Molecules, other_columns
 from .explanation_page import NO_REFERENCE, PARTS, explanation_card, explanation_page, pictures_of, share
 
-INSTEAD = "give another folder with --out"
+INSTEAD = "give another folder with `out`"
 _HALF = half_written(r"(molecule-\d+|molecules|rejected|contributions|descriptors|index)\.\w+")
 MOSTLY = 0.5  # the share that belongs to no atom and is worth a note
 NO_ATOMS = (
@@ -239,7 +239,7 @@ def networks_of(bundle: Bundle, assay: str) -> list[tuple[ScreeningModel, int]]:
 def _chosen(reader: TableReader, bundle: Bundle, assay: str, limit: int) -> Chosen:
     """The first `limit` records, of top.csv of scores those of the assay; unusable ones are rejected."""
     if limit < 1:
-        raise ConfigError(f"--limit is {limit}: expected at least 1.")
+        raise ConfigError(f"`limit` is {limit}: expected at least 1.")
     records = (
         Rejected(int(row), name or f"row {row}", text, problem)
         for block in reader
@@ -268,7 +268,7 @@ def _chosen(reader: TableReader, bundle: Bundle, assay: str, limit: int) -> Chos
     if _is_best_of_assays(reader):
         notes.append(f"{reader.path} has the best of every assay: those of {assay} were explained.")
     if more:
-        notes.append(f"Only the first {limit:,} molecules of {reader.path} were explained (--limit).")
+        notes.append(f"Only the first {limit:,} molecules of {reader.path} were explained (`limit`).")
     kept = [number for number, mol in enumerate(mols) if mol is not None]
     if not kept:
         first = rejected[0].reason if rejected else _nothing(reader, assay)
@@ -291,7 +291,7 @@ def _is_best_of_assays(reader: TableReader) -> bool:
 
 def _nothing(reader: TableReader, assay: str) -> str:
     if _is_best_of_assays(reader):
-        return f"its column 'assay' has no row of '{assay}'. Score with --top, for this assay too."
+        return f"its column 'assay' has no row of '{assay}'. Score with `top`, for this assay too."
     return "the file has no records"
 
 

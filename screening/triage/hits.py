@@ -40,7 +40,7 @@ from .filters import filters as known_filters
 from .hits_page import Quality, Records, hits_page, links_to
 
 Diversity = Literal["spheres", "maxmin", "none"]
-INSTEAD = "give another folder with --out"
+INSTEAD = "give another folder with `out`"
 _HALF = half_written(r"hits\.\w+")
 DIVERSITIES = ("spheres", "maxmin", "none")
 

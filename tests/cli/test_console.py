@@ -175,3 +175,14 @@ def test_messages_break_between_words_on_a_terminal(width: int, tmp_path: Path) 
     assert all(len(line) <= width for line in lines)
     assert "\\x1b[31mno such config" in " ".join(text.split())
     assert "slaw_toxcast" in text
+
+
+def test_the_command_line_says_settings_of_the_library_as_options(tmp_path: Path) -> None:
+    """And leaves other words between backticks, and names that no command has, as they are."""
+    ran = subprocess.run(
+        [sys.executable, "-m", "screening", "score", "a", "b", "--out", str(tmp_path), "--top", "-1"],
+        capture_output=True,
+        text=True,
+    )
+    assert ran.returncode == 2
+    assert ran.stderr == "Error: --top is -1, --limit None: expected counts, 0 or more.\n"

@@ -234,13 +234,13 @@ def test_groups_need_networks_that_share(model: dict, section: dict) -> None:
 
 def test_wrong_calls_of_group_are_explained() -> None:
     settings = choosing.with_affinity(config(epochs=1), "linear")
-    with pytest.raises(ConfigError, match="--groups K, or --budget"):
+    with pytest.raises(ConfigError, match="`groups` K, or `budget`"):
         choosing.group(settings, Choice())
     with pytest.raises(ConfigError, match="Known: exact, linear"):
         choosing.with_affinity(config(), "cosine")
     with pytest.raises(ConfigError, match="Leave it out"):
         choosing.with_affinity(config(grouping={"file": "groups.yaml"}), None)
-    with pytest.raises(ConfigError, match="--scale is 'big'"):
+    with pytest.raises(ConfigError, match="`scale` is 'big'"):
         choosing.group(settings, Choice(2, scale="big"))
     with pytest.raises(ConfigError, match="5"):
         choosing.group(settings, Choice(5))

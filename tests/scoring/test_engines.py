@@ -50,7 +50,7 @@ def test_processes_do_not_change_the_bytes(run: Path, library: Path, tmp_path: P
 
 @pytest.mark.slow
 def test_an_address_without_a_cluster(run: Path, library: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="--ray-address"):
+    with pytest.raises(ConfigError, match="`ray_address`"):
         score_library(run, library, tmp_path / "out", **RAY, engine=Engine("ray", "127.0.0.1:1"))
 
 

@@ -404,18 +404,18 @@ def test_a_folder_that_cannot_be_made_is_explained(run: Path, library: Path, tmp
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"extras": partial(Extras, conformal=7.0)}, "--conformal is 7.0"),
-        ({"threshold": float("nan")}, "--threshold is nan"),
-        ({"top": -1}, "--top is -1"),
-        ({"limit": -1}, "--limit -1"),
-        ({"workers": -3}, "--workers is -3"),
+        ({"extras": partial(Extras, conformal=7.0)}, "`conformal` is 7.0"),
+        ({"threshold": float("nan")}, "`threshold` is nan"),
+        ({"top": -1}, "`top` is -1"),
+        ({"limit": -1}, "`limit` -1"),
+        ({"workers": -3}, "`workers` is -3"),
         ({"block_size": 0}, "block_size is 0"),
-        ({"shard": "3"}, "--shard is '3'"),
-        ({"shard": "0/2"}, "--shard is '0/2'"),
-        ({"output": partial(Output, dtype="float8")}, "--dtype is 'float8'"),
-        ({"output": "xlsx"}, "--format is 'xlsx'"),
-        ({"engine": "dask"}, "--engine is 'dask'"),
-        ({"engine": partial(Engine, address="head:6379")}, "--engine ray too"),
+        ({"shard": "3"}, "`shard` is '3'"),
+        ({"shard": "0/2"}, "`shard` is '0/2'"),
+        ({"output": partial(Output, dtype="float8")}, "`dtype` is 'float8'"),
+        ({"output": "xlsx"}, "`format` is 'xlsx'"),
+        ({"engine": "dask"}, "`engine` is 'dask'"),
+        ({"engine": partial(Engine, address="head:6379")}, "`engine` ray too"),
     ],
 )
 def test_options_are_checked_before_anything_is_touched(tmp_path: Path, options: dict, message: str) -> None:
@@ -430,7 +430,7 @@ def test_an_empty_list_and_a_file_as_folder_are_refused_first(tmp_path: Path) ->
     (tmp_path / "file").touch()
     with pytest.raises(ConfigError, match="library is empty"):
         score_library(tmp_path / "run", [], tmp_path / "out")
-    with pytest.raises(DataError, match=r"file is a file, not a folder.*--out"):
+    with pytest.raises(DataError, match=r"file is a file, not a folder.*`out`"):
         score_library(tmp_path / "run", tmp_path / "library.smi", tmp_path / "file")
 
 
@@ -441,7 +441,7 @@ def test_closed_standard_input_is_explained(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_more_best_than_memory_holds_are_refused(run: Path, library: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"--top is 1000000000000: expected at most 12,500,000 for 4"):
+    with pytest.raises(ConfigError, match=r"`top` is 1000000000000: expected at most 12,500,000 for 4"):
         score_library(run, library, tmp_path / "out", top=10**12, workers=0)
 
 

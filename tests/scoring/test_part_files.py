@@ -158,7 +158,7 @@ def test_a_damaged_job_file_is_explained(folder: PartFolder, content: bytes) -> 
     with folder.claimed():
         folder.check_job(JOB)
         (folder.path / "_job.json").write_bytes(content)
-        with pytest.raises(DataError, match=r"_job\.json cannot be read.*--overwrite"):
+        with pytest.raises(DataError, match=r"_job\.json cannot be read.*`overwrite`"):
             folder.check_job(JOB)
         folder.clear()
         folder.check_job(JOB)
@@ -168,7 +168,7 @@ def test_a_job_of_version_0_3_is_refused_and_cleared(folder: PartFolder) -> None
     with folder.claimed():
         (folder.path / "job.json").write_text('{"model": "a", "block_size": 4096}')
         (folder.path / "manifest.json").write_text("{}")
-        with pytest.raises(DataError, match=r"earlier version \(job.json\).*--overwrite"):
+        with pytest.raises(DataError, match=r"earlier version \(job.json\).*`overwrite`"):
             folder.check_job(JOB)
         folder.clear()
         folder.check_job(JOB)
@@ -185,7 +185,7 @@ def test_clearing_leaves_the_manifest_of_a_run(folder: PartFolder) -> None:
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with (
-        pytest.raises(DataError, match=r"cannot be written.*--out"),
+        pytest.raises(DataError, match=r"cannot be written.*`out`"),
         PartFolder(tmp_path / "file" / "x").claimed(),
     ):
         pass
@@ -211,7 +211,7 @@ def test_parts_with_names_of_an_earlier_version_are_refused_and_cleared(folder: 
     with folder.claimed():
         folder.check_job(JOB)
         (folder.path / "part-000003.parquet").touch()
-        with pytest.raises(DataError, match=r"earlier version \(part-000003.parquet\).*--overwrite"):
+        with pytest.raises(DataError, match=r"earlier version \(part-000003.parquet\).*`overwrite`"):
             folder.check_job(JOB)
         assert folder.numbers() == []
         folder.clear()

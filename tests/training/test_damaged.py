@@ -145,7 +145,7 @@ def test_a_checkpoint_that_lacks_a_part_is_explained(here: None, part: str) -> N
     state = torch.load(path, weights_only=True)
     for damaged in ({k: v for k, v in state.items() if k != part}, {**state, part: None}, {**state, part: 3}):
         torch.save(damaged, path)
-        with pytest.raises(ConfigError, match=r"checkpoint\.pt .*--overwrite"):
+        with pytest.raises(ConfigError, match=r"checkpoint\.pt .*`overwrite`"):
             training.train(settings, resume=True)
 
 

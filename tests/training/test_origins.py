@@ -112,7 +112,7 @@ def test_a_changed_table_is_refused_and_nothing_is_touched(name: str) -> None:
     files = contents(config().folder)
     change, message = CHANGES[name]
     change(read()).to_csv("t.csv", index=False)
-    with pytest.raises(ConfigError, match=rf"t\.csv is not what it was.*{message}.*--overwrite"):
+    with pytest.raises(ConfigError, match=rf"t\.csv is not what it was.*{message}.*`overwrite`"):
         training.train(config(), resume=True)
     assert contents(config().folder) == files
 
@@ -199,7 +199,7 @@ def test_a_checkpoint_that_does_not_say_what_it_is_of_is_refused() -> None:
     path = config().folder / "checkpoint.pt"
     state = torch.load(path, weights_only=True)
     torch.save({key: value for key, value in state.items() if key != "origin"}, path)
-    with pytest.raises(ConfigError, match=r"does not say which table.*--overwrite"):
+    with pytest.raises(ConfigError, match=r"does not say which table.*`overwrite`"):
         training.train(config(), resume=True)
 
 

@@ -153,7 +153,7 @@ def test_wrong_baselines_are_explained_before_training(tmp_path: Path) -> None:
 
 
 def test_a_finished_run_is_not_written_over(run: training.Trained) -> None:
-    with pytest.raises(ConfigError, match=r"finished run.*--overwrite"):
+    with pytest.raises(ConfigError, match=r"finished run.*`overwrite`"):
         training.train(run.config)
 
 
@@ -375,7 +375,7 @@ def test_a_running_run_is_left_alone(running: tuple[subprocess.Popen[str], Confi
     assert n_epochs >= 3
     process.send_signal(signal.SIGKILL)
     process.wait()
-    with pytest.raises(ConfigError, match=r"holds a run that was stopped.*--resume"):
+    with pytest.raises(ConfigError, match=r"holds a run that was stopped.*`resume`"):
         training.train(settings)
 
 

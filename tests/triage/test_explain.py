@@ -337,7 +337,7 @@ def test_of_the_best_of_every_assay_those_of_the_assay_are_explained(run: Path, 
 
 
 def test_an_assay_that_is_not_among_the_best_is_named(run: Path, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"no row of 'NR/AhR <b>'\. Score with --top"):
+    with pytest.raises(DataError, match=r"no row of 'NR/AhR <b>'\. Score with `top`"):
         explain(run, best_of_assays(tmp_path), tmp_path / "out", assay="NR/AhR <b>")
 
 
