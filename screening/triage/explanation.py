@@ -152,6 +152,7 @@ def explain(
     ConfigError : no such assay or method, or the assay is served by a baseline.
     BundleError, DataError : no usable model or no usable molecule, or `out` cannot be written.
     """
+    _check_method(method)
     bundle = Bundle.load(run)
     networks_of(bundle, assay)  # before a file is opened
     reader = open_table(Path(source), smiles=smiles, id=id, block_size=min(limit, 8192))
@@ -175,17 +176,21 @@ def explain_molecules(
     molecules : a SMILES, an RDKit molecule, or a list, array, column or table of them.
     column : of a table, that of the structures; None = found by its name.
     """
+    _check_method(method)
     if not isinstance(molecules, pd.DataFrame):
         entries = read_entries(molecules, column)
         molecules, column = pd.DataFrame({"smiles": entries.structures}), "smiles"
     return _explained(bundle, open_frame(molecules, smiles=column), assay, method, check=check, limit=limit)
 
 
+def _check_method(name: str) -> None:
+    if name not in METHODS:
+        raise ConfigError(f"There is no method '{name}'. {did_you_mean(name, METHODS)}")
+
+
 def _explained(
     bundle: Bundle, reader: TableReader, assay: str, method: str, *, check: bool, limit: int
 ) -> Explanation:
-    if method not in METHODS:
-        raise ConfigError(f"There is no method '{method}'. {did_you_mean(method, METHODS)}")
     networks = networks_of(bundle, assay)
     chosen = _chosen(reader, bundle, assay, limit)
     reference, notes = _reference(bundle, chosen.store)
