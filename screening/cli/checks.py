@@ -42,7 +42,7 @@ def check_apart(options: dict[str, bool], why: str) -> None:
 def check_settings(config: "Config") -> None:
     """Raise ConfigError where settings name what there is not, or a device that is not here."""
     from ..training.components import check_components
-    from ..training.trainer import choose_device
+    from ..training.devices import choose_device
 
     check_components(config)
     choose_device(config.train.device)

@@ -4,6 +4,7 @@ import math
 from typing import NamedTuple
 
 import pandas as pd
+import torch
 from torch import Tensor
 
 from ..runtime.progress import duration
@@ -43,6 +44,28 @@ class Epoch(NamedTuple):
             f"epoch {self.number + 1:>3}{of}  loss {_mean(self.loss):.4f}  "
             f"valid ROC-AUC {self.macro_roc_auc:.4f}  lr {self.lr:.1e}  {self.seconds:.1f} s{left}{best}"
         )
+
+
+class EpochSums:
+    """Sums over the steps of an epoch, on the device, without waiting for it."""
+
+    def __init__(self, n_tasks: int, device: torch.device) -> None:
+        self._loss, self._labels, self._weight, self._steps = torch.zeros(4, n_tasks, device=device)
+
+    def add(self, losses: Tensor, counts: Tensor, weights: Tensor) -> None:
+        """A step: mean loss, labels and weight of each task, [T] each."""
+        self._loss += losses * counts
+        self._labels += counts
+        self._weight += weights
+        self._steps += counts > 0
+
+    def loss(self) -> Tensor:
+        """[T], mean over the labels seen; NaN without any."""
+        return torch.where(self._labels > 0, self._loss / self._labels, torch.nan)
+
+    def weight(self) -> Tensor:
+        """[T], mean over the steps with labels of the task; NaN without any."""
+        return torch.where(self._steps > 0, self._weight / self._steps, torch.nan)
 
 
 class History(list[Epoch]):

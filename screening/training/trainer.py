@@ -7,7 +7,6 @@ numbers as one (dropout.py), and so do what one does but for rounding.
 
 import io
 import math
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -35,7 +34,8 @@ from ..models.losses import Loss, losses
 from ..models.network import ScreeningModel
 from ..runtime import distributed
 from ..runtime.progress import duration, progress
-from .history import Epoch, History
+from .devices import choose_device
+from .history import Epoch, EpochSums, History
 from .run_folder import atomic_file, damaged_checkpoint
 
 
@@ -172,7 +172,7 @@ class Trainer:
         torch.manual_seed(_mixed(self.seed, number))
         order = train.rows[torch.randperm(len(train.rows))]
         batches = order.split(self.settings.batch_size)
-        tally = _Tally(len(self.tasks), self.device)
+        tally = EpochSums(len(self.tasks), self.device)
         self.model.train()
         lr = 0.0
         left = self._seconds_left(self.settings.epochs - number)
@@ -209,7 +209,7 @@ class Trainer:
         return n_epochs * sum(latest) / len(latest) if latest else math.nan
 
     def _step(
-        self, train: Examples, valid: Examples, rows: Tensor, epoch: int, step: int, tally: "_Tally"
+        self, train: Examples, valid: Examples, rows: Tensor, epoch: int, step: int, tally: "EpochSums"
     ) -> None:
         batch, labels = self._batch(train, rows)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.autocast):
@@ -338,25 +338,6 @@ class Trainer:
             raise ValueError("its epochs are not those from the first on")
 
 
-class _Tally:
-    """Sums over the steps of an epoch, on the device, without waiting for it."""
-
-    def __init__(self, n_tasks: int, device: torch.device) -> None:
-        self._loss, self._labels, self._weight, self._steps = torch.zeros(4, n_tasks, device=device)
-
-    def add(self, losses: Tensor, counts: Tensor, weights: Tensor) -> None:
-        self._loss += losses * counts
-        self._labels += counts
-        self._weight += weights
-        self._steps += counts > 0
-
-    def loss(self) -> Tensor:
-        return torch.where(self._labels > 0, self._loss / self._labels, torch.nan)
-
-    def weight(self) -> Tensor:
-        return torch.where(self._steps > 0, self._weight / self._steps, torch.nan)
-
-
 def trainer_of(
     config: Config, model: ScreeningModel, labels: Tensor, tasks: tuple[str, ...], train_rows: Tensor
 ) -> Trainer:
@@ -398,19 +379,6 @@ def _decay_matrices_only(parameters: Sequence[nn.Parameter], decay: float) -> li
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": decay},
         {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
     ]
-
-
-def choose_device(name: str) -> torch.device:
-    """The device that a config names; ConfigError if it is not here."""
-    if name == "auto":
-        name = f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-    except RuntimeError as problem:
-        raise ConfigError(f"train.device is '{name}': expected auto, cpu or cuda.") from problem
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("train.device is 'cuda', but there is no CUDA device here. Use auto or cpu.")
-    return device
 
 
 def _cosine(progress: float) -> float:
