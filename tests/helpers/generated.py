@@ -9,12 +9,13 @@ import re
 import textwrap
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from pages import PAGES, README, ROOT, Page
 
-from screening.cli.families import FAMILIES, family
+from screening.cli.families import FAMILIES, Member, family
 from screening.config import Config
 from screening.config_sections import Component, Section
 
@@ -83,22 +84,28 @@ def options_without_meaning() -> list[str]:
     return [
         f"{name}: {of}.{option}"
         for name in FAMILIES
-        for of, option, _, meaning in _options(name, FAMILIES[name][0].names())
+        for of, option, _, meaning in _options(name, [member.name for member in _ours(name)])
         if not meaning
     ]
 
 
+def _ours(name: str) -> list[Member]:
+    """The members of a family that come along, without those of plug-ins."""
+    return [member for member in family(name) if member.source == "screening"]
+
+
 def members(name: str) -> str:
     """A table of a family, and one of the options of its members."""
-    rows = [(f"`{member.name}`", member.summary) for member in family(name)]
-    options = list(_options(name, [member.name for member in family(name)]))
+    ours = _ours(name)
+    rows = [(f"`{member.name}`", member.summary) for member in ours]
+    options = list(_options(name, [member.name for member in ours]))
     tables = [_table(("name", "what it is"), rows)]
     return "\n\n".join([*tables, _table(OPTIONS, options)] if options else tables)
 
 
 def balancers() -> str:
     """Tables of the balancers in the families of the README, and one of their options."""
-    listed = {member.name: member for member in family("balancers")}
+    listed = {member.name: member for member in _ours("balancers")}
     parts = []
     for title, names in balancer_families():
         rows = [(f"`{name}`", listed[name].summary, listed[name].cost, _paper(name)) for name in names]
@@ -115,7 +122,32 @@ def balancer_families() -> list[tuple[str, list[str]]]:
     return [(title, re.findall(r"`(\w+)`", names)) for title, names in rows]
 
 
-PARTS: dict[str, Callable[..., str]] = {"settings": settings, "members": members, "balancers": balancers}
+def faces() -> str:
+    """A table of the packages and the names that their faces have."""
+    packages = sorted(path.parent.name for path in HOUSE.glob("*/__init__.py"))
+    rows = [(f"`screening.{name}`", _face(f"screening.{name}")) for name in packages]
+    return _table(("package", "names"), [row for row in rows if row[1]])
+
+
+def _face(package: str) -> str:
+    """The names of a package's face; methods of balancing in a word."""
+    listed = dir(import_module(package)) if hasattr(import_module(package), "__all__") else []
+    names = [name for name in listed if not name.startswith("_")]
+    methods = [name for name in names if ".methods." in getattr(_member(package, name), "__module__", "")]
+    texts = [f"`{name}`" for name in names if name not in methods]
+    return ", ".join([*texts, "the class of every method"] if methods else texts)
+
+
+def _member(package: str, name: str) -> Any:
+    return getattr(import_module(package), name)
+
+
+PARTS: dict[str, Callable[..., str]] = {
+    "settings": settings,
+    "members": members,
+    "balancers": balancers,
+    "faces": faces,
+}
 OPTIONS = ("of", "option", "default", "meaning")
 
 
