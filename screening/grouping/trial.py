@@ -18,7 +18,7 @@ from ..errors import ConfigError
 from ..evaluation.comparison import Comparison, compare
 from ..runtime import distributed
 from ..training.history import Epoch
-from ..training.members import parts_of
+from ..training.members import plans_of
 from ..training.origins import check_finished, is_finished
 from ..training.preparation import Note, Prepared, prepare_data
 from ..training.run import train
@@ -166,9 +166,9 @@ def _write_random(chosen: Path, tasks: tuple[str, ...], path: Path, generator: n
 
 def _cost(config: Config, prepared: Prepared) -> tuple[int, float]:
     """Networks of a finished run, and molecules that they saw in training, over all epochs."""
-    parts = parts_of(config, prepared.table.tasks)
+    plans = plans_of(config, prepared.table.tasks)
     measured = np.isfinite(prepared.table.labels[prepared.split.rows("train")])
     epochs = read_table(config.folder, "epochs.csv")
     counts = epochs.groupby("member").size().tolist() if "member" in epochs else [len(epochs)]
-    seen = [measured[:, list(part.columns)].any(axis=1).sum() for part in parts]
-    return len(parts), float(np.dot(seen, counts))
+    seen = [measured[:, list(plan.columns)].any(axis=1).sum() for plan in plans]
+    return len(plans), float(np.dot(seen, counts))

@@ -22,7 +22,7 @@ from .trainer import Examples, Trainer, trainer_of
 MANY = 50  # networks that are worth a warning
 
 
-class Part(NamedTuple):
+class NetworkPlan(NamedTuple):
     """One network to be trained: which assays it sees, which it scores, and with which seed."""
 
     columns: tuple[int, ...]
@@ -47,7 +47,7 @@ class Fitted(NamedTuple):
     """Of all T assays, over all networks; None unless collected (`grouping.affinity`)."""
 
 
-def parts_of(config: Config, tasks: Sequence[str]) -> list[Part]:
+def plans_of(config: Config, tasks: Sequence[str]) -> list[NetworkPlan]:
     """The networks a config asks for.
 
     `train.ensemble` networks that differ in their seed; with `model.single_task` that for every assay, with
@@ -69,7 +69,7 @@ def parts_of(config: Config, tasks: Sequence[str]) -> list[Part]:
         ]
         groups = [pair for pair in zip(task_groups.groups, served, strict=True) if pair[1]]
     seeds = [(config.seed + 100_003 * number) % 2**31 for number in range(config.train.ensemble)]
-    return [Part(columns, serves, seed) for seed in seeds for columns, serves in groups]
+    return [NetworkPlan(columns, serves, seed) for seed in seeds for columns, serves in groups]
 
 
 def fit(
@@ -81,7 +81,7 @@ def fit(
     on_note: Note = lambda note: None,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
 ) -> Fitted:
-    """Train every part, one after the other, each with a checkpoint of its own in the run folder.
+    """Train every network, one after the other, each with a checkpoint of its own in the run folder.
 
     A baseline has no epochs and no checkpoint: its histories are empty.
 
@@ -91,22 +91,22 @@ def fit(
     """
     if config.model.baseline is not None:
         return _fit_baselines(config, prepared, on_note)
-    parts = parts_of(config, prepared.table.tasks)
+    plans = plans_of(config, prepared.table.tasks)
     members, histories = [], []
     affinity = Affinity(len(prepared.table.tasks)) if config.grouping.affinity != "none" else None
-    for number, part in enumerate(parts):
-        trainer = make_trainer(config, prepared, part)
+    for number, plan in enumerate(plans):
+        trainer = make_trainer(config, prepared, plan)
         if number == 0:
-            on_note(_describe_networks(config, trainer, len(parts)))
-            if config.model.single_task and len(parts) > MANY:
-                on_note(f"{len(parts):,} networks are as many trainings, one after the other")
-        if len(parts) > 1:
-            on_note(f"network {number + 1} of {len(parts)}, {_named(prepared, part)}")
-        name = "checkpoint.pt" if len(parts) == 1 else f"checkpoint-{number}.pt"
+            on_note(_describe_networks(config, trainer, len(plans)))
+            if config.model.single_task and len(plans) > MANY:
+                on_note(f"{len(plans):,} networks are as many trainings, one after the other")
+        if len(plans) > 1:
+            on_note(f"network {number + 1} of {len(plans)}, {_named(prepared, plan)}")
+        name = "checkpoint.pt" if len(plans) == 1 else f"checkpoint-{number}.pt"
         histories.append(
             trainer.fit(
-                examples(prepared, "train", part.columns),
-                examples(prepared, "valid", part.columns),
+                examples(prepared, "train", plan.columns),
+                examples(prepared, "valid", plan.columns),
                 checkpoint=config.folder / name,
                 origin=origin,
                 resume=resume,
@@ -115,47 +115,47 @@ def fit(
         )
         on_note(histories[-1].ending(config.train.epochs, config.train.patience))
         model = trainer.model.eval()
-        if part.serves != part.columns:
-            model.heads = model.heads.take([part.columns.index(task) for task in part.serves])
-        members.append(Member(model, part.serves))
+        if plan.serves != plan.columns:
+            model.heads = model.heads.take([plan.columns.index(task) for task in plan.serves])
+        members.append(Member(model, plan.serves))
         if affinity is not None and trainer.affinity is not None:
-            affinity.include(trainer.affinity, part.columns)
+            affinity.include(trainer.affinity, plan.columns)
     frames = [
-        history.per_task(_names(prepared, part)) for history, part in zip(histories, parts, strict=True)
+        history.per_task(_names(prepared, plan)) for history, plan in zip(histories, plans, strict=True)
     ]
     epochs = [history.per_epoch() for history in histories]
     best = [history.best_epoch for history in histories]
     return Fitted(tuple(members), _joined(frames), _joined(epochs), best, affinity)
 
 
-def make_trainer(config: Config, prepared: Prepared, part: Part | None = None) -> Trainer:
+def make_trainer(config: Config, prepared: Prepared, plan: NetworkPlan | None = None) -> Trainer:
     """The network of a config, its inputs scaled on the training part, ready to fit.
 
     Parameters
     ----------
-    part : its assays and seed; None = the first that the config asks for.
+    plan : its assays and seed; None = the first that the config asks for.
     """
     table, store = prepared.table, prepared.store
-    part = part or parts_of(config, table.tasks)[0]
-    torch.manual_seed(part.seed)
-    rows = examples(prepared, "train", part.columns)
+    plan = plan or plans_of(config, table.tasks)[0]
+    torch.manual_seed(plan.seed)
+    rows = examples(prepared, "train", plan.columns)
     if not len(rows.rows):
-        what = "" if len(part.columns) == len(table.tasks) else f" for {_named(prepared, part)}"
+        what = "" if len(plan.columns) == len(table.tasks) else f" for {_named(prepared, plan)}"
         raise DataError(
             f"The training part of the split has no molecules{what}. Use more molecules, another split, or "
             "leave such assays out (data.tasks)."
         )
-    model = ScreeningModel(config.model, inputs_of(store), len(part.columns))
+    model = ScreeningModel(config.model, inputs_of(store), len(plan.columns))
     model.encoder.fit(store, rows.rows)
-    settings = config.model_copy(update={"seed": part.seed})
-    trainer = trainer_of(settings, model, rows.labels, _names(prepared, part), rows.rows)
+    settings = config.model_copy(update={"seed": plan.seed})
+    trainer = trainer_of(settings, model, rows.labels, _names(prepared, plan), rows.rows)
     if config.grouping.joint is not None:
-        trainer.start_from(_joint_weights(config, prepared, part))
+        trainer.start_from(_joint_weights(config, prepared, plan))
     return trainer
 
 
-def _joint_weights(config: Config, prepared: Prepared, part: Part) -> dict[str, torch.Tensor]:
-    """Encoder and the part's heads of the run that a warm start names.
+def _joint_weights(config: Config, prepared: Prepared, plan: NetworkPlan) -> dict[str, torch.Tensor]:
+    """Encoder and the plan's heads of the run that a warm start names.
 
     Raises
     ------
@@ -176,7 +176,7 @@ def _joint_weights(config: Config, prepared: Prepared, part: Part) -> dict[str, 
             raise ConfigError(
                 f"{where} was trained with another {what}. Train a joint model with this config."
             )
-    names = _names(prepared, part)
+    names = _names(prepared, plan)
     for member in bundle.members:
         columns = {bundle.tasks[column]: place for place, column in enumerate(member.columns)}
         network = member.model.network
@@ -184,7 +184,7 @@ def _joint_weights(config: Config, prepared: Prepared, part: Part) -> dict[str, 
             network.heads = network.heads.take([columns[name] for name in names])
             return network.state_dict()
     raise ConfigError(
-        f"{where} has no network of all of {_named(prepared, part)}. Give the run of a joint model."
+        f"{where} has no network of all of {_named(prepared, plan)}. Give the run of a joint model."
     )
 
 
@@ -202,7 +202,7 @@ def describe(config: Config, prepared: Prepared) -> str:
     if config.model.baseline is not None:
         return _describe_baseline(config, make_baseline(config), prepared)
     return _describe_networks(
-        config, make_trainer(config, prepared), len(parts_of(config, prepared.table.tasks))
+        config, make_trainer(config, prepared), len(plans_of(config, prepared.table.tasks))
     )
 
 
@@ -225,15 +225,15 @@ def _fit_baselines(config: Config, prepared: Prepared, on_note: Note) -> Fitted:
     """One baseline for every seed of the ensemble, on all assays."""
     members = []
     rows, labels = torch.from_numpy(prepared.split.rows("train")), torch.from_numpy(prepared.table.labels)
-    parts = parts_of(config, prepared.table.tasks)
-    for number, part in enumerate(parts):
+    plans = plans_of(config, prepared.table.tasks)
+    for number, plan in enumerate(plans):
         baseline = make_baseline(config)
         if number == 0:
             on_note(_describe_baseline(config, baseline, prepared))
-        baseline.fit(prepared.store, labels, rows, seed=part.seed, workers=config.train.workers)
+        baseline.fit(prepared.store, labels, rows, seed=plan.seed, workers=config.train.workers)
         for text in baseline.notes if number == 0 else ():
             on_note(text)
-        members.append(Member(baseline, part.serves))
+        members.append(Member(baseline, plan.serves))
     history = pd.DataFrame(columns=["epoch", "assay", "loss", "weight", "valid_roc_auc"])
     epochs = pd.DataFrame(columns=["epoch", "loss", "valid_macro_roc_auc", "lr", "is_best"])
     return Fitted(tuple(members), history, epochs, [], None)
@@ -253,14 +253,14 @@ def _describe_networks(config: Config, trainer: Trainer, n_networks: int) -> str
     return f"model {times}{encoder}, {size:,} weights; balancer {names}; device {trainer.device}"
 
 
-def _names(prepared: Prepared, part: Part) -> tuple[str, ...]:
-    return tuple(prepared.table.tasks[column] for column in part.columns)
+def _names(prepared: Prepared, plan: NetworkPlan) -> tuple[str, ...]:
+    return tuple(prepared.table.tasks[column] for column in plan.columns)
 
 
-def _named(prepared: Prepared, part: Part) -> str:
-    names = _names(prepared, part)
+def _named(prepared: Prepared, plan: NetworkPlan) -> str:
+    names = _names(prepared, plan)
     if len(names) == len(prepared.table.tasks):
-        return f"seed {part.seed}"
+        return f"seed {plan.seed}"
     return listed(names, 3, mark="")
 
 

@@ -2,7 +2,7 @@
 
 Both act on what the network sees: the vectors that stand for atoms and bonds (`CodeEmbedding`) and the
 scaled fingerprints and descriptors (`VectorScale`). Which atoms a fingerprint's columns stand for is in
-`circular`, to which atoms descriptors belong in `atom_parts`, what contributions are told against in
+`circular`, to which atoms descriptors belong in `atom_shares`, what contributions are told against in
 `reference`; `explain` draws what comes out.
 """
 
@@ -19,7 +19,7 @@ from ..features.store import GraphBatch, GraphStore
 from ..models.layers import CodeEmbedding, VectorScale
 from ..models.network import ScreeningModel
 from ..runtime import ragged
-from .atom_parts import Parts, parts_of
+from .atom_shares import AtomShares, atom_shares_of
 from .circular import CIRCULAR, Environments, environments_of
 
 TOLERANCE = 0.01
@@ -43,7 +43,7 @@ class Molecules(NamedTuple):
     n_atoms: np.ndarray
     """[n] int64"""
     environments: Environments
-    parts: Parts
+    shares: AtomShares
     """Which atoms descriptors belong to, where they are sums over atoms."""
     reference: Reference
     """What they are told against."""
@@ -73,7 +73,7 @@ class Molecules(NamedTuple):
             rows,
             n_atoms,
             environments_of(mols, store.vector_blocks),
-            parts_of(mols, values, places, names),
+            atom_shares_of(mols, values, places, names),
             reference or Reference.nothing(store),
         )
 
@@ -91,7 +91,7 @@ class Contributions(NamedTuple):
     fingerprint: np.ndarray
     """[N] float64, through circular fingerprints, by `Environments`."""
     described: np.ndarray
-    """[N] float64, through descriptors that are sums over atoms, by `Parts`."""
+    """[N] float64, through descriptors that are sums over atoms, by `AtomShares`."""
     absent: np.ndarray
     """[n] float64, from circular environments that the reference has in part and the molecule has not."""
     descriptors: np.ndarray
@@ -170,7 +170,7 @@ def _parted(
     others, _ = other_columns(molecules.store)
     columns = vectors[:, others].clone()
     on_atoms, rest = [], vectors.clone()
-    for given in (molecules.environments, molecules.parts):
+    for given in (molecules.environments, molecules.shares):
         on_atoms.append(_on_atoms(vectors, molecules, given))
         rest[given.molecule, given.column] = 0
     descriptors = rest[:, others].sum(1)
@@ -264,7 +264,7 @@ def _points(steps: int) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(places**POWER), torch.from_numpy(weights * POWER * places ** (POWER - 1))
 
 
-def _on_atoms(vectors: Tensor, molecules: Molecules, given: Environments | Parts) -> Tensor:
+def _on_atoms(vectors: Tensor, molecules: Molecules, given: Environments | AtomShares) -> Tensor:
     """Totals per column [n, F] as totals per atom [N]."""
     parts = vectors[given.molecule, given.column] * given.share
     atoms = torch.zeros(int(molecules.n_atoms.sum()), dtype=torch.float64)

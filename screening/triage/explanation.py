@@ -29,7 +29,7 @@ from ..runtime.progress import progress
 from ..scoring.entries import read_entries
 from .chosen_molecules import Chosen, choose_molecules
 from .contributions import METHODS, Contributions, Molecules, other_columns
-from .explanation_page import NO_REFERENCE, PARTS, explanation_card, explanation_page, pictures_of, share
+from .explanation_page import NO_REFERENCE, SOURCES, explanation_card, explanation_page, pictures_of, share
 
 INSTEAD = "give another folder with `out`"
 _HALF = half_written(r"(molecule-\d+|molecules|rejected|contributions|descriptors|index)\.\w+")
@@ -97,8 +97,8 @@ class Explanation:
                 f"completeness: the contributions miss the logit difference by {errors.median():.3f} "
                 f"(median) to {errors.max():.3f} (worst)"
             )
-            parts = ", ".join(f"{share(molecules, part):.0%} {name}" for part, name in PARTS.items())
-            lines.append(f"contributions come from: {parts}")
+            shares = ", ".join(f"{share(molecules, source):.0%} {name}" for source, name in SOURCES.items())
+            lines.append(f"contributions come from: {shares}")
         if molecules["agreement"].notna().any():
             lines.append(
                 f"rank correlation with the other method: {molecules['agreement'].mean():.2f} (mean)"
@@ -228,15 +228,15 @@ def _contributions(
     networks: list[tuple[ScreeningModel, int]], chosen: Chosen, method: str, reference: Reference
 ) -> Contributions:
     """Means over the networks, of all molecules."""
-    parts = []
+    blocks = []
     with progress(f"explaining by {method.replace('_', ' ')}", len(chosen.mols)) as advance:
         for start in range(0, len(chosen.mols), AT_ONCE):
             block = slice(start, start + AT_ONCE)
             these = Molecules.of(chosen.store, chosen.rows[block], chosen.mols[block], reference)
             told = [METHODS[method](model, column, these) for model, column in networks]
-            parts.append(Contributions(*(np.mean(arrays, axis=0) for arrays in zip(*told, strict=True))))
+            blocks.append(Contributions(*(np.mean(arrays, axis=0) for arrays in zip(*told, strict=True))))
             advance(len(these.rows))
-    return Contributions(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+    return Contributions(*(np.concatenate(arrays) for arrays in zip(*blocks, strict=True)))
 
 
 def _tables(

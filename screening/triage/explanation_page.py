@@ -14,7 +14,7 @@ from ..reporting.svg import plain
 if TYPE_CHECKING:
     from .explanation import Explanation
 
-PARTS = {
+SOURCES = {
     "graph": "atoms through the graph",
     "fingerprint": "atoms through circular fingerprints",
     "described": "atoms through descriptors that are sums over atoms",
@@ -68,7 +68,9 @@ def explanation_page(result: "Explanation", pictures: list[str]) -> str:
         checked=bool(molecules["agreement"].notna().any()),
         agreement=molecules["agreement"].mean(),
         worst=molecules["error"].abs().max(),
-        shares=[(words, share(molecules, part)) for part, words in PARTS.items() if molecules[part].any()],
+        shares=[
+            (words, share(molecules, source)) for source, words in SOURCES.items() if molecules[source].any()
+        ],
         strongest=_strongest(result.descriptors),
     )
 
@@ -88,5 +90,5 @@ def _strongest(descriptors: pd.DataFrame) -> list[str]:
 
 def share(molecules: pd.DataFrame, name: str) -> float:
     """How much of what is told apart comes from there: absolute sums per molecule, 0 to 1."""
-    total = sum(molecules[part].abs().sum() for part in PARTS)
+    total = sum(molecules[source].abs().sum() for source in SOURCES)
     return float(molecules[name].abs().sum() / total) if total else 0.0

@@ -21,7 +21,7 @@ from screening.grouping.choosing import Choice
 from screening.grouping.selection import judge_groups
 from screening.models.heads import TaskHeads
 from screening.scoring.job import Scorer
-from screening.training.members import make_trainer, parts_of
+from screening.training.members import make_trainer, plans_of
 from screening.training.preparation import prepare_data
 from screening.training.trainer import Epoch
 
@@ -99,14 +99,14 @@ def test_groups_train_into_one_bundle_in_the_order_of_the_table() -> None:
     assert [member.columns for member in bundle.members] == [(0, 3), (1, 2)]
     assert bundle.tasks == TASKS
     prepared = prepare_data(settings)
-    for member, part in zip(bundle.members, parts_of(settings, TASKS), strict=True):
-        trainer = make_trainer(settings, prepared, part)
-        checkpoint = run.folder / f"checkpoint-{parts_of(settings, TASKS).index(part)}.pt"
+    for member, plan in zip(bundle.members, plans_of(settings, TASKS), strict=True):
+        trainer = make_trainer(settings, prepared, plan)
+        checkpoint = run.folder / f"checkpoint-{plans_of(settings, TASKS).index(plan)}.pt"
         best = torch.load(checkpoint, weights_only=True)["best"]
         trainer.model.load_state_dict(best)
         rows = torch.arange(20)
         expected = trainer.model.predict(prepared.store, rows)[
-            :, [part.columns.index(c) for c in part.serves]
+            :, [plan.columns.index(c) for c in plan.serves]
         ]
         torch.testing.assert_close(member.model.predict(prepared.store, rows), expected)
     scores = Scorer.load(run.folder).score(["CCO", "c1ccccc1Cl"])
@@ -128,15 +128,15 @@ def test_a_group_does_not_see_molecules_without_its_labels() -> None:
     table.write_csv(Path("small.csv"))
     settings = config(grouping={"file": "groups.yaml"})
     prepared = prepare_data(settings)
-    parts = parts_of(settings, TASKS)
+    plans = plans_of(settings, TASKS)
     from screening.training.members import examples
 
-    for part in parts:
-        rows = examples(prepared, "train", part.columns).rows.numpy()
-        labels = prepared.table.labels[:, list(part.columns)]
+    for plan in plans:
+        rows = examples(prepared, "train", plan.columns).rows.numpy()
+        labels = prepared.table.labels[:, list(plan.columns)]
         wanted = [row for row in prepared.split.rows("train") if np.isfinite(labels[row]).any()]
         assert rows.tolist() == wanted
-    assert len(examples(prepared, "train", parts[1].columns).rows) < len(prepared.split.rows("train"))
+    assert len(examples(prepared, "train", plans[1].columns).rows) < len(prepared.split.rows("train"))
 
 
 def test_a_stopped_run_of_groups_resumes_to_the_same_bundle() -> None:
@@ -171,10 +171,10 @@ def test_a_warm_start_is_the_joint_model(hidden: int, average: float) -> None:
     settings = config("warm", model=model, train=train, grouping=warm)
     prepared, rows = prepare_data(settings), torch.arange(30)
     whole = Bundle.load(joint.folder).members[0].model.predict(prepared.store, rows)
-    for part in parts_of(settings, TASKS):
-        trainer = make_trainer(settings, prepared, part)
+    for plan in plans_of(settings, TASKS):
+        trainer = make_trainer(settings, prepared, plan)
         for network in (trainer.model, trainer.judged):
-            torch.testing.assert_close(network.predict(prepared.store, rows), whole[:, list(part.columns)])
+            torch.testing.assert_close(network.predict(prepared.store, rows), whole[:, list(plan.columns)])
     training.train(settings)
 
 

@@ -9,7 +9,7 @@ from rdkit.Chem import Descriptors, Fragments
 
 from screening.features.vectors.rdkit_descriptors import RdkitDescriptors
 from screening.features.vectors.rdkit_fast import RdkitFast
-from screening.triage.atom_parts import fragments, parts_of
+from screening.triage.atom_shares import atom_shares_of, fragments
 
 MOLS = [Chem.MolFromSmiles(text) for text in [*small.smiles(80), "[Na+].[Cl-]", "C", "[Fe]", "[2H]C([2H])O"]]
 
@@ -17,7 +17,7 @@ MOLS = [Chem.MolFromSmiles(text) for text in [*small.smiles(80), "[Na+].[Cl-]", 
 def taken(featurizer: RdkitDescriptors | RdkitFast, mols: list[Chem.Mol]) -> tuple[torch.Tensor, list]:
     values = torch.tensor(np.array([featurizer(mol) for mol in mols]), dtype=torch.float32)
     names = featurizer.columns
-    return values, [parts_of(mols, values, torch.arange(len(names)), names), names]
+    return values, [atom_shares_of(mols, values, torch.arange(len(names)), names), names]
 
 
 @pytest.mark.parametrize("featurizer", [RdkitDescriptors(), RdkitFast()], ids=lambda each: each.name)
@@ -55,6 +55,8 @@ def test_aniline_by_hand() -> None:
 def test_what_does_not_add_up_stays_whole() -> None:
     mol = Chem.MolFromSmiles("Nc1ccccc1")
     for value in (2.0, float("nan"), 0.0, -1.0):
-        parts = parts_of([mol], torch.tensor([[value]]), torch.tensor([7]), ["fr_aniline"])
+        parts = atom_shares_of([mol], torch.tensor([[value]]), torch.tensor([7]), ["fr_aniline"])
         assert len(parts.share) == 0
-    assert parts_of([mol], torch.tensor([[1.0]]), torch.tensor([7]), ["fr_aniline"]).column.tolist() == [7, 7]
+    assert atom_shares_of(
+        [mol], torch.tensor([[1.0]]), torch.tensor([7]), ["fr_aniline"]
+    ).column.tolist() == [7, 7]

@@ -27,7 +27,7 @@ TOLERANCE = 1e-3  # of the value: descriptors are float32
 _SURFACE = re.compile(r"(SlogP|SMR|PEOE)_VSA_?(\d+)")
 
 
-class Parts(NamedTuple):
+class AtomShares(NamedTuple):
     """Which atoms descriptors belong to: k rows, one for each descriptor and atom."""
 
     molecule: Tensor
@@ -40,7 +40,7 @@ class Parts(NamedTuple):
     """[k] float64, above 0; sums to 1 per molecule and column."""
 
 
-def parts_of(mols: Sequence[Mol], values: Tensor, places: Tensor, names: Sequence[str]) -> Parts:
+def atom_shares_of(mols: Sequence[Mol], values: Tensor, places: Tensor, names: Sequence[str]) -> AtomShares:
     """The descriptors that can be taken apart, of n molecules.
 
     Parameters
@@ -66,7 +66,7 @@ def parts_of(mols: Sequence[Mol], values: Tensor, places: Tensor, names: Sequenc
         first += mol.GetNumAtoms()
     sides = torch.tensor(rows, dtype=torch.float64).reshape(-1, 4)
     molecules, columns, atoms_of_all = sides[:, :3].long().unbind(1)
-    return Parts(molecules, columns, atoms_of_all, sides[:, 3])
+    return AtomShares(molecules, columns, atoms_of_all, sides[:, 3])
 
 
 @cache
