@@ -34,6 +34,8 @@ IN_THE_HOUSE = re.findall(
     re.M | re.S,
 )
 """File, list in a test, its file, and the line for it."""
+ALSO = re.findall(r"and in the `(\w+)` there .*\n\n```text\n(.*?)^```", PAGE.text, re.M | re.S)
+"""A further list of such a test, and its line, which names the member."""
 ALL = """
 name: plugged
 plugins: [{plugins}]
@@ -76,6 +78,7 @@ def write_readers_files(folder: Path) -> None:
     small.write(folder / "assays.csv")
     lines = [f"{text}\tZ{row}" for row, text in enumerate(small.smiles(150) * 4)]
     (folder / "library.smi").write_text("\n".join(lines) + "\n")
+    (folder / "few.smi").write_text("\n".join(lines[:3]) + "\n")
 
 
 @pytest.fixture(scope="module")
@@ -158,6 +161,8 @@ def test_it_scores_the_same_in_two_processes(workplace: Path) -> None:
 
 def test_it_is_evaluated_explained_and_reported(workplace: Path) -> None:
     assert "hit_rate" in screening(workplace, "evaluate", "runs/plugged")
+    assay = ("--assay", next(iter(small.PATTERNS)))
+    assert "Page:" in screening(workplace, "explain", "runs/plugged", "few.smi", *assay)
     assert "report.html" in screening(workplace, "report", "runs/plugged")
     assert "hit_rate" in (workplace / "runs" / "plugged" / "report.html").read_text()
 
@@ -262,10 +267,11 @@ def test_in_a_copy_of_the_house(recipe: tuple[str, str, str, str], tmp_path: Pat
     name = Path(file).stem
     (tmp_path / file).write_text(MEMBERS[name])
     path = tmp_path / test
-    text, count = re.subn(
-        rf"^{listed}\b.*[\[{{]\n", lambda match: match[0] + line, path.read_text(), flags=re.M
-    )
-    assert count >= 1
+    text = path.read_text()
+    for name_of_list, entry in [(listed, line), *((also, more) for also, more in ALSO if name in more)]:
+        begin = re.compile(rf"^{name_of_list}\b.*[\[{{]\n", re.M)
+        text, count = begin.subn(lambda match, entry=entry: match[0] + entry, text)
+        assert count == 1
     path.write_text(text)
     variables = environment(tmp_path) | {"PYTHONPATH": str(tmp_path)}
     runs = test if "/test_" in test else "tests/models/test_encoders.py"

@@ -15,6 +15,7 @@ from rdkit.Chem import Mol
 from torch import Tensor, nn
 
 from ..bundle.reference import Reference
+from ..errors import ConfigError
 from ..features.store import GraphBatch, GraphStore
 from ..models.layers import CodeEmbedding, VectorScale
 from ..models.network import ScreeningModel
@@ -339,6 +340,11 @@ def _logits(model: ScreeningModel, column: int, batch: GraphBatch, change: Chang
         for module in model.modules()
         if isinstance(module, CodeEmbedding | VectorScale)
     ]
+    if not hooks:
+        raise ConfigError(
+            f"The encoder {type(model.encoder).__name__} cannot be explained: it takes its inputs neither by "
+            "CodeEmbedding nor by VectorScale (screening.models.layers), whose outputs are looked at."
+        )
     try:
         with torch.enable_grad():  # without derivatives encoders look once at atoms that are alike
             logits = model(batch.to(device))[:, column].double().cpu()

@@ -1,5 +1,6 @@
 """Contributions of atoms: complete, equal for equal atoms, the same in any order of the atoms."""
 
+import copy
 from functools import cache
 
 import numpy as np
@@ -10,8 +11,11 @@ from rdkit import Chem
 
 from screening.bundle.reference import Reference
 from screening.config_sections import Model
-from screening.features.store import FeatureSet, featurize
+from screening.errors import ConfigError
+from screening.features.store import FeatureSet, GraphBatch, featurize
 from screening.features.vectors.ecfp import EcfpCounts
+from screening.models.encoders import Encoder
+from screening.models.heads import TaskHeads
 from screening.models.network import ScreeningModel, inputs_of
 from screening.triage.contributions import (
     METHODS,
@@ -199,3 +203,19 @@ def test_molecules_of_another_store_are_refused() -> None:
     store = featurize(["CCO"], MIXED, workers=0)
     with pytest.raises(ValueError, match="not those of the store"):
         Molecules.of(store, torch.arange(1), [Chem.MolFromSmiles("CC")])
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_an_encoder_of_its_own_kind_is_named(method: str) -> None:
+    """One of a plug-in may take its inputs by other layers than ours."""
+
+    class Constant(Encoder):
+        width = 4
+
+        def forward(self, batch: GraphBatch) -> torch.Tensor:
+            return torch.ones(batch.n_molecules, self.width)
+
+    model = copy.deepcopy(network("gine"))
+    model.encoder, model.heads = Constant(), TaskHeads(4, 3)
+    with pytest.raises(ConfigError, match=r"Constant cannot be explained.*CodeEmbedding"):
+        METHODS[method](model, 0, molecules(["CCO"]))
