@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeAlias
 
 from pydantic import BaseModel, ValidationError
 from yaml import YAMLError
@@ -15,10 +15,11 @@ from .plain_yaml import as_texts, dump, one_text, yaml_tree
 from .recipes import recipes
 from .registry import did_you_mean
 
+AnyConfig: TypeAlias = str | Path | Mapping[str, Any] | Config
+"""A YAML file, the name of a recipe, a dictionary or a config: what `load_config` takes."""
 
-def load_config(
-    config: "str | Path | Mapping[str, Any] | Config", overrides: Mapping[str, Any] | Iterable[str] = ()
-) -> Config:
+
+def load_config(config: AnyConfig, overrides: Mapping[str, Any] | Iterable[str] = ()) -> Config:
     """The checked config of a YAML file, the name of a recipe, a dictionary or a config; overrides win.
 
     Parameters
@@ -43,7 +44,7 @@ def load_config(
     return check_config(values, where=where)
 
 
-def _settings_of(config: "str | Path | Mapping[str, Any] | Config") -> tuple[Any, str]:
+def _settings_of(config: AnyConfig) -> tuple[Any, str]:
     """The settings as plain values, and where they are from, for messages."""
     if isinstance(config, Config):
         return config.model_dump(), config.name

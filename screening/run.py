@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from .bundle.bundle import DESCRIPTION, Bundle
-from .config import Config, load_config
+from .config import AnyConfig, Config, load_config
 from .data.assay_table import AssayTable
 from .data.datasets import reading
 from .data.tables import IN_MEMORY
@@ -167,7 +167,7 @@ def load_run(path: str | os.PathLike[str]) -> Run:
 
 
 def train(
-    config: "str | Path | Mapping[str, Any] | Config",
+    config: AnyConfig,
     table: AssayTable | pd.DataFrame | None = None,
     *,
     overrides: Mapping[str, Any] | Sequence[str] = (),

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import torch
 
-from ..config import Config
+from ..config import AnyConfig, Config, load_config
 from ..config_sections import Component
 from ..data.assay_table import AssayTable
 from ..errors import ConfigError
@@ -39,7 +39,7 @@ class Benchmark:
 
 
 def benchmark(
-    config: Config,
+    config: AnyConfig,
     *,
     data: Path | AssayTable | None = None,
     overwrite: bool = False,
@@ -51,10 +51,15 @@ def benchmark(
     Runs of one seed have the same split, initial weights and order of molecules. They are trained one after
     the other, so that all balancers meet the same hours of a busy machine; what is finished stays.
 
+    Parameters
+    ----------
+    config : as `load_config` takes it.
+
     Raises
     ------
     ConfigError : the config has no section `benchmark`, or a setting is wrong.
     """
+    config = load_config(config)
     section = config.benchmark
     if section is None:
         raise ConfigError(

@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ..config import Config, check_config
+from ..config import AnyConfig, Config, check_config, load_config
 from ..data.assay_table import AssayTable
 from ..data.task_groups import write_groups
 from ..errors import ConfigError, DataError, listed
@@ -97,7 +97,7 @@ def with_affinity(config: Config, how: str | None) -> Config:
 
 
 def group(
-    config: Config,
+    config: AnyConfig,
     choice: Choice,
     *,
     out: Path | None = None,
@@ -114,6 +114,7 @@ def group(
 
     Parameters
     ----------
+    config : as `load_config` takes it; affinities are linear where it says none.
     out : folder of the results; None = the run folder.
 
     Raises
@@ -122,6 +123,7 @@ def group(
     DataError : the table cannot be used.
     """
     _check(choice)
+    config = with_affinity(load_config(config), None)
     if overwrite or not is_finished(config):
         train(config, data=data, resume=resume, overwrite=overwrite, on_note=on_note, on_epoch=on_epoch)
         distributed.wait_for_all()

@@ -22,7 +22,7 @@ import torch
 from safetensors import SafetensorError
 
 from ..bundle.bundle import Bundle, Prediction
-from ..config import Config, to_yaml
+from ..config import AnyConfig, Config, load_config, to_yaml
 from ..data.assay_table import AssayTable
 from ..data.part_names import PARTS
 from ..data.tables import IN_MEMORY, Rejected
@@ -79,13 +79,13 @@ class Trained:
 
 
 def plan(
-    config: Config, data: Path | AssayTable | None = None, on_note: Note = lambda note: None
+    config: AnyConfig, data: Path | AssayTable | None = None, on_note: Note = lambda note: None
 ) -> list[str]:
     """What `train` would do, without training: notes on data, split and model.
 
     Features are worked out for some molecules only, so one that a featurizer will reject is still counted.
     """
-    config = _with_source(config, data)
+    config = _with_source(load_config(config), data)
     check_components(config)
     check_trust(config)
     prepared = prepare_sample(config, data, on_note)

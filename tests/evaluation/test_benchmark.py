@@ -48,7 +48,7 @@ def test_the_table_is_that_of_the_runs(folder: Path, monkeypatch: pytest.MonkeyP
         return train(settings, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr("screening.evaluation.replicates.train", counted)
-    found = benchmark(config(folder))
+    found = benchmark(config(folder).model_dump())  # as a file or a dictionary gives it
     names = ["equal", "slaw-max_ratio-10", "slaw-pcgrad"]
     assert order == [f"small-{name}-seed{seed}" for seed in (0, 1) for name in names]
     table = found.table.set_index("balancer")
