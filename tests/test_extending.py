@@ -34,7 +34,7 @@ IN_THE_HOUSE = re.findall(
     re.M | re.S,
 )
 """File, list in a test, its file, and the line for it."""
-ALSO = re.findall(r"and in the `(\w+)` there .*\n\n```text\n(.*?)^```", PAGE.text, re.M | re.S)
+ALSO = re.findall(r"and in the `(\w+)` there [^\n]*\n\n```text\n(.*?)^```", PAGE.text, re.M | re.S)
 """A further list of such a test, and its line, which names the member."""
 ALL = """
 name: plugged
@@ -103,6 +103,7 @@ def test_there_is_an_example_of_every_family() -> None:
     assert {row.split(" ")[0] for row in rows} == set(FAMILIES)
     assert len(families) == len(FAMILIES)
     assert len(IN_THE_HOUSE) == 4
+    assert [name for name, _ in ALSO] == ["BAD_OPTIONS"]
 
 
 @pytest.fixture
