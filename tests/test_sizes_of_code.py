@@ -9,8 +9,8 @@ from pathlib import Path
 HOUSE = Path(__file__).parent.parent / "screening"
 FILES = {str(path.relative_to(HOUSE)): path.read_text() for path in sorted(HOUSE.rglob("*.py"))}
 MOST_OF_A_FILE, MOST_OF_A_FUNCTION = 400, 60
-MEDIAN, NINETIETH = 7, 24
-"""Lines of functions; 22 is the aim for the ninetieth percentile."""
+MEDIAN, NINETIETH = 7, 23
+"""Lines of functions."""
 LONG_FILES: set[str] = set()
 LONG_FUNCTIONS = {
     "scoring/job.py: score_library",

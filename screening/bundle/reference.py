@@ -1,4 +1,4 @@
-"""The mean training molecule, which `contributions` are told against: fitted in training, in the bundle."""
+"""The baseline of attributions: the mean training molecule, fitted in training and kept in the bundle."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

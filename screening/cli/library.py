@@ -1,4 +1,4 @@
-"""Commands about compound libraries: score, hits, export. Joined to the command line by cli.py."""
+"""Commands about compound libraries: score, hits, verify, export. Joined to the command line by `main`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated

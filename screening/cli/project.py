@@ -1,4 +1,4 @@
-"""The command that begins a project: init. Joined to the command line by main.py."""
+"""The command that begins a project: init. Joined to the command line by `main`."""
 
 import shlex
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Commands about trained runs: evaluate, compare, report, explain. Joined to the command line by cli.py."""
+"""Commands about trained runs: evaluate, compare, report, explain. Joined to the command line by `main`."""
 
 from collections.abc import Callable
 from contextlib import suppress

@@ -22,12 +22,10 @@ from ..metrics.paired import (
     significance,
 )
 from ..metrics.paired_samples import Sample, samplers
+from ..metrics.per_assay import FEW
 from ..runtime.progress import progress
 from ..training.run_folder import write_frame
 from .run_sets import Bench, RunSet, read_benches, run_sets, training_sizes
-
-FEW = 10
-"""Fewer molecules of a class are called few: the numbers are there, but uncertain."""
 
 SMALL = 0.05
 """Of a baseline this small, a relative difference says little."""

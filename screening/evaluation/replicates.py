@@ -1,4 +1,4 @@
-"""Sets of runs: one config with several seeds or on several folds, and the table of what they have in common.
+"""Replicates: one config with several seeds or on several folds, and the table of what they have in common.
 
 A set is trained again without what is finished, so a stopped one goes on when it is started again.
 """

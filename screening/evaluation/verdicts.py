@@ -12,6 +12,7 @@ from scipy.spatial.distance import squareform
 from scipy.special import entr, expit, logit, ndtri
 
 from ..metrics.paired_samples import delong
+from ..metrics.per_assay import FEW
 
 GOOD = 0.7
 """ROC-AUC below which a ranking is of little use in a screen (Hosmer, Lemeshow, Sturdivant, Applied Logistic
@@ -22,7 +23,7 @@ VERDICTS = {
     "fair": f"better than chance, but not shown to be above {GOOD}: the whole interval is above 0.5",
     "no better than chance": "not shown to be better than chance: the interval holds 0.5",
     "worse than chance": "the whole interval is below 0.5",
-    "too few to judge": "fewer than 10 actives or fewer than 10 inactives in the evaluated part",
+    "too few to judge": f"fewer than {FEW} actives or fewer than {FEW} inactives in the evaluated part",
 }
 """The verdicts on an assay and what they mean: the only words for them, on the terminal and on every page."""
 

@@ -16,6 +16,8 @@ from ..runtime.csv_cells import csv_of
 from ..runtime.files import atomic_write
 from .contract import COUNTS, FIRST, NO_METRICS, TEXTS, Metric, Outcome, metrics_of
 
+FEW = 10
+"""Fewer actives or inactives than this are called few: the numbers are there, but uncertain."""
 LEAST = (*NO_METRICS, "roc_auc", "roc_auc_low", "roc_auc_high", *FIRST[1:])
 """Columns that every file of results has."""
 
@@ -49,7 +51,7 @@ def evaluate(
     tasks: Sequence[str],
     *,
     part: str,
-    few: int = 10,
+    few: int = FEW,
 ) -> pd.DataFrame:
     """How well each assay is predicted, one row per assay with `columns()`.
 

@@ -1,1 +1,1 @@
-"""Processes, ranks, progress, whole-or-nothing files."""
+"""Processes, ranks, progress, atomic writes, ragged arrays."""

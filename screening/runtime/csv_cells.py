@@ -1,4 +1,4 @@
-"""Cells of CSV files that a spreadsheet would run as formulas, made harmless where that is asked for.
+"""CSV injection: cells that a spreadsheet would run as formulas are made harmless where that is asked for.
 
 By default files have the texts as they came: other programs read them, and an apostrophe more would make
 another name. With `csv_safe` a text that a spreadsheet would take for a formula gets an apostrophe in front,

@@ -1,4 +1,4 @@
-"""Several training processes as one: who am I, sums over all, and the same start for all.
+"""Distributed training: the rank of a process, and sums over all of them (all-reduce).
 
 For one process every function here does nothing, so callers need no special case. Start several with
 `torchrun`; there is no DDP wrapper, because the balancers differentiate parts of the graph themselves.

@@ -1,4 +1,4 @@
-"""Work on blocks in several processes: results in order, bounded memory, clear errors.
+"""A pool of worker processes for blocks of work: results in order, bounded memory, clear errors.
 
 Processes are spawned, not forked (threads of torch and pyarrow do not survive a fork), so `function`
 must be importable and its module should import quickly.

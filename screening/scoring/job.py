@@ -1,4 +1,4 @@
-"""Score libraries of any size: a stream of blocks, one part file each, that can be started again.
+"""Score libraries of any size: a stream of blocks, one part file each, in shards, restarted where it stopped.
 
 `Scorer`, for molecules in memory, is in `scorer`.
 """

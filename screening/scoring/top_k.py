@@ -1,4 +1,4 @@
-"""The best K molecules of every assay, in constant memory, while the parts of a library go by.
+"""Top-k: the best K molecules of every assay, in constant memory, while the part files of a library go by.
 
 The result is a function of the part files alone: it does not depend on processes or on a restart. Ties go
 to the molecule that stands first in the library.

@@ -1,4 +1,4 @@
-"""The parts of a scoring job as one CSV or SDF file for other programs; written anew each time."""
+"""The part files of a scoring job as one CSV or SDF file for other programs; written anew each time."""
 
 import csv
 import re

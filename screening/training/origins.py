@@ -1,4 +1,4 @@
-"""What a training rests on: settings, table, split, features, versions; so that it goes on with the same.
+"""Provenance: what a checkpoint and a run rest on (settings, table, split, features, versions).
 
 Kept in every checkpoint and in the manifest of a run, and compared by content: a table that was renamed, or
 written in another format, is the same table if the same molecules and labels were read from it.

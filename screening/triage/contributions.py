@@ -1,4 +1,4 @@
-"""How much each atom of a molecule adds to the logit of one assay: integrated gradients, and occlusion.
+"""Attribution: how much each atom adds to the logit of one assay, by integrated gradients or occlusion.
 
 Both act on what the network sees: the vectors that stand for atoms and bonds (`CodeEmbedding`) and the
 scaled fingerprints and descriptors (`VectorScale`). Which atoms a fingerprint's columns stand for is in

@@ -1,4 +1,4 @@
-"""Probabilities that mean what they say: per-assay calibration fitted on validation labels, no torch.
+"""Calibration: probabilities that mean what they say, per assay, fitted on validation labels; no torch.
 
 A method of the registry `calibrations` takes probabilities and labels of the validation part and gives a
 `Calibration`. Sets with a guaranteed error are in `conformal`.
@@ -15,11 +15,10 @@ from scipy.special import expit, logit
 
 from ..errors import BundleError
 from ..metrics.contract import metrics
+from ..metrics.per_assay import FEW
 from ..registry import Registry
 from ..runtime import ragged
 
-FEW = 10
-"""Fewer actives or inactives than this, and the reason says that the assay leans on the others."""
 EFFECT = ("log_loss", "brier", "calibration_error", "roc_auc")
 """Metrics that `effect` compares."""
 

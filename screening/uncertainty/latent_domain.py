@@ -1,4 +1,4 @@
-"""Applicability domain in the networks' own terms: how far a molecule is from the training part.
+"""Applicability domain in latent space: how far a molecule's representation is from the training part.
 
 `domain` compares structures, this room what the encoders make of them. `trust` fits it, `Bundle.predict`
 measures while it predicts: the representations of a batch are looked at where they arise, never kept.

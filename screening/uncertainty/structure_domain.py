@@ -1,4 +1,4 @@
-"""Applicability domain: how near a molecule is to the training part, by ECFP4 and Tanimoto.
+"""Applicability domain by structure: Tanimoto similarity (ECFP4) to the nearest training molecule.
 
 A model knows the chemistry it was trained on; `Domain` finds the nearest training molecule, or the nearest
 known active of an assay, and says which molecules are farther out than validation molecules were.

@@ -10,9 +10,10 @@ from sklearn.metrics import log_loss
 
 from screening.errors import BundleError, ConfigError
 from screening.metrics.contract import metrics
+from screening.metrics.per_assay import FEW
 from screening.testing.calibrations import CHECKS
 from screening.testing.subjects import Check, Subject, statement
-from screening.uncertainty.calibration import FEW, Calibration, calibrations, compare, effect
+from screening.uncertainty.calibration import Calibration, calibrations, compare, effect
 
 NAN = float("nan")
 METHODS = calibrations.names()
