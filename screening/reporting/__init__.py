@@ -5,7 +5,7 @@ Examples
 >>> import numpy as np
 >>> from screening.reporting import pictures
 >>> picture = pictures.label_counts(np.array([900, 400]), np.array([90, 8]), np.array(["good", "fair"]))
->>> picture.heading, picture._repr_svg_()[:4]
+>>> picture.heading, picture.svg[:4]
 ('Labels and actives of each assay', '<svg')
 """
 

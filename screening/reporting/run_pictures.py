@@ -17,7 +17,7 @@ LOSS, VALID = range(2)
 
 
 class RunPictures:
-    """Every picture of a run; a notebook shows what a method returns, `save` writes it.
+    """Every picture of a run; a notebook shows what a method returns, its `save` writes it.
 
     Raises
     ------

@@ -8,10 +8,13 @@ import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from markupsafe import Markup, escape
+
+from ..runtime.files import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -84,12 +87,28 @@ class Picture(Markup):
     note: str
     """What is drawn, in words: the description for screen readers."""
 
-    def _repr_svg_(self) -> str:
-        """What notebooks show: the picture with colours, font and background of its own."""
+    @property
+    def svg(self) -> str:
+        """The text of an SVG file: the picture with colours, font and background of its own."""
         variables = "".join(f"--{name}: {value}; " for name, value in PAPER._asdict().items())
         style = f"<style>svg {{ {variables}--font: sans-serif; background: #fff; }}</style>"
         names = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
         return str(self).replace("<svg", f"<svg {names}", 1).replace("<title", f"{style}<title", 1)
+
+    def save(self, path: Path | str) -> None:
+        """Write `svg` to a file, whose name ends in .svg.
+
+        Raises
+        ------
+        ValueError : the name ends in something else.
+        """
+        if Path(path).suffix.lower() != ".svg":
+            raise ValueError(f"{path}: a picture is saved as SVG; give a name that ends in .svg.")
+        write_atomically(path, self.svg)
+
+    def _repr_svg_(self) -> str:
+        """What notebooks show."""
+        return self.svg
 
     def __repr__(self) -> str:
         return f"Picture: {self.heading}"

@@ -124,6 +124,14 @@ def test_in_a_notebook_a_picture_has_colours_of_its_own() -> None:
     assert repr(picture) == "Picture: ROC-AUC of each assay"
 
 
+def test_a_picture_is_saved_as_notebooks_show_it(tmp_path: Path) -> None:
+    picture = pictures.ranked_assays(table(3), np.array(["good"] * 3))
+    picture.save(tmp_path / "assays.svg")
+    assert (tmp_path / "assays.svg").read_text(encoding="utf-8") == picture.svg == picture._repr_svg_()
+    with pytest.raises(ValueError, match=r"assays\.png.*ends in \.svg"):
+        picture.save(tmp_path / "assays.png")
+
+
 def test_texts_of_a_picture_are_escaped() -> None:
     with drawing((2, 2)) as figure:
         figure.text(0.5, 0.5, "<script>&")
