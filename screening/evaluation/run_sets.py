@@ -58,6 +58,7 @@ def run_sets(paths: Sequence[str | PathLike[str]] | Sequence[RunSet]) -> list[Ru
     DataError : there is no finished run at a path.
     ConfigError : fewer than two paths.
     """
+    paths = [paths] if isinstance(paths, str | PathLike) else paths
     if len(paths) < 2:
         raise ConfigError(f"{len(paths)} run given: at least two are compared, such as runs/a runs/b.")
     sets = [path for path in paths if isinstance(path, RunSet)]

@@ -178,6 +178,9 @@ def test_assays_are_matched_by_name_and_others_listed(tmp_path: Path) -> None:
 
 
 def test_what_is_no_run_is_explained(pair: list[Path], tmp_path: Path) -> None:
+    for one in (pair[0], str(pair[0])):
+        with pytest.raises(ConfigError, match="1 run given: at least two"):
+            compare(one)  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="at least two"):
         compare(pair[:1])
     with pytest.raises(DataError, match="no finished run"):
