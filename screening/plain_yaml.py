@@ -177,8 +177,10 @@ def _typed_scalar(text: Plain, kinds: list[Any]) -> Any:
 
 
 def _key_text(key: Any) -> Any:
-    """A key as text; numbers as Python writes them."""
-    return str(key) if isinstance(key, int | float | str) and not isinstance(key, bool) else key
+    """A key as text; numbers as Python writes them, truth values as YAML does."""
+    if isinstance(key, bool):
+        return written(key)
+    return str(key) if isinstance(key, int | float | str) else key
 
 
 # --- reading and writing ------------------------------------------------------------------------------

@@ -173,6 +173,11 @@ def test_names_are_the_texts_that_were_typed(path: Path, tmp_path: Path, text: s
         assert split_table(table, "column", seed=0, **by_json.split.options).parts == ["train"]
 
 
+def test_truth_values_of_python_are_labels_as_those_of_yaml() -> None:
+    config = load_config({"name": "a", "data": {"source": "a", "labels": {True: 1, False: 0, 2: None}}})
+    assert config.data.labels == {"true": 1, "false": 0, "2": None}
+
+
 def test_a_question_mark_is_a_label(path: Path) -> None:
     assert load_config(path, ["data.labels={?: null, -: 0}"]).data.labels == {"?": None, "-": 0}
     path.write_text("name: x\ndata:\n  source: a\n  labels:\n    ?: null\n    no: 0\n")
