@@ -27,10 +27,10 @@ LISTED = 60
 """Names that a message lists at most: every family, but not every assay of ToxCast."""
 
 
-def did_you_mean(name: str, choices: Iterable[str]) -> str:
+def did_you_mean(name: object, choices: Iterable[str]) -> str:
     """The sentence that lists the known names, the nearest first if one is near."""
     names = sorted(choices)
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
     hint = f"Did you mean '{near[0]}'? " if near else ""
     return f"{hint}Known: {listed(names, LISTED, mark='') or 'none'}."
 
