@@ -96,9 +96,22 @@ def open_table(
 
 
 def open_frame(frame: Any, *, smiles: str | None = None, id: str | None = None) -> "TableReader":
-    """The same of a pandas table in memory; messages call it `IN_MEMORY`."""
-    from .formats.frames import Frame
+    """The same of a table of pandas, Arrow or Polars in memory; messages call it `IN_MEMORY`.
 
+    Raises
+    ------
+    TypeError : something else than a table.
+    """
+    from pandas import DataFrame
+
+    from .formats.frames import Frame, pandas_of
+
+    given, frame = frame, pandas_of(frame)
+    if not isinstance(frame, DataFrame):
+        raise TypeError(
+            f"The table is of type {type(given).__name__}: expected a DataFrame, or a table of Arrow or "
+            "Polars. A file is read by read_assays(path), or trained with data=path."
+        )
     return TableReader(IN_MEMORY, smiles, id, None, partial(Frame, frame))
 
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 from rdkit.Chem import Mol
 
+from ..data.formats.frames import pandas_of, with_index
 from ..data.formats.records import column_key, is_structure_name
 from ..data.molecules import smiles_of
 from ..errors import DataError, listed
@@ -37,7 +38,7 @@ def read_entries(molecules: Any, column: str | None = None) -> Entries:
     ----------
     molecules : a SMILES or an RDKit molecule (one entry); a list, array, pandas or Arrow column, generator
         or other iterable of them; a DataFrame or table with a column of them.
-    column : of a DataFrame or table; None = found by its name.
+    column : of a DataFrame or table, or a level of its index; None = found by its name.
 
     Raises
     ------
@@ -45,13 +46,12 @@ def read_entries(molecules: Any, column: str | None = None) -> Entries:
     TypeError : something that cannot hold molecules, or bytes.
     """
     rows = None
-    if hasattr(molecules, "to_pandas") and hasattr(molecules, "columns"):  # a table of Arrow or Polars
-        molecules = molecules.to_pandas()
+    molecules = pandas_of(molecules)
     if isinstance(molecules, pd.DataFrame):
-        molecules = molecules[_column(molecules, column)]
+        rows, molecules = molecules.index, _structures(molecules, column)
     elif column is not None:
         raise TypeError(f"column is {column!r}, but there is no table to take it from.")
-    if isinstance(molecules, pd.Series):
+    elif isinstance(molecules, pd.Series):
         rows = molecules.index
     triples = [_entry(entry, place) for place, entry in enumerate(_all_of(molecules))]
     shown, structures, problems = (
@@ -102,27 +102,34 @@ def _written(mol: Mol) -> tuple[str, str, str]:
     return smiles, smiles, reason
 
 
-def _column(frame: pd.DataFrame, given: str | None) -> Any:
-    names = list(frame.columns)
-    if given is None:
-        texts = [name for name in names if isinstance(name, str)]
-        candidates = [name for name in texts if "smiles" in column_key(name)]
-        candidates = candidates or [name for name in texts if is_structure_name(name)]
-        if not candidates and len(names) == 1:
-            candidates = names
-    else:
-        candidates = [name for name in names if name == given]
-    if len(candidates) == 1:
-        return candidates[0]
-    columns = listed(map(str, candidates or names), 10) or "none"
-    if candidates:
+def _structures(frame: pd.DataFrame, given: str | None) -> pd.Series:
+    """The column of structures, or the level of the index that has its name where no column has."""
+    table, names = frame, _candidates(list(frame.columns), given)
+    if not names:
+        table = with_index(frame)
+        names = _candidates(list(table.columns), given)
+    if not names and given is None and len(frame.columns) == 1:
+        return frame.iloc[:, 0]
+    if not names:
+        raise DataError(_no_structures(list(map(str, table.columns)), given))
+    if len(names) > 1:
         raise DataError(
-            f"The columns {columns} could all hold the structures. Say which: column={candidates[0]!r}."
+            f"The columns {listed(map(str, names), 10)} could all hold the structures. Say which: "
+            f"column={names[0]!r}."
         )
+    return table[names[0]]
+
+
+def _candidates(names: list[Any], given: str | None) -> list[Any]:
+    """The names that go by that of the structures."""
     if given is not None:
-        raise DataError(
-            f"The table has no column '{given}'. {did_you_mean(given, [str(name) for name in names])}"
-        )
-    raise DataError(
-        f"The table has no column of structures: its columns are {columns}. Say which: column=NAME."
-    )
+        return [name for name in names if name == given]
+    texts = [name for name in names if isinstance(name, str)]
+    return [name for name in texts if "smiles" in column_key(name)] or list(filter(is_structure_name, texts))
+
+
+def _no_structures(names: list[str], given: str | None) -> str:
+    if given is not None:
+        return f"The table has no column '{given}'. {did_you_mean(given, names)}"
+    columns = listed(names, 10) or "none"
+    return f"The table has no column of structures: its columns are {columns}. Say which: column=NAME."

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from rdkit.Chem import MolFromSmiles
 
@@ -83,6 +84,22 @@ def test_an_index_with_a_name_is_a_column_and_molecules_are_structures() -> None
     plain = AssayTable.from_frame(frame.reset_index(drop=True), smiles="mol")
     assert plain.ids == ["", ""]
     assert list(frame.columns) == ["mol", "A"]
+
+
+def test_a_table_of_arrow_is_a_table() -> None:
+    frame = FRAMES["floats"]
+    assert same(AssayTable.from_frame(pa.Table.from_pandas(frame)), AssayTable.from_frame(frame))
+
+
+@pytest.mark.parametrize(
+    "other",
+    ["table.csv", FRAMES["floats"]["smiles"], [["CCO", 1]], {"smiles": ["CCO"]}, np.zeros((2, 2)), None],
+)
+def test_what_is_no_table_is_refused(other: object) -> None:
+    with pytest.raises(
+        TypeError, match=rf"of type {type(other).__name__}: expected a DataFrame.*read_assays"
+    ):
+        AssayTable.from_frame(other)
 
 
 def test_a_table_shows_what_it_holds_and_keeps_its_rejects(tmp_path: Path) -> None:

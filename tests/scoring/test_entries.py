@@ -123,6 +123,16 @@ def test_a_table_needs_one_column_of_structures(scorer: Scorer) -> None:
         scorer.score(["CCO"], column="smiles")
 
 
+@pytest.mark.parametrize("column", [None, "smiles"])
+def test_an_index_called_smiles_is_a_column_where_no_column_is(scorer: Scorer, column: str | None) -> None:
+    frame = pd.DataFrame({"n": [1, 2]}, index=pd.Index(["CCO", "CCN"], name="smiles"))
+    for table in (frame, frame.assign(m=0)):
+        scores = scorer.score(table, column=column)
+        assert scores["smiles"].tolist() == scores.index.tolist() == ["CCO", "CCN"]
+    other = frame.assign(smiles_a=["CCF", "CCCl"])
+    assert scorer.score(other)["smiles"].tolist() == ["CCF", "CCCl"]
+
+
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [

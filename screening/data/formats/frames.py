@@ -11,12 +11,22 @@ from .parquet import texts_of
 from .records import Format, Wanted
 
 
+def pandas_of(table: Any) -> Any:
+    """The pandas table of one of Arrow or Polars; anything else as it is."""
+    return table.to_pandas() if hasattr(table, "to_pandas") and hasattr(table, "columns") else table
+
+
+def with_index(frame: pd.DataFrame) -> pd.DataFrame:
+    """The table with its index as columns, if a level of it has a name that no column has."""
+    has_names = any(name is not None and name not in frame for name in frame.index.names)
+    return frame.reset_index() if has_names else frame
+
+
 class Frame(Format):
     """Columns as text, None and NaN empty, RDKit molecules as SMILES; an index with a name is a column."""
 
     def __init__(self, frame: pd.DataFrame) -> None:
-        has_names = any(name is not None and name not in frame for name in frame.index.names)
-        self.frame = frame.reset_index() if has_names else frame
+        self.frame = with_index(frame)
         self.stream = io.BytesIO()  # nothing to close
         self.names = ["" if name is None else str(name) for name in self.frame.columns]
 
