@@ -1,4 +1,4 @@
-"""Imports point down the tower of packages, and no file is part of a circle (README, For developers)."""
+"""Imports point down the tower of packages, and no file is part of a circle (docs/architecture.md)."""
 
 import ast
 from graphlib import CycleError, TopologicalSorter
