@@ -9,12 +9,10 @@ from pathlib import Path
 HOUSE = Path(__file__).parent.parent / "screening"
 FILES = {str(path.relative_to(HOUSE)): path.read_text() for path in sorted(HOUSE.rglob("*.py"))}
 MOST_OF_A_FILE, MOST_OF_A_FUNCTION = 400, 60
-MEDIAN, NINETIETH = 7, 23
+MEDIAN, NINETIETH = 7, 22
 """Lines of functions."""
 LONG_FILES: set[str] = set()
-LONG_FUNCTIONS = {
-    "scoring/job.py: score_library",
-}
+LONG_FUNCTIONS: set[str] = set()
 """What is too long today; who splits one takes its line out, and none is added."""
 
 

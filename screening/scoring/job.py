@@ -5,12 +5,12 @@
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ..bundle.bundle import SUMS
 from ..errors import ConfigError, DataError, listed
@@ -26,6 +26,8 @@ from .top_k import Leaders, write_top
 from .whole_files import write_whole
 
 __all__ = ["OURS", "Engine", "Extras", "Input", "Output", "ScoreReport", "Scorer", "score_library"]
+
+Choice = TypeVar("Choice")
 
 BLOCK = 4096
 """Molecules per block: one part file each, and the unit that is done again after a stop."""
@@ -73,7 +75,7 @@ def score_library(
     output: str | Output = "parquet",
     engine: str | Engine = "pool",
 ) -> ScoreReport:
-    """Score files of molecules into the folder `out`.
+    """Score files of molecules into the folder `out`; what was read is what was scored and what was rejected.
 
     Parameters
     ----------
@@ -85,59 +87,71 @@ def score_library(
     top : best molecules per assay to list in `top.csv`; they are taken from the parts, with what a
         threshold leaves of them and in the precision of `output`; ties by place in the library.
     threshold : keep only molecules that reach this probability in one of the assays, and those rejected.
-    limit : most records to read.
-    shard : "I/N" = the I-th of N portions: whole files where there are at least N of them (and no limit),
-        else every N-th block. All shards together make the parts of the whole job; they may share a
-        folder, and the same call without `shard` then finishes it.
-    workers : processes; None = one per processor, 0 = this process alone.
+    shard : "I/N" = the I-th of N portions: whole files where there are at least N (and no limit), else every
+        N-th block. Shards may share a folder; the same call without `shard` then finishes the whole job.
+    limit, workers : most records to read; processes (None = one per processor, 0 = this process alone).
     block_size : molecules of a part file, the unit that is done again after a stop.
     overwrite : remove the scores of an earlier job from `out` first.
     input, extras, output, engine : how the library is read, more columns, what is written, what computes;
         of `Output` and `Engine` the name alone will do, such as output="csv".
 
-    Returns
-    -------
-    ScoreReport; read = scored + rejected.
-
     Raises
     ------
     BundleError : no usable model in `run`.
     ConfigError : an option that is not possible.
-    DataError : the library cannot be read, or `out` holds another job or cannot be written. The records
-        before a damage in a file are scored before it is raised.
+    DataError : `out` holds another job or cannot be written, or the library is damaged (from there on).
     """
     check_counts(threshold, top, limit, workers, block_size)
-    output = Output(output) if isinstance(output, str) else output
-    engine = Engine(engine) if isinstance(engine, str) else engine
+    output, engine = _named(output, Output), _named(engine, Engine)
     sources = [library] if isinstance(library, str | Path) else list(library)
     part = None if shard is None else Shard.parse(shard)
     check_places(sources, out, engine.name)
     files = open_library(sources, smiles=input.smiles, id=input.id, block_size=block_size, limit=limit)
-    folder = PartFolder(Path(out))
     names = (assays,) if isinstance(assays, str) else None if assays is None else tuple(assays)
     recipe = Recipe(Path(run), names, threshold, output.dtype, engine.device, extras, input.max_atoms)
+    folder = PartFolder(Path(out))
     with folder.claimed(part):  # before the model, which takes seconds
         maker = PartMaker(recipe, files.extra, folder)
+        job = _job(maker, files, block_size, input)
         if overwrite:
             folder.clear()
-        job = _job(maker, files, block_size, input)
         folder.check_job(job)
-        portion = files.portion(part)
-        finished = folder.finished(portion.has)
-        damaged = [number for number in folder.numbers() if portion.has(number) and number not in finished]
-        _check_sources(folder, files, finished)
-        leaders = _leaders(folder, maker.scorer.tasks, top, finished) if top else None
-        if engine.name == "ray":
-            make = partial(PartMaker, recipe, files.extra, folder)
-            readings = _readings(files, portion, finished)
-            results = run_ray(make, readings, address=engine.address, workers=workers)
-        else:
-            maker.on_scores = None if leaders is None else leaders.add
-            results = run_pool(maker, _unfinished(files, portion, finished), workers=workers)
-        tallies = _collected(results, finished, folder, files)
-        report = _finish(folder, {**finished, **tallies}, maker, files, job, part, leaders, output, workers)
-        notes = [*_about_damaged(folder, damaged), *report.notes]
-        return replace(report, skipped=len(finished), notes=notes)
+        return _carried_out(folder, files, maker, job, part, top, output, engine, workers)
+
+
+def _named(choice: str | Choice, kind: Callable[[str], Choice]) -> Choice:
+    """The record of a choice, of which the name alone will do."""
+    return kind(choice) if isinstance(choice, str) else choice
+
+
+def _carried_out(
+    folder: PartFolder,
+    files: Library,
+    maker: PartMaker,
+    job: dict[str, Any],
+    part: Shard | None,
+    top: int,
+    output: Output,
+    engine: Engine,
+    workers: int | None,
+) -> ScoreReport:
+    """A job in a folder that is ours: blocks without a sound part file are scored, then all is summed up."""
+    portion = files.portion(part)
+    finished = folder.finished(portion.has)
+    damaged = [number for number in folder.numbers() if portion.has(number) and number not in finished]
+    _check_sources(folder, files, finished)
+    leaders = _leaders(folder, maker.scorer.tasks, top, finished) if top else None
+    if engine.name == "ray":
+        make = partial(PartMaker, maker.recipe, files.extra, folder)
+        readings = _readings(files, portion, finished)
+        results = run_ray(make, readings, address=engine.address, workers=workers)
+    else:
+        maker.on_scores = None if leaders is None else leaders.add
+        results = run_pool(maker, _unfinished(files, portion, finished), workers=workers)
+    tallies = _collected(results, finished, folder, files)
+    report = _finish(folder, {**finished, **tallies}, maker, files, job, part, leaders, output, workers)
+    notes = [*_about_damaged(folder, damaged), *report.notes]
+    return replace(report, skipped=len(finished), notes=notes)
 
 
 def _collected(

@@ -62,12 +62,10 @@ def plans_of(config: Config, tasks: Sequence[str]) -> list[NetworkPlan]:
     if config.model.single_task:
         groups = [((column,), (column,)) for column in every]
     elif config.grouping.file is not None:
-        task_groups = read_groups(Path(config.grouping.file), tasks)
-        served = [
-            tuple(task for task in every if task_groups.serves[task] == number)
-            for number in range(len(task_groups.groups))
-        ]
-        groups = [pair for pair in zip(task_groups.groups, served, strict=True) if pair[1]]
+        chosen = read_groups(Path(config.grouping.file), tasks)
+        members = enumerate(chosen.groups)
+        pairs = [(group, tuple(t for t in every if chosen.serves[t] == number)) for number, group in members]
+        groups = [(group, served) for group, served in pairs if served]
     seeds = [(config.seed + 100_003 * number) % 2**31 for number in range(config.train.ensemble)]
     return [NetworkPlan(columns, serves, seed) for seed in seeds for columns, serves in groups]
 

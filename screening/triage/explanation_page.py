@@ -68,9 +68,7 @@ def explanation_page(result: "Explanation", pictures: list[str]) -> str:
         checked=bool(molecules["agreement"].notna().any()),
         agreement=molecules["agreement"].mean(),
         worst=molecules["error"].abs().max(),
-        shares=[
-            (words, share(molecules, source)) for source, words in SOURCES.items() if molecules[source].any()
-        ],
+        shares=_shares(molecules),
         strongest=_strongest(result.descriptors),
     )
 
@@ -80,6 +78,11 @@ def explanation_card(result: "Explanation", pictures: list[str]) -> str:
     order = np.argsort(-result.molecules["probability"].to_numpy(), kind="stable")
     cards = [(result.molecules.iloc[i], Markup(pictures[i])) for i in order.tolist()]
     return render("explain_card.html", assay=result.assay, cards=cards, rejected=result.rejected)
+
+
+def _shares(molecules: pd.DataFrame) -> list[tuple[str, float]]:
+    """What each source is called, and its share, of those that contribute at all."""
+    return [(words, share(molecules, source)) for source, words in SOURCES.items() if molecules[source].any()]
 
 
 def _strongest(descriptors: pd.DataFrame) -> list[str]:

@@ -127,10 +127,9 @@ def amount_and_quality(
         axes = figure.subplots()
         colours = np.array(_shades_of(verdicts, PAGE))
         is_drawn = np.isfinite(evaluation["roc_auc"].to_numpy()) & (training_actives > 0)
-        table, size = evaluation[is_drawn], 26 if is_drawn.sum() <= SHOWN else 9
-        x = training_actives[is_drawn]
+        table, x = evaluation[is_drawn], training_actives[is_drawn]
         axes.vlines(x, table["roc_auc_low"], table["roc_auc_high"], colors=PAGE.grid, lw=0.8)
-        axes.scatter(x, table["roc_auc"], c=colours[is_drawn], s=size, zorder=3, linewidths=0)
+        axes.scatter(x, table["roc_auc"], c=colours[is_drawn], s=_size(len(x)), zorder=3, linewidths=0)
         chance(axes, PAGE)
         axes.set(xlabel="actives in training (log scale)", ylabel="test ROC-AUC", xscale="log")
         log_axis(axes.xaxis)
@@ -148,7 +147,7 @@ def label_counts(measured: np.ndarray, actives: np.ndarray, verdicts: np.ndarray
         axes.set(
             xlabel="molecules measured (log scale)", ylabel="actives (log scale)", xscale="log", yscale="log"
         )
-        size = 26 if shown.sum() <= SHOWN else 9
+        size = _size(int(shown.sum()))
         axes.scatter(measured[shown], actives[shown], c=colours[shown], s=size, zorder=3, linewidths=0)
         log_axis(axes.xaxis)
         log_axis(axes.yaxis)
@@ -191,6 +190,11 @@ def differences(assays: pd.DataFrame) -> Picture:
         what = f"Difference per assay with 95 % interval, {len(rows)} of {len(tested)} drawn: {won} won, "
         what += f"{lost} lost."
         return inline(figure, "differences", "Difference per assay", what)
+
+
+def _size(n_points: int) -> int:
+    """Of a point, in square points: small where there are many."""
+    return 26 if n_points <= SHOWN else 9
 
 
 def _per_cent(share: float) -> str:
