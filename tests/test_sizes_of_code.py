@@ -1,7 +1,9 @@
 """Functions fit a screen and files a sitting: lines of `screening/`, docstrings and all."""
 
 import ast
+import io
 import statistics
+import tokenize
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -61,3 +63,29 @@ def test_most_functions_are_a_few_lines() -> None:
     assert len(lines) > 1000
     assert statistics.median(lines) <= MEDIAN
     assert statistics.quantiles(lines, n=10)[8] <= NINETIETH
+
+
+def lines_of_code(text: str) -> int:
+    """Lines that hold code: no blank ones, comments and docstrings."""
+    skipped = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT}
+    lines: set[int] = set()
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type not in skipped and token.string:
+            lines.update(range(token.start[0], token.end[0] + 1))
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            assert node.end_lineno is not None
+            lines -= set(range(node.lineno, node.end_lineno + 1))
+    return len(lines)
+
+
+def test_lines_of_code_are_counted() -> None:
+    assert (
+        lines_of_code('"""Docstring\nof two lines."""\n\n# a comment\nx = 1  # one\ny = (\n    2\n)\n') == 4
+    )
+
+
+def test_there_are_nearly_as_many_lines_of_tests_as_of_code() -> None:
+    tests = [path for path in Path(__file__).parent.rglob("*.py") if "cases" not in path.parts]
+    n_tested = sum(lines_of_code(text) for text in FILES.values())
+    assert sum(lines_of_code(path.read_text()) for path in tests) >= 0.9 * n_tested

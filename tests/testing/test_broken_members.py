@@ -1,6 +1,7 @@
 """The checks find what is broken: one member with one fault each, as a plug-in could bring it."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from screening.models.encoders import Encoder, Inputs, encoders
 from screening.models.losses import CrossEntropy, Loss, losses
 from screening.models.losses.focal import Focal
 from screening.testing import Subject, check_member
+from screening.testing.running import FAMILIES
 from screening.uncertainty.calibration import Calibration, calibrations
 
 
@@ -365,3 +367,10 @@ def test_another_error_is_told_with_its_place() -> None:
     assert any(
         problem.startswith("AttributeError at") and "test_broken_members.py:" in problem for problem in told
     )
+
+
+def test_our_own_members_go_through_the_checks_of_every_family() -> None:
+    """A family that plug-ins are checked in and ours are not would be a promise to others only."""
+    texts = [path.read_text() for path in (Path(__file__).parent.parent).rglob("test_*.py")]
+    for file in FAMILIES.values():
+        assert any(f"from screening.testing.{file} import CHECKS" in text for text in texts), file
