@@ -11,7 +11,7 @@ from yaml import YAMLError
 
 from .config_sections import Config, Data, Loss, Section
 from .errors import ConfigError
-from .plain_yaml import as_texts, dump, one_text, yaml_tree
+from .plain_yaml import as_texts, dump, one_text, plain, yaml_tree
 from .recipes import recipes
 from .registry import did_you_mean
 
@@ -49,7 +49,7 @@ def _settings_of(config: AnyConfig) -> tuple[Any, str]:
     if isinstance(config, Config):
         return config.model_dump(), config.name
     if isinstance(config, Mapping):
-        return dict(config), "config"
+        return plain(config), "config"
     path = _config_path(Path(config))
     try:
         return _interpolated(yaml_tree(path.read_text(encoding="utf-8"))), str(path)
@@ -139,9 +139,9 @@ def _parsed_overrides(overrides: Mapping[str, Any] | Iterable[str]) -> list[tupl
         texts = [overrides] if isinstance(overrides, str) else overrides
         return [_parse_override(text) for text in texts]
     for key in overrides:
-        if not _KEY.fullmatch(str(key)):
+        if not isinstance(key, str) or not _KEY.fullmatch(key):
             raise ConfigError(f"'{key}' is no setting to override: expected a key such as train.epochs.")
-    return [(key.split("."), _short_baseline(key, value)) for key, value in overrides.items()]
+    return [(key.split("."), _short_baseline(key, plain(value))) for key, value in overrides.items()]
 
 
 _KEY = re.compile(r"\w+(\.[\w-]+)*")

@@ -111,6 +111,23 @@ def option(value: Any) -> Any:
     return [option(item) for item in value] if isinstance(value, list | tuple) else value
 
 
+def plain(value: Any) -> Any:
+    """A value of Python as a document would hold it: numbers and arrays of NumPy, paths and tuples too.
+
+    Examples
+    --------
+    >>> plain({"source": Path("a.csv"), "fractions": (0.8, 0.2)})
+    {'source': 'a.csv', 'fractions': [0.8, 0.2]}
+    """
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if hasattr(value, "tolist"):  # a number or an array of NumPy
+        return value.tolist()
+    return str(value) if isinstance(value, Path) else value
+
+
 def written(value: Any) -> str:
     """How YAML writes a number, a truth value or nothing."""
     if value is None:

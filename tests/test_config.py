@@ -178,6 +178,29 @@ def test_truth_values_of_python_are_labels_as_those_of_yaml() -> None:
     assert config.data.labels == {"true": 1, "false": 0, "2": None}
 
 
+def test_values_that_a_notebook_computes_are_plain_values(tmp_path: Path) -> None:
+    widths = {"model.encoder": {"name": "fingerprint", "widths": np.array([8, 4])}, "runs": tmp_path}
+    config = load_config(
+        {
+            "name": "a",
+            "data": {"source": tmp_path / "a.csv"},
+            "split": {"name": "folds", "folds": np.int64(3)},
+        },
+        {**widths, "train.lr": np.float64(0.1)},
+    )
+    assert (config.data.source, config.runs) == (str(tmp_path / "a.csv"), str(tmp_path))
+    assert config.model.encoder.options == {"widths": [8, 4]}
+    path = tmp_path / "config.yaml"
+    path.write_text(to_yaml(config))
+    assert load_config(path) == config
+
+
+@pytest.mark.parametrize("key", [1, "", "train.", None])
+def test_what_is_no_key_overrides_nothing(path: Path, key: object) -> None:
+    with pytest.raises(ConfigError, match="is no setting to override"):
+        load_config(path, {key: 1})  # type: ignore[dict-item]
+
+
 def test_a_question_mark_is_a_label(path: Path) -> None:
     assert load_config(path, ["data.labels={?: null, -: 0}"]).data.labels == {"?": None, "-": 0}
     path.write_text("name: x\ndata:\n  source: a\n  labels:\n    ?: null\n    no: 0\n")
