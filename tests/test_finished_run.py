@@ -309,10 +309,15 @@ def test_molecules_in_memory_are_explained_as_those_of_a_file(run: sc.Run, tmp_p
         run.explain(texts, "halogens")
 
 
-@pytest.mark.parametrize("name", ["plain", "full"])
-def test_a_run_of_version_0_3_0_loads_scores_and_draws(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "model"),
+    [("plain", "one network for all (gine)"), ("full", "a network for each group (hybrid, 2 times)")],
+)
+def test_a_run_of_version_0_3_0_loads_scores_and_draws(name: str, model: str) -> None:
     run = sc.load_run(Path(__file__).parent / "data" / "bundles" / "0.3.0" / name)
     assert run.tasks == run.bundle.tasks == tuple(run.evaluation["assay"])
     assert run.score(["CCO"])["status"].tolist() == ["ok"]
     assert "95 % interval" in run._repr_html_()
+    assert model in run._repr_html_()
+    assert model in repr(run)
     assert run.plot.ranked_assays().heading == "ROC-AUC of each assay"

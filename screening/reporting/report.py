@@ -207,7 +207,11 @@ def model_in_words(config: Config) -> str:
     """What was trained, for the heading."""
     if config.model.baseline is not None:
         return f"a {config.model.baseline.name.replace('_', ' ')} for each"
-    one = "a network for each" if config.model.single_task else "one network for all"
+    one = "one network for all"
+    if config.grouping.file is not None:
+        one = "a network for each group"
+    elif config.model.single_task:
+        one = "a network for each"
     times = f", {config.train.ensemble} times" if config.train.ensemble > 1 else ""
     return f"{one} ({config.model.encoder.name}{times})"
 
