@@ -46,6 +46,9 @@ class AssayTable:
         lengths |= {len(texts) for texts in self.extra.values()}
         if self.labels.shape != (n, len(self.tasks)) or lengths != {n}:
             raise ValueError(f"the columns are not all of {n} rows and {len(self.tasks)} assays")
+        if len(set(self.tasks)) != len(self.tasks):
+            twice = next(name for name in self.tasks if self.tasks.count(name) > 1)
+            raise ValueError(f"two assays are called {twice!r}: name every assay once")
 
     def __len__(self) -> int:
         return len(self.smiles)

@@ -112,6 +112,12 @@ def test_a_table_shows_what_it_holds_and_keeps_its_rejects(tmp_path: Path) -> No
     assert table.take([1]).rejected == table.select(["A"]).rejected == table.rejected
 
 
+def test_two_assays_of_one_name_are_no_table() -> None:
+    table = AssayTable.from_frame(FRAMES["floats"])
+    with pytest.raises(ValueError, match="two assays are called 'A'"):
+        table.select(["A", "A"])
+
+
 def test_truth_values_are_told_to_be_labels_as_in_parquet() -> None:
     frame = pd.DataFrame({"smiles": SMILES, "A": [True, False, True, True]})
     with pytest.raises(DataError, match=r"labels=\{true: 1, false: 0\}"):
