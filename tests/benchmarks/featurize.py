@@ -20,11 +20,11 @@ warnings.filterwarnings("ignore")
 
 import torch  # noqa: E402
 from rdkit import Chem, RDConfig, RDLogger  # noqa: E402
-from screening.features.graphs.atom_codes import AtomCodes  # noqa: E402
 from torch_geometric.utils import from_smiles  # noqa: E402
 
 from screening.data.molecules import read_molecules  # noqa: E402
 from screening.features.featurizers import GraphFeaturizer  # noqa: E402
+from screening.features.graphs.atom_codes import AtomCodes  # noqa: E402
 from screening.features.store import FeatureSet, featurize, featurizers  # noqa: E402
 from screening.features.vectors.deepchem import DeepChemVector  # noqa: E402
 
