@@ -195,6 +195,15 @@ def test_a_sketch_has_no_rows() -> None:
         Gradients(TaskHeads(6, T), Needs("rows"), at="sketch", encoder=Perceptron())
 
 
+@pytest.mark.parametrize("at", ["last_layer", "last_norm"])
+@pytest.mark.parametrize("encoder", [Encoder(), nn.Sequential(nn.Linear(3, 6))], ids=["ours", "theirs"])
+def test_an_encoder_that_does_not_name_the_place_is_refused(encoder: nn.Module, at: str) -> None:
+    with pytest.raises(
+        ConfigError, match=f"needs an encoder with the property {at}; {type(encoder).__name__}"
+    ):
+        Gradients(TaskHeads(6, T), Needs("gram"), at=at, encoder=encoder)
+
+
 @pytest.mark.parametrize("at", EXACT)
 def test_a_direction_goes_where_its_gradients_were_taken(at: str) -> None:
     """The weighted rows as a direction are the weighted losses; without it the weights apply."""

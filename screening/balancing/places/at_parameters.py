@@ -29,6 +29,7 @@ class AtParameters:
         self.settings = settings
         self.encoder = encoder
         self.tape = Tape(encoder, self._watched())
+        self.parameters()  # an encoder that does not name its part is refused here, not in the first step
 
     def _watched(self) -> Iterable[nn.Module]:
         """The layers of which inputs and outputs are needed."""

@@ -6,6 +6,7 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor, nn
 
+from ...errors import ConfigError
 from ...models.heads import TaskHeads
 from ...registry import Registry
 from ..outer_rows import OuterRows
@@ -80,3 +81,20 @@ class Place(Protocol):
 places: Registry[type[Place]] = Registry(
     "place of gradients (gradients.at)", members="screening.balancing.places"
 )
+
+
+def shared_part(encoder: nn.Module | None, part: str) -> nn.Module:
+    """The property `part` of an encoder (`last_layer`, `last_norm`), which a place of that name works at.
+
+    Raises
+    ------
+    ConfigError : the encoder does not say which module that is.
+    """
+    try:
+        module: nn.Module = getattr(encoder, part)
+    except (AttributeError, NotImplementedError) as problem:
+        raise ConfigError(
+            f"gradients.at: {part} needs an encoder with the property {part}; {type(encoder).__name__} has "
+            "none. Use gradients.at: features, or add the property to the encoder."
+        ) from problem
+    return module

@@ -10,7 +10,7 @@ from torch.nn import functional
 from ...models.heads import TaskHeads
 from ...runtime.distributed import sum_over_processes
 from .at_parameters import AtParameters
-from .contract import Cut, places
+from .contract import Cut, places, shared_part
 from .products import gram_of
 
 
@@ -48,7 +48,7 @@ class AtLastNorm(AtParameters):
         return [self._norm()]
 
     def _norm(self) -> nn.LayerNorm:
-        return cast(nn.LayerNorm, self.encoder.last_norm)
+        return cast(nn.LayerNorm, shared_part(self.encoder, "last_norm"))
 
 
 def _through_heads(heads: TaskHeads, slopes: Tensor, inner: Tensor) -> Tensor:
