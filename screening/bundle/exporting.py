@@ -108,7 +108,7 @@ def _write_checked(
     with _quiet():
         program = _traced(network, arrays[0], shapes, bundle.settings.encoder.name)
         inputs, run_it = write(program, path)
-        theirs = [run_it(values) for values in arrays]
+        theirs = [_outputs(run_it, values, bundle.settings.encoder.name) for values in arrays]
     differences = [
         _difference(bundle, *batch, outputs, calibrate)
         for batch, outputs in zip(batches, theirs, strict=True)
@@ -127,6 +127,18 @@ def _traced(
         raise ScreeningError(
             f"torch.export cannot follow the encoder '{encoder}' of this run: {said} Score with `screening "
             "score`, or train with another encoder (`screening list encoders`)."
+        ) from problem
+
+
+def _outputs(run_it: Runner, values: tuple[Tensor, ...], encoder: str) -> np.ndarray:
+    """What the exported network gives for other molecules than those that it was traced with."""
+    try:
+        return run_it(values)
+    except Exception as problem:  # a guard of torch.export, a refusal of onnxruntime
+        said = next(iter(str(problem).splitlines()), type(problem).__name__)
+        raise ScreeningError(
+            f"The exported encoder '{encoder}' takes no other molecules than those that it was traced with: "
+            f"{said} An encoder takes sizes from batch.n_molecules and .shape; len() and .item() fix them."
         ) from problem
 
 

@@ -9,17 +9,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import plugged
 import pytest
 import small
 import torch
 from bundles import small_bundle
+from torch import Tensor, nn
 
 from screening.bundle import exporting
 from screening.bundle.bundle import Bundle, Member
 from screening.bundle.exporting import ARRAYS, _Calibrated, export
 from screening.errors import BundleError, ConfigError, DataError, ScreeningError
-from screening.features.store import featurize
+from screening.features.store import GraphBatch, featurize
 from screening.models.baselines import baselines
+from screening.models.encoders import Encoder, Inputs, encoders
 from screening.scoring.scorer import Scorer
 from screening.uncertainty.calibration import Calibration, calibrations
 
@@ -188,6 +191,31 @@ def test_an_export_that_differs_is_not_written(
         export(calibrated, out / "net.pt2")
     assert [path.name for path in out.iterdir()] == ["net.pt2"]
     assert (out / "net.pt2").read_text() == "an older one"
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_an_encoder_that_fixes_a_size_is_told_so(tmp_path: Path, suffix: str) -> None:
+    """`len` of a tensor is a number for torch.export: that of the molecules it looked at."""
+    if suffix == ".onnx":
+        pytest.importorskip("onnxruntime", reason="the extra 'export' is not installed")
+    with plugged.restored():
+
+        @encoders.register("counting")
+        class Counting(Encoder):
+            width = 4
+
+            def __init__(self, inputs: Inputs) -> None:
+                super().__init__()
+                self.atoms = nn.Embedding(inputs.atom_sizes[0], 4)
+
+            def forward(self, batch: GraphBatch) -> Tensor:
+                atoms = self.atoms(batch.atoms[:, 0]) + torch.zeros(len(batch.atoms), 4)
+                return atoms.new_zeros(batch.n_molecules, 4).index_add(0, batch.molecule, atoms)
+
+        saved(tmp_path, {"name": "counting"}, name="none")
+        with pytest.raises(ScreeningError, match=r"'counting' takes no other molecules(.|\n)*len\(\)"):
+            export(tmp_path, tmp_path / f"net{suffix}")
+    assert not (tmp_path / f"net{suffix}").exists()
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
