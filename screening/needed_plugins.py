@@ -164,11 +164,13 @@ def _about_missing(plugin: Needed, folder: Path, families: Container[str] | None
             "registered. Move that into a module, and name it: --plugin my_module.py, in Python "
             "load_plugins(['my_module.py'])."
         )
-    file = plugin.path or f"path/to/{plugin.module.replace('.', '/')}.py"
+    inside = Path(plugin.path).name if plugin.path else f"{plugin.module.replace('.', '/')}.py"
+    file = f"path/to/{inside}"
+    then = f" (in training: {plugin.path})" if plugin.path else ""
     from_package = f" (of {plugin.distribution} {plugin.version})" if plugin.distribution else ""
     install = f", or install it: pip install {plugin.distribution}" if plugin.distribution else ""
     return (
         f"{folder} was trained with {missing} of the plug-in {plugin.module}{from_package}, which "
-        f"is not here. Name its file: --plugin {file}, in Python load_plugins(['{file}']); or put its folder "
-        f"on PYTHONPATH{install}."
+        f"is not here{then}. Name its file: --plugin {file}, in Python load_plugins(['{file}']); or put its "
+        f"folder on PYTHONPATH{install}."
     )

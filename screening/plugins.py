@@ -230,7 +230,10 @@ def _about_import(shown: str, module: str, problem: BaseException) -> str:
         if "importlib" not in frame.filename and _HOUSE not in Path(frame.filename).parents
     ]
     place = f" at {outside[-1].filename}:{outside[-1].lineno}" if outside else ""
-    return f"The plug-in {shown} failed on import{place}: {last} Correct it, or leave it out of plugins."
+    if isinstance(problem, SyntaxError):  # of a file that did not run, and so is in no frame
+        place = f" at {problem.filename}:{problem.lineno}"
+    end = "" if last.endswith((".", "!", "?")) else "."
+    return f"The plug-in {shown} failed on import{place}: {last}{end} Correct it, or leave it out of plugins."
 
 
 def sum_of_module(file: str | None) -> str:

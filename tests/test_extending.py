@@ -189,7 +189,7 @@ def test_without_the_plugins_it_says_what_is_missing(workplace: Path) -> None:
         assert re.search(
             r"was trained with (featurizer|encoder|calibration) '\w+' of the plug-in my_\w+", ended.stderr
         )
-        assert re.search(r"--plugin plug/my_\w+\.py", ended.stderr)
+        assert re.search(r"\(in training: plug/my_\w+\.py\).*--plugin path/to/my_\w+\.py", ended.stderr)
         assert "Traceback" not in ended.stderr
         assert "metric 'hit_rate' of the plug-in my_hit_rate" in screening(
             workplace, "evaluate", "runs/plugged"
