@@ -201,6 +201,8 @@ def _explain(error: Any) -> str:
         return f"unknown key '{place[-1]}'{inside}.{where} {did_you_mean(place[-1], keys)}"
     if error["type"] == "missing":
         return f"'{'.'.join(place)}' is missing."
+    if error["type"] == "tuple_type" and isinstance(error["input"], str):
+        return f"'{'.'.join(place)}' is {error['input']!r}: expected a list, such as [{error['input']}]."
     return f"'{'.'.join(place)}' is {error['input']!r}: {error['msg']}."
 
 

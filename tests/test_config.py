@@ -91,6 +91,7 @@ def test_written_config_reads_back_equal(path: Path, tmp_path: Path) -> None:
         ("name=../up", "a run's name has letters"),
         ("balancer.beta=0.9", "is a chain here"),
         ("train.lr=[1", "cannot be read"),
+        ("plugins=my.py", "'plugins' is 'my.py': expected a list, such as [my.py]"),
     ],
 )
 def test_mistakes_are_explained(path: Path, override: str, message: str) -> None:
