@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
 from typing import Any, NamedTuple
 
-from ..errors import ScreeningError
+from ..errors import ConfigError, ScreeningError
 from ..plugins import Plugin
-from ..registry import registries
+from ..registry import Registry, registries
 from .subjects import Check, Subject, statement
 
 FAMILIES = {
@@ -45,7 +45,13 @@ def checks_of(family: str) -> tuple[Check, ...]:
 
 def check_member(family: str, subject: Subject) -> Iterator[Finding]:
     """Run the checks of a family on one of its members, one after the other."""
-    lacking = _required(family, subject)
+    registry = next(registry for registry in registries() if registry.family == family)
+    try:
+        registry.check(subject.name, subject.options)
+    except ConfigError as problem:
+        yield Finding(family, subject.name, "it can be built", str(problem))
+        return
+    lacking = [name for name in _required(registry, subject.name) if name not in subject.options]
     if lacking:
         advice = f"give them: {' '.join(f'{subject.name}.{option}=...' for option in lacking)}"
         yield Finding(family, subject.name, "it can be built", f"options without a default; {advice}")
@@ -88,11 +94,7 @@ def _one_line(text: str) -> str:
     return " ".join(text.split())[:300]
 
 
-def _required(family: str, subject: Subject) -> list[str]:
-    """Options that have no default and were not given."""
-    registry = next(registry for registry in registries() if registry.family == family)
-    return [
-        name
-        for name, parameter in registry.options(subject.name).items()
-        if parameter.default is parameter.empty and name not in subject.options
-    ]
+def _required(registry: Registry[Any], name: str) -> list[str]:
+    """Options without a default."""
+    options = registry.options(name).items()
+    return [option for option, parameter in options if parameter.default is parameter.empty]

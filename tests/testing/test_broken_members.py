@@ -361,6 +361,11 @@ def test_an_option_without_a_default_is_asked_for() -> None:
     assert "column.column=..." in finding.problem
 
 
+def test_an_option_that_there_is_not_is_told_once() -> None:
+    (finding,) = check_member("loss", Subject("focal", {"gama": 2}))
+    assert "Did you mean 'gamma'" in finding.problem
+
+
 def test_another_error_is_told_with_its_place() -> None:
     balancer(lambda balancer, step: step.no_such_thing)
     told = set(problems("balancer", "broken").values())
