@@ -146,7 +146,9 @@ class Registry(Generic[Item]):
         ConfigError : the name is not known; the message lists those that are.
         """
         if not self.has(name):
-            raise ConfigError(f"There is no {self.family} '{name}'. {did_you_mean(name, self._items)}")
+            choices = did_you_mean(name, self._items)
+            yours = "" if choices.startswith("Did") else " One of a plug-in needs its module in plugins."
+            raise ConfigError(f"There is no {self.family} '{name}'. {choices}{yours}")
         return self._items[name]
 
     def registration(self, name: str) -> Registration:

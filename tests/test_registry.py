@@ -31,6 +31,7 @@ def test_options_are_the_keyword_only_parameters() -> None:
     ("name", "options", "message"),
     [
         ("bax", {}, "There is no shape 'bax'. Did you mean 'box'"),
+        ("mine", {}, "There is no shape 'mine'. Known: .* One of a plug-in needs its module in plugins"),
         ("box", {"widht": 3}, "no option 'widht'. Did you mean 'width'"),
         ("box", {"width": "wide"}, "option 'width' is 'wide'"),
         ("box", {"width": 0}, "greater than 0"),
