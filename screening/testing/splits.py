@@ -9,7 +9,7 @@ from .subjects import DRUGS, ODD, Check, Subject
 
 
 def table_of(structures: tuple[str, ...]) -> AssayTable:
-    """A table of these molecules and three assays with gaps."""
+    """A table of these molecules: three assays with gaps, and a column `date`, 2020 to 2022."""
     n = len(structures)
     labels = np.random.default_rng(0).choice([0.0, 1.0, np.nan], (n, 3), p=[0.6, 0.1, 0.3])
     return AssayTable(
@@ -17,7 +17,7 @@ def table_of(structures: tuple[str, ...]) -> AssayTable:
         smiles=list(structures),
         labels=labels.astype(np.float32),
         tasks=("assay 0", "assay 1", "assay 2"),
-        extra={},
+        extra={"date": [str(np.datetime64("2020-01-01") + 37 * (row % 29)) for row in range(n)]},
         rows=np.arange(1, n + 1),
         canonical=list(structures),
     )

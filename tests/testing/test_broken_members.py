@@ -250,6 +250,11 @@ def short(molecules: Any, generator: Any) -> tuple[np.ndarray, list[str]]:
     return np.zeros(len(molecules.first), np.int64), []
 
 
+def dated(molecules: Any, generator: Any) -> tuple[np.ndarray, list[str]]:
+    """By the date of the row and not of the structure."""
+    return np.digitize(np.array(molecules.table.extra["date"]) >= "2021-06-01", [1]), []
+
+
 @pytest.mark.parametrize(
     ("function", "fails"),
     [
@@ -257,6 +262,7 @@ def short(molecules: Any, generator: Any) -> tuple[np.ndarray, list[str]]:
         (torn, "Rows with the same structure"),
         (restless, "The same seed"),
         (short, "Each row is in train"),
+        (dated, "Rows with the same structure"),
     ],
 )
 def test_a_broken_split(function: Any, fails: str) -> None:
