@@ -99,6 +99,8 @@ def test_neighbours_are_counted_in_the_training_part() -> None:
         ({"model": "GAT", "options": {"haeds": 2}}, "GAT .*has no option 'haeds'. Did you mean 'heads'"),
         ({"model": "GAT", "options": {"hidden_channels": 2}}, "say width beside the model"),
         ({"model": "GAT", "options": {"dropout": 0.5}}, "say dropout beside the model"),
+        ({"model": "GCN", "options": {"cached": True}}, "every batch has other molecules"),
+        ({"model": "GCN", "options": {"jk": "sum"}}, "cannot be built .*: AssertionError"),
         ({"model": "GAT", "width": 9, "options": {"heads": 2}}, "cannot be built with options"),
         ({"model": "GCN", "options": {"norm": "batch_norm"}}, "depend on the others of its batch"),
         ({"model": "GIN", "options": {"norm": "graph_norm"}}, "depend on the others of its batch"),

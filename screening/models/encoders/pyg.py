@@ -28,6 +28,7 @@ OURS = {
     "dropout": "say dropout beside the model",
     "edge_dim": "it is that of the embedding of bonds, width",
     "deg": "the neighbours of atoms are counted in the training part",
+    "cached": "it is for one graph that never changes, and every batch has other molecules",
 }
 """Options of the models that are set here, and how."""
 MIXED = 1e-4
@@ -164,7 +165,7 @@ def _network(model: str, depth: int, width: int, options: dict[str, Any]) -> nn.
     except (ValueError, TypeError, AssertionError, AttributeError, KeyError) as problem:
         raise ConfigError(
             f"encoder 'pyg': {model} of torch_geometric cannot be built with options {options}, "
-            f"depth {depth} and width {width}: {problem or type(problem).__name__}."
+            f"depth {depth} and width {width}: {str(problem) or type(problem).__name__}."
         ) from problem
 
 
