@@ -173,6 +173,7 @@ class AssayTable:
         Raises
         ------
         DataError : a label with a weight is neither 0 nor 1, no `id` is a SMILES, or numbers do not fit.
+        TypeError : it is no data set of DeepChem.
         """
         from .deepchem import from_deepchem
 
@@ -191,6 +192,7 @@ class AssayTable:
         Raises
         ------
         ConfigError : DeepChem is not installed.
+        ValueError : the features are not of n rows.
         """
         from .deepchem import to_deepchem
 

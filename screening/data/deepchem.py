@@ -67,8 +67,14 @@ def from_deepchem(
     dataset: Any, tasks: Sequence[str] | None = None, smiles: Sequence[str] | None = None
 ) -> AssayTable:
     """The table of a data set; `AssayTable.from_deepchem` says how."""
+    if not hasattr(dataset, "get_task_names"):
+        raise TypeError(
+            f"The data set is of type {type(dataset).__name__}: expected one of DeepChem, such as a "
+            "NumpyDataset or DiskDataset."
+        )
     ids = [str(text) for text in dataset.ids]
-    names = [str(name) for name in (dataset.get_task_names() if tasks is None else tasks)]
+    given = dataset.get_task_names() if tasks is None else tasks
+    names = [given] if isinstance(given, str) else list(map(str, given))
     structures = ids if smiles is None else [str(text) for text in smiles]
     _check_structures(structures, len(ids))
     labels = np.asarray(dataset.y, dtype=np.float32)
@@ -88,6 +94,12 @@ def from_deepchem(
 
 def to_deepchem(table: AssayTable, features: Any = None) -> Any:
     """The data set of a table; `AssayTable.to_deepchem` says how."""
+    n_rows = len(features) if hasattr(features, "__len__") else 0
+    if features is not None and n_rows != len(table):
+        raise ValueError(
+            f"features, of type {type(features).__name__}, have {n_rows:,} rows: expected a row for each of "
+            f"{len(table):,} molecules."
+        )
     deepchem = import_deepchem("to_deepchem")
     smiles = np.array(table.smiles, dtype=object)
     is_measured = ~np.isnan(table.labels)

@@ -88,6 +88,22 @@ def test_labels_that_are_no_classes_and_wrong_numbers_of_names() -> None:
         AssayTable.from_deepchem(table_of([[1, 0]]).to_deepchem(), tasks=["A", "B", "C"])
 
 
+def test_a_name_alone_is_that_of_one_assay() -> None:
+    dataset = table_of([[1], [0]]).to_deepchem()
+    assert AssayTable.from_deepchem(dataset, tasks="NR-AhR").tasks == ("NR-AhR",)
+
+
+@pytest.mark.parametrize("features", [np.zeros((3, 2)), dc.feat.CircularFingerprint(), []])
+def test_features_of_other_molecules_are_refused(features: Any) -> None:
+    with pytest.raises(ValueError, match="a row for each of 2 molecules"):
+        table_of([[1], [0]]).to_deepchem(features)
+
+
+def test_what_is_no_data_set_is_refused() -> None:
+    with pytest.raises(TypeError, match="of type ndarray: expected one of DeepChem"):
+        AssayTable.from_deepchem(np.zeros((2, 2)))
+
+
 def test_without_deepchem_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "deepchem", None)
     with pytest.raises(ConfigError, match=r"to_deepchem needs DeepChem.*pip install deepchem==2.8.0\.$"):
