@@ -1,12 +1,9 @@
 """What README and docs say can be typed, can be typed; what they name is there."""
 
-import ast
 import re
 import shlex
 import shutil
 from dataclasses import replace
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -112,19 +109,6 @@ def test_the_groups_shown_can_be_read(tmp_path: Path) -> None:
 @EACH_PAGE
 def test_scripts_exist(page: Page) -> None:
     assert not [script for script in page.scripts if not (ROOT / script).is_file()]
-
-
-@pytest.mark.parametrize(
-    "path", sorted((ROOT / "tests" / "benchmarks").glob("*.py")), ids=lambda path: path.stem
-)
-def test_benchmarks_import_what_there_is(path: Path) -> None:
-    """They take too long to be run here, and a name that was moved must not wait for who needs a number."""
-    nodes = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom)]
-    ours = [node for node in nodes if (node.module or "").startswith("screening")]
-    names = [(import_module(str(node.module)), name.name) for node in ours for name in node.names]
-    assert names
-    for module, name in names:
-        assert hasattr(module, name) or find_spec(f"{module.__name__}.{name}")
 
 
 @EACH_PAGE
