@@ -305,6 +305,11 @@ def test_molecules_in_memory_are_explained_as_those_of_a_file(run: sc.Run, tmp_p
     assert "<b>" not in card
     assert "was rejected" in card
     assert len(run.explain("CCO", "halogen").molecules) == 1
+    mixed = run.explain(["CCO", None, 3.5], "halogen").rejected
+    assert [(each.row, each.smiles, each.reason[:12]) for each in mixed] == [
+        (2, "", "the SMILES i"),
+        (3, "3.5", "not a SMILES"),
+    ]
     with pytest.raises(sc.ConfigError, match="has no assay 'halogens'"):
         run.explain(texts, "halogens")
 

@@ -162,7 +162,8 @@ def explain_molecules(
     _check_method(method)
     if not isinstance(molecules, pd.DataFrame):
         entries = read_entries(molecules, column)
-        molecules, column = pd.DataFrame({"smiles": entries.structures}), "smiles"
+        texts = ["" if entry is None else str(entry) for entry in entries.shown]
+        molecules, column = pd.DataFrame({"smiles": texts}), "smiles"
     return _explained(bundle, open_frame(molecules, smiles=column), assay, method, check=check, limit=limit)
 
 
