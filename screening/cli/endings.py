@@ -130,7 +130,9 @@ def _show_warning(
     file: TextIO | None = None,
     line: str | None = None,
 ) -> None:
-    say(f"{Path(filename).name}, line {lineno}: {category.__name__}: {message}")
+    is_ours = Path(__file__).parent.parent in Path(filename).parents
+    where = "Warning" if is_ours else f"{Path(filename).name}, line {lineno}: {category.__name__}"
+    say(f"{where}: {message}")
 
 
 def _failed(problem: BaseException) -> int:

@@ -293,10 +293,12 @@ def _check_groups(config: Config) -> None:
 
 def _open_folder(config: Config, prepared: Prepared, origin: Origin, *, overwrite: bool) -> None:
     """Make way for the run and write what is known before training; an earlier run goes when all is well."""
-    if overwrite and _contents(config.folder):
-        describe(config, prepared)
+    is_new = not _contents(config.folder)
+    if is_new or overwrite:
+        describe(config, prepared)  # what cannot be built is refused while nothing is written or removed
+    if not is_new and overwrite:
         _clear(config.folder)
-    else:
+    elif not is_new:
         check_origin(config, origin)
     with writing(config.folder):
         _write_inputs(config, prepared)

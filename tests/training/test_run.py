@@ -379,6 +379,18 @@ def test_a_running_run_is_left_alone(running: tuple[subprocess.Popen[str], Confi
         training.train(settings)
 
 
+def test_what_cannot_be_built_leaves_no_run_behind(tmp_path: Path) -> None:
+    """Options of a network of torch-geometric are known once it is built, after the table was read."""
+    model = {"encoder": {"name": "pyg", "model": "GIN", "options": {"nonsense": 1}}}
+    small.write(tmp_path / "small.csv")
+    settings = config(tmp_path, tmp_path / "small.csv", model=model)
+    with pytest.raises(ConfigError, match="nonsense"):
+        training.train(settings)
+    assert not (settings.folder / "config.yaml").exists()
+    settings = config(tmp_path, tmp_path / "small.csv", train={"epochs": 1, "device": "cpu", "workers": 0})
+    assert training.train(settings).folder == settings.folder
+
+
 def test_a_run_whose_folder_was_removed_stops_and_does_not_write_into_another(tmp_path: Path) -> None:
     settings = config(tmp_path, small.write(tmp_path / "small.csv"), train=LONG)
     seen: list[object] = []
