@@ -282,7 +282,7 @@ def test_an_error_inside_a_plugin_is_told_as_one_of_it() -> None:
 
 
 def command(*words: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHONPATH": str(Path(plugins.__file__).parents[1])}
+    environment = {**os.environ, "PYTHONPATH": str(Path(plugins.__file__).parents[1]), "COLUMNS": "140"}
     call = [sys.executable, "-m", "screening", *words]
     return subprocess.run(call, capture_output=True, text=True, env=environment, check=False)
 
