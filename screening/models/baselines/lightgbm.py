@@ -17,11 +17,13 @@ class LightGBM(TreeBaseline):
 
     Parameters
     ----------
-    trees, leaves : trees per assay and leaves per tree.
+    trees : trees per assay.
+    leaves : leaves per tree, at most.
     depth : largest depth of a tree; null = no limit.
     lr : shrinkage of each tree.
     smallest_leaf : fewest molecules in a leaf.
-    rows, columns : share of the molecules and of the columns that each tree sees.
+    rows : share of the molecules that each tree sees.
+    columns : share of the columns that each tree sees.
     l2 : penalty on the values of the leaves.
     class_weight : `balanced` gives both classes the same weight.
 

@@ -42,14 +42,18 @@ class Hybrid(Encoder):
     Parameters
     ----------
     graph : the graph encoder: a name, or a name and options of its own, such as {name: dmpnn, depth: 4}.
-    depth, width, graph_dropout : its depth, width and dropout, where it has these options and they are not
-        among its own. Its pooling is `mean_sum` likewise.
+    depth : of the graph encoder, as the next two where it has such an option and its own do not say; its
+        pooling is then `mean_sum`.
+    width : of the graph encoder.
+    graph_dropout : the graph encoder's dropout.
     projection : width to which its representation is brought before joining.
     hidden : width of the fingerprint layer and of the joining layer.
     dropout : after both layers and the projection.
     branch_dropout : share of molecules for which one branch is left out in a training step (never
         both), so that neither branch can be leaned on alone.
-    count_dropout, real_dropout, real_noise : of the vectors, as in `fingerprint`.
+    count_dropout : of the counts in the vectors, as in `fingerprint`.
+    real_dropout : of the real numbers in the vectors, as in `fingerprint`.
+    real_noise : on the real numbers in the vectors, as in `fingerprint`.
     """
 
     reads = ("graph", "vectors")

@@ -25,7 +25,8 @@ class Asymmetric(Loss):
 
     Parameters
     ----------
-    gamma_pos, gamma_neg : from 0 to 20; how much less an active or an inactive counts that is right already.
+    gamma_pos : from 0 to 20; how much less an active counts that is right already.
+    gamma_neg : from 0 to 20; how much less an inactive counts that is right already.
     shift : from 0 to below 1, the paper's margin m, `clip` in the authors' code.
 
     References
