@@ -12,8 +12,9 @@ import plugged
 import pytest
 import torch
 
-from screening import needed_plugins, plugins
+from screening import plugins
 from screening.balancing.contract import balancers
+from screening.bundle import needed_plugins
 from screening.errors import BundleError, ConfigError
 from screening.plugins import load_plugins
 from screening.registry import Registry, registering

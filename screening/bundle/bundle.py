@@ -25,7 +25,6 @@ from ..features.store import FeatureSet, GraphStore, VectorBlock
 from ..models.baselines import restore
 from ..models.encoders import Inputs
 from ..models.network import Predictor, ScreeningModel
-from ..needed_plugins import Needed, changes, require
 from ..runtime.files import atomic_folder, file_sha256
 from ..sizes import MOST_ATOMS
 from ..uncertainty.calibration import Calibration
@@ -33,6 +32,7 @@ from ..uncertainty.conformal import ConformalSets
 from ..uncertainty.latent_domain import Representation
 from ..uncertainty.structure_domain import Domain
 from .files import SUMS, check_sums
+from .needed_plugins import Needed, changes, require
 from .reference import Reference
 
 FORMAT = 2

@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple
 
 from ..balancing.contract import balancers
+from ..bundle.needed_plugins import Needed, needed
 from ..config import Config
 from ..config_sections import Component, Loss
 from ..data.splits import splits
@@ -11,7 +12,6 @@ from ..metrics.contract import metrics
 from ..models.baselines import baselines
 from ..models.encoders import encoders
 from ..models.losses import losses
-from ..needed_plugins import Needed, needed
 from ..plugins import load_plugins
 from ..registry import Registry
 from ..uncertainty.calibration import calibrations

@@ -15,12 +15,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ..bundle.needed_plugins import Needed, offer_metrics
 from ..config import Config, load_config
 from ..data.assay_table import AssayTable
 from ..data.part_names import PARTS
 from ..data.splits import Split
 from ..errors import DataError
-from ..needed_plugins import Needed, offer_metrics
 from ..registry import did_you_mean
 from ..runtime.csv_cells import csv_of
 from ..runtime.distributed import is_main

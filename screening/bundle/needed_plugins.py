@@ -11,9 +11,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from .errors import BundleError, ConfigError
-from .plugins import Plugin, load_plugin, make_importable, plugin_of, sum_of_module
-from .registry import Registration, Registry, registries
+from ..errors import BundleError, ConfigError
+from ..plugins import Plugin, load_plugin, make_importable, plugin_of, sum_of_module
+from ..registry import Registration, Registry, registries
 
 TRAINING_ONLY = {"balancer", "loss", "metric", "split"}
 """Families that a trained model does not ask for any more."""
