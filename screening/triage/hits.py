@@ -76,7 +76,8 @@ class Hits:
         expected = self.table["probability"].sum()
         lines = [
             f"{self.candidates:,} candidates: {self.repeated:,} repeat a structure, "
-            f"{self.left_out:,} left out by filters, {self.alike:,} passed over, {len(self.table):,} hits"
+            f"{self.left_out:,} left out by filters, {self.alike:,} too like a hit or not needed, "
+            f"{len(self.table):,} hits"
         ]
         lines += [f"filters speak against: {flags}"] if flags else []
         lines.append(f"expected actives among the hits (sum of their probabilities): {expected:.1f}")
