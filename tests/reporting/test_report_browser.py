@@ -37,6 +37,13 @@ def wide_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 Opener = Callable[..., Any]
 
 
+def opened(page: Any, name: str) -> str:
+    """The assay whose page is shown, once it is that of `name`; pages follow when the address has changed."""
+    shown = page.locator("#assay-name")
+    shown.and_(page.get_by_text(name, exact=True)).wait_for()
+    return str(shown.inner_text())
+
+
 def column(page: Any, place: int) -> list[str]:
     return page.locator(f"#assay-table tbody tr:visible > :nth-child({place})").all_inner_texts()
 
@@ -88,7 +95,7 @@ def test_every_assay_opens_whatever_it_is_called(
     page.locator("#assay-table tbody th a").filter(has_text=name).first.click()
     dialog = page.locator("dialog")
     dialog.wait_for()  # it opens when the address has changed
-    assert page.locator("#assay-name").inner_text() == name
+    assert opened(page, name) == name
     row = read_material(run).evaluation.set_index("assay").loc[name]
     assert row["verdict"] in dialog.inner_text()
     has_curve = not np.isnan(row["roc_auc"])
@@ -97,7 +104,7 @@ def test_every_assay_opens_whatever_it_is_called(
     if has_curve:
         assert f"{row['roc_auc']:.3f}" in dialog.inner_text()
     page.reload()
-    assert page.locator("#assay-name").inner_text() == name  # its address is a link to it
+    assert opened(page, name) == name  # its address is a link to it
     page.keyboard.press("Escape")
     assert not dialog.is_visible()
 
@@ -127,10 +134,11 @@ def test_arrows_go_through_the_table_as_it_is_sorted(page_file: Path, open_page:
     names = column(page, 1)
     page.locator("#assay-table tbody th a").filter(visible=True).first.click()
     for name in names[:3]:
-        assert page.locator("#assay-name").inner_text() == name
+        assert opened(page, name) == name
         page.click("#assay-next")
+    assert opened(page, names[3]) == names[3]
     page.keyboard.press("ArrowLeft")
-    assert page.locator("#assay-name").inner_text() == names[2]
+    assert opened(page, names[2]) == names[2]
     page.click("#assay-close")
     assert "#assay=" not in page.url
 
@@ -153,7 +161,7 @@ def test_points_of_pictures_are_named_and_open_their_assay(
     assert page.locator("#tip").inner_text().startswith(f"{name}: ROC-AUC")
     page.mouse.down()
     page.mouse.up()
-    assert page.locator("#assay-name").inner_text() == name
+    assert opened(page, name) == name
     chart = page.locator("dialog svg.chart").first
     chart.scroll_into_view_if_needed()
     point = chart.locator("circle.point").nth(3).bounding_box()
@@ -218,6 +226,7 @@ def test_one_assay_is_printed_alone(page_file: Path, open_page: Opener) -> None:
     page = open_page(page_file)
     page.locator("#assay-table tbody th a").get_by_text("assay 6", exact=True).click()
     page.emulate_media(media="print")
+    assert opened(page, "assay 6") == "assay 6"
     assert not page.locator("#summary").is_visible()
     assert page.locator("#assay-name").is_visible()
 
