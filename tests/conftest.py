@@ -21,6 +21,11 @@ hypothesis.settings.register_profile("busy machine", deadline=None)
 hypothesis.settings.load_profile("busy machine")  # whose examples take as long as it likes
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Bytes never name a test: gzip writes the time into them, and processes would collect other suites."""
+    return argname if isinstance(val, bytes) else None
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder of real tables named by SCREENING_DATA; the test is skipped where it is not set."""
