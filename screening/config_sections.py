@@ -86,6 +86,25 @@ AComponent = Annotated[Component, BeforeValidator(_by_name)]
 AChain = Annotated[tuple[Component, ...], BeforeValidator(_as_chain), Field(min_length=1)]
 
 
+class AssaySettings(Section):
+    """What the values of an assay are: classes, or real values with their unit and scale."""
+
+    kind: Literal["binary", "real"] | None = None
+    """null = `binary` where a threshold is given, else `real`; `real` with a threshold gives both assays."""
+    column: str | None = None
+    """Column that the values are in, if it is called otherwise than the assay."""
+    unit: str = ""
+    """Unit of the values, such as nM."""
+    transform: Literal["none", "log10", "neg_log10_molar", "logit"] = "none"
+    """Scale that is trained on: `neg_log10_molar` of concentrations, `log10`, `logit` of percentages."""
+    threshold: float | None = None
+    """Value, on that scale, from which a compound is active."""
+    active: Literal["above", "below"] = "above"
+    """Side of the threshold that is active."""
+    wanted: Literal["high", "low"] = "high"
+    """Values, on that scale, that are looked for in a library."""
+
+
 class Data(Section):
     """Where the assay table is and how to read it."""
 
@@ -99,6 +118,8 @@ class Data(Section):
     """Columns that are assays; all columns of 0, 1 and empty if not given."""
     labels: dict[str, Literal[0, 1] | None] = {}
     """What other texts mean, such as {active: 1, inactive: 0, NA: null}; null = not measured."""
+    assays: dict[str, AssaySettings] = {}
+    """What columns with other values than 0 and 1 are, by name or pattern: {"pIC50_*": {kind: real}}."""
     format: Literal["auto", "wide"] = "auto"
     """`wide` = a row per structure, repeated measurements aside; `auto` = the same, but a table that looks
     long, with a row per structure and assay, is refused."""
@@ -305,6 +326,8 @@ class Config(Section):
     features: Features = Features()
     model: Model = Model()
     loss: Loss = Loss()
+    real_loss: AComponent = Component(name="censored_gaussian")
+    """What real-valued assays are trained on: one of `screening list losses` that is for real values."""
     balancer: AChain = (Component(name="equal"),)
     """How the losses of the assays are weighed against each other; several in a row are a chain: `screening
     list balancers`."""

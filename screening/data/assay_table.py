@@ -14,6 +14,7 @@ import numpy as np
 from ..errors import ConfigError, DataError
 from ..registry import did_you_mean
 from ..runtime.files import atomic_write
+from .assay_kinds import Assay, are_real, bounds_of
 from .tables import Rejected, open_frame
 
 
@@ -26,7 +27,8 @@ class AssayTable:
     smiles: list[str]
     """n structures as written."""
     labels: np.ndarray
-    """float32 [n, T]: 1 = active, 0 = inactive, NaN = not measured."""
+    """float32 [n, T]: 1 = active, 0 = inactive; of a real assay its value on the trained scale, or the bound
+    where it is censored; NaN = not measured."""
     tasks: tuple[str, ...]
     """T names of assays."""
     extra: dict[str, list[str]]
@@ -39,6 +41,11 @@ class AssayTable:
     """Records that could not be used when it was read."""
     notes: list[str] = field(default_factory=list)
     """What was decided or odd when it was read."""
+    about: tuple[Assay, ...] = ()
+    """Kind, unit and scale of each assay; () = all are of two classes."""
+    censored: np.ndarray | None = None
+    """int8 [n, T]: 1 = the true value is above the label, -1 = below, 0 = as it is; None = no cell is
+    censored."""
 
     def __post_init__(self) -> None:
         n = len(self.smiles)
@@ -49,6 +56,10 @@ class AssayTable:
         if len(set(self.tasks)) != len(self.tasks):
             twice = next(name for name in self.tasks if self.tasks.count(name) > 1)
             raise ValueError(f"two assays are called {twice!r}: name every assay once")
+        if self.about and tuple(assay.name for assay in self.about) != self.tasks:
+            raise ValueError("`about` is not of the assays `tasks`, in their order")
+        if self.censored is not None and self.censored.shape != self.labels.shape:
+            raise ValueError("`censored` has not the shape of `labels`")
 
     def __len__(self) -> int:
         return len(self.smiles)
@@ -61,6 +72,20 @@ class AssayTable:
             f"{len(self.rejected):,} records rejected"
         )
 
+    @property
+    def assays(self) -> tuple[Assay, ...]:
+        """Kind, unit and scale of the T assays."""
+        return self.about or tuple(map(Assay, self.tasks))
+
+    @property
+    def is_real(self) -> np.ndarray:
+        """bool [T], which assays have real values."""
+        return are_real(self.assays)
+
+    def bounds(self, rows: np.ndarray) -> np.ndarray:
+        """Labels of some rows as `bounds_of` gives them."""
+        return bounds_of(self.labels[rows], None if self.censored is None else self.censored[rows])
+
     def take(self, rows: Sequence[int] | np.ndarray) -> "AssayTable":
         """The rows at these places (from 0) in the given order, or those where a boolean array is true."""
         rows = np.asarray(rows)
@@ -70,6 +95,7 @@ class AssayTable:
             ids=texts_at(self.ids, places),
             smiles=texts_at(self.smiles, places),
             labels=self.labels[places],
+            censored=None if self.censored is None else self.censored[places],
             extra={name: texts_at(texts, places) for name, texts in self.extra.items()},
             rows=self.rows[places],
             canonical=None if self.canonical is None else texts_at(self.canonical, places),
@@ -86,7 +112,14 @@ class AssayTable:
         for name in tasks:
             if name not in places:
                 raise ConfigError(f"There is no assay '{name}'. {did_you_mean(name, self.tasks)}")
-        return replace(self, labels=self.labels[:, [places[name] for name in tasks]], tasks=tuple(tasks))
+        columns = [places[name] for name in tasks]
+        return replace(
+            self,
+            labels=self.labels[:, columns],
+            tasks=tuple(tasks),
+            about=tuple(self.about[column] for column in columns) if self.about else (),
+            censored=None if self.censored is None else self.censored[:, columns],
+        )
 
     def write_csv(self, path: str | Path) -> None:
         """Write columns id, smiles, the extra ones and the assays; gzipped if the name ends in .gz.

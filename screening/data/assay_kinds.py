@@ -1,0 +1,98 @@
+"""What an assay is: two classes or real values, their unit, their scale, and which end is wanted."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, Self
+
+import numpy as np
+
+from .transforms import transforms
+
+Kind = Literal["binary", "real"]
+
+
+@dataclass(frozen=True)
+class Assay:
+    """An assay of a table, and how its values were made; of the classes 0 and 1 unless it says otherwise."""
+
+    name: str
+    kind: Kind = "binary"
+    unit: str = ""
+    """Of the values as the user has them, such as nM; "" = none given."""
+    transform: str = "none"
+    """From the user's values to those that are trained on: a name of `transforms`."""
+    wanted: Literal["high", "low"] = "high"
+    """Which transformed values a project looks for; of classes always the active one."""
+    threshold: float | None = None
+    """Where a real column was cut into two classes, on the transformed scale."""
+    active: Literal["above", "below"] = "above"
+    """Which side of the threshold is active, the threshold itself counted in."""
+
+    @property
+    def is_real(self) -> bool:
+        """Whether its labels are values, not classes."""
+        return self.kind == "real"
+
+    def as_dict(self) -> dict[str, Any]:
+        """What differs from the defaults, as plain values for JSON."""
+        plain = asdict(Assay(self.name))
+        return {key: value for key, value in asdict(self).items() if key == "name" or value != plain[key]}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """The assay of which `as_dict` was taken.
+
+        Raises
+        ------
+        ValueError, TypeError : not what `as_dict` gives.
+        """
+        assay = cls(**values)
+        choices = {
+            "kind": ("binary", "real"),
+            "wanted": ("high", "low"),
+            "active": ("above", "below"),
+            "transform": tuple(transforms),
+        }
+        for field, allowed in choices.items():
+            if getattr(assay, field) not in allowed:
+                raise ValueError(f"{field} of assay {assay.name!r} is {getattr(assay, field)!r}")
+        if not isinstance(assay.name, str) or not isinstance(assay.unit, str):
+            raise TypeError("name and unit of an assay are texts")
+        return assay
+
+    def in_unit(self, values: np.ndarray) -> np.ndarray:
+        """Values of the trained scale in the user's unit; of classes, and without a transform, themselves."""
+        return transforms[self.transform].back(values, self.unit)
+
+
+def are_real(assays: Iterable[Assay]) -> np.ndarray:
+    """Which assays have real values: bool [T]."""
+    return np.array([assay.is_real for assay in assays], dtype=bool)
+
+
+def bounds_of(labels: np.ndarray, censored: np.ndarray | None) -> np.ndarray:
+    """Lower and upper bound of every cell: float32 [n, T, 2], infinite where open, NaN = not measured.
+
+    Parameters
+    ----------
+    labels : [n, T].
+    censored : int8 [n, T], 1 = the true value is above the label, -1 = below, 0 = measured exactly.
+    """
+    bounds = np.stack([labels, labels], axis=-1).astype(np.float32)
+    if censored is not None:
+        bounds[(censored < 0) & ~np.isnan(labels), 0] = -np.inf
+        bounds[(censored > 0) & ~np.isnan(labels), 1] = np.inf
+    return bounds
+
+
+def matches(pattern: str, name: str) -> bool:
+    """Whether a name is meant by a pattern, in which * stands for any text and ? for one sign; case counts.
+
+    Examples
+    --------
+    >>> matches("Ki_*", "Ki_CHEMBL204"), matches("Ki [nM]", "Ki [nM]"), matches("ki_*", "Ki_CHEMBL204")
+    (True, True, False)
+    """
+    parts = [{"*": ".*", "?": "."}.get(sign, re.escape(sign)) for sign in pattern]
+    return re.fullmatch("".join(parts), name, re.DOTALL) is not None
