@@ -67,5 +67,5 @@ transforms: Mapping[str, Transform] = MappingProxyType(
         ),
     }
 )
-"""By the name that a config gives them: `neg_log10_molar` of concentrations (5 nM is 8.3), `log10`, and `logit`
-of percentages."""
+"""By the name that a config gives them: `neg_log10_molar` of concentrations (5 nM is 8.3), `log10`, and
+`logit` of percentages."""
