@@ -1,0 +1,169 @@
+"""Labels of many assays of which few are measured, as their measured cells alone.
+
+207,223 structures in 4,935 assays are a billion cells, 4 GB as an array, and four hundred thousand labels.
+Tables take this form where the array would be large and nearly empty; `rows` of it are arrays.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from ..runtime.ragged import bounds, owners, spans
+
+DENSE_BYTES = 2**28
+"""Size of an array of labels from which one that is sparse is kept as its measured cells: 256 MiB."""
+
+DENSE_SHARE = 0.1
+"""Share of measured cells up to which it is."""
+
+ROWS = 4096
+"""Rows that are looked at as an array at a time."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class SparseCells:
+    """An array [n, T] of which m cells are kept; the others have the value `fill`."""
+
+    first: np.ndarray
+    """int64 [n + 1], where the cells of each row begin, and where the last ones end."""
+    tasks: np.ndarray
+    """int32 [m], the columns of the cells, rising within a row."""
+    values: np.ndarray
+    """[m], float32 labels or int8 marks of censoring."""
+    n_tasks: int
+    """T."""
+    fill: float
+    """What all other cells are: NaN of labels, 0 of marks."""
+
+    @classmethod
+    def of(
+        cls, rows: np.ndarray, tasks: np.ndarray, values: np.ndarray, shape: tuple[int, int], fill: float
+    ) -> "SparseCells":
+        """The cells (row, task, value), in any order, each at most once.
+
+        Raises
+        ------
+        ValueError : a cell is there twice.
+        """
+        order = np.lexsort((tasks, rows))
+        rows, tasks = rows[order], tasks[order].astype(np.int32)
+        if ((np.diff(rows) == 0) & (np.diff(tasks) == 0)).any():
+            raise ValueError("a cell has two values")
+        first = bounds(np.bincount(rows, minlength=shape[0]))
+        return cls(first, tasks, values[order], shape[1], fill)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(n, T)."""
+        return len(self.first) - 1, self.n_tasks
+
+    @property
+    def size(self) -> int:
+        """n * T."""
+        return self.shape[0] * self.shape[1]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the values."""
+        dtype: np.dtype[Any] = self.values.dtype
+        return dtype
+
+    @property
+    def rows(self) -> np.ndarray:
+        """int64 [m], the row of each cell."""
+        return owners(np.diff(self.first))
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __repr__(self) -> str:
+        return f"SparseCells: {self.shape[0]:,} x {self.shape[1]:,}, {len(self.values):,} of them kept"
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        """All cells, for those who know no better; large."""
+        return self[:] if dtype is None else self[:].astype(dtype)
+
+    def __getitem__(self, at: Any) -> np.ndarray:
+        """The array of these rows, or of these rows and columns where a pair is given."""
+        if isinstance(at, tuple):
+            rows, columns = at
+            if np.ndim(columns) == 0 and not isinstance(columns, slice):
+                return self.select(np.array([columns]))[rows][..., 0]
+            return self.select(np.arange(self.n_tasks)[columns])[rows]
+        places = np.arange(len(self))[at]
+        if places.ndim == 0:
+            return self[places[None]][0]
+        part = self.take(places)
+        array = np.full(part.shape, self.fill, self.dtype)
+        array[part.rows, part.tasks] = part.values
+        return array
+
+    def take(self, places: np.ndarray) -> "SparseCells":
+        """The rows at these places, or where a boolean array is true, in their order."""
+        places = np.arange(len(self))[places]
+        lengths = np.diff(self.first)[places]
+        cells = spans(self.first[places], lengths)
+        return replace(self, first=bounds(lengths), tasks=self.tasks[cells], values=self.values[cells])
+
+    def select(self, columns: np.ndarray) -> "SparseCells":
+        """The columns at these places, each at most once, in their order."""
+        to = np.full(self.n_tasks, -1, np.int64)
+        to[np.asarray(columns)] = np.arange(len(columns))
+        kept = to[self.tasks] >= 0
+        rows, tasks = self.rows[kept], to[self.tasks[kept]]
+        return SparseCells.of(rows, tasks, self.values[kept], (len(self), len(columns)), self.fill)
+
+
+Cells: TypeAlias = np.ndarray | SparseCells
+"""An array [n, T], or one that is kept as its cells."""
+
+
+def is_worth_it(n_rows: int, n_tasks: int, n_cells: int) -> bool:
+    """Whether so many measured cells are better kept alone, than in an array of float32."""
+    size = n_rows * n_tasks
+    return 4 * size > DENSE_BYTES and n_cells < DENSE_SHARE * size
+
+
+def cells_of(
+    rows: np.ndarray, tasks: np.ndarray, values: np.ndarray, shape: tuple[int, int], fill: float
+) -> Cells:
+    """The array with these cells, or the cells alone where it would be large and nearly empty."""
+    if is_worth_it(*shape, len(values)):
+        return SparseCells.of(rows, tasks, values, shape, fill)
+    array = np.full(shape, fill, values.dtype)
+    array[rows, tasks] = values
+    return array
+
+
+def take_rows(cells: Cells, places: np.ndarray) -> Cells:
+    """The rows at these places, in the same form."""
+    return cells.take(places) if isinstance(cells, SparseCells) else cells[places]
+
+
+def take_columns(cells: Cells, columns: np.ndarray) -> Cells:
+    """The columns at these places, in the same form."""
+    return cells.select(columns) if isinstance(cells, SparseCells) else cells[:, columns]
+
+
+def measured_cells(labels: Cells) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rows, tasks and labels of the measured cells, row by row: int64, int64 and float32 [m]."""
+    if isinstance(labels, SparseCells):
+        measured = ~np.isnan(labels.values)
+        return labels.rows[measured], labels.tasks[measured].astype(np.int64), labels.values[measured]
+    rows, tasks = np.nonzero(~np.isnan(labels))
+    return rows, tasks, labels[rows, tasks]
+
+
+def n_measured(labels: Cells) -> np.ndarray:
+    """Labels of each assay: int64 [T]."""
+    if isinstance(labels, SparseCells):
+        return np.bincount(labels.tasks[~np.isnan(labels.values)], minlength=labels.n_tasks)
+    return (~np.isnan(labels)).sum(axis=0)
+
+
+def n_equal(labels: Cells, value: float) -> np.ndarray:
+    """Labels of each assay that are this value: int64 [T]."""
+    if isinstance(labels, SparseCells):
+        return np.bincount(labels.tasks[labels.values == value], minlength=labels.n_tasks)
+    return (labels == value).sum(axis=0)
