@@ -3,9 +3,10 @@
 import csv
 import gzip
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -229,6 +230,23 @@ def test_vectors_equal_rdkit() -> None:
     values = np.array([list(Descriptors.CalcMolDescriptors(mol).values()) for mol in mols], np.float32)
     np.testing.assert_array_equal(vectors[:, 4096:], values)
     assert store.vector_blocks[2].columns == tuple(name for name, _ in Descriptors.descList)
+
+
+@pytest.mark.parametrize(
+    ("name", "generator"),
+    [
+        ("atom_pairs", rdFingerprintGenerator.GetAtomPairGenerator),
+        ("torsions", rdFingerprintGenerator.GetTopologicalTorsionGenerator),
+    ],
+)
+def test_pairs_and_torsions_equal_rdkit(name: str, generator: Callable[..., Any]) -> None:
+    """As read with hybridisation, on which the pi electrons of an atom rest."""
+    texts = [*wheel_molecules(200), "C=CC=O", CHAIN]
+    vectors = featurize(texts, FeatureSet("atom_codes", (name,))).batch(range(len(texts))).vectors.numpy()
+    of_rdkit = generator(fpSize=4096, countSimulation=False)
+    counts = np.array([of_rdkit.GetCountFingerprintAsNumPy(Chem.MolFromSmiles(text)) for text in texts])
+    np.testing.assert_array_equal(vectors, np.minimum(counts, 255))
+    assert counts.max() > 255
 
 
 def test_counts_stop_at_255() -> None:
