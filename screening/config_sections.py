@@ -130,6 +130,9 @@ class Data(Section):
     scoring; one with more is rejected."""
     duplicates: Literal["error", "keep", "merge"] = "merge"
     """Rows with the same structure; merging leaves contradicting labels empty."""
+    keep_apart: str | None = None
+    """Column whose different texts keep rows of one structure apart, such as the parts of a split that is of
+    measurements; null = all rows of a structure are one molecule."""
 
 
 class Features(Section):

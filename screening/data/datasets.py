@@ -259,7 +259,9 @@ def describe(
     """
     settings = settings or Data(source=source)
     table = load_dataset(source, data=data, **reading(settings))
-    merged, unusable, decided = prepare(table, standardize=settings.standardize, workers=workers)
+    merged, unusable, decided = prepare(
+        table, standardize=settings.standardize, keep_apart=settings.keep_apart, workers=workers
+    )
     several = sum("." in text for text in merged.canonical or [])
     return Description(
         path=find(source, data=data),

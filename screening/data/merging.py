@@ -20,6 +20,7 @@ def prepare(
     *,
     standardize: str = "none",
     duplicates: str = "merge",
+    keep_apart: str | None = None,
     max_atoms: int = MOST_ATOMS,
     workers: int | None = None,
 ) -> tuple[AssayTable, list[Rejected], list[str]]:
@@ -33,13 +34,15 @@ def prepare(
     duplicates : rows of the same canonical SMILES are an `error`, are `keep`-ed, or are `merge`-d: the
         first row stays with its id and extra columns and gets all labels; where they contradict each
         other the label becomes missing.
+    keep_apart : extra column whose different texts keep rows of one structure apart, such as the parts of a
+        split; None = all rows of a structure are the same molecule.
     max_atoms : atoms besides hydrogen that a molecule may have.
     workers : processes; None = as many as pay off.
 
     Raises
     ------
     DataError : there are duplicates, and they are an error.
-    ConfigError : unknown policy.
+    ConfigError : unknown policy, or no such extra column.
     """
     if duplicates not in DUPLICATES:
         raise ConfigError(
@@ -47,11 +50,12 @@ def prepare(
         )
     usable, rejected = _usable(table, standardize, max_atoms, workers)
     codes = Codes()
-    groups = codes.of(usable.canonical or [])
+    groups = codes.of(_keys(usable, keep_apart))
     sizes = np.bincount(groups)
     if len(codes) == len(usable):
         return usable, rejected, []
     what = f"{len(usable) - len(codes)} rows repeat {int((sizes > 1).sum())} structures"
+    what += f" with the same '{keep_apart}'" if keep_apart else ""
     if duplicates == "error":
         a, b = np.flatnonzero(groups == np.argmax(sizes > 1))[:2].tolist()
         raise DataError(
@@ -67,6 +71,17 @@ def prepare(
         "other were taken as missing."
     )
     return merged, rejected, [note]
+
+
+def _keys(table: AssayTable, keep_apart: str | None) -> list[str]:
+    """What rows of one molecule have in common: the canonical SMILES, and the text that keeps apart."""
+    canonical = table.canonical or []
+    if keep_apart is None:
+        return canonical
+    if keep_apart not in table.extra:
+        hint = did_you_mean(keep_apart, table.extra)
+        raise ConfigError(f"data.keep_apart: the table has no column '{keep_apart}'. {hint}")
+    return [f"{text}\t{word.strip()}" for text, word in zip(canonical, table.extra[keep_apart], strict=True)]
 
 
 def _usable(

@@ -116,6 +116,7 @@ def _read(config: Config, data: Path | AssayTable | None, notes: _Notes) -> _Rea
         loaded,
         standardize=section.standardize,
         duplicates=section.duplicates,
+        keep_apart=section.keep_apart,
         max_atoms=section.max_atoms,
         workers=config.train.workers,
     )

@@ -378,6 +378,17 @@ def test_policies_for_duplicates() -> None:
     assert prepare(table.take([0, 1]), duplicates="error", workers=1)[2] == []
 
 
+def test_rows_that_a_column_keeps_apart_are_merged_within_its_texts() -> None:
+    table = table_of(["CCO", "OCC", "CCO", "CCN", "OCC"], [[1, 0], [NAN, 1], [0, NAN], [0, 0], [NAN, 1]])
+    table.extra["part"] = ["train", "test", " train", "test", "test"]
+    merged, rejected, notes = prepare(table, keep_apart="part", workers=1)
+    assert (merged.rows.tolist(), rejected) == ([1, 2, 4], [])
+    np.testing.assert_array_equal(merged.labels, np.array([[NAN, 0], [NAN, 1], [0, 0]], np.float32))
+    assert notes[0].startswith("2 rows repeat 2 structures with the same 'part' and were merged")
+    with pytest.raises(ConfigError, match=r"no column 'parts'.*Did you mean 'part'"):
+        prepare(table, keep_apart="parts", workers=1)
+
+
 def test_standardisation_decides_what_is_a_duplicate() -> None:
     table = table_of(["CC(=O)O", "CC(=O)[O-].[Na+]"], [[1.0], [NAN]])
     assert len(prepare(table, workers=1)[0]) == 2
