@@ -9,6 +9,8 @@ import pytest
 HOUSE = Path(__file__).parent.parent / "screening"
 FILES = sorted(HOUSE.rglob("*.py"))
 SAY_NOTHING = {"found", "known", "made", "some", "wanted"}
+A_SETTING = {("data/assay_kinds.py", "wanted"), ("config_sections.py", "wanted")}
+"""The word of the user's config that says which end of the values of an assay is looked for."""
 
 
 def named(tree: ast.AST) -> Iterator[tuple[int, str]]:
@@ -24,7 +26,10 @@ def named(tree: ast.AST) -> Iterator[tuple[int, str]]:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(HOUSE)))
 def test_names_of_values_say_what_they_hold(path: Path) -> None:
+    place = str(path.relative_to(HOUSE))
     empty = [
-        f"line {line}: {name}" for line, name in named(ast.parse(path.read_text())) if name in SAY_NOTHING
+        f"line {line}: {name}"
+        for line, name in named(ast.parse(path.read_text()))
+        if name in SAY_NOTHING and (place, name) not in A_SETTING
     ]
     assert not empty, f"{path} names values by words that say nothing of them: {', '.join(empty)}"
