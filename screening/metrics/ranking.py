@@ -222,7 +222,7 @@ def _packed(
     active = by_task == 1
     _refuse(~active & (by_task != 0), by_task, measured, n, names, "label", "is neither 0, 1 nor NaN")
     _refuse(~np.isfinite(values), values, measured, n, names, "score", "is not a finite number")
-    keys, levels = _codes(values)
+    keys, levels = sort_codes(values)
     keys <<= _ONE
     keys |= active
     keys |= np.repeat(np.arange(n_tasks, dtype=np.uint64) << _LABEL_AND_SCORE_BITS, np.diff(bounds))
@@ -247,7 +247,7 @@ def _refuse(
         )
 
 
-def _codes(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+def sort_codes(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
     """uint64 codes below 2**32 that sort as the scores do, and the score of each code (None: its bits).
 
     Bits of a float32 sort as integers once those of negative numbers are turned round. Scores that do
