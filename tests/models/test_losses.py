@@ -1,4 +1,4 @@
-"""Losses: what must hold of all, values of each, and what a loss of another kind could be."""
+"""Losses: what must hold of all, and values of those of binary assays; real ones: test_real_losses.py."""
 
 import math
 from typing import Any
@@ -8,16 +8,16 @@ import pytest
 import torch
 from plain_losses import per_task_losses
 from sklearn.metrics import log_loss
-from torch import Tensor, nn
+from torch import Tensor
 
 from screening.balancing.chain import build_balancer
 from screening.balancing.gradients import Gradients
 from screening.errors import ConfigError, DataError
 from screening.models.base_rates import base_logits
 from screening.models.heads import TaskHeads
-from screening.models.losses import CrossEntropy, Loss, label_counts, losses, measured
+from screening.models.losses import CrossEntropy, label_counts, losses, measured
 from screening.models.losses.class_weights import positive_weights
-from screening.testing.losses import CHECKS, assert_slopes_of_values
+from screening.testing.losses import CHECKS, example_bounds
 from screening.testing.subjects import Check, Subject, statement
 
 NAN = float("nan")
@@ -31,6 +31,13 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("asymmetric", {"gamma_pos": 0.5, "gamma_neg": 0.5, "shift": 0}),
     ("asymmetric", {"gamma_pos": 0, "gamma_neg": 0, "shift": 0.2}),
     ("asymmetric", {"gamma_pos": 3, "gamma_neg": 1, "shift": 0.05}),
+    ("squared", {}),
+    ("huber", {}),
+    ("huber", {"delta": 0.2}),
+    ("gaussian", {}),
+    ("gaussian", {"smallest_spread": 0.5}),
+    ("censored_gaussian", {}),
+    ("censored_gaussian", {"smallest_spread": 0.01}),
 ]
 
 
@@ -191,69 +198,21 @@ def test_base_rates_of_tasks_without_actives_or_labels_are_finite() -> None:
     assert unknown == pytest.approx(half)
 
 
-class Tobit(Loss):
-    """Of real values, some known by bounds, with a spread that is learned: what the contract is to fit."""
-
-    kinds = frozenset({"real"})
-
-    def __init__(self, labels: Tensor) -> None:
-        super().__init__(labels)
-        self.log_spread = nn.Parameter(torch.zeros(labels.shape[1]))
-
-    def check_labels(self, labels: Tensor) -> None:
-        if (labels[..., 0] > labels[..., 1]).any():
-            raise DataError("a lower bound is above the upper one")
-
-    def cell_values(self, logits: Tensor, labels: Tensor) -> Tensor:
-        low, high = labels.unbind(2)
-        spread = self.log_spread.exp()
-        above, below = ((bound.clamp(-1e3, 1e3) - logits) / spread for bound in (low, high))
-        exact = 0.5 * above**2 + self.log_spread + 3
-        at_most = -torch.special.log_ndtr(below)
-        at_least = -torch.special.log_ndtr(-above)
-        return torch.where(low == high, exact, torch.where(low.isinf(), at_most, at_least))
-
-    def cell_slopes(self, logits: Tensor, labels: Tensor) -> Tensor:
-        with torch.enable_grad():
-            given = logits.detach().requires_grad_()
-            return torch.autograd.grad(self.cell_values(given, labels).sum(), given)[0]
-
-    def start(self, labels: Tensor) -> Tensor:
-        return torch.zeros(labels.shape[1], dtype=torch.float64)
-
-
-def bounds() -> Tensor:
-    """[30, 3, 2]: exact values, some open above or below, some missing."""
-    labels = torch.randn(30, 3, generator=torch.Generator().manual_seed(0))[:, :, None].repeat(1, 1, 2)
-    labels[:5, :, 0], labels[5:10, :, 1] = -torch.inf, torch.inf
-    labels[::4, 1] = NAN
-    labels[:, 2] = NAN
-    return labels
-
-
-def test_the_contract_fits_censored_values() -> None:
-    labels = bounds()
-    assert label_counts(labels).tolist() == [30, 22, 0]
-    assert_slopes_of_values(loss := Tobit(labels), labels)
-    values = loss.values(torch.zeros(30, 3), labels)
-    assert (values[measured(labels)] > 0).all()
-    assert not values[~measured(labels)].any()
-
-
 @pytest.mark.parametrize("name", ["equal", "pcgrad"])
 def test_what_a_loss_learns_itself_gets_its_gradient(name: str) -> None:
     """The same as autograd of the weighted mean, in heads, features and the loss."""
-    labels, heads = bounds(), TaskHeads(4, 3)
-    loss, features = Tobit(labels), torch.randn(30, 4, requires_grad=True)
+    labels, heads = example_bounds(30, 3), TaskHeads(4, 3)
+    loss, features = losses.build("censored_gaussian", labels), torch.randn(30, 4, requires_grad=True)
     balancer = build_balancer(name, ["a", "b", "c"])
     look = Gradients(heads, balancer, loss=loss).look(features, labels)
     assert not look.step.losses.requires_grad
     decision = balancer.decide(look.step)
     look.backward(decision)
-    ours = [p.grad.clone() for p in (loss.log_spread, heads.weight) if p.grad is not None]
+    learned = (*loss.parameters(), heads.weight)
+    ours = [p.grad.clone() for p in learned if p.grad is not None]
     loss.zero_grad()
     heads.zero_grad()
     means = loss.values(heads(features.detach()), labels).sum(0) / label_counts(labels).clamp(min=1)
-    ((decision.head_weights * means).sum() / 2).backward()
-    for gradient, parameter in zip(ours, (loss.log_spread, heads.weight), strict=True):
+    ((decision.head_weights * means).sum() / int(measured(labels).any(0).sum())).backward()
+    for gradient, parameter in zip(ours, learned, strict=True):
         torch.testing.assert_close(gradient, parameter.grad)

@@ -47,7 +47,11 @@ class Loss(nn.Module):
         super().__init__()
 
     def cell_values(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Values [B, T], at least 0 and differentiable, of labels none of which is missing; no autocast."""
+        """Values [B, T], at least 0 and differentiable, of labels none of which is missing; no autocast.
+
+        Balancers take logarithms and ratios of losses: a likelihood gets the constant with which it is never
+        below 0.
+        """
         raise NotImplementedError(type(self).__name__)
 
     def cell_slopes(self, logits: Tensor, labels: Tensor) -> Tensor:
@@ -127,8 +131,10 @@ def _in_measured_cells(
     function: Callable[[Tensor, Tensor], Tensor], logits: Tensor, labels: Tensor
 ) -> Tensor:
     """The function of logits in float32, or float64 if they are; 0 where nothing is measured."""
+    there = measured(labels)
     logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
-    present = torch.where(labels.isnan(), 0.0, labels).to(logits.dtype)
+    logits = torch.where(there, logits, 0.0)  # what is said of no label is not in the gradient of a spread
+    present = torch.where(there if labels.ndim == 2 else there.unsqueeze(2), labels, 0.0).to(logits.dtype)
     with torch.autocast(logits.device.type, enabled=False):
         cells = function(logits, present)
-    return torch.where(measured(labels), cells, cells.new_zeros(()))
+    return torch.where(there, cells, cells.new_zeros(()))

@@ -1,0 +1,43 @@
+"""The noise of each assay, learned with the network: what Gaussian losses divide distances by."""
+
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+SmallestSpread = Annotated[float, Field(gt=0, lt=1)]
+
+
+class Spreads(nn.Module):
+    """Standard deviations [T] of the noise on the standardised scale, never below `smallest`.
+
+    variance = smallest^2 + exp(2 * log_spread): smooth, and without a floor a network that knows its training
+    molecules by heart would gain without end by saying that there is no noise.
+
+    Parameters
+    ----------
+    start : [T] above 0, where they begin.
+    smallest : above 0 and below 1.
+    """
+
+    def __init__(self, start: Tensor, smallest: float) -> None:
+        super().__init__()
+        if not 0 < smallest < 1:
+            raise ValueError(f"smallest_spread is {smallest}; expected above 0 and below 1.")
+        self.smallest = smallest
+        learned = (start.double() ** 2 - smallest**2).clamp(min=smallest**2)
+        self.log_spread = nn.Parameter((learned.log() / 2).float())
+
+    def forward(self) -> Tensor:
+        """The standard deviations [T]."""
+        return torch.hypot(self.log_spread.exp(), self.log_spread.new_tensor(self.smallest))
+
+    def surprise(self, distances: Tensor, spreads: Tensor) -> Tensor:
+        """-log of the chance, in nats, of a value within 1.25 times `smallest` of this distance [B, T].
+
+        d^2 / (2 s^2) + log(s / smallest): the Gaussian's -log density and a constant, with which it is never
+        below 0 and is the chance of an interval of width sqrt(2 pi) * smallest. So an exact value and one
+        that is known by bounds are measured by the same rule, and balancers may take logarithms and ratios.
+        """
+        return (distances / spreads) ** 2 / 2 + (spreads / self.smallest).log()
