@@ -1,4 +1,4 @@
-"""Calibrated probabilities, conformal sets, applicability domain.
+"""Calibrated probabilities, conformal sets and intervals, applicability domain.
 
 Examples
 --------
@@ -14,6 +14,7 @@ from ..faces import lazy
 if TYPE_CHECKING:
     from .calibration import calibrations as calibrations
     from .conformal import ConformalSets as ConformalSets
+    from .intervals import Intervals as Intervals
     from .structure_domain import Domain as Domain
 
 __getattr__, __dir__, __all__ = lazy(
@@ -21,6 +22,7 @@ __getattr__, __dir__, __all__ = lazy(
     {
         "ConformalSets": "conformal",
         "Domain": "structure_domain",
+        "Intervals": "intervals",
         "calibrations": "calibration",
     },
 )
