@@ -70,7 +70,10 @@ def _unknown(unknown: Counter[str], words: Words, where: str, row: int) -> str:
     )
     seen += f"(left out), first in row {row:,}."
     if len(unknown) > MOST_WORDS:
-        return f"{seen} A column of dates or numbers is no split: name one with the parts of the molecules."
+        return (
+            f"{seen} A column of dates or numbers is no split by itself: split.name=time trains on the "
+            "oldest molecules and tests on the newest ones."
+        )
     setting = mapping_setting("split.words", {**words, **dict.fromkeys(unknown, "test")})
     return f"{seen} Say what they mean, each train, valid, test or null (left out), such as {setting}."
 

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rdkit import Chem
 
+from screening.data.assay_kinds import Assay
 from screening.data.assay_table import AssayTable
 from screening.data.assays import read_assays
 from screening.data.merging import prepare
@@ -62,6 +63,7 @@ BY_ALGORITHM = [
     ("folds", {"fold": 2}),
     ("column", {"column": "fold"}),
     ("file", {}),
+    ("time", {"column": "date"}),
 ]
 
 
@@ -75,6 +77,10 @@ def with_parts(
         parts[3] = ""
     if name == "column":
         table = replace(table, extra={"fold": parts})
+    if name == "time":
+        days = np.random.default_rng(seed).integers(0, 400, len(table))
+        dates = (np.datetime64("2021-01-01") + days).astype(str).tolist()
+        table = replace(table, extra={"date": dates})
     if name == "file":
         options = {"path": folder / "split.csv"}
         write_split(options["path"], table, parts)
@@ -85,7 +91,7 @@ def split_or_none(table: AssayTable, name: str, **options: Any) -> Split | None:
     try:
         return split_table(table, name, **options)
     except DataError as problem:
-        if "leaves no molecule to train on" not in str(problem):
+        if "leaves no molecule to train on" not in str(problem) and "different dates" not in str(problem):
             raise
         return None
 
@@ -112,7 +118,7 @@ def test_parts_are_disjoint_and_complete_and_copies_stay_together(
     table, options = with_parts(table, name, options, folder, seed)
     split = split_or_none(table, name, seed=seed, **options)
     if split is None:
-        grouped = ("scaffold", "butina", "folds")
+        grouped = ("scaffold", "butina", "folds", "time")
         assert name in grouped or len(table) < 3, "one group larger than the training share"
         return
     assert len(split.parts) == len(table)
@@ -343,10 +349,10 @@ def test_words_of_a_split_are_what_the_user_says(tmp_path: Path) -> None:
         split_table(table, "column", seed=0, column="set", words={"out": "somewhere"})
 
 
-def test_a_column_of_dates_is_no_split() -> None:
+def test_a_column_of_dates_is_no_list_of_parts() -> None:
     table = table_of(list(POOL), date=[f"2024-01-{day + 1:02}" for day in range(len(POOL))])
     with pytest.raises(
-        DataError, match=r"other texts are none of train.*A column of dates or numbers is no split"
+        DataError, match=r"other texts are none of train.*no split by itself: split.name=time"
     ):
         split_table(table, "column", seed=0, column="date")
 
@@ -373,6 +379,124 @@ def test_validation_is_taken_out_of_train() -> None:
         split_table(table, "column", seed=0, column="part", valid_from_train=0.2)
     with pytest.raises(ConfigError, match="a share of 0 or more and below 1"):
         split_table(table, "column", seed=0, column="part", valid_from_train=1.5)
+
+
+def test_validation_by_scaffold_takes_whole_scaffolds_of_train() -> None:
+    rings = ("c1ccccc1", "c1ccncc1", "C1CCCC1", "c1ccsc1", "C1CCNCC1")
+    smiles = [f"{'C' * n}{ring}" for ring in rings for n in range(1, 5)] + [
+        f"{'C' * n}O" for n in range(1, 5)
+    ]
+    table = table_of(smiles, part=["train", "test"] + ["train"] * 22)
+    options = {"column": "part", "valid_from_train": 0.3, "valid_by": "scaffold"}
+    splits_of_seeds = [split_table(table, "column", seed=seed, **options) for seed in range(5)]
+    for split in splits_of_seeds:
+        assert split.rows("test").tolist() == [1]
+        valid = {murcko_scaffold(table.smiles[row]) for row in split.rows("valid")} - {""}
+        assert not valid & {murcko_scaffold(table.smiles[row]) for row in split.rows("train")}
+        assert 4 <= len(split.rows("valid")) <= 7
+        assert "drawn by their scaffolds" in split.notes[0]
+    assert len({tuple(split.parts) for split in splits_of_seeds}) > 1
+
+
+def table_of_measurements() -> AssayTable:
+    """CCO trains for one assay and tests for another, C validates and tests, CC trains in two rows."""
+    return table_of(
+        ["CCO", "OCC", "CC", "C", "C", "CCC", "CC"],
+        part=["train", "test", "train", "valid", "test", "train", "train"],
+    )
+
+
+def test_parts_of_measurements_stay_as_they_are_given() -> None:
+    table = table_of_measurements()
+    split = split_table(table, "column", seed=0, column="part", copies="apart")
+    assert split.parts == table.extra["part"]
+    assert split.notes[0].startswith("1 structures of train are in valid or test too")
+    assert leakage(table, split).shared == 1
+
+
+def test_what_is_held_out_is_left_out_of_the_parts_before() -> None:
+    table = table_of_measurements()
+    split = split_table(table, "column", seed=0, column="part", copies="held_out")
+    assert split.parts == ["", "test", "train", "", "test", "train", "train"]
+    assert split.notes[0].startswith("2 rows of 2 structures that are held out")
+    assert leakage(table, split).shared == 0
+    assert split_table(table, "column", seed=0, column="part").parts[:2] == ["train", "train"]
+
+
+@pytest.mark.parametrize("copies", ["apart", "held_out"])
+def test_copies_that_were_merged_away_are_said_to_be(copies: str) -> None:
+    table = table_of(["C", "CC", "CCC"], part=["train", "valid", "test"])
+    (note,) = split_table(table, "column", seed=0, column="part", copies=copies).notes
+    assert "unless data.keep_apart names the column" in note
+
+
+def test_the_newest_molecules_test_and_the_next_newest_validate() -> None:
+    smiles = ["C" * n for n in range(1, 41)]
+    days = np.random.default_rng(0).permutation(40)
+    table = table_of(smiles, when=(np.datetime64("2020-01-01") + days).astype(str).tolist())
+    split = split_table(table, "time", seed=0, column="when", fractions=[0.7, 0.1, 0.2])
+    by_day = [split.parts[place] for place in np.argsort(days)]
+    assert by_day == ["train"] * 28 + ["valid"] * 4 + ["test"] * 8
+    assert split.notes == (
+        "Train has structures up to 2020-01-28, valid from 2020-01-29 to 2020-02-01, test from 2020-02-02 to "
+        "2020-02-09.",
+    )
+    assert split == replace(split_table(table, "time", seed=9, column="when", fractions=[0.7, 0.1, 0.2]))
+
+
+def test_one_date_is_in_one_part_and_a_structure_is_as_old_as_its_oldest_row() -> None:
+    table = table_of(
+        ["C", "CC", "CCC", "CCO", "OCC", "CCCC", "CCN"],
+        year=["2001", "2001", "2002", "2003", "1999", "2004", ""],
+    )
+    split = split_table(table, "time", seed=0, column="year")
+    assert split.parts == ["train", "train", "valid", "train", "train", "test", ""]
+    assert split.notes[1] == (
+        "1 structures without a date in 'year' were left out (split.undated=train trains on them)."
+    )
+    assert split_table(table, "time", seed=0, column="year", undated="train").parts[-1] == "train"
+    with pytest.raises(DataError, match=r"'years'.*Did you mean 'year'"):
+        split_table(table, "time", seed=0, column="years")
+    with pytest.raises(DataError, match="2 different dates"):
+        split_table(table_of(["C", "CC", "CCC"], year=["1", "1", "2"]), "time", seed=0, column="year")
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(st.integers(0, 12), min_size=3, max_size=60), st.sampled_from([(0.8, 0.1, 0.1), (0.4, 0.3, 0.3)])
+)
+def test_time_never_goes_backwards(years: list[int], fractions: tuple[float, float, float]) -> None:
+    table = table_of(["C" * (n + 1) for n in range(len(years))], year=[str(2000 + year) for year in years])
+    if len(set(years)) < 3:
+        with pytest.raises(DataError, match="different dates"):
+            split_table(table, "time", seed=0, column="year", fractions=fractions)
+        return
+    split = split_table(table, "time", seed=0, column="year", fractions=fractions)
+    oldest, newest = zip(
+        *(
+            (min(of_part), max(of_part))
+            for of_part in ([years[row] for row in split.rows(part)] for part in PARTS)
+        ),
+        strict=True,
+    )
+    assert newest[0] < oldest[1]
+    assert newest[1] < oldest[2]
+
+
+def test_stratified_shares_out_low_and_high_values() -> None:
+    generator = np.random.default_rng(0)
+    n = 300
+    labels = np.column_stack([generator.normal(size=(n, 3)), generator.random(n) < 0.1]).astype(np.float32)
+    labels[generator.random((n, 4)) < 0.6] = np.nan
+    table = table_of(["C" * (i + 1) for i in range(30)] * 10, labels)
+    about = (*(Assay(name, "real") for name in table.tasks[:3]), Assay(table.tasks[3]))
+    table = replace(table, canonical=[str(i) for i in range(n)], about=about)
+    split = split_table(table, "stratified", seed=0, fractions=[0.6, 0.2, 0.2])
+    for task in range(3):
+        values = labels[:, task]
+        top = values > np.nanquantile(values, 2 / 3)
+        for part, share in zip(PARTS, (0.6, 0.2, 0.2), strict=True):
+            assert abs(top[split.rows(part)].sum() - share * top.sum()) < 3
 
 
 def test_a_written_split_is_read_back(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from ...errors import DataError
 from ..part_names import Words, part_codes, read_parts
 from .contract import Molecules, register
-from .given_parts import parts_as_given
+from .given_parts import Copies, ValidBy, parts_as_given
 
 
 @register("file")
@@ -20,6 +20,8 @@ def file_split(
     column: str = "part",
     words: Words = MappingProxyType({}),
     valid_from_train: float = 0.0,
+    valid_by: ValidBy = "random",
+    copies: Copies = "together",
 ) -> tuple[np.ndarray, list[str]]:
     """The parts that a CSV file names: column `row` counts the records of the table's file from 0.
 
@@ -30,7 +32,7 @@ def file_split(
     ----------
     path : of the file; one that comes along has a name, configs/splits/tox21.csv.gz.
     column : of the file, with the parts.
-    words, valid_from_train : as in `column`.
+    words, valid_from_train, valid_by, copies : as in `column`.
     """
     parts = read_parts(path, column)
     table = molecules.table
@@ -43,4 +45,4 @@ def file_split(
         )
     rows = (table.rows - 1).tolist()
     codes = part_codes([parts[row] for row in rows], rows, words, f"{path}, column '{column}'")
-    return parts_as_given(codes, valid_from_train, molecules, generator)
+    return parts_as_given(codes, valid_from_train, molecules, generator, copies=copies, valid_by=valid_by)
