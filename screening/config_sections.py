@@ -103,6 +103,11 @@ class AssaySettings(Section):
     """Side of the threshold that is active."""
     wanted: Literal["high", "low"] = "high"
     """Values, on that scale, that are looked for in a library."""
+    relation: str | None = None
+    """Column of qualifiers (>, <, =), in which * stands for the assay's column, such as "*_qualifier"; null =
+    before the value, or in a column named after it, such as Ki_relation."""
+    decimal: Literal[".", ","] | None = None
+    """Sign before decimals; the other one groups thousands. null = a point, and commas are asked about."""
 
 
 class Data(Section):

@@ -5,7 +5,7 @@ Text has become labels in `labels`; a table as a whole is read in `assays`, whic
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -60,6 +60,11 @@ class RawTable:
             rows=self.rows[kept],
             columns={name: column.without(places) for name, column in self.columns.items()},
         )
+
+    def but_columns(self, names: Collection[str]) -> "RawTable":
+        """The table but for these columns."""
+        left = {name: column for name, column in self.columns.items() if name not in names}
+        return replace(self, columns=left)
 
     def without_structure(self) -> np.ndarray:
         """Places of the rows that cannot be molecules: no structure at all, or the header line once more."""

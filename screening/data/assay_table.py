@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,6 +16,9 @@ from ..registry import did_you_mean
 from ..runtime.files import atomic_write
 from .assay_kinds import Assay, are_real, bounds_of
 from .tables import Rejected, open_frame
+
+if TYPE_CHECKING:
+    from .declared import AnySettings
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -162,6 +165,7 @@ class AssayTable:
         tasks: Sequence[str] | None = None,
         *,
         labels: Mapping[str, float | None] = MappingProxyType({}),
+        assays: "AnySettings" = MappingProxyType({}),
         format: str = "auto",
     ) -> "AssayTable":
         """The assay table in a pandas table, as `read_assays` reads a file of the same cells.
@@ -170,7 +174,7 @@ class AssayTable:
 
         Parameters
         ----------
-        smiles, id, tasks, labels, format : as `read_assays` takes them; None = found by name or content.
+        smiles, id, tasks, labels, assays, format : as in `read_assays`; None = found by name or content.
 
         Raises
         ------
@@ -187,7 +191,7 @@ class AssayTable:
         """
         from .assays import assays_of
 
-        return assays_of(partial(open_frame, frame, smiles=smiles, id=id), tasks, labels, format)
+        return assays_of(partial(open_frame, frame, smiles=smiles, id=id), tasks, labels, format, assays)
 
     @classmethod
     def from_deepchem(

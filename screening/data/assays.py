@@ -9,18 +9,24 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 
+from ..config_sections import AssaySettings
 from ..errors import ConfigError, DataError, listed
 from ..registry import did_you_mean
 from ..runtime.progress import progress
 from .assay_columns import ATTENTION, RawTable, check_labels, column_notes, likely_assays, no_assay
+from .assay_kinds import Assay
 from .assay_table import AssayTable, texts_at
+from .declared import AnySettings, Declared, checked_settings, declared_assays
 from .labels import UNKNOWN, TextColumn, label_meanings
 from .long_tables import check_not_long
 from .molecules import canonical_smiles
+from .real_columns import ReadAssay, RealColumn, assay_of, read_columns
 from .tables import Block, Rejected, TableReader, open_table
+from .value_notes import check_values, value_notes
 
 FORMATS = ("auto", "wide")
 
@@ -35,11 +41,13 @@ def read_assays(
     id: str | None = None,
     tasks: Sequence[str] | None = None,
     labels: Mapping[str, float | None] = MappingProxyType({}),
+    assays: AnySettings = MappingProxyType({}),
     format: str = "auto",
 ) -> AssayTable:
     """The assay table in a file of any format that `open_table` reads; structures are not looked at.
 
-    Labels are 1, 0 (also "1.0", " 0", "1e0") and empty = not measured; other texts need `labels`.
+    Labels are 1, 0 (also "1.0", " 0", "1e0") and empty = not measured; other texts need `labels`, and columns
+    of measured values need `assays`.
 
     Parameters
     ----------
@@ -47,7 +55,9 @@ def read_assays(
     tasks : columns that are assays; None = those whose values are all labels, at least one of them.
         The other columns are passed through in `extra`.
     labels : text (without regard to case and outer blanks) to 1, 0 or None = not measured; numbers that are
-        equal are the same label.
+        equal are the same label. What it calls not measured is so among measured values too.
+    assays : what columns of measured values are, by name or pattern, as `data.assays` in a config:
+        `{"Ki_*": {"kind": "real", "unit": "nM", "transform": "neg_log10_molar"}}`.
     format : wide = a row per structure, repeated measurements aside; auto = the same, but a table that looks
         like one with a row per structure and assay (long) is refused.
 
@@ -58,9 +68,9 @@ def read_assays(
     Raises
     ------
     DataError : the file is no table, a column is missing or ambiguous, a value is no label.
-    ConfigError : `labels` maps to something else than 1, 0 or None.
+    ConfigError : `labels` maps to something else than 1, 0 or None, or `assays` cannot be meant.
     """
-    return assays_of(partial(open_table, path, smiles=smiles, id=id), tasks, labels, format)
+    return assays_of(partial(open_table, path, smiles=smiles, id=id), tasks, labels, format, assays)
 
 
 def assays_of(
@@ -68,60 +78,115 @@ def assays_of(
     tasks: Sequence[str] | None,
     labels: Mapping[str, float | None],
     format: str,
+    assays: AnySettings = MappingProxyType({}),
 ) -> AssayTable:
     """`read_assays` of what `opened` opens, once the settings are checked."""
     if format not in FORMATS:
         raise ConfigError(f"data.format: there is no '{format}'. {did_you_mean(format, FORMATS)}")
-    meanings = label_meanings(labels)
+    meanings, settings = label_meanings(labels), checked_settings(assays)
     reader = opened()
-    given = None if tasks is None else _checked_tasks(reader, [tasks] if isinstance(tasks, str) else tasks)
+    tasks = [tasks] if isinstance(tasks, str) else tasks
+    declared = _declared(reader, settings, tasks)
+    given = None if tasks is None else _checked_tasks(reader, tasks, declared)
     raw, rejected = _read_columns(reader, meanings)
     if not len(raw.rows):
-        why = (
-            f"none of its {len(rejected)} records can be used ({rejected[0].reason})"
-            if rejected
-            else "no records"
-        )
-        raise DataError(f"{reader.path}: {why}. At least one molecule with a label was expected.")
-    assays, raw, no_molecules = _assays_and_molecules(reader, raw, given)
+        raise _no_record(reader.path, rejected)
+    columns = read_columns(raw, declared)
+    unmeasured = raw.but_columns(columns)
+    names, places, no_molecules = _assays_and_rejected(reader, unmeasured, given, columns)
+    raw, unmeasured = raw.without(places), unmeasured.without(places)
     if format == "auto":
-        check_not_long(raw, assays)
-    if not assays and given is None:
+        check_not_long(raw, [*names, *columns])
+    if not names and not columns and given is None:
         raise _no_structure(raw) or no_assay(raw, labels)
-    check_labels(raw, assays, labels, are_given=given is not None)
-    notes = column_notes(raw, assays, labels, are_given=given is not None)
-    notes = [*notes, *_id_notes(reader.path, raw.ids)]
+    check_labels(unmeasured, names, labels, are_given=given is not None)
+    measured = [assay_of(each, columns[each.column].without(places)) for each in declared]
+    check_values(raw, measured, settings)
+    notes = [
+        *value_notes(raw, measured),
+        *column_notes(unmeasured, names, labels, are_given=given is not None),
+    ]
+    notes += _id_notes(reader.path, raw.ids)
     loud = [note for note in notes if note.startswith(ATTENTION)]
+    cells = _cells(unmeasured, names, measured, list(raw.columns) if tasks is None else tasks)
     return AssayTable(
         ids=raw.ids,
         smiles=raw.smiles,
-        labels=_label_matrix(raw, assays),
-        tasks=tuple(assays),
-        extra={name: raw.columns[name].texts() for name in raw.others(assays)},
+        extra={name: unmeasured.columns[name].texts() for name in unmeasured.others(names)},
         rows=raw.rows,
         rejected=sorted([*rejected, *no_molecules]),
         notes=[*loud, *reader.notes, *(note for note in notes if note not in loud)],
+        **cells._asdict(),
     )
 
 
-def _assays_and_molecules(
-    reader: TableReader, raw: RawTable, given: Sequence[str] | None
-) -> tuple[list[str], RawTable, list[Rejected]]:
-    """The assays, and the table without records that are no molecules although an assay has a text there.
+class _Cells(NamedTuple):
+    """What `AssayTable` holds of each assay."""
+
+    tasks: tuple[str, ...]
+    labels: np.ndarray
+    about: tuple[Assay, ...]
+    censored: np.ndarray | None
+
+
+def _cells(
+    raw: RawTable, names: Sequence[str], measured: Sequence[ReadAssay], order: Sequence[str]
+) -> _Cells:
+    """Labels of all assays, by the place of their name or column in `order`."""
+    if not measured:
+        return _Cells(tuple(names), _label_matrix(raw, names), (), None)
+    place = {name: number for number, name in enumerate(order)}
+    keys = [place[name] for name in names]
+    keys += [place.get(each.assay.name, place.get(each.column.name, 0)) for each in measured]
+    by_place = np.argsort(keys, kind="stable")
+    labels = np.column_stack([_label_matrix(raw, names), *(each.labels for each in measured)])
+    censored = np.column_stack(
+        [np.zeros((len(labels), len(names)), np.int8), *(each.censored for each in measured)]
+    )
+    about = [*map(Assay, names), *(each.assay for each in measured)]
+    chosen = tuple(about[number] for number in by_place)
+    return _Cells(
+        tuple(assay.name for assay in chosen),
+        labels[:, by_place],
+        chosen,
+        censored[:, by_place] if censored.any() else None,
+    )
+
+
+def _no_record(path: str, rejected: Sequence[Rejected]) -> DataError:
+    why = (
+        f"none of its {len(rejected)} records can be used ({rejected[0].reason})"
+        if rejected
+        else "no records"
+    )
+    return DataError(f"{path}: {why}. At least one molecule with a label was expected.")
+
+
+def _assays_and_rejected(
+    reader: TableReader, raw: RawTable, given: Sequence[str] | None, columns: Mapping[str, RealColumn]
+) -> tuple[list[str], np.ndarray, list[Rejected]]:
+    """The assays of classes, and places of records that are no molecules although an assay has a text there.
 
     A line of units, the header once more, or a line whose structure cannot be read is rejected: its cells say
     nothing of labels. Other records of this kind are left to `prepare`.
+
+    Parameters
+    ----------
+    raw : the table but for the columns of measured values, which are `columns`.
     """
     blank = raw.without_structure()
     molecules = raw.without(blank) if len(blank) < len(raw.rows) else raw
     assays = list(likely_assays(molecules) if given is None else given)
-    _check_repeated(reader, assays)
+    _check_repeated(reader, [*assays, *columns])
     odd = np.zeros(len(raw.rows), dtype=bool)
     for name in (name for name in assays if raw.columns[name].n_unknown):
         odd |= raw.columns[name].labels() == UNKNOWN
+    for column in columns.values():
+        odd |= column.problems > 0
     places = np.flatnonzero(odd)[:MOST_ODD]
     _, reasons = canonical_smiles([raw.smiles[place] for place in places], workers=1)
     header = reader.smiles.strip().casefold()
+    shown = {**{name: raw.columns[name] for name in assays}, **{c.name: c.texts for c in columns.values()}}
     rejected, bad = [], []
     for place, reason in zip(places.tolist(), reasons, strict=True):
         if not reason:
@@ -130,10 +195,11 @@ def _assays_and_molecules(
         if smiles.casefold() == header:
             reason = "the header line once more"
         elif not smiles:
-            reason = f"{reason}; a line of units or descriptions? {_texts_of(raw, place, assays)}"
+            texts = listed((column.different[column.codes[place]] for column in shown.values()), 3)
+            reason = f"{reason}; a line of units or descriptions? {texts}"
         rejected.append(Rejected(int(raw.rows[place]), raw.ids[place], raw.smiles[place], reason))
         bad.append(place)
-    return assays, raw.without(np.array(bad, dtype=np.int64)), rejected
+    return assays, np.array(bad, dtype=np.int64), rejected
 
 
 def _no_structure(raw: RawTable) -> DataError | None:
@@ -147,10 +213,6 @@ def _no_structure(raw: RawTable) -> DataError | None:
         f"({texts[0][:60]!r}: {reasons[0]}). A table with a header line and ',', ';', '|' or tabs between "
         "columns was expected, or a list with a SMILES, a blank or tab and a name in each line."
     )
-
-
-def _texts_of(raw: RawTable, place: int, names: Sequence[str]) -> str:
-    return listed((raw.columns[name].different[raw.columns[name].codes[place]] for name in names), 3)
 
 
 def _read_columns(reader: TableReader, meanings: dict[str | float, float]) -> tuple[RawTable, list[Rejected]]:
@@ -196,10 +258,21 @@ def _label_matrix(raw: RawTable, tasks: Sequence[str]) -> np.ndarray:
 # --- which columns are assays -------------------------------------------------------------------------
 
 
-def _checked_tasks(reader: TableReader, tasks: Sequence[str]) -> list[str]:
+def _declared(
+    reader: TableReader, settings: Mapping[str, AssaySettings], tasks: Sequence[str] | None
+) -> list[Declared]:
+    """The assays of measured values: all that are declared, or those among `tasks`."""
+    columns = [name for name in reader.columns if name not in (reader.smiles, reader.id)]
+    declared = declared_assays(columns, settings, tasks) if settings else []
+    return [each for each in declared if tasks is None or each.assay.name in tasks]
+
+
+def _checked_tasks(reader: TableReader, tasks: Sequence[str], declared: Sequence[Declared]) -> list[str]:
+    """Those of `tasks` that are columns of classes."""
     columns, named = set(reader.columns), set[str]()
+    measured = {each.assay.name for each in declared}
     for name in tasks:
-        if name not in columns:
+        if name not in columns | measured:
             raise DataError(
                 f"{reader.path} has no column '{name}' (data.tasks). {did_you_mean(name, reader.columns)}"
             )
@@ -208,8 +281,9 @@ def _checked_tasks(reader: TableReader, tasks: Sequence[str]) -> list[str]:
         if name in named:
             raise ConfigError(f"data.tasks names '{name}' twice.")
         named.add(name)
-    _check_repeated(reader, tasks)
-    return list(tasks)
+    classes = [name for name in tasks if name not in measured]
+    _check_repeated(reader, classes)
+    return classes
 
 
 def _check_repeated(reader: TableReader, tasks: Sequence[str]) -> None:

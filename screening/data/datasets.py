@@ -25,6 +25,7 @@ from .assay_table import AssayTable
 from .assays import read_assays
 from .catalogue import AssayCounts, DataSet, catalogue
 from .catalogue_check import compare_with_catalogue, count_labels, differences_of_file
+from .declared import AnySettings
 from .downloads import DownloadError, download
 from .formats.opening import is_stream, lasting
 from .merging import prepare
@@ -216,6 +217,7 @@ def load_dataset(
     id: str | None = None,
     tasks: Sequence[str] | None = None,
     labels: Mapping[str, float | None] = MappingProxyType({}),
+    assays: AnySettings = MappingProxyType({}),
     format: str = "auto",
 ) -> AssayTable:
     """The table `find` finds, as `read_assays` reads it; the catalogue's assays unless others are given.
@@ -228,10 +230,10 @@ def load_dataset(
         return data if tasks is None else data.select(tasks)
     path = find(source, data=data)
     row = catalogue.get(source)
+    named = tasks if row is None or tasks is not None else row.tasks
+    table = read_assays(path, smiles=smiles, id=id, tasks=named, labels=labels, assays=assays, format=format)
     if row is None:
-        return read_assays(path, smiles=smiles, id=id, tasks=tasks, labels=labels, format=format)
-    assays = tasks if tasks is not None else row.tasks
-    table = read_assays(path, smiles=smiles, id=id, tasks=assays, labels=labels, format=format)
+        return table
     if row.address is None:
         notes = [note for note in table.notes if not note.startswith(ATTENTION)]  # its assays are properties
         notes += [f"{source}: the labels of this table are computed by RDKit rules, not measured."]
@@ -284,7 +286,7 @@ def describe(
 
 def reading(settings: Data) -> dict[str, Any]:
     """The settings that `load_dataset` and `read_assays` take."""
-    return settings.model_dump(include={"smiles", "id", "tasks", "labels", "format"})
+    return settings.model_dump(include={"smiles", "id", "tasks", "labels", "assays", "format"})
 
 
 def _salt_notes(n_several: int, n: int, standardize: str) -> list[str]:

@@ -105,6 +105,27 @@ def tasks_setting(names: Sequence[str]) -> str:
     return shlex.quote(f"data.tasks=[{', '.join(map(_as_key, names))}]")
 
 
+def assays_setting(settings: Mapping[str, Mapping[str, object]]) -> str:
+    """The setting `data.assays=...` as it is typed in a shell.
+
+    Examples
+    --------
+    >>> print(assays_setting({"Ki": {"kind": "real", "unit": "nM"}, "*_inh": {"decimal": ","}}))
+    'data.assays={Ki: {kind: real, unit: nM}, "*_inh": {decimal: ","}}'
+    """
+    inner = (
+        f"{_as_key(name)}: {{{', '.join(f'{key}: {_as_value(value)}' for key, value in each.items())}}}"
+        for name, each in settings.items()
+    )
+    return shlex.quote(f"data.assays={{{', '.join(inner)}}}")
+
+
+def _as_value(value: object) -> str:
+    return (
+        _as_key(value) if isinstance(value, str) else f"{value:g}" if isinstance(value, float) else str(value)
+    )
+
+
 def _as_key(text: str) -> str:
     is_safe = re.fullmatch(r"[^\W_]([\w .+/()-]*[\w)])?", text) is not None
     return text if is_safe else json.dumps(text, ensure_ascii=False)

@@ -46,3 +46,8 @@ def factor(unit: str, other: str) -> float | None:
     if unit not in MOLAR or other not in MOLAR:
         return None
     return float(f"{MOLAR[unit] / MOLAR[other]:.3g}")  # a power of ten, without the error of a division
+
+
+def is_unit(text: str) -> bool:
+    """Whether the text is a unit that this toolkit can convert."""
+    return unit_name(text) in {*MOLAR, "%"}

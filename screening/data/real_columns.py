@@ -1,0 +1,201 @@
+"""Columns of measured values, with their qualifiers, as labels of real and of thresholded assays.
+
+Which columns they are is in `declared`, what a text says in `values`, what to tell of it in `value_notes`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..errors import ConfigError
+from ..registry import did_you_mean
+from .assay_columns import RawTable
+from .assay_kinds import Assay
+from .companions import RELATION_WORDS, is_companion, words_of_name
+from .declared import Declared
+from .labels import ExplainedColumn
+from .values import Numbers, classes_of, numbers_of, on_scale, relations_of
+
+MOST_RELATIONS = 40
+"""Different texts of a column of qualifiers, spellings with blanks and quotation marks counted."""
+
+
+@dataclass(frozen=True, eq=False)
+class RealColumn:
+    """A column's n cells as measured values in the user's unit."""
+
+    name: str
+    values: np.ndarray
+    """float64 [n], NaN = not measured or not readable."""
+    relations: np.ndarray
+    """int8 [n], as in `values`."""
+    problems: np.ndarray
+    """int [n], place in `reasons` of why a cell is no value; 0 = it is one, or empty."""
+    reasons: tuple[str, ...]
+    """The different reasons, the first one ""."""
+    texts: ExplainedColumn
+    """The cells as written."""
+    qualifier: str | None
+    """Column that the relations are from, None = the cells alone."""
+    n_about: int
+    """Cells written as approximate (~ 3)."""
+
+    @property
+    def n_filled(self) -> int:
+        """Cells with a value or a problem."""
+        return int((~np.isnan(self.values) | (self.problems > 0)).sum())
+
+    def without(self, rows: np.ndarray) -> "RealColumn":
+        """The column but for the cells at these places."""
+        return replace(
+            self,
+            values=np.delete(self.values, rows),
+            relations=np.delete(self.relations, rows),
+            problems=np.delete(self.problems, rows),
+            texts=self.texts.without(rows),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class ReadAssay:
+    """What a declared assay is in a table."""
+
+    declared: Declared
+    column: RealColumn
+    labels: np.ndarray
+    """float32 [n], on the trained scale, or 1 and 0 of a thresholded assay; NaN = not measured."""
+    censored: np.ndarray
+    """int8 [n], as in `AssayTable`."""
+    is_off: np.ndarray
+    """bool [n], values that the scale has no number for."""
+    n_undecided: int
+    """Censored values that a threshold makes no class of."""
+
+    @property
+    def assay(self) -> Assay:
+        """Its name, kind, unit and scale."""
+        return self.declared.assay
+
+
+def read_columns(raw: RawTable, declared: Sequence[Declared]) -> dict[str, RealColumn]:
+    """The columns that the declared assays are made of, by name; each is read once.
+
+    Raises
+    ------
+    ConfigError : a column of qualifiers that the settings name is not there.
+    """
+    first = {each.column: each for each in reversed(declared)}
+    names = [name for name in raw.columns if name in first]
+    return {name: _read(raw, first[name], alone=len(names) == 1) for name in names}
+
+
+def assay_of(declared: Declared, column: RealColumn) -> ReadAssay:
+    """The labels of one assay."""
+    scaled = on_scale(column.values, column.relations, declared.assay)
+    if declared.assay.is_real:
+        labels, censored = scaled.values.astype(np.float32), np.sign(scaled.relations).astype(np.int8)
+        return ReadAssay(declared, column, labels, censored, scaled.is_off, 0)
+    labels = classes_of(scaled.values, scaled.relations, declared.assay)
+    n_undecided = int((np.isnan(labels) & ~np.isnan(scaled.values)).sum())
+    return ReadAssay(declared, column, labels, np.zeros(len(labels), np.int8), scaled.is_off, n_undecided)
+
+
+def _read(raw: RawTable, declared: Declared, *, alone: bool) -> RealColumn:
+    texts = raw.columns[declared.column]
+    numbers = numbers_of(texts.different, declared.assay.unit, declared.decimal)
+    numbers = _explained(numbers, texts)
+    reasons = dict.fromkeys(["", *numbers.problems])
+    place = {reason: number for number, reason in enumerate(reasons)}
+    problems = np.array([place[reason] for reason in numbers.problems], np.int32)
+    column = RealColumn(
+        declared.column,
+        numbers.values[texts.codes],
+        numbers.relations[texts.codes],
+        problems[texts.codes],
+        tuple(reasons),
+        texts,
+        None,
+        int(texts.counts[numbers.about].sum()),
+    )
+    qualifier = qualifier_of(declared, raw.columns, alone=alone)
+    return column if qualifier is None else _qualified(column, qualifier, raw.columns[qualifier])
+
+
+def _explained(numbers: Numbers, texts: ExplainedColumn) -> Numbers:
+    """Texts that the user's `data.labels` calls not measured are no problem."""
+    is_missing = np.isnan(texts.meaning)
+    pairs = zip(numbers.problems, is_missing.tolist(), strict=True)
+    problems = ["" if missing else problem for problem, missing in pairs]
+    return numbers._replace(problems=problems, values=np.where(is_missing, np.nan, numbers.values))
+
+
+def _qualified(column: RealColumn, name: str, texts: ExplainedColumn) -> RealColumn:
+    """The column with the relations of another one; the cell's own counts where that says = or nothing."""
+    of_text, problems = relations_of(texts.different)
+    relations = of_text[texts.codes]
+    measured = ~np.isnan(column.values)
+    is_odd = np.array([bool(problem) for problem in problems])[texts.codes] & measured
+    contradicts = (np.sign(relations) * np.sign(column.relations) < 0) & measured
+    reasons = (*column.reasons, f"no relation in '{name}'", f"another relation in '{name}'")
+    found_problem = np.select([is_odd, contradicts], [len(reasons) - 2, len(reasons) - 1], column.problems)
+    values = np.where(is_odd | contradicts, np.nan, column.values)
+    relations = np.where(column.relations != 0, column.relations, relations)
+    return replace(
+        column,
+        values=values,
+        relations=np.where(np.isnan(values), 0, relations).astype(np.int8),
+        problems=found_problem,
+        reasons=reasons,
+        qualifier=name,
+    )
+
+
+# --- the column of qualifiers --------------------------------------------------------------------------
+
+
+def qualifier_of(declared: Declared, columns: Mapping[str, ExplainedColumn], *, alone: bool) -> str | None:
+    """The column of qualifiers of an assay's column: that which the settings name, or is named after it.
+
+    Found by its name it must hold relations alone, and be the only one.
+
+    Parameters
+    ----------
+    alone : whether it is the only column of values, to which one called `relation` belongs.
+
+    Raises
+    ------
+    ConfigError : there is no such column.
+    """
+    if declared.relation is not None:
+        name = declared.relation.replace("*", declared.column)
+        if name not in columns:
+            raise ConfigError(
+                f"data.assays, '{declared.setting}': there is no column '{name}' (relation). "
+                f"{did_you_mean(name, columns)}"
+            )
+        return name
+    named = [
+        name
+        for name, texts in columns.items()
+        if name != declared.column
+        and is_companion(name, declared.column, RELATION_WORDS, alone=alone)
+        and _are_relations(texts)
+    ]
+    return named[0] if len(named) == 1 else None
+
+
+def unused_qualifiers(raw: RawTable, columns: Sequence[RealColumn]) -> list[str]:
+    """Columns named as qualifiers, of texts such as > and <, that no column of values has taken."""
+    used = {column.qualifier for column in columns} | {column.name for column in columns}
+    return [
+        name
+        for name, texts in raw.columns.items()
+        if name not in used and RELATION_WORDS & set(words_of_name(name)) and _are_relations(texts)
+        if any(relations_of(texts.different)[0])
+    ]
+
+
+def _are_relations(texts: ExplainedColumn) -> bool:
+    different = [text for text, n in zip(texts.different, texts.counts.tolist(), strict=True) if n]
+    return bool(different) and len(different) <= MOST_RELATIONS and not any(relations_of(different)[1])

@@ -1,0 +1,200 @@
+"""What to say of columns of measured values: what is refused, taken as missing, or cannot be learned."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from ..config_sections import AssaySettings
+from ..errors import DataError, listed
+from .assay_columns import ATTENTION, RawTable
+from .label_words import assays_setting
+from .real_columns import ReadAssay, RealColumn, unused_qualifiers
+from .transforms import transforms
+from .values import COMMA
+
+MOST_LISTED = 5
+"""Assays that a note names."""
+
+_DECIMAL = re.compile(r"[^\d.,]*\d*,\d+[^\d.,]*")
+_GROUPED = re.compile(r"[^\d.,]*[1-9]\d{0,2}(,\d{3})+(\.\d*)?[^\d.,]*")
+
+
+# --- what is refused -----------------------------------------------------------------------------------
+
+
+def check_values(raw: RawTable, measured: Sequence[ReadAssay], settings: Mapping[str, AssaySettings]) -> None:
+    """Raise DataError for columns with commas that nobody has explained, or with mostly no values."""
+    columns = _columns(measured)
+    commas = {column.name for column in columns if (column.problems == _place(column, COMMA)).any()}
+    if commas:
+        raise DataError(
+            _comma_message(raw, [each for each in measured if each.column.name in commas], settings)
+        )
+    bad = [column for column in columns if 2 * int((column.problems > 0).sum()) > column.n_filled]
+    if bad:
+        raise DataError(
+            f"{raw.path}: most cells are no values in {_joined(_problems(raw, column) for column in bad)}. "
+            "A number was expected in each cell, behind a qualifier such as > or without one. Name the unit "
+            "if it stands in the cells (in data.assays, such as unit: '%'), correct the file, or take the "
+            "column out of data.assays."
+        )
+
+
+def _comma_message(
+    raw: RawTable, measured: Sequence[ReadAssay], settings: Mapping[str, AssaySettings]
+) -> str:
+    """Which of two meanings the commas have, where they tell, and the setting that says so."""
+    columns = _columns(measured)
+    texts = [text for column in columns for text in _texts_with(column, COMMA)]
+    meanings = {",": ("decimal commas", _DECIMAL), ".": ("thousand separators", _GROUPED)}
+    likely = [sign for sign, (_, looks) in meanings.items() if all(map(looks.fullmatch, texts))]
+    sign = likely[0] if len(likely) == 1 else ""
+    keys = {each.declared.setting for each in measured}
+    full = {
+        name: each.model_dump(exclude_defaults=True) | ({"decimal": sign or ","} if name in keys else {})
+        for name, each in settings.items()
+    }
+    what = meanings[sign][0] if sign else "decimal commas or thousand separators"
+    otherwise = (
+        "" if sign else ' where the comma comes before decimals; where it groups thousands, decimal: "."'
+    )
+    return (
+        f"{raw.path}: {listed((column.name for column in columns), MOST_LISTED)}: numbers with commas, such "
+        f"as {listed(texts, 3)}: {what}? Nothing was guessed. Say it with {assays_setting(full)}{otherwise}."
+    )
+
+
+# --- what is told --------------------------------------------------------------------------------------
+
+
+def value_notes(raw: RawTable, measured: Sequence[ReadAssay]) -> list[str]:
+    """What was decided of measured values; notes that begin with ATTENTION come first."""
+    columns = _columns(measured)
+    real = [each for each in measured if each.assay.is_real]
+    sentences = {
+        f"{ATTENTION}cells that are no values, taken as missing": [_problems(raw, each) for each in columns],
+        f"{ATTENTION}values that the scale has no number for, taken as missing": [
+            *dict.fromkeys(_off_scale(raw, each) for each in measured)
+        ],
+        **_unlearnable(measured),
+        "real values": [_scale(each) for each in real],
+        "qualifiers": [_qualifier(each) for each in columns],
+        "censored values": [_censored(each) for each in real],
+        "censored values of which the threshold makes no class, taken as missing": [
+            _counted(each.assay.name, each.n_undecided) for each in measured
+        ],
+        "approximate values (~), taken as they are": [_counted(each.name, each.n_about) for each in columns],
+    }
+    notes = [_note(raw, what, list(filter(None, pieces))) for what, pieces in sentences.items()]
+    return [note for note in [_unused(raw, columns), *notes] if note]
+
+
+def _note(raw: RawTable, what: str, pieces: Sequence[str]) -> str:
+    mark = ATTENTION if what.startswith(ATTENTION) else ""
+    return f"{mark}{raw.path}: {what.removeprefix(ATTENTION)}: {_joined(pieces)}." if pieces else ""
+
+
+def _unused(raw: RawTable, columns: Sequence[RealColumn]) -> str:
+    names = unused_qualifiers(raw, columns) if columns else []
+    if not names:
+        return ""
+    example = assays_setting({columns[0].name: {"kind": "real", "relation": names[0]}})
+    return (
+        f"{ATTENTION}{raw.path}: {listed(names, MOST_LISTED)}: qualifiers (>, <) by the name and the texts, "
+        f"and no assay has them. Say whose they are, such as {example}."
+    )
+
+
+def _unlearnable(measured: Sequence[ReadAssay]) -> dict[str, list[str]]:
+    """Assays of which nothing can be learned, by what is the matter."""
+    matters: dict[str, list[str]] = {
+        "no value at all": [],
+        "one value only": [],
+        "the same value everywhere": [],
+        "all values are censored": [],
+        "one class alone": [],
+    }
+    for each in measured:
+        values = each.labels[~np.isnan(each.labels)]
+        is_constant = len(values) > 1 and values.min() == values.max()
+        is_censored = len(values) > 1 and bool(each.censored[~np.isnan(each.labels)].all())
+        conditions = {
+            "no value at all": not len(values),
+            "one value only": len(values) == 1,
+            "all values are censored": is_censored,
+            "the same value everywhere": each.assay.is_real and is_constant and not is_censored,
+            "one class alone": not each.assay.is_real and is_constant,
+        }
+        for matter in (matter for matter, is_so in conditions.items() if is_so):
+            matters[matter].append(f"'{each.assay.name}'")
+    return {f"{ATTENTION}{matter}, which cannot be learned from": names for matter, names in matters.items()}
+
+
+def _problems(raw: RawTable, column: RealColumn) -> str:
+    """How many cells are no values and why, with an example of each reason."""
+    counts = np.bincount(column.problems, minlength=len(column.reasons))[1:]
+    if not counts.any():
+        return ""
+    order = [int(place) + 1 for place in np.argsort(-counts, kind="stable") if counts[place]]
+    shown = [
+        f"{column.reasons[place]} ({counts[place - 1]:,}: {_example(raw, column, column.problems == place)})"
+        for place in order
+    ]
+    return f"'{column.name}' {counts.sum():,} of {column.n_filled:,}: {listed(shown, 4, mark='')}"
+
+
+def _off_scale(raw: RawTable, each: ReadAssay) -> str:
+    if not each.is_off.any():
+        return ""
+    transform = each.assay.transform
+    return (
+        f"'{each.column.name}' {each.is_off.sum():,}: not {transforms[transform].needs}, as {transform} "
+        f"needs ({_example(raw, each.column, each.is_off)})"
+    )
+
+
+def _scale(each: ReadAssay) -> str:
+    assay = each.assay
+    scale = [assay.unit or "no unit given", *([assay.transform] if assay.transform != "none" else [])]
+    return f"'{assay.name}' ({', '.join(scale)})"
+
+
+def _qualifier(column: RealColumn) -> str:
+    return f"'{column.name}' has those of column '{column.qualifier}'" if column.qualifier else ""
+
+
+def _censored(each: ReadAssay) -> str:
+    n_above, n_below = int((each.censored > 0).sum()), int((each.censored < 0).sum())
+    if not n_above + n_below:
+        return ""
+    n = int((~np.isnan(each.labels)).sum())
+    return f"'{each.assay.name}' {n_above + n_below:,} of {n:,} ({n_above:,} above, {n_below:,} below)"
+
+
+def _counted(name: str, n: int) -> str:
+    return f"'{name}' {n:,}" if n else ""
+
+
+def _joined(pieces: Iterable[str]) -> str:
+    pieces = list(pieces)
+    more = f"; and {len(pieces) - MOST_LISTED} more" if len(pieces) > MOST_LISTED else ""
+    return "; ".join(pieces[:MOST_LISTED]) + more
+
+
+def _columns(measured: Sequence[ReadAssay]) -> list[RealColumn]:
+    return list({each.column.name: each.column for each in measured}.values())
+
+
+def _place(column: RealColumn, reason: str) -> int:
+    return column.reasons.index(reason) if reason in column.reasons else -1
+
+
+def _texts_with(column: RealColumn, reason: str) -> list[str]:
+    codes = column.texts.codes[column.problems == _place(column, reason)]
+    return [column.texts.different[code] for code in np.unique(codes).tolist()]
+
+
+def _example(raw: RawTable, column: RealColumn, at: np.ndarray) -> str:
+    first = int(np.argmax(at))
+    return f"record {raw.rows[first]} {column.texts.different[column.texts.codes[first]][:40]!r}"
