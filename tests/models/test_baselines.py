@@ -18,6 +18,7 @@ FEW = {
     "random_forest": {"trees": 30},
     "lightgbm": {"trees": 20, "smallest_leaf": 3},
     "logistic_regression": {"c": 1.0},
+    "ridge": {"class_c": 1.0},
 }
 MIXED = ("ecfp_counts", "rdkit_fast")
 

@@ -35,15 +35,21 @@ class Baseline(ABC):
 
     Values that RDKit cannot compute (NaN) become the median of the training molecules. An assay with one
     class in training, or without labels, gets its base rate (shrunk with the weight of two molecules towards
-    that of all assays, so that it is neither 0 nor 1), and `notes` says so.
+    that of all assays, so that it is neither 0 nor 1), and `notes` says so. A real assay with one value in
+    training, or without values, gets its mean, with the weight of two molecules at 0, the mean of all
+    standardised values.
     """
 
     kind: str
     """Its registered name."""
+    kinds: frozenset[str] = frozenset({"binary"})
+    """Of assays that it can be fitted to: `binary` (0 and 1), `real`. Those of values have `_fit_values`."""
     network: None = None
     """None: it is no network, see `network.Predictor`."""
     base: Tensor
-    """[T] float32, logit of the base rate of each assay in training."""
+    """[T] float32, logit of the base rate of each assay in training; of a real one its mean."""
+    is_real: Tensor
+    """[T] bool, which assays have values, predicted as they are; logits of the others."""
     notes: Sequence[str] = ()
     """What the user should know of the fit."""
 
@@ -53,6 +59,7 @@ class Baseline(ABC):
         labels: Tensor,
         rows: Tensor,
         *,
+        is_real: Tensor | None = None,
         seed: int = 0,
         workers: int | None = None,
     ) -> Self:
@@ -60,42 +67,61 @@ class Baseline(ABC):
 
         Parameters
         ----------
-        labels : [n, T] of all molecules of the store; 1, 0, NaN = not measured.
+        labels : [n, T] of all molecules of the store; 1, 0, NaN = not measured. Of real assays standardised
+            values; one that is known by a bound alone counts as if measured there.
         rows : int64, the training molecules.
+        is_real : bool [T], which assays have values; None = none.
         workers : threads; None = one per processor. The result is the same.
 
         Raises
         ------
-        ConfigError : the store has no vectors, or a package is missing.
+        ConfigError : the store has no vectors, a package is missing, or it is not for assays of this kind.
         """
+        self.is_real = torch.zeros(labels.shape[1], dtype=torch.bool) if is_real is None else is_real.cpu()
+        self.check_kinds(self.is_real)
         blocks = store.vector_blocks
         if not blocks:
             raise ConfigError(
                 f"baseline '{self.kind}' needs vector features. Add some: features.vectors=[ecfp_counts]."
             )
         answers = labels[rows]
-        self.base = base_logits(answers).float()
-        positives, counts = answers.nansum(0), (~answers.isnan()).sum(0)
-        fitted = ((positives > 0) & (positives < counts)).tolist()
-        one_class = ((counts > 0) & ~torch.tensor(fitted, dtype=torch.bool)).nonzero().flatten().tolist()
-        self.notes = _notes(len(one_class), int((counts == 0).sum()), len(fitted))
+        self.base = _bases(answers, self.is_real)
+        counts = (~answers.isnan()).sum(0)
+        can_be_fitted = answers.nan_to_num(-torch.inf).amax(0) > answers.nan_to_num(torch.inf).amin(0)
+        self.notes = _notes(counts > 0, can_be_fitted, self.is_real)
         self._prepare(store, rows, blocks)
-        tasks = [task for task, can in enumerate(fitted) if can]
+        tasks = can_be_fitted.nonzero().flatten().tolist()
         results = self._fit_all(
             store, answers, rows, tasks, seed, default_workers() if workers is None else workers
         )
-        self._keep(dict(zip(tasks, results, strict=True)), len(fitted))
+        self._keep(dict(zip(tasks, results, strict=True)), len(counts))
         return self
+
+    def check_kinds(self, is_real: Tensor) -> None:
+        """Raise ConfigError where assays [T] are of a kind that it cannot be fitted to."""
+        for kind, count in (("real", int(is_real.sum())), ("binary", int((~is_real).sum()))):
+            if count and kind not in self.kinds:
+                others = [
+                    name for name in baselines.names() if {"binary", "real"} <= baselines.get(name).kinds
+                ]
+                what = "real values" if kind == "real" else "two classes"
+                raise ConfigError(
+                    f"baseline '{self.kind}' cannot be fitted to assays of {what}, of which the table has "
+                    f"{count:,} (of {len(is_real):,}). Take another: model.baseline={' or '.join(others)}."
+                )
 
     def _fit_all(
         self, store: GraphStore, labels: Tensor, rows: Tensor, tasks: list[int], seed: int, workers: int
     ) -> list[Any]:
-        """What `_fit_one` gives for each task: the libraries let go of the interpreter, so threads do."""
+        """What is fitted to each task: the libraries let go of the interpreter, so threads do."""
 
         def one(task: int) -> Any:
             measured = ~labels[:, task].isnan()
-            answer = labels[measured, task].numpy().astype(np.int64)
-            fitted = self._fit_one(self._inputs(store, rows[measured]), answer, seed)
+            answer, inputs = labels[measured, task].numpy(), self._inputs(store, rows[measured])
+            if self.is_real[task]:
+                fitted = self._fit_values(inputs, answer.astype(np.float64), seed)
+            else:
+                fitted = self._fit_one(inputs, answer.astype(np.int64), seed)
             advance(1)
             return fitted
 
@@ -111,18 +137,19 @@ class Baseline(ABC):
         return torch.cat(parts).numpy()
 
     def predict(self, store: GraphStore, rows: Tensor, *, batch_size: int = 512) -> Tensor:
-        """Logits [n, T], float32, of the molecules `rows`; no logit is beyond plus or minus 16."""
+        """Logits [n, T], float32, of the molecules `rows`, none beyond +-16; values of real assays."""
         parts = [self._logits(self._prepared(store.batch(part).vectors)) for part in rows.split(batch_size)]
         logits = torch.cat(parts) if parts else torch.zeros(0, len(self.base))
-        return logits.clamp(-LARGEST_LOGIT, LARGEST_LOGIT)
+        return torch.where(self.is_real, logits, logits.clamp(-LARGEST_LOGIT, LARGEST_LOGIT))
 
     def describe(self) -> dict[str, Any]:
         """The options, as plain values for JSON."""
         return {"options": {option: getattr(self, option) for option in baselines.options(self.kind)}}
 
     def state_dict(self) -> dict[str, Tensor]:
-        """The fitted arrays."""
-        return {"base": self.base, **self._arrays()}
+        """The fitted arrays; without `is_real` where all assays have two classes, as in older bundles."""
+        kinds = {"is_real": self.is_real} if self.is_real.any() else {}
+        return {"base": self.base, **kinds, **self._arrays()}
 
     def to(self, device: str | torch.device) -> Self:
         """Itself: baselines stay on the CPU."""
@@ -138,7 +165,11 @@ class Baseline(ABC):
 
     @abstractmethod
     def _fit_one(self, inputs: np.ndarray, answer: np.ndarray, seed: int) -> Any:
-        """The fitted model of one assay; `answer` has both classes."""
+        """The fitted model of one assay of two classes; `answer` has both."""
+
+    def _fit_values(self, inputs: np.ndarray, answer: np.ndarray, seed: int) -> Any:
+        """The fitted model of one real assay; `answer` float64 has different values."""
+        raise NotImplementedError(type(self).__name__)
 
     @abstractmethod
     def _keep(self, fitted: dict[int, Any], n_tasks: int) -> None:
@@ -146,7 +177,7 @@ class Baseline(ABC):
 
     @abstractmethod
     def _logits(self, inputs: Tensor) -> Tensor:
-        """Logits [B, T], float32."""
+        """Logits [B, T], float32; of real assays values."""
 
     @abstractmethod
     def _arrays(self) -> dict[str, Tensor]:
@@ -181,6 +212,9 @@ def restore(
     """
     baseline: Baseline = baselines.build(kind, **options)
     baseline.base = taken(state, "base", (n_tasks,), torch.float32)
+    baseline.is_real = torch.zeros(n_tasks, dtype=torch.bool)
+    if "is_real" in state:
+        baseline.is_real = taken(state, "is_real", (n_tasks,), torch.bool)
     baseline._take(state, blocks, n_tasks)
     return baseline
 
@@ -196,10 +230,21 @@ def taken(state: dict[str, Tensor], name: str, shape: tuple[int, ...], kind: tor
     return array
 
 
-def _notes(one_class: int, unmeasured: int, n_tasks: int) -> list[str]:
-    parts = [
-        f"{number} of {n_tasks} assays {what} in training: their base rate is predicted"
-        for number, what in ((one_class, "have one class"), (unmeasured, "have no label"))
-        if number
-    ]
+def _bases(labels: Tensor, is_real: Tensor) -> Tensor:
+    """Logits of the base rates [T] float32 of labels [n, T]; of real assays means, drawn to 0."""
+    means = labels.nansum(0).double() / ((~labels.isnan()).sum(0) + 2)
+    bases = torch.where(is_real, means, 0.0)
+    bases[~is_real] = base_logits(labels[:, ~is_real])
+    return bases.float()
+
+
+def _notes(is_measured: Tensor, can_be_fitted: Tensor, is_real: Tensor) -> list[str]:
+    is_single = is_measured & ~can_be_fitted
+    cases = (
+        (is_single & ~is_real, "have one class in training: their base rate is predicted"),
+        (~is_measured & ~is_real, "have no label in training: their base rate is predicted"),
+        (is_single & is_real, "have one value in training: their mean is predicted"),
+        (~is_measured & is_real, "have no value in training: 0, the mean once standardised, is predicted"),
+    )
+    parts = [f"{int(which.sum())} of {len(is_real)} assays {what}" for which, what in cases if which.any()]
     return ["; ".join(parts)] if parts else []

@@ -1,6 +1,6 @@
 """A random forest per assay."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from .trees import Tree, grown_by_scikit_learn
 
 @baselines.register("random_forest")
 class RandomForest(TreeBaseline):
-    """A random forest per assay: the share of trees, each weighing by its leaf.
+    """A random forest per assay: the share of trees, each weighing by its leaf; of real values their mean.
 
     Parameters
     ----------
@@ -21,15 +21,16 @@ class RandomForest(TreeBaseline):
     depth : largest depth of a tree; null = no limit.
     smallest_leaf : fewest molecules in a leaf.
     features : share of the columns tried at each split; sqrt = the square root of their number.
-    class_weight : `balanced` gives both classes the same weight.
+    class_weight : `balanced` gives both classes the same weight; of no effect on real values.
 
     References
     ----------
     L. Breiman, Random forests, Machine Learning 45, 5, 2001, https://doi.org/10.1023/A:1010933404324;
-    scikit-learn's RandomForestClassifier.
+    scikit-learn's RandomForestClassifier and RandomForestRegressor.
     """
 
     kind = "random_forest"
+    kinds = frozenset({"binary", "real"})
 
     def __init__(
         self,
@@ -47,15 +48,25 @@ class RandomForest(TreeBaseline):
         from sklearn.ensemble import RandomForestClassifier
 
         forest = RandomForestClassifier(
-            n_estimators=self.trees,
-            max_depth=self.depth,
-            min_samples_leaf=self.smallest_leaf,
-            max_features=self.features,
-            class_weight=None if self.class_weight == "none" else self.class_weight,
-            random_state=seed,
+            class_weight=None if self.class_weight == "none" else self.class_weight, **self._settings(seed)
         ).fit(inputs, answer)
         return [grown_by_scikit_learn(each.tree_) for each in forest.estimators_]
 
+    def _fit_values(self, inputs: np.ndarray, answer: np.ndarray, seed: int) -> list[Tree]:
+        from sklearn.ensemble import RandomForestRegressor
+
+        forest = RandomForestRegressor(**self._settings(seed)).fit(inputs, answer)
+        return [grown_by_scikit_learn(each.tree_) for each in forest.estimators_]
+
+    def _settings(self, seed: int) -> dict[str, Any]:
+        return {
+            "n_estimators": self.trees,
+            "max_depth": self.depth,
+            "min_samples_leaf": self.smallest_leaf,
+            "max_features": self.features,
+            "random_state": seed,
+        }
+
     def _logits_of(self, totals: Tensor) -> Tensor:
-        share = totals / torch.from_numpy(self.grown.n_trees).clamp(min=1)
-        return torch.logit(share.clamp(0, 1))
+        means = totals / torch.from_numpy(self.grown.n_trees).clamp(min=1)
+        return torch.where(self.is_real, means, torch.logit(means.clamp(0, 1)))

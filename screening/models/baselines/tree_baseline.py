@@ -39,7 +39,7 @@ class TreeBaseline(Baseline):
         return torch.from_numpy(self.grown.n_trees > 0)
 
     def _logits_of(self, totals: Tensor) -> Tensor:
-        """Logits [B, T] of the sums over all trees, float64."""
+        """Logits, or values, [B, T] of the sums over all trees, float64."""
         return totals
 
     def _arrays(self) -> dict[str, Tensor]:

@@ -125,7 +125,9 @@ class Trees(NamedTuple):
 
 
 def grown_by_scikit_learn(tree: Any) -> Tree:
-    """The `tree_` of a fitted classifier of two classes; a leaf's value is its share of the second class.
+    """The `tree_` of a fitted classifier of two classes, or of a regressor.
+
+    A leaf's value is its share of the second class, or the mean of its values.
 
     scikit-learn keeps nodes in preorder where the number of leaves is not limited, and compares float32
     inputs with float64 thresholds: a threshold rounded down to float32 decides the same.
@@ -136,16 +138,16 @@ def grown_by_scikit_learn(tree: Any) -> Tree:
     if (left[inner] != nodes[inner] + 1).any():
         raise ValueError("the nodes of this tree are not in preorder")
     values = np.asarray(tree.value)[:, 0, :]
-    share = values[:, 1] / values.sum(1)
+    leaves = values[:, 1] / values.sum(1) if values.shape[1] == 2 else values[:, 0]
     return Tree(
         np.where(inner, right - nodes, 0).astype(np.int32),
         np.where(inner, tree.feature, 0).astype(np.int32),
-        np.where(inner, _rounded_down(np.asarray(tree.threshold)), share.astype(np.float32)),
+        np.where(inner, _rounded_down(np.asarray(tree.threshold)), leaves.astype(np.float32)),
     )
 
 
 def grown_by_lightgbm(trees: Sequence[dict[str, Any]]) -> list[Tree]:
-    """The trees of LightGBM's `dump_model()["tree_info"]`, numeric columns without NaN; sums are logits."""
+    """The trees of LightGBM's `dump_model()["tree_info"]`, columns without NaN; sums are logits or values."""
     return [_preorder(tree["tree_structure"]) for tree in trees]
 
 

@@ -1,0 +1,41 @@
+"""A line per assay with a penalty on its weights: least squares for values, logistic for classes."""
+
+import numpy as np
+
+from .contract import Count, Positive, baselines
+from .linear_baseline import Line, LinearBaseline, logistic_line
+
+
+@baselines.register("ridge")
+class Ridge(LinearBaseline):
+    """A ridge regression per real assay, on the inputs as the networks scale them; a logistic one per class.
+
+    Counts become log(1 + c), real columns are standardised on the training molecules after a squashing
+    (`layers.VectorScale`).
+
+    Parameters
+    ----------
+    c : inverse of the strength of the penalty: 1 / alpha of scikit-learn's Ridge.
+    class_c : the same of assays of two classes, which get a logistic regression; scikit-learn's C.
+    iterations : at most so many steps of L-BFGS for assays of two classes.
+
+    References
+    ----------
+    Hoerl, Kennard: Ridge regression, biased estimation for nonorthogonal problems, Technometrics 12, 1970,
+    https://doi.org/10.1080/00401706.1970.10488634; scikit-learn's Ridge.
+    """
+
+    kind = "ridge"
+    kinds = frozenset({"binary", "real"})
+
+    def __init__(self, *, c: Positive = 0.03, class_c: Positive = 0.03, iterations: Count = 1000) -> None:
+        self.c, self.class_c, self.iterations = c, class_c, iterations
+
+    def _fit_one(self, inputs: np.ndarray, answer: np.ndarray, seed: int) -> Line:
+        return logistic_line(inputs, answer, c=self.class_c, class_weight=None, iterations=self.iterations)
+
+    def _fit_values(self, inputs: np.ndarray, answer: np.ndarray, seed: int) -> Line:
+        from sklearn.linear_model import Ridge as Line
+
+        line = Line(alpha=1 / self.c, solver="cholesky").fit(inputs, answer)
+        return line.coef_, float(line.intercept_)
