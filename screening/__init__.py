@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from .scoring.choices import Output as Output
     from .scoring.job import score_library as score_library
     from .scoring.scorer import Scorer as Scorer
-    from .training.run import evaluate as evaluate
+    from .training.evaluating import evaluate as evaluate
     from .training.run import plan as plan
     from .triage.explanation import explain as explain
     from .triage.hits import choose_hits as choose_hits
@@ -80,7 +80,7 @@ _load, __dir__, __all__ = lazy(
         "choose_hits": "triage.hits",
         "compare": "evaluation.comparison",
         "describe": "data.datasets",
-        "evaluate": "training.run",
+        "evaluate": "training.evaluating",
         "explain": "triage.explanation",
         "export": "bundle.exporting",
         "group": "grouping.choosing",

@@ -81,6 +81,9 @@ def _one_file(value: Any) -> Any:
     return value
 
 
+NETWORK = "network"
+"""What the network is called among the models of a blend."""
+
 AFile = Annotated[str, BeforeValidator(_one_file)]
 AComponent = Annotated[Component, BeforeValidator(_by_name)]
 AChain = Annotated[tuple[Component, ...], BeforeValidator(_as_chain), Field(min_length=1)]
@@ -167,8 +170,33 @@ class Model(Section):
     baseline: AComponent | None = None
     """A model per assay on the vector features in place of the network, such as random_forest; on the command
     line also model=baseline:random_forest."""
+    blend: tuple[AComponent, ...] = ()
+    """Models whose scores are averaged, each with the same weight: `network` and baselines by name, such as
+    [network, gaussian_process]; empty = the network alone, or the baseline."""
     single_task: bool = False
     """A network of its own for every assay, the control of all sharing; costs as many trainings."""
+
+    @model_validator(mode="after")
+    def _is_one_or_a_blend(self) -> "Model":
+        names = [part.name for part in self.blend]
+        if self.blend and self.baseline is not None:
+            raise ValueError("blend and baseline are given: name the baseline in blend, or leave one out")
+        if len(set(names)) < len(names):
+            raise ValueError(f"blend names a model twice: {', '.join(names)}")
+        network = next((part for part in self.blend if part.name == NETWORK), None)
+        if network is not None and network.options:
+            raise ValueError("network has no options in blend: model.encoder and train are its settings")
+        return self
+
+    @property
+    def parts(self) -> tuple[Component, ...]:
+        """The models that are trained: the blend, the baseline, or the network."""
+        return self.blend or (self.baseline or Component(name=NETWORK),)
+
+    @property
+    def has_network(self) -> bool:
+        """Whether a network is among them."""
+        return any(part.name == NETWORK for part in self.parts)
 
 
 class Loss(Section):
@@ -361,7 +389,8 @@ class Config(Section):
             for key in ("affinity", "file")
             if getattr(self.grouping, key) not in (None, "none")
         ]
-        alone = [key for key, value in self.model if key in ("baseline", "single_task") and value]
+        alone = [key for key in ("baseline", "single_task") if getattr(self.model, key)]
+        alone += ["blend"] * (not self.model.has_network and not alone)
         if asked and alone:
             raise ValueError(f"{asked[0]} needs networks that assays share: leave model.{alone[0]} out")
         return self

@@ -30,7 +30,7 @@ def test_the_tables_are_those_of_the_folder(run: sc.Run, real_run: Path) -> None
     pd.testing.assert_frame_equal(run.summary, summary)
     assert run.tasks == tuple(evaluation["assay"]) == run.bundle.tasks
     assert run.config.name == "small"
-    assert set(run.history.columns) == {"epoch", "assay", "loss", "weight", "valid_roc_auc"}
+    assert set(run.history.columns) == {"epoch", "assay", "loss", "weight", "valid_concordance"}
     assert len(run.rejected) == 0
     stored = pd.read_parquet(real_run / "predictions.parquet").query("part == 'valid'")
     valid = run.predictions("valid")

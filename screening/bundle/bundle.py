@@ -14,17 +14,18 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors import numpy as arrays
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 from ..config_sections import Model
+from ..data.assay_kinds import Assay
 from ..errors import BundleError, ConfigError, listed
 from ..features.store import FeatureSet, GraphStore, VectorBlock
-from ..models.baselines import restore
 from ..models.encoders import Inputs
-from ..models.network import Predictor, ScreeningModel
+from ..models.network import ScreeningModel
+from ..models.targets import Targets
 from ..runtime.files import atomic_folder, file_sha256
 from ..sizes import MOST_ATOMS
 from ..uncertainty.calibration import Calibration
@@ -32,11 +33,11 @@ from ..uncertainty.conformal import ConformalSets
 from ..uncertainty.latent_domain import Representation
 from ..uncertainty.structure_domain import Domain
 from .files import SUMS, check_sums
+from .member import DESCRIPTION, Member, restored_member
 from .needed_plugins import Needed, changes, require
 from .reference import Reference
 
 FORMAT = 2
-DESCRIPTION = "bundle.json"
 UNREADABLE = (
     ConfigError,
     SafetensorError,
@@ -57,24 +58,17 @@ OPTIONAL: dict[str, Any] = {
     "domain": Domain,
     "representation": Representation,
     "reference": Reference,
+    "targets": Targets,
 }
 """Optional parts, each in a file of its name."""
-
-
-@dataclass(frozen=True)
-class Member:
-    """One network, or one baseline, of a bundle."""
-
-    model: Predictor
-    columns: tuple[int, ...]
-    """The assays of its outputs, positions among the bundle's."""
 
 
 class Prediction(NamedTuple):
     """What the members say of n molecules."""
 
-    probabilities: np.ndarray
-    """float32 [n, T], calibrated where the bundle has a calibration."""
+    scores: np.ndarray
+    """float32 [n, T], probability of being active, calibrated where the bundle has a calibration; of a real
+    assay the value, on the scale of training."""
     spread: np.ndarray | None
     """float32 [n, T], standard deviation over the members that serve the assay, each calibrated; NaN with
     one member; None if all have one."""
@@ -112,6 +106,15 @@ class Bundle:
     """The mean training molecule, which explanations are told against; None without a network."""
     plugins: tuple[Needed, ...] = ()
     """What it uses of plug-ins."""
+    kinds: tuple[Assay, ...] = ()
+    """Kind, unit and scale of each assay; () = all are of two classes."""
+    targets: Targets | None = None
+    """From outputs to values, where an assay is real; None: there is none."""
+
+    @property
+    def assays(self) -> tuple[Assay, ...]:
+        """Kind, unit and scale of the T assays."""
+        return self.kinds or tuple(map(Assay, self.tasks))
 
     @property
     def networks(self) -> dict[int, ScreeningModel]:
@@ -128,13 +131,14 @@ class Bundle:
     def predict(
         self, store: GraphStore, rows: Tensor, *, batch_size: int = 512, distance: bool = False
     ) -> Prediction:
-        """Probabilities of the molecules `rows` of a store, for all T assays.
+        """Probabilities, or values, of the molecules `rows` of a store, for all T assays.
 
         With `distance` also their distances from the training part, where there is a `representation`: out
         of the same pass through the networks.
         """
         shape = (len(rows), len(self.tasks))
         count = np.bincount([column for member in self.members for column in member.columns])
+        weights = np.zeros(len(self.tasks))
         has_spread = count.max() > 1
         total, sums, squares = np.zeros(shape), np.zeros(shape), np.zeros(shape)
         measured = self.representation if distance else None
@@ -146,26 +150,41 @@ class Bundle:
                 logits = model.network.predict(store, rows, batch_size=batch_size, on_features=watcher)
             else:
                 logits = model.predict(store, rows, batch_size=batch_size)
-            values = logits.double().sigmoid().numpy()
-            total[:, columns] += values
+            values = self._answers(logits, columns)
+            total[:, columns] += member.weight * values
+            weights[columns] += member.weight
             if has_spread:
                 values = self._calibrated(values, columns)
                 sums[:, columns] += values
                 squares[:, columns] += values**2
-        raw = (total / count).astype(np.float32)
-        probabilities = self._calibrated(raw, list(range(len(self.tasks))))
+        raw = (total / weights).astype(np.float32)
+        scores = self._calibrated(raw, list(range(len(self.tasks))))
         away = None if measured is None else measured.distance(off)
         if not has_spread:
-            return Prediction(probabilities, None, raw, away)
+            return Prediction(scores, None, raw, away)
         with np.errstate(invalid="ignore", divide="ignore"):
             variance = (squares - sums**2 / count).clip(min=0) / (count - 1)
         spread = np.where(count > 1, np.sqrt(variance), np.nan)
-        return Prediction(probabilities, spread.astype(np.float32), raw, away)
+        return Prediction(scores, spread.astype(np.float32), raw, away)
 
-    def _calibrated(self, probabilities: np.ndarray, columns: list[int]) -> np.ndarray:
-        return (
-            probabilities if self.calibration is None else self.calibration.take(columns).apply(probabilities)
-        )
+    def _answers(self, outputs: Tensor, columns: list[int]) -> np.ndarray:
+        """Probabilities and values [n, t] float64 of what a member says of its assays."""
+        answers = outputs.double().sigmoid().numpy()
+        if self.targets is not None:
+            self.targets.take(columns).put_values(answers, outputs.double().numpy())
+        return answers
+
+    def _calibrated(self, scores: np.ndarray, columns: list[int]) -> np.ndarray:
+        """Scores [n, t] with probabilities calibrated; values stay."""
+        if self.calibration is None:
+            return scores
+        if self.targets is None:
+            return self.calibration.take(columns).apply(scores)
+        calibrated = scores.copy()
+        binary = np.flatnonzero(~self.targets.is_real[columns])
+        of_binary = self.calibration.take([columns[place] for place in binary.tolist()])
+        calibrated[:, binary] = of_binary.apply(scores[:, binary])
+        return calibrated
 
     def save(self, folder: Path) -> None:
         """Write the bundle; an older one in the same place is replaced as a whole."""
@@ -195,7 +214,12 @@ class Bundle:
             "format": FORMAT,
             "tasks": list(self.tasks),
             "members": [
-                {"kind": member.model.kind, "columns": list(member.columns), **member.model.describe()}
+                {
+                    "kind": member.model.kind,
+                    "columns": list(member.columns),
+                    **({"weight": member.weight} if member.weight != 1 else {}),
+                    **member.model.describe(),
+                }
                 for member in self.members
             ],
             "parts": sorted(self._parts()),
@@ -216,6 +240,7 @@ class Bundle:
                 ],
             },
             "about": self.about,
+            **({"assays": [assay.as_dict() for assay in self.kinds]} if self.kinds else {}),
             **({"plugins": [plugin.as_dict() for plugin in self.plugins]} if self.plugins else {}),
         }
 
@@ -272,14 +297,15 @@ class Bundle:
         if not isinstance(about, dict):
             raise BundleError(f"{folder / DESCRIPTION}: 'about' is no record of names and values.")
         members = tuple(
-            _restored(member, settings, inputs, len(tasks), folder / _member_file(number))
+            restored_member(member, settings, inputs, len(tasks), folder / _member_file(number))
             for number, member in enumerate(description["members"])
         )
         served = {column for member in members for column in member.columns}
         if served != set(range(len(tasks))):
             raise BundleError(f"{folder}: some of the {len(tasks)} assays have no network. Train again.")
         parts = {name: _restored_part(name, folder, len(tasks)) for name in description["parts"]}
-        bundle = cls(members, settings, inputs, features, tasks, about, **parts, plugins=plugins)
+        kinds = _restored_kinds(description.get("assays", []), tasks, parts.get("targets"))
+        bundle = cls(members, settings, inputs, features, tasks, about, **parts, plugins=plugins, kinds=kinds)
         bundle._check_representation(folder)
         return bundle
 
@@ -340,38 +366,17 @@ def _checked_tasks(names: Any) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _check_shapes(settings: Model, inputs: Inputs, n_tasks: int, path: Path) -> None:
-    """Raise BundleError unless the file has the arrays of such a network, which is not made for it."""
-    with torch.device("meta"):
-        model = ScreeningModel(settings, inputs, n_tasks)
-    expected = {name: list(value.shape) for name, value in model.state_dict().items()}
-    with safe_open(path, "pt") as file:
-        shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
-    if shapes != expected:
-        different = {
-            name for name in expected.keys() | shapes.keys() if expected.get(name) != shapes.get(name)
-        }
-        raise BundleError(
-            f"{path} has other arrays than the model of {DESCRIPTION} ({listed(sorted(different), 3)}). "
-            "Train again."
-        )
-
-
-def _restored(
-    description: dict[str, Any], settings: Model, inputs: Inputs, n_tasks: int, path: Path
-) -> Member:
-    columns = tuple(description["columns"])
-    if len(set(columns)) != len(columns) or not all(type(c) is int and 0 <= c < n_tasks for c in columns):
-        raise BundleError(f"{path.parent / DESCRIPTION}: a member's assays {columns} are not columns.")
-    if description["kind"] != ScreeningModel.kind:
-        kind, options = description["kind"], description["options"]
-        return Member(restore(kind, options, load_file(path), inputs.vectors, len(columns)), columns)
-    _check_shapes(settings, inputs, len(columns), path)
-    model = ScreeningModel(settings, inputs, len(columns))
-    model.load_state_dict(load_file(path))
-    if not all(value.isfinite().all() for value in model.state_dict().values()):
-        raise BundleError(f"{path}: the model has weights that are not finite. Train again.")
-    return Member(model.eval(), columns)
+def _restored_kinds(
+    records: list[dict[str, Any]], tasks: tuple[str, ...], targets: Targets | None
+) -> tuple[Assay, ...]:
+    """Kind and unit of each assay, as `Assay.as_dict` wrote them; they say which assays have targets."""
+    kinds = tuple(map(Assay.from_dict, records))
+    if kinds and tuple(kind.name for kind in kinds) != tasks:
+        raise ValueError("'assays' are not those of 'tasks'")
+    is_real = [kind.is_real for kind in kinds] or [False] * len(tasks)
+    if is_real != (targets.is_real.tolist() if targets is not None else [False] * len(tasks)):
+        raise ValueError("'assays' and the scales of real assays do not fit")
+    return kinds
 
 
 def _listed(names: set[str]) -> str:

@@ -158,7 +158,7 @@ def _difference(
     """
     prediction = bundle.predict(store, rows)
     calibration = bundle.calibration if calibrate else None
-    ours = prediction.raw if calibration is None else prediction.probabilities
+    ours = prediction.raw if calibration is None else prediction.scores
     low, high = ((prediction.raw.astype(np.float64) + shift).clip(0, 1) for shift in (-ROUNDING, ROUNDING))
     if calibration is not None:
         low, high = calibration.apply(low), calibration.apply(high)

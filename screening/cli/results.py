@@ -172,8 +172,8 @@ def _draw(table: "pd.DataFrame", path: Path, *, title: str) -> None:
 
 def _of_run(run: Path, part: str) -> "Results":
     """The assays, their summary, and what is printed behind them: what calibration changed."""
-    from ..training.run import calibration_effect
-    from ..training.run import evaluate as evaluate_run
+    from ..training.evaluating import calibration_effect
+    from ..training.evaluating import evaluate as evaluate_run
 
     def tell_more() -> None:
         effect = calibration_effect(run) if part == "test" else ()

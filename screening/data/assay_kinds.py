@@ -86,6 +86,15 @@ def bounds_of(labels: np.ndarray, censored: np.ndarray | None) -> np.ndarray:
     return bounds
 
 
+def labels_of(bounds: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    """Labels and `censored` that `bounds_of` took: of [n, T, 2], or of labels [n, T] without bounds."""
+    if bounds.ndim == 2:
+        return bounds, None
+    lower, upper = bounds[..., 0], bounds[..., 1]
+    censored = np.isinf(upper).astype(np.int8) - np.isinf(lower).astype(np.int8)
+    return np.where(np.isinf(lower), upper, lower), censored
+
+
 def matches(pattern: str, name: str) -> bool:
     """Whether a name is meant by a pattern, in which * stands for any text and ? for one sign; case counts.
 

@@ -177,19 +177,19 @@ def learning(run: Path | str) -> pd.DataFrame:
     keys = ["member", "assay"]
     groups = history.groupby(keys, sort=False)
     kept_epoch = history["member"].map(epochs[epochs["is_best"]].groupby("member")["epoch"].max())
-    at_best = history["valid_roc_auc"] == groups["valid_roc_auc"].transform("max")
+    at_best = history["valid_concordance"] == groups["valid_concordance"].transform("max")
     table = groups.agg(
         loss_first=("loss", "first"),
         loss_last=("loss", "last"),
         weight_min=("weight", "min"),
         weight_max=("weight", "max"),
-        best_valid=("valid_roc_auc", "max"),
-        first_valid=("valid_roc_auc", "first"),
-        last_valid=("valid_roc_auc", "last"),
+        best_valid=("valid_concordance", "max"),
+        first_valid=("valid_concordance", "first"),
+        last_valid=("valid_concordance", "last"),
         last_epoch=("epoch", "max"),
     )
     table["best_epoch"] = history[at_best].groupby(keys)["epoch"].first().astype("Int64")
-    table["kept_valid"] = history[history["epoch"] == kept_epoch].groupby(keys)["valid_roc_auc"].first()
+    table["kept_valid"] = history[history["epoch"] == kept_epoch].groupby(keys)["valid_concordance"].first()
     table["lost"] = table["best_valid"] - table["kept_valid"]
     table["trend"] = _trends(table)
     table = table.reset_index()

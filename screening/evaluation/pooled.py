@@ -144,7 +144,7 @@ def _mean_history(histories: Sequence[pd.DataFrame]) -> pd.DataFrame:
     history = pd.concat(histories)
     if not len(history):
         return history
-    numbers = ["loss", "weight", "valid_roc_auc"]
+    numbers = ["loss", "weight", "valid_concordance"]
     return history.groupby(["epoch", "assay"], sort=False)[numbers].mean().reset_index()
 
 

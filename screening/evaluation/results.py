@@ -75,7 +75,7 @@ def _history(folder: Path) -> pd.DataFrame:
     history = read_table(folder, "history.csv")
     if not len(history):
         return history
-    numbers = ["loss", "weight", "valid_roc_auc"]
+    numbers = ["loss", "weight", "valid_concordance"]
     return history.groupby(["epoch", "assay"], sort=False)[numbers].mean().reset_index()
 
 

@@ -26,7 +26,7 @@ MOLECULES = 6
 STRUCTURES = 2000
 """Molecules of all assays together that are drawn; the rest is shown as SMILES."""
 
-HISTORY = ("epoch", "loss", "weight", "valid_roc_auc")
+HISTORY = ("epoch", "loss", "weight", "valid_concordance")
 """Columns of the history that are kept."""
 
 WITHIN = ("runs_mean", "runs_sd", "runs")

@@ -125,7 +125,7 @@ class Scorer:
         rows = torch.from_numpy(np.flatnonzero(store.usable))
         model_store, domain = self._of_model(store), self._domain
         prediction = self.bundle.predict(model_store, rows, batch_size=BATCH, distance=domain is not None)
-        columns = dict(zip(self.columns, prediction.probabilities[:, self._columns].T, strict=True))
+        columns = dict(zip(self.columns, prediction.scores[:, self._columns].T, strict=True))
         if prediction.spread is not None:
             spread = prediction.spread
             columns |= {assay_column(self.bundle.tasks[t]) + SPREAD: spread[:, t] for t in self._spread}
@@ -141,9 +141,9 @@ class Scorer:
         """Probabilities [n, T] float32; NaN rows where the molecule is not usable."""
         rows = torch.from_numpy(np.flatnonzero(store.usable))
         scores = np.full((len(store), len(self.tasks)), np.nan, np.float32)
-        scores[rows.numpy()] = self.bundle.predict(
-            self._of_model(store), rows, batch_size=BATCH
-        ).probabilities[:, self._columns]
+        scores[rows.numpy()] = self.bundle.predict(self._of_model(store), rows, batch_size=BATCH).scores[
+            :, self._columns
+        ]
         return scores
 
     def _of_model(self, store: GraphStore) -> GraphStore:

@@ -20,23 +20,23 @@ from typing import TYPE_CHECKING
 from ..faces import lazy
 
 if TYPE_CHECKING:
+    from .building import trainer_of as trainer_of
+    from .evaluating import calibration_effect as calibration_effect
+    from .evaluating import evaluate as evaluate
     from .run import Trained as Trained
-    from .run import calibration_effect as calibration_effect
-    from .run import evaluate as evaluate
     from .run import plan as plan
     from .run import train as train
     from .trainer import Trainer as Trainer
-    from .trainer import trainer_of as trainer_of
 
 __getattr__, __dir__, __all__ = lazy(
     __name__,
     {
         "Trained": "run",
         "Trainer": "trainer",
-        "calibration_effect": "run",
-        "evaluate": "run",
+        "calibration_effect": "evaluating",
+        "evaluate": "evaluating",
         "plan": "run",
         "train": "run",
-        "trainer_of": "trainer",
+        "trainer_of": "building",
     },
 )

@@ -48,7 +48,7 @@ def with_trust(config: Config, prepared: Prepared, bundle: Bundle) -> Bundle:
     rows = prepared.split.rows("valid")
     if not len(rows):
         return bundle
-    scores, labels = predicted(bundle, prepared, "valid").raw, prepared.table.labels[rows]
+    scores, labels = _classes(predicted(bundle, prepared, "valid").raw, prepared.table.labels[rows], bundle)
     calibration = calibrations.build(config.calibration.name, scores, labels, **config.calibration.options)
     return replace(
         bundle,
@@ -59,13 +59,22 @@ def with_trust(config: Config, prepared: Prepared, bundle: Bundle) -> Bundle:
     )
 
 
+def _classes(scores: np.ndarray, labels: np.ndarray, bundle: Bundle) -> tuple[np.ndarray, np.ndarray]:
+    """Scores and labels [n, T] of the binary assays; real ones count as not measured."""
+    if bundle.targets is None:
+        return scores, labels
+    is_real = bundle.targets.is_real
+    half, nothing = np.float32(0.5), np.float32("nan")
+    return np.where(is_real, half, scores), np.where(is_real, nothing, labels)
+
+
 def predicted(bundle: Bundle, prepared: Prepared, part: str) -> Prediction:
     """What a bundle says of the molecules of a split part."""
     return bundle.predict(prepared.store, torch.from_numpy(prepared.split.rows(part)))
 
 
 def calibration_table(bundle: Bundle, prepared: Prepared, test: Prediction) -> pd.DataFrame:
-    """One row per assay: its calibration, and what that did to the test part.
+    """One row per binary assay: its calibration, and what that did to the test part.
 
     Columns: assay, method, slope and intercept of its logits (of the line, where isotonic has a curve),
     actives and inactives it was fitted on, reason, then the columns of `compare`.
@@ -80,8 +89,10 @@ def calibration_table(bundle: Bundle, prepared: Prepared, test: Prediction) -> p
         "inactives": calibration.inactives,
         "reason": calibration.reasons(),
     }
-    table = compare(labels, test.raw, test.probabilities, tasks)
-    return pd.concat([table[["assay"]], pd.DataFrame(fitted, index=table.index), table.iloc[:, 1:]], axis=1)
+    (raw, labels), (scores, _) = (_classes(each, labels, bundle) for each in (test.raw, test.scores))
+    table = compare(labels, raw, scores, tasks)
+    whole = pd.concat([table[["assay"]], pd.DataFrame(fitted, index=table.index), table.iloc[:, 1:]], axis=1)
+    return whole[~prepared.table.is_real].reset_index(drop=True)
 
 
 def describe_trust(bundle: Bundle, table: pd.DataFrame) -> list[str]:
@@ -127,7 +138,7 @@ def _domain(settings: DomainSettings, prepared: Prepared) -> Domain:
     if not settings.structures:
         return fitted
     ids, smiles = ([texts[row] for row in train] for texts in (table.ids, table.smiles))
-    return fitted.keeping(ids, smiles, table.labels[train])
+    return fitted.keeping(ids, smiles, np.where(table.is_real, np.float32("nan"), table.labels[train]))
 
 
 def _representation(settings: DomainSettings, prepared: Prepared, bundle: Bundle) -> Representation | None:

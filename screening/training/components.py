@@ -5,8 +5,9 @@ from typing import Any, NamedTuple
 from ..balancing.contract import balancers
 from ..bundle.needed_plugins import Needed, needed
 from ..config import Config
-from ..config_sections import Component, Loss
+from ..config_sections import NETWORK, Component, Loss
 from ..data.splits import splits
+from ..errors import ConfigError, listed
 from ..features.store import featurizers
 from ..metrics.contract import metrics
 from ..models.baselines import baselines
@@ -32,9 +33,10 @@ def chosen(config: Config) -> list[Chosen]:
         (splits, config.split),
         (encoders, config.model.encoder),
         (losses, config.loss),
+        (losses, config.real_loss),
         (calibrations, config.calibration),
         *((balancers, link) for chain in (config.balancer, *benchmarked) for link in chain),
-        *((baselines, model) for model in [config.model.baseline] if model),
+        *((baselines, model) for model in config.model.parts if model.name != NETWORK),
     ]
     names = [name for name in (config.features.graph, *config.features.vectors) if name is not None]
     return [
@@ -53,6 +55,17 @@ def check_components(config: Config) -> None:
     load_plugins(config.plugins)
     for registry, name, options in chosen(config):
         registry.check_values(name, options)
+    _check_kind("loss", config.loss.name, "binary")
+    _check_kind("real_loss", config.real_loss.name, "real")
+
+
+def _check_kind(setting: str, name: str, kind: str) -> None:
+    """Raise ConfigError unless a loss is for that kind of assay."""
+    if kind not in losses.get(name).kinds:
+        others = [each for each in losses.names() if kind in losses.get(each).kinds]
+        raise ConfigError(
+            f"{setting} is '{name}', which is not for {kind} assays. Expected one of {listed(others)}."
+        )
 
 
 def plugins_in_use(config: Config) -> tuple[Needed, ...]:

@@ -19,8 +19,8 @@ class Epoch(NamedTuple):
     """[T] mean training loss over the labels seen, nats; NaN without labels."""
     weight: Tensor
     """[T] mean weight over the steps in which the task had labels; NaN if it never had."""
-    valid_roc_auc: Tensor
-    """[T]; NaN where the validation part does not have both classes."""
+    valid_concordance: Tensor
+    """[T]: ROC-AUC of two classes, concordance of real values; NaN where the validation part has none."""
     lr: float
     """Learning rate of the last step."""
     seconds: float
@@ -30,11 +30,13 @@ class Epoch(NamedTuple):
     """Epochs at most."""
     seconds_left: float = math.nan
     """For the epochs that may follow; not part of the result."""
+    metric: str = "ROC-AUC"
+    """What `valid_concordance` is called, for people."""
 
     @property
-    def macro_roc_auc(self) -> float:
-        """Mean over the assays that have one; NaN if none has."""
-        return _mean(self.valid_roc_auc)
+    def macro(self) -> float:
+        """Mean validation concordance over the assays that have one; NaN if none has."""
+        return _mean(self.valid_concordance)
 
     def __str__(self) -> str:
         of = f" of {self.of}" if self.of else ""
@@ -42,7 +44,7 @@ class Epoch(NamedTuple):
         best = "  best" if self.is_best else ""
         return (
             f"epoch {self.number + 1:>3}{of}  loss {_mean(self.loss):.4f}  "
-            f"valid ROC-AUC {self.macro_roc_auc:.4f}  lr {self.lr:.1e}  {self.seconds:.1f} s{left}{best}"
+            f"valid {self.metric} {self.macro:.4f}  lr {self.lr:.1e}  {self.seconds:.1f} s{left}{best}"
         )
 
 
@@ -83,22 +85,21 @@ class History(list[Epoch]):
         ----------
         epochs, patience : as in the section `train` of the config.
         """
+        kept = self[self.best_epoch]
+        metric = kept.metric
         if len(self) < epochs:
             why = (
-                f"stopped early, after epoch {len(self)} of {epochs}: no better validation ROC-AUC for "
+                f"stopped early, after epoch {len(self)} of {epochs}: no better validation {metric} for "
                 f"{patience} epochs (train.patience)"
             )
         else:
             why = f"all {epochs} epochs trained"
-        kept = self[self.best_epoch]
-        if math.isnan(kept.macro_roc_auc):
+        if math.isnan(kept.macro):
             return f"{why}; kept is the last epoch: no assay has both classes in the validation part"
-        return (
-            f"{why}; kept is the best, epoch {kept.number + 1} (validation ROC-AUC {kept.macro_roc_auc:.4f})"
-        )
+        return f"{why}; kept is the best, epoch {kept.number + 1} (validation {metric} {kept.macro:.4f})"
 
     def per_task(self, tasks: tuple[str, ...]) -> pd.DataFrame:
-        """One row per epoch and assay: loss, weight, validation ROC-AUC."""
+        """One row per epoch and assay: loss, weight, validation concordance."""
         frames = [
             pd.DataFrame(
                 {
@@ -106,7 +107,7 @@ class History(list[Epoch]):
                     "assay": tasks,
                     "loss": epoch.loss.numpy(),
                     "weight": epoch.weight.numpy(),
-                    "valid_roc_auc": epoch.valid_roc_auc.numpy(),
+                    "valid_concordance": epoch.valid_concordance.numpy(),
                 }
             )
             for epoch in self
@@ -119,7 +120,7 @@ class History(list[Epoch]):
             {
                 "epoch": [epoch.number for epoch in self],
                 "loss": [_mean(epoch.loss) for epoch in self],
-                "valid_macro_roc_auc": [epoch.macro_roc_auc for epoch in self],
+                "valid_macro_concordance": [epoch.macro for epoch in self],
                 "lr": [epoch.lr for epoch in self],
                 "is_best": [epoch.is_best for epoch in self],
             }

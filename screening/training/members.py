@@ -1,6 +1,7 @@
 """From a prepared table to the members of a bundle: networks for all assays, groups or each; baselines."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,15 +10,19 @@ import pandas as pd
 import torch
 
 from ..balancing.affinity import Affinity
-from ..bundle.bundle import Bundle, Member
+from ..bundle.bundle import Bundle
+from ..bundle.member import Member
 from ..config import Config
+from ..config_sections import NETWORK, Component
+from ..data.assay_kinds import bounds_of
 from ..data.task_groups import read_groups
 from ..errors import ConfigError, DataError, listed
 from ..models.baselines import Baseline, baselines
 from ..models.network import ScreeningModel, inputs_of
+from .building import trainer_of
 from .history import Epoch
 from .preparation import Note, Prepared
-from .trainer import Examples, Trainer, trainer_of
+from .trainer import Examples, Trainer
 
 MANY = 50  # networks that are worth a warning
 
@@ -38,7 +43,7 @@ class Fitted(NamedTuple):
 
     members: tuple[Member, ...]
     history: pd.DataFrame
-    """Per epoch and assay: loss, weight, validation ROC-AUC; `member` in front where there are several."""
+    """Per epoch and assay: loss, weight, validation concordance; `member` in front where several."""
     epochs: pd.DataFrame
     """Per epoch: macro means, learning rate, whether it was the best so far; `member` likewise."""
     best_epochs: list[int]
@@ -66,8 +71,13 @@ def plans_of(config: Config, tasks: Sequence[str]) -> list[NetworkPlan]:
         members = enumerate(chosen.groups)
         pairs = [(group, tuple(t for t in every if chosen.serves[t] == number)) for number, group in members]
         groups = [(group, served) for group, served in pairs if served]
-    seeds = [(config.seed + 100_003 * number) % 2**31 for number in range(config.train.ensemble)]
-    return [NetworkPlan(columns, serves, seed) for seed in seeds for columns, serves in groups]
+    return [
+        NetworkPlan(columns, serves, seed) for seed in _ensemble_seeds(config) for columns, serves in groups
+    ]
+
+
+def _ensemble_seeds(config: Config) -> list[int]:
+    return [(config.seed + 100_003 * number) % 2**31 for number in range(config.train.ensemble)]
 
 
 def fit(
@@ -79,16 +89,42 @@ def fit(
     on_note: Note = lambda note: None,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
 ) -> Fitted:
-    """Train every network, one after the other, each with a checkpoint of its own in the run folder.
-
-    A baseline has no epochs and no checkpoint: its histories are empty.
+    """Train every network, one after the other, each with a checkpoint of its own in the run folder; then
+    baselines, which have no epochs and no checkpoint: their histories are empty.
 
     Parameters
     ----------
     origin : what the training rests on, kept in the checkpoints.
     """
-    if config.model.baseline is not None:
-        return _fit_baselines(config, prepared, on_note)
+    parts = []
+    for part in config.model.parts:
+        if part.name == NETWORK:
+            parts.append(_fit_networks(config, prepared, origin, resume, on_note, on_epoch))
+        else:
+            parts.append(_fit_baselines(config, part, prepared, on_note))
+    return parts[0] if len(parts) == 1 else _blended(parts)
+
+
+def _blended(parts: list[Fitted]) -> Fitted:
+    """The members of all parts, those of one with the same weight together as those of another."""
+    members = []
+    for part in parts:
+        n_tasks = len({column for member in part.members for column in member.columns})
+        times = sum(len(member.columns) for member in part.members) // n_tasks
+        members += [replace(member, weight=1 / times) for member in part.members]
+    with_epochs = next((part for part in parts if len(part.epochs)), parts[0])
+    return with_epochs._replace(members=tuple(members))
+
+
+def _fit_networks(
+    config: Config,
+    prepared: Prepared,
+    origin: Mapping[str, Any] | None,
+    resume: bool,
+    on_note: Note,
+    on_epoch: Callable[[Epoch], None],
+) -> Fitted:
+    """Every network that the config asks for."""
     plans = plans_of(config, prepared.table.tasks)
     members, histories = [], []
     affinity = Affinity(len(prepared.table.tasks)) if config.grouping.affinity != "none" else None
@@ -146,7 +182,8 @@ def make_trainer(config: Config, prepared: Prepared, plan: NetworkPlan | None = 
     model = ScreeningModel(config.model, inputs_of(store), len(plan.columns))
     model.encoder.fit(store, rows.rows)
     settings = config.model_copy(update={"seed": plan.seed})
-    trainer = trainer_of(settings, model, rows.labels, _names(prepared, plan), rows.rows)
+    is_real = torch.from_numpy(table.is_real[list(plan.columns)])
+    trainer = trainer_of(settings, model, rows.labels, _names(prepared, plan), rows.rows, is_real)
     if config.grouping.joint is not None:
         trainer.start_from(_joint_weights(config, prepared, plan))
     return trainer
@@ -188,58 +225,74 @@ def _joint_weights(config: Config, prepared: Prepared, plan: NetworkPlan) -> dic
 
 def examples(prepared: Prepared, name: str, columns: Sequence[int] | None = None) -> Examples:
     """The molecules of a split part that have a label in one of the assays (None = all assays)."""
-    labels, rows = prepared.table.labels, prepared.split.rows(name)
-    if columns is not None and len(columns) < labels.shape[1]:
-        labels = np.ascontiguousarray(labels[:, list(columns)])
-    rows = rows[np.isfinite(labels[rows]).any(1)]
+    table, rows = prepared.table, prepared.split.rows(name)
+    columns = range(len(table.tasks)) if columns is None else columns
+    if len(columns) < len(table.tasks):
+        table = table.select([table.tasks[column] for column in columns])
+    rows = rows[np.isfinite(table.labels[rows]).any(1)]
+    labels = np.ascontiguousarray(table.labels)
+    if prepared.targets is not None and table.is_real.any():
+        is_exact = table.censored is None or not table.censored.any()
+        bounded = labels if is_exact else bounds_of(labels, table.censored)
+        labels = prepared.targets.take(columns).standardised(bounded)
     return Examples(prepared.store, torch.from_numpy(labels), torch.from_numpy(rows))
 
 
 def describe(config: Config, prepared: Prepared) -> str:
     """A line about what would be trained; everything is built, so that a wrong setting is found."""
-    if config.model.baseline is not None:
-        return _describe_baseline(config, make_baseline(config), prepared)
-    return _describe_networks(
-        config, make_trainer(config, prepared), len(plans_of(config, prepared.table.tasks))
-    )
+    lines = []
+    for part in config.model.parts:
+        if part.name == NETWORK:
+            n_networks = len(plans_of(config, prepared.table.tasks))
+            lines.append(_describe_networks(config, make_trainer(config, prepared), n_networks))
+        else:
+            lines.append(_describe_baseline(config, make_baseline(config, part), prepared))
+    return "; ".join(lines)
 
 
-def make_baseline(config: Config) -> Baseline:
-    """The baseline of a config, to be fitted.
+def make_baseline(config: Config, part: Component) -> Baseline:
+    """The baseline of that name and with those options, to be fitted.
 
     Raises
     ------
     ConfigError : there is none of that name, an option is wrong, or `model.single_task` is set as well.
     """
-    if config.model.baseline is None:
-        raise ConfigError("model.baseline is not set.")
-    if config.model.single_task:
+    if config.model.single_task and not config.model.has_network:
         raise ConfigError("A baseline has a model per assay anyway: leave model.single_task out.")
-    baseline: Baseline = baselines.build(config.model.baseline.name, **config.model.baseline.options)
+    baseline: Baseline = baselines.build(part.name, **part.options)
     return baseline
 
 
-def _fit_baselines(config: Config, prepared: Prepared, on_note: Note) -> Fitted:
+def _seeds(config: Config) -> list[int]:
+    """Of baselines: as many as networks of the ensemble; in a blend a baseline is fitted once."""
+    return _ensemble_seeds(config)[: 1 if config.model.blend else None]
+
+
+def _fit_baselines(config: Config, part: Component, prepared: Prepared, on_note: Note) -> Fitted:
     """One baseline for every seed of the ensemble, on all assays."""
     members = []
-    rows, labels = torch.from_numpy(prepared.split.rows("train")), torch.from_numpy(prepared.table.labels)
-    plans = plans_of(config, prepared.table.tasks)
-    for number, plan in enumerate(plans):
-        baseline = make_baseline(config)
+    of_training, targets = prepared.table.labels, prepared.targets
+    standardised = of_training if targets is None else targets.standardised(of_training)
+    rows, labels = torch.from_numpy(prepared.split.rows("train")), torch.from_numpy(standardised)
+    is_real = torch.from_numpy(prepared.table.is_real)
+    for number, seed in enumerate(_seeds(config)):
+        baseline = make_baseline(config, part)
         if number == 0:
             on_note(_describe_baseline(config, baseline, prepared))
-        baseline.fit(prepared.store, labels, rows, seed=plan.seed, workers=config.train.workers)
+        more: dict[str, Any] = {"is_real": is_real} if bool(is_real.any()) else {}
+        baseline.fit(prepared.store, labels, rows, seed=seed, workers=config.train.workers, **more)
         for text in baseline.notes if number == 0 else ():
             on_note(text)
-        members.append(Member(baseline, plan.serves))
-    history = pd.DataFrame(columns=["epoch", "assay", "loss", "weight", "valid_roc_auc"])
-    epochs = pd.DataFrame(columns=["epoch", "loss", "valid_macro_roc_auc", "lr", "is_best"])
+        members.append(Member(baseline, tuple(range(len(is_real)))))
+    history = pd.DataFrame(columns=["epoch", "assay", "loss", "weight", "valid_concordance"])
+    epochs = pd.DataFrame(columns=["epoch", "loss", "valid_macro_concordance", "lr", "is_best"])
     return Fitted(tuple(members), history, epochs, [], None)
 
 
 def _describe_baseline(config: Config, baseline: Baseline, prepared: Prepared) -> str:
     options = ", ".join(f"{key}={value}" for key, value in baseline.describe()["options"].items())
-    times = f"{config.train.ensemble} x " if config.train.ensemble > 1 else ""
+    n_models = len(_seeds(config))
+    times = f"{n_models} x " if n_models > 1 else ""
     return f"baseline {times}{baseline.kind} ({options}) for each of {len(prepared.table.tasks):,} assays"
 
 

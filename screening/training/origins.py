@@ -41,6 +41,8 @@ def origin_of(config: Config, prepared: Prepared) -> Origin:
     table = prepared.table
     labels = np.ascontiguousarray(table.labels.T, dtype=np.float32)
     labels = np.where(np.isnan(labels), np.float32(-1), labels)
+    if table.censored is not None:
+        labels = np.concatenate([labels, table.censored.T], axis=1)
     return {
         "file": prepared.source.name,
         "file_sha256": prepared.source.sha256,

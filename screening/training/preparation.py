@@ -17,6 +17,7 @@ from ..data.table_source import TableSource, source_of
 from ..data.tables import Rejected
 from ..errors import DataError, listed
 from ..features.store import FeatureSet, GraphStore, featurize
+from ..models.targets import Targets
 
 Note = Callable[[str], None]
 
@@ -37,6 +38,8 @@ class Prepared(NamedTuple):
     notes: list[str]
     """What was decided and counted on the way, for people."""
     source: TableSource
+    targets: Targets | None = None
+    """Scales of the real assays, from the training part; None where all assays are of two classes."""
 
 
 def prepare_data(
@@ -62,7 +65,8 @@ def prepare_data(
         read = read._replace(table=table, rejected=sorted([*read.rejected, *failed]))
         store = featurize(table.smiles, features, workers=workers)
     split = _split(config, read, notes)
-    return Prepared(table, store, split, read.rejected, read.merged, notes.texts, read.source)
+    targets = _targets(table, split)
+    return Prepared(table, store, split, read.rejected, read.merged, notes.texts, read.source, targets)
 
 
 def prepare_sample(
@@ -82,7 +86,8 @@ def prepare_sample(
         table = table.take(np.flatnonzero(store.usable))
         store = featurize(table.smiles, _features(config), workers=workers)
     trained = Split(["train"] * len(table), split.notes)
-    return Prepared(table, store, trained, read.rejected, read.merged, notes.texts, read.source)
+    targets = _targets(table, trained)
+    return Prepared(table, store, trained, read.rejected, read.merged, notes.texts, read.source, targets)
 
 
 class _Notes:
@@ -144,15 +149,38 @@ def _split(config: Config, read: _Read, notes: _Notes) -> Split:
     _check_labels(table, read.source.path)
     split = split_table(table, config.split.name, seed=config.seed, workers=workers, **config.split.options)
     notes.tell(*split.notes, *_unlearnable(table, split))
-    measured = np.isfinite(table.labels)
     sizes = ", ".join(f"{len(split.rows(part)):,} {part}" for part in PARTS)
     notes.tell(
-        f"{len(table):,} molecules, {len(table.tasks)} assays, {int(measured.sum()):,} labels "
-        f"({measured.mean():.1%} of all), {np.nansum(table.labels) / max(measured.sum(), 1):.2%} active; "
-        f"{len(read.rejected)} rows rejected",
+        f"{_sizes(table)}; {len(read.rejected)} rows rejected",
         f"split {config.split.name}: {sizes}; {leakage(table, split, workers=workers)}",
     )
     return split
+
+
+def _sizes(table: AssayTable) -> str:
+    """Molecules, assays and labels of a table, as a line for people."""
+    measured = np.isfinite(table.labels)
+    real = table.is_real
+    text = (
+        f"{len(table):,} molecules, {len(table.tasks)} assays, {int(measured.sum()):,} labels "
+        f"({measured.mean():.1%} of all)"
+    )
+    if not real.all():
+        classes = measured[:, ~real].sum()
+        text += f", {np.nansum(table.labels[:, ~real]) / max(classes, 1):.2%} active"
+    if not real.any():
+        return text
+    n_values = int(measured[:, real].sum())
+    n_censored = 0 if table.censored is None else int((table.censored[:, real] != 0).sum())
+    return f"{text}; {int(real.sum())} assays are real, with {n_values:,} values, {n_censored:,} censored"
+
+
+def _targets(table: AssayTable, split: Split) -> Targets | None:
+    if not table.is_real.any():
+        return None
+    rows = split.rows("train")
+    censored = None if table.censored is None else table.censored[rows]
+    return Targets.fit(table.labels[rows], table.is_real, censored)
 
 
 def _sample(table: AssayTable, split: Split) -> np.ndarray:
@@ -165,7 +193,9 @@ def _sample(table: AssayTable, split: Split) -> np.ndarray:
 
 def _unlearnable(table: AssayTable, split: Split) -> list[str]:
     """Assays whose labels in train are all the same, or none, though the table has both classes."""
-    trained = table.labels[split.rows("train")]
+    binary, rows = np.flatnonzero(~table.is_real), split.rows("train")
+    table = table if len(binary) == len(table.tasks) else table.select([table.tasks[task] for task in binary])
+    trained = table.labels[rows]
     notes = []
     for what, other, value in (("active", "inactive", 1), ("inactive", "active", 0)):
         without = ~(trained == value).any(axis=0) & (table.labels == value).any(axis=0)
@@ -183,6 +213,6 @@ def _check_labels(table: AssayTable, source: str) -> None:
         raise DataError(f"{source}: no usable molecule is left. See the reasons in rejected.csv.")
     if not np.isfinite(table.labels).any():
         raise DataError(f"{source}: no assay has a label; all cells of {len(table.tasks)} assays are empty.")
-    if not (np.nanmin(table.labels) < np.nanmax(table.labels)):
+    if not table.is_real.any() and not (np.nanmin(table.labels) < np.nanmax(table.labels)):
         value = "active" if np.nanmax(table.labels) == 1 else "inactive"
         raise DataError(f"{source}: every label is {value}. Training needs actives and inactives.")

@@ -7,15 +7,13 @@ import json
 import os
 import platform
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from os import PathLike
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import torch
@@ -27,16 +25,12 @@ from ..data.assay_table import AssayTable
 from ..data.part_names import PARTS
 from ..data.tables import IN_MEMORY, Rejected
 from ..errors import ConfigError
-from ..metrics.average_precision import pooled_average_precision
-from ..metrics.per_assay import evaluate as evaluate_scores
 from ..metrics.per_assay import summarize, write_evaluation
 from ..models.network import inputs_of
 from ..runtime import distributed
 from ..runtime.files import sweep
 from ..runtime.folders import LOCK
-from ..uncertainty.calibration import effect
 from .after_training import (
-    OPTIMISTIC,
     calibration_table,
     check_trust,
     describe_trust,
@@ -44,17 +38,17 @@ from .after_training import (
     with_trust,
 )
 from .components import check_components, plugins_in_use
+from .evaluating import evaluate_parts, pooled_precision
 from .history import Epoch
 from .members import Fitted, describe, fit
 from .origins import Origin, check_origin, check_settings, origin_of
 from .preparation import Note, Prepared, prepare_data, prepare_sample
 from .run_folder import (
+    ASSAYS,
     HALF_WRITTEN,
     claimed_run,
-    read_config,
-    read_predictions,
-    read_table,
     write_frame,
+    write_kinds,
     write_label_counts,
     write_parquet,
     write_predictions,
@@ -156,12 +150,12 @@ def _train(
     )
     bundle = with_trust(config, prepared, _bundle(config, prepared, fitted))
     predictions = {part: predicted(bundle, prepared, part) for part in PARTS[1:]}
-    table = _evaluate_parts(config, predictions, prepared)
+    table = evaluate_parts(config, predictions, prepared)
     if is_main:
         _write_results(config, prepared, origin, fitted, bundle, predictions, table, on_note)
     test = table[table["part"] == "test"].reset_index(drop=True)
     labels = prepared.table.labels[prepared.split.rows("test")]
-    pooled = pooled_average_precision(labels, predictions["test"].probabilities)
+    pooled = pooled_precision(labels, predictions["test"].scores, prepared.table.is_real)
     return Trained(config.folder, config, test, summarize(test, pooled=pooled))
 
 
@@ -181,6 +175,8 @@ def _bundle(config: Config, prepared: Prepared, fitted: Fitted) -> Bundle:
         prepared.table.tasks,
         _about(config, prepared),
         plugins=plugins_in_use(config),
+        kinds=prepared.table.about,
+        targets=prepared.targets,
     )
 
 
@@ -191,6 +187,7 @@ def _write_inputs(config: Config, prepared: Prepared) -> None:
     write_frame(folder / "rejected.csv", pd.DataFrame(prepared.rejected, columns=Rejected._fields))
     write_split(folder / "split.csv", prepared.table, prepared.split)
     write_label_counts(folder / "labels.csv", prepared.table, prepared.split)
+    write_kinds(folder / ASSAYS, prepared.table)
     if config.grouping.file is not None:
         write_text(folder / "groups.yaml", _groups_text(config.grouping.file))
 
@@ -216,7 +213,7 @@ def _write_results(
     if fitted.affinity is not None:
         write_parquet(folder / "affinity.parquet", pa.Table.from_pandas(fitted.affinity.frame(bundle.tasks)))
     _save_bundle(bundle, folder / "bundle")
-    scores = {part: prediction.probabilities for part, prediction in predictions.items()}
+    scores = {part: prediction.scores for part, prediction in predictions.items()}
     write_predictions(folder / "predictions.parquet", scores, prepared.table, prepared.split)
     write_evaluation(table, folder / "evaluation.csv")
     write_frame(folder / "calibration.csv", calibrated)
@@ -235,29 +232,6 @@ def _save_bundle(bundle: Bundle, folder: Path) -> None:
             bundle.save(folder)
         except SafetensorError as problem:
             raise OSError(str(problem)) from problem
-
-
-def evaluate(run: str | PathLike[str], *, part: str = "test") -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Per-assay table and its summary for a split part of a run, from its saved predictions.
-
-    Raises
-    ------
-    DataError : no finished run there, or no such part in it.
-    """
-    run = Path(run)
-    predictions = read_predictions(run, part=part)
-    labels, scores = predictions.labels, predictions.scores
-    evaluation = _evaluate_part(read_config(run), labels, scores, predictions.tasks, part)
-    pooled = pooled_average_precision(labels, scores)
-    return evaluation, summarize(evaluation, pooled=pooled)
-
-
-def calibration_effect(run: Path) -> pd.DataFrame:
-    """What calibration changed on the test part, as `calibration.effect`; empty where nothing was changed."""
-    table = read_table(run, "calibration.csv")
-    if not len(table) or table["method"].iloc[0] == "none":
-        return pd.DataFrame()
-    return effect(table)
 
 
 def _check_folder(config: Config, *, resume: bool, overwrite: bool) -> None:
@@ -327,30 +301,6 @@ def _groups_text(path: str) -> str:
         raise ConfigError(
             f"grouping.file: {path} cannot be read: {problem}. Make one: screening group CONFIG --groups K"
         ) from problem
-
-
-def _evaluate_parts(config: Config, predictions: dict[str, Prediction], prepared: Prepared) -> pd.DataFrame:
-    tables = [
-        _evaluate_part(
-            config,
-            prepared.table.labels[prepared.split.rows(part)],
-            prediction.probabilities,
-            prepared.table.tasks,
-            part,
-        )
-        for part, prediction in predictions.items()
-    ]
-    return pd.concat(tables, ignore_index=True)
-
-
-def _evaluate_part(
-    config: Config, labels: np.ndarray, scores: np.ndarray, tasks: Sequence[str], part: str
-) -> pd.DataFrame:
-    """The table of a part; where the calibration was fitted on it, that is a reason to doubt its numbers."""
-    table = evaluate_scores(labels, scores, tasks, part=part)
-    if part == "valid" and config.calibration.name != "none":
-        table["reason"] = (table["reason"] + " " + OPTIMISTIC).str.strip()
-    return table
 
 
 def _about(config: Config, prepared: Prepared) -> dict[str, Any]:

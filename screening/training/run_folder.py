@@ -5,7 +5,7 @@ What was cut off, overwritten or removed since is found out here, where it is re
 
 import io
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from ..bundle.needed_plugins import Needed, offer_metrics
 from ..config import Config, load_config
+from ..data.assay_kinds import Assay, are_real
 from ..data.assay_table import AssayTable
 from ..data.part_names import PARTS
 from ..data.splits import Split
@@ -28,8 +29,11 @@ from ..runtime.files import atomic_write, half_written
 from ..runtime.folders import LOCK, claimed, explained, is_ours, owner
 from ..uncertainty.calibration import EFFECT
 
-LABEL, SCORE = "label:", "score:"
-"""Beginnings of the column names of predictions.parquet that hold labels and probabilities."""
+LABEL, SCORE, CENSORED = "label:", "score:", "censored:"
+"""Beginnings of the column names of predictions.parquet: labels, scores, and which labels are bounds."""
+
+ASSAYS = "assays.json"
+"""Kind, unit and scale of each assay; a run of binary assays need not have it."""
 
 HALF_WRITTEN = half_written(r"[\w-]+\.(csv|json|yaml|parquet|pt|svg|html|md)|bundle(-\w+)?")
 """What a killed process may leave in a run folder, also one of an earlier version."""
@@ -41,7 +45,7 @@ _INSTEAD = "choose another folder (runs=..., name=... or `out`)"
 _COLUMNS = {
     "calibration.csv": ("assay", "method", "slope", "intercept"),
     "epochs.csv": ("epoch", "is_best"),
-    "history.csv": ("epoch", "assay", "loss", "weight", "valid_roc_auc"),
+    "history.csv": ("epoch", "assay", "loss", "weight", "valid_concordance"),
     "labels.csv": ("assay", "part", "measured", "actives"),
     "rejected.csv": ("row", "id", "smiles", "reason"),
     "split.csv": ("row", "id", "part"),
@@ -50,7 +54,9 @@ _COLUMNS = {
 """Columns that a table of a run must have."""
 
 _TEXTS = ("assay", "part", "id", "smiles", "structure", "reason", "method")
-_EMPTY = {name: [""] for name in ("loss", "weight", "valid_roc_auc", "valid_macro_roc_auc", "lr")}
+_RENAMED = {"valid_roc_auc": "valid_concordance", "valid_macro_roc_auc": "valid_macro_concordance"}
+"""Columns that had another name before version 0.4.0, when all assays were of two classes."""
+_EMPTY = {name: [""] for name in ("loss", "weight", "lr", *_RENAMED, *_RENAMED.values())}
 _EMPTY |= {f"{name}_{when}": [""] for name in EFFECT for when in ("before", "after")}
 """Columns of a run's tables that are texts, and numbers that may be missing."""
 
@@ -63,10 +69,24 @@ class Predictions(NamedTuple):
     ids: list[str]
     smiles: list[str]
     labels: np.ndarray
-    """float32 [n, T], NaN = not measured."""
+    """float32 [n, T], NaN = not measured; as in `AssayTable`."""
     scores: np.ndarray
-    """float32 [n, T], probability of being active."""
+    """float32 [n, T], probability of being active; of a real assay the value, on the scale of training."""
     tasks: tuple[str, ...]
+    kinds: tuple[Assay, ...] = ()
+    """Kind, unit and scale of each assay; () = all are of two classes."""
+    censored: np.ndarray | None = None
+    """int8 [n, T], as in `AssayTable`; None = no label is a bound."""
+
+    @property
+    def assays(self) -> tuple[Assay, ...]:
+        """Kind, unit and scale of the T assays."""
+        return self.kinds or tuple(map(Assay, self.tasks))
+
+    @property
+    def is_real(self) -> np.ndarray:
+        """bool [T], which assays have real values."""
+        return are_real(self.assays)
 
 
 def claimed_run(folder: Path, name: str = LOCK) -> AbstractContextManager[None]:
@@ -118,11 +138,15 @@ def write_split(path: Path, table: AssayTable, split: Split) -> None:
 
 
 def write_label_counts(path: Path, table: AssayTable, split: Split) -> None:
-    """One row per assay and part: labels measured, and how many of them are active."""
-    frames = []
+    """One row per assay and part: labels measured, how many are active, and `censored` of real assays."""
+    frames, is_real = [], table.is_real
     for part in PARTS:
-        labels = table.labels[split.rows(part)]
-        counts = {"measured": np.isfinite(labels).sum(0), "actives": (labels == 1).sum(0)}
+        rows = split.rows(part)
+        labels = table.labels[rows]
+        actives = np.where(is_real, 0, (labels == 1).sum(0))
+        counts = {"measured": np.isfinite(labels).sum(0), "actives": actives}
+        if is_real.any():
+            counts["censored"] = 0 if table.censored is None else (table.censored[rows] != 0).sum(0)
         frames.append(pd.DataFrame({"assay": table.tasks, "part": part, **counts}))
     write_frame(path, pd.concat(frames, ignore_index=True))
 
@@ -130,14 +154,17 @@ def write_label_counts(path: Path, table: AssayTable, split: Split) -> None:
 def write_predictions(
     path: Path, predictions: Mapping[str, np.ndarray], table: AssayTable, split: Split
 ) -> None:
-    """Row, id, structure, part, then label and probability per assay; missing labels are null.
+    """Row, id, structure, part, then label and score per assay; missing labels are null.
+
+    Where a table has censored values, `censored:<assay>` says so of each real assay.
 
     Parameters
     ----------
-    predictions : part to probabilities [n, T], rows as `split.rows(part)`.
+    predictions : part to scores [n, T], rows as `split.rows(part)`.
     """
     rows = np.concatenate([split.rows(part) for part in predictions])
     labels, scores = table.labels[rows], np.concatenate(list(predictions.values()))
+    is_real = table.is_real
     columns: dict[str, Any] = {
         "row": table.rows[rows],
         "id": [table.ids[row] for row in rows],
@@ -146,8 +173,12 @@ def write_predictions(
     }
     for index, task in enumerate(table.tasks):
         missing = np.isnan(labels[:, index])
-        columns[LABEL + task] = pa.array(np.nan_to_num(labels[:, index]).astype(np.int8), mask=missing)
+        of_task = np.nan_to_num(labels[:, index])
+        of_task = of_task if is_real[index] else of_task.astype(np.int8)
+        columns[LABEL + task] = pa.array(of_task, mask=missing)
         columns[SCORE + task] = pa.array(scores[:, index])
+        if is_real[index] and table.censored is not None:
+            columns[CENSORED + task] = pa.array(table.censored[rows, index])
     write_parquet(path, pa.table(columns))
 
 
@@ -175,9 +206,48 @@ def read_predictions(run: Path | str, *, part: str = "test") -> Predictions:
             _matrix(kept, [LABEL + task for task in tasks]),
             _matrix(kept, [SCORE + task for task in tasks]),
             tasks,
+            read_kinds(run, tasks),
+            _censored(kept, tasks),
         )
     except (pa.ArrowException, OSError, KeyError, ValueError, TypeError) as problem:
         raise DataError(f"{path} is not a table of predictions: {problem}. {AGAIN}") from problem
+
+
+def write_kinds(path: Path, table: AssayTable) -> None:
+    """Kind, unit and scale of each assay as JSON, where they are more than two classes."""
+    if table.about:
+        records = [assay.as_dict() for assay in table.about]
+        write_text(path, json.dumps(records, indent=1) + "\n")
+
+
+def read_kinds(run: Path | str, tasks: Sequence[str]) -> tuple[Assay, ...]:
+    """What `write_kinds` wrote; () where all assays are of two classes.
+
+    Raises
+    ------
+    DataError : the file is damaged, or not of these assays.
+    """
+    path = Path(run) / ASSAYS
+    if not path.exists():
+        return ()
+    try:
+        kinds = tuple(Assay.from_dict(record) for record in json.loads(path.read_text(encoding="utf-8")))
+        if tuple(kind.name for kind in kinds) != tuple(tasks):
+            raise ValueError("it is of other assays than predictions.parquet")
+    except (OSError, ValueError, TypeError, RecursionError) as problem:
+        raise DataError(f"{path} is damaged ({problem}). {AGAIN}") from problem
+    return kinds
+
+
+def _censored(table: pa.Table, tasks: Sequence[str]) -> np.ndarray | None:
+    """`censored` int8 [n, T] of the columns that are there; None where none is."""
+    if not any(name.startswith(CENSORED) for name in table.column_names):
+        return None
+    censored = np.zeros((table.num_rows, len(tasks)), np.int8)
+    for place, task in enumerate(tasks):
+        if CENSORED + task in table.column_names:
+            censored[:, place] = table.column(CENSORED + task).to_numpy()
+    return censored
 
 
 def damaged_checkpoint(path: Path, problem: Exception) -> str:
@@ -235,6 +305,7 @@ def read_table(run: Path | str, name: str) -> pd.DataFrame:
         table = pd.read_csv(
             io.StringIO(text), dtype=dict.fromkeys(_TEXTS, str), keep_default_na=False, na_values=_EMPTY
         )
+        table = table.rename(columns=_RENAMED)
         _check_columns(table, _COLUMNS.get(name, ()))
     except (OSError, ValueError, pd.errors.ParserError) as problem:
         raise DataError(f"{path} is damaged or no table of a run: {problem}. {AGAIN}") from problem

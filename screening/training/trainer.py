@@ -18,19 +18,17 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ..balancing.affinity import Affinity, Batch, collector
-from ..balancing.chain import build_balancer
-from ..balancing.contract import Balancer, balancers
+from ..balancing.contract import Balancer
 from ..balancing.gradients import Gradients, Look
 from ..balancing.places import Settings
-from ..config import Config
 from ..config_sections import Gradients as GradientSettings
 from ..config_sections import Grouping, Train
+from ..data.assay_kinds import labels_of
 from ..errors import ConfigError, ScreeningError, listed
 from ..features.store import GraphBatch, GraphStore
-from ..metrics.ranking import rank
-from ..metrics.roc_auc import roc_auc
+from ..metrics.concordance import concordance
 from ..models.dropout import Share, drawing_for
-from ..models.losses import Loss, losses
+from ..models.losses import Loss
 from ..models.network import ScreeningModel
 from ..runtime import distributed
 from ..runtime.progress import duration, progress
@@ -44,7 +42,8 @@ class Examples(NamedTuple):
 
     store: GraphStore
     labels: Tensor
-    """[n, T] float32 of all molecules of the store, NaN = not measured."""
+    """[n, T] float32 of all molecules of the store, NaN = not measured, real ones standardised; or their
+    bounds [n, T, 2], where a table has censored values."""
     rows: Tensor
     """int64, the molecules of this part."""
 
@@ -55,7 +54,8 @@ class Trainer:
     Parameters
     ----------
     loss, balancer : of the T tasks, built; the loss says where the heads start.
-    labels : [n, T] of the molecules of the training part, NaN = not measured.
+    labels : [n, T], or bounds [n, T, 2], of the molecules of the training part, NaN = not measured.
+    is_real : bool [T], which assays have real values; None = all are of two classes.
     settings, gradients, grouping : sections of a config; None = their defaults.
     seed : of order and dropout.
 
@@ -70,6 +70,7 @@ class Trainer:
         labels: Tensor,
         tasks: tuple[str, ...],
         *,
+        is_real: Tensor | None = None,
         settings: Train | None = None,
         gradients: GradientSettings | None = None,
         grouping: Grouping | None = None,
@@ -78,6 +79,7 @@ class Trainer:
         self.settings = settings or Train()
         self.seed = seed
         self.tasks = tasks
+        self.is_real = np.zeros(len(tasks), bool) if is_real is None else is_real.numpy()
         self.device = choose_device(self.settings.device)
         self.autocast = self.settings.bf16 is True or (
             self.settings.bf16 == "auto" and self.device.type == "cuda"
@@ -187,7 +189,8 @@ class Trainer:
         losses = tally.loss()
         self.balancer.end_epoch(losses.nan_to_num(0.0), losses.isfinite())
         scores = self.judged.predict(valid.store, valid.rows).numpy()
-        measured = roc_auc(rank(valid.labels[valid.rows].numpy(), scores, self.tasks))
+        labels, censored = labels_of(valid.labels[valid.rows].numpy())
+        measured = concordance(labels, scores, is_real=self.is_real, censored=censored)
         seconds = time.perf_counter() - started
         self._seconds.append(seconds)
         epoch = Epoch(
@@ -200,6 +203,7 @@ class Trainer:
             False,
             self.settings.epochs,
             self._seconds_left(self.settings.epochs - number - 1),
+            "concordance" if self.is_real.any() else "ROC-AUC",
         )
         return self._judge(epoch)
 
@@ -274,8 +278,8 @@ class Trainer:
 
     def _judge(self, epoch: Epoch) -> Epoch:
         """Keep the weights if this epoch is the best, or if no epoch can be judged."""
-        scores = [past.macro_roc_auc for past in self.history if not math.isnan(past.macro_roc_auc)]
-        score = epoch.macro_roc_auc
+        scores = [past.macro for past in self.history if not math.isnan(past.macro)]
+        score = epoch.macro
         is_best = not scores if math.isnan(score) else score > max(scores, default=-math.inf)
         if is_best:
             self._best = {name: value.detach().clone() for name, value in self.judged.state_dict().items()}
@@ -336,41 +340,6 @@ class Trainer:
             raise ValueError("its best weights are not those of this network")
         if not history or [epoch.number for epoch in history] != list(range(len(history))):
             raise ValueError("its epochs are not those from the first on")
-
-
-def trainer_of(
-    config: Config, model: ScreeningModel, labels: Tensor, tasks: tuple[str, ...], train_rows: Tensor
-) -> Trainer:
-    """The trainer that a config asks for.
-
-    Parameters
-    ----------
-    labels : [n, T] of all molecules, NaN = not measured.
-    train_rows : the molecules whose base rates the heads start at, and whose counts the loss knows.
-    """
-    measured = labels[train_rows]
-    return Trainer(
-        model,
-        losses.build(config.loss.name, measured, **config.loss.options),
-        _balancer(config, tasks),
-        measured,
-        tasks,
-        settings=config.train,
-        gradients=config.gradients,
-        grouping=config.grouping,
-        seed=config.seed,
-    )
-
-
-def _balancer(config: Config, tasks: tuple[str, ...]) -> Balancer:
-    """The balancer of a config; one that draws random numbers gets the seed of the run."""
-    chain = []
-    for part in config.balancer:
-        options = {"name": part.name, **part.options}
-        if "seed" in balancers.options(part.name):
-            options.setdefault("seed", config.seed)
-        chain.append(options)
-    return build_balancer(chain, tasks)
 
 
 def _decay_matrices_only(parameters: Sequence[nn.Parameter], decay: float) -> list[dict[str, Any]]:

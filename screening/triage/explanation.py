@@ -258,7 +258,7 @@ def _tables(
             "id": chosen.ids,
             "smiles": chosen.smiles,
             "assay": assay,
-            "probability": prediction.probabilities[:, bundle.tasks.index(assay)],
+            "probability": prediction.scores[:, bundle.tasks.index(assay)],
             "logit": told.logits,
             "baseline": told.baseline,
             **sums,

@@ -24,7 +24,8 @@ from screening.features.store import FeatureSet, GraphStore, featurize
 from screening.grouping.selection import select_groups
 from screening.models.losses import Loss, label_counts, losses
 from screening.models.network import ScreeningModel, inputs_of
-from screening.training.trainer import Epoch, Examples, Trainer, trainer_of
+from screening.training.building import trainer_of
+from screening.training.trainer import Epoch, Examples, Trainer
 
 NAN = float("nan")
 TASKS = ("a", "b", "c", "d")

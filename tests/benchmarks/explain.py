@@ -13,7 +13,8 @@ from pathlib import Path
 
 import torch
 
-from screening.bundle.bundle import Bundle, Member
+from screening.bundle.bundle import Bundle
+from screening.bundle.member import Member
 from screening.config import load_config
 from screening.data import datasets
 from screening.features.store import FeatureSet, featurize

@@ -38,7 +38,8 @@ from rdkit import Chem, RDConfig, RDLogger
 if __name__ != "__mp_main__":  # processes that only read need none of these
     import torch
 
-    from screening.bundle.bundle import Bundle, Member
+    from screening.bundle.bundle import Bundle
+    from screening.bundle.member import Member
     from screening.config_sections import Model
     from screening.data.tables import open_table
     from screening.features.store import FeatureSet, GraphStore, featurize, pack

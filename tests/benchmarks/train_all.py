@@ -62,7 +62,7 @@ def main() -> None:
             place = config_of(table, name).gradients.at
             print(
                 f"  {name:12s} at {place:10s} loss {float(epoch.loss.nanmean()):8.4f}  "
-                f"valid ROC-AUC {epoch.macro_roc_auc:.4f}  {epoch.seconds:.0f} s",
+                f"valid ROC-AUC {epoch.macro:.4f}  {epoch.seconds:.0f} s",
                 flush=True,
             )
 

@@ -1,6 +1,5 @@
 """The bundle: what is saved scores the same, what is damaged or hostile is refused."""
 
-import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -9,10 +8,11 @@ import numpy as np
 import pytest
 import small
 import torch
-from bundles import small_bundle, small_model, trusted
+from bundles import resign, small_bundle, small_model, trusted
 
-from screening.bundle.bundle import Bundle, Member
+from screening.bundle.bundle import Bundle
 from screening.bundle.files import SUMS
+from screening.bundle.member import Member
 from screening.errors import BundleError
 from screening.features.store import FeatureSet
 from screening.models.baselines import baselines
@@ -26,13 +26,6 @@ FEATURES = FeatureSet("atom_codes", ("ecfp_counts",))
 def folder(tmp_path: Path) -> Path:
     small_bundle().save(tmp_path / "bundle")
     return tmp_path / "bundle"
-
-
-def resign(folder: Path) -> None:
-    """Make the checksums right again, as somebody who tampers would."""
-    names = ("bundle.json", "member-0.safetensors")
-    sums = [f"{hashlib.sha256((folder / name).read_bytes()).hexdigest()}  {name}\n" for name in names]
-    (folder / SUMS).write_text("".join(sums))
 
 
 @pytest.mark.parametrize(
@@ -49,8 +42,8 @@ def test_a_loaded_bundle_scores_the_same(tmp_path: Path, encoder: dict) -> None:
     bundle.save(tmp_path / "bundle")
     loaded = Bundle.load(tmp_path / "bundle")
     rows = torch.arange(40)
-    expected = bundle.predict(small.store(), rows).probabilities
-    assert np.array_equal(loaded.predict(small.store(), rows).probabilities, expected)
+    expected = bundle.predict(small.store(), rows).scores
+    assert np.array_equal(loaded.predict(small.store(), rows).scores, expected)
     assert (loaded.tasks, loaded.features, loaded.inputs) == (bundle.tasks, bundle.features, bundle.inputs)
 
 
@@ -65,7 +58,7 @@ def test_members_are_averaged_per_assay(tmp_path: Path) -> None:
     for index, member in enumerate(members):
         values[index][:, list(member.columns)] = member.model.predict(small.store(), rows).sigmoid()
     found = Bundle.load(tmp_path / "bundle").predict(small.store(), rows)
-    assert np.allclose(found.probabilities, np.nanmean(values, 0), atol=1e-6)
+    assert np.allclose(found.scores, np.nanmean(values, 0), atol=1e-6)
     assert np.allclose(found.spread, np.nanstd(values, 0, ddof=1), atol=1e-6)
 
 
@@ -76,7 +69,7 @@ def test_a_baseline_is_saved_and_scores_as_a_network_does(tmp_path: Path, name: 
     one = replace(small_bundle(), members=(Member(baseline, (0, 1, 2, 3)),))
     one.save(tmp_path / "bundle")
     loaded, rows = Bundle.load(tmp_path / "bundle"), torch.arange(40)
-    assert np.array_equal(loaded.predict(store, rows).probabilities, one.predict(store, rows).probabilities)
+    assert np.array_equal(loaded.predict(store, rows).scores, one.predict(store, rows).scores)
     assert loaded.members[0].model.kind == name
     mixed = replace(small_bundle(), members=(*small_bundle().members, *one.members))
     assert mixed.predict(store, rows).spread.max() > 0
@@ -197,8 +190,8 @@ def test_optional_parts_are_saved_and_used(tmp_path: Path) -> None:
     expected, found = bundle.predict(small.store(), rows), loaded.predict(small.store(), rows)
     for before, after in zip(expected, found, strict=True):
         assert np.array_equal(before, after)
-    assert not np.allclose(found.probabilities, found.raw, atol=0.01)
-    assert np.allclose(found.probabilities, bundle.calibration.apply(found.raw))
+    assert not np.allclose(found.scores, found.raw, atol=0.01)
+    assert np.allclose(found.scores, bundle.calibration.apply(found.raw))
     assert loaded.domain.threshold == bundle.domain.threshold
     for name, value in bundle.domain.state().items():
         np.testing.assert_array_equal(loaded.domain.state()[name], value, err_msg=name)

@@ -17,8 +17,9 @@ from bundles import small_bundle
 from torch import Tensor, nn
 
 from screening.bundle import exporting
-from screening.bundle.bundle import Bundle, Member
+from screening.bundle.bundle import Bundle
 from screening.bundle.exporting import ARRAYS, _Calibrated, export
+from screening.bundle.member import Member
 from screening.errors import BundleError, ConfigError, DataError, ScreeningError
 from screening.features.store import GraphBatch, featurize
 from screening.models.baselines import baselines
@@ -147,7 +148,7 @@ def test_onnx_gives_our_probabilities_for_other_molecules(tmp_path: Path, encode
     run = runner(made.path)
     for rows in (range(40), range(140, 141)):
         batch = small.store().batch(rows)
-        ours = bundle.predict(small.store(), torch.tensor(list(rows))).probabilities
+        ours = bundle.predict(small.store(), torch.tensor(list(rows))).scores
         theirs = run({name: getattr(batch, name) for name in ARRAYS})
         np.testing.assert_allclose(theirs, ours, atol=1e-4)  # curves are steep: the network's rounding grows
 

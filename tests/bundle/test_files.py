@@ -1,6 +1,5 @@
 """Bundles from anywhere: whatever is in the folder, one paragraph, quickly, without memory or waiting."""
 
-import hashlib
 import json
 import os
 import resource
@@ -12,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from bundles import resign
 from safetensors.numpy import load_file, save_file
 
 from screening.bundle.bundle import Bundle
@@ -32,13 +32,6 @@ def _quick_and_small(folder: Path) -> Iterator[None]:
     yield
     assert time.process_time() - before < 5
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory < 500_000  # KiB
-
-
-def resign(folder: Path) -> None:
-    """Sums that are right again, as somebody who tampers would have them."""
-    names = sorted(path.name for path in folder.iterdir() if path.name != SUMS)
-    sums = (f"{hashlib.sha256((folder / name).read_bytes()).hexdigest()}  {name}\n" for name in names)
-    (folder / SUMS).write_text("".join(sums))
 
 
 def refused(folder: Path, message: str = r"\w") -> str:

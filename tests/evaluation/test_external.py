@@ -175,12 +175,12 @@ def write_history(folder: Path, valid: dict[str, list[float]], best: int) -> Non
             "assay": assay,
             "loss": 1 / (epoch + 1),
             "weight": epoch,
-            "valid_roc_auc": values[epoch],
+            "valid_concordance": values[epoch],
         }
         for epoch in range(n)
         for assay, values in valid.items()
     ]
-    columns = ["epoch", "assay", "loss", "weight", "valid_roc_auc"]
+    columns = ["epoch", "assay", "loss", "weight", "valid_concordance"]
     pd.DataFrame(rows, columns=columns).to_csv(folder / "history.csv", index=False)
     pd.DataFrame({"epoch": range(n), "is_best": [epoch in (0, best) for epoch in range(n)]}).to_csv(
         folder / "epochs.csv", index=False
@@ -221,7 +221,7 @@ def test_learning_of_a_run_has_every_assay(run: training.Trained) -> None:
     assert (found["lost"].dropna() >= 0).all()
     epochs = pd.read_csv(run.folder / "epochs.csv")
     kept = epochs.loc[epochs["epoch"] == epochs.loc[epochs["is_best"], "epoch"].max()]
-    assert found["kept_valid"].mean() == pytest.approx(kept["valid_macro_roc_auc"].item(), abs=1e-6)
+    assert found["kept_valid"].mean() == pytest.approx(kept["valid_macro_concordance"].item(), abs=1e-6)
 
 
 def test_learning_keeps_members_apart(tmp_path: Path) -> None:

@@ -1,12 +1,15 @@
 """Bundles without training: networks with random weights on the features of `small.store()`."""
 
+import hashlib
 from dataclasses import replace
 from pathlib import Path
 
 import small
 import torch
 
-from screening.bundle.bundle import Bundle, Member
+from screening.bundle.bundle import Bundle
+from screening.bundle.files import SUMS
+from screening.bundle.member import Member
 from screening.config_sections import Model
 from screening.models.network import ScreeningModel, inputs_of
 from screening.uncertainty.calibration import calibrations
@@ -67,3 +70,10 @@ def saved_network(folder: Path) -> Path:
     """The folder with a small network in it."""
     small_bundle({"name": "gine", "width": 16, "depth": 1}).save(folder / "bundle")
     return folder
+
+
+def resign(folder: Path) -> None:
+    """Sums that are right again, as somebody who tampers would have them."""
+    names = sorted(path.name for path in folder.iterdir() if path.name != SUMS)
+    sums = (f"{hashlib.sha256((folder / name).read_bytes()).hexdigest()}  {name}\n" for name in names)
+    (folder / SUMS).write_text("".join(sums))

@@ -146,7 +146,7 @@ def run_folder(
             for epoch in range(4)
             for task in tasks
         ],
-        columns=["epoch", "assay", "loss", "weight", "valid_roc_auc"],
+        columns=["epoch", "assay", "loss", "weight", "valid_concordance"],
     )
     manifest = {
         "name": folder.name,

@@ -96,7 +96,7 @@ def test_structures_are_drawn_up_to_a_number(material: Material, monkeypatch: py
 def test_a_long_history_is_thinned_to_its_ends(material: Material) -> None:
     epochs = np.arange(300)
     history = pd.DataFrame(
-        {"epoch": epochs, "assay": NASTY, "loss": 0.5, "weight": 1.0, "valid_roc_auc": np.nan}
+        {"epoch": epochs, "assay": NASTY, "loss": 0.5, "weight": 1.0, "valid_concordance": np.nan}
     )
     rows = json.loads(explore(material._replace(history=history)))["assays"][0]["history"]
     assert len(rows) == 40

@@ -56,7 +56,7 @@ def test_an_odd_name_is_one_line() -> None:
 def test_pictures_are_the_same_every_time_and_share_no_ids() -> None:
     history = pd.DataFrame(
         [(epoch, name, 0.5 - epoch / 10, 0.6) for epoch in range(3) for name in "ab"],
-        columns=["epoch", "assay", "loss", "valid_roc_auc"],
+        columns=["epoch", "assay", "loss", "valid_concordance"],
     )
     first, again = pictures.training_pictures(history), pictures.training_pictures(history)
     assert first == again
@@ -80,7 +80,7 @@ def test_weights_are_drawn_unless_all_are_equal() -> None:
             for epoch in range(3)
             for name, weight in (("light", 0.5), ("heavy", 2.0))
         ],
-        columns=["epoch", "assay", "weight", "valid_roc_auc"],
+        columns=["epoch", "assay", "weight", "valid_concordance"],
     )
     picture = pictures.weight_map(history)
     assert picture is not None

@@ -18,7 +18,8 @@ import torch
 from bundles import measured, small_bundle, trusted
 from rdkit import Chem
 
-from screening.bundle.bundle import Bundle, Member
+from screening.bundle.bundle import Bundle
+from screening.bundle.member import Member
 from screening.data.tables import Block, TableReader
 from screening.errors import BundleError, ConfigError, DataError
 from screening.models.network import ScreeningModel, inputs_of

@@ -17,7 +17,7 @@ NAMES = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters=
 def test_a_table_of_a_run_reads_back_whatever_the_assays_are_called(names: list[str]) -> None:
     """Line breaks of every kind, quotation marks, separators, words such as NA."""
     frame = pd.DataFrame({"epoch": range(len(names)), "assay": names, "loss": 0.5, "weight": float("nan")})
-    frame["valid_roc_auc"] = 0.75
+    frame["valid_concordance"] = 0.75
     with tempfile.TemporaryDirectory() as folder:
         write_frame(Path(folder) / "history.csv", frame)
         pd.testing.assert_frame_equal(read_table(folder, "history.csv"), frame)

@@ -19,8 +19,9 @@ from screening.metrics.ranking import rank
 from screening.metrics.roc_auc import roc_auc
 from screening.models.losses import CrossEntropy, losses
 from screening.models.network import ScreeningModel
+from screening.training.building import trainer_of
 from screening.training.run import inputs_of
-from screening.training.trainer import Epoch, Examples, History, Trainer, trainer_of
+from screening.training.trainer import Epoch, Examples, History, Trainer
 
 
 def settings(**train: object) -> Config:
@@ -74,7 +75,7 @@ def test_64_molecules_are_memorised(encoder: str) -> None:
     part = Examples(store, labels, rows)
     history = trainer_of(config, model, labels, table.tasks, rows).fit(part, part)
     assert history[-1].loss.max() < 0.05
-    assert history[-1].macro_roc_auc > 0.99
+    assert history[-1].macro > 0.99
 
 
 WIDTHS: dict[str, dict[str, object]] = {
@@ -130,8 +131,8 @@ def test_a_resumed_run_equals_an_unbroken_one(tmp_path: Path, more: dict) -> Non
 def test_best_weights_are_kept_and_patience_stops(tmp_path: Path) -> None:
     trainer = fit(settings(epochs=40, patience=2, lr=0.02))
     history = trainer.history
-    best = max(epoch.macro_roc_auc for epoch in history)
-    assert history[history.best_epoch].macro_roc_auc == best
+    best = max(epoch.macro for epoch in history)
+    assert history[history.best_epoch].macro == best
     assert len(history) - 1 - history.best_epoch <= 2
     table, store = small.table(), small.store()
 
@@ -164,7 +165,7 @@ def test_an_assay_without_labels_trains_to_nothing() -> None:
         (epoch,) = trainer.fit(Examples(store, labels, rows), Examples(store, labels, torch.arange(100, 150)))
         assert epoch.loss[2].isnan()
         assert epoch.weight[2].isnan()
-        assert epoch.valid_roc_auc[2].isnan()
+        assert epoch.valid_concordance[2].isnan()
         assert weights(trainer).isfinite().all()
         decayed = trainer.model.heads.weight[2] / before
         assert (decayed > 0.99).all(), "only weight decay may touch it"
@@ -183,7 +184,7 @@ def test_heads_start_at_the_best_constant_of_the_loss(weighting: str) -> None:
 
 
 @pytest.mark.parametrize("balancer", ["equal", ["slaw", "pcgrad"]])
-@pytest.mark.parametrize("name", losses.names())
+@pytest.mark.parametrize("name", [name for name in losses.names() if "binary" in losses.get(name).kinds])
 def test_every_loss_learns(name: str, balancer: object) -> None:
     """The order of molecules that it has seen."""
     config = settings(epochs=30, lr=0.005, patience=None, balancer=balancer)
@@ -194,7 +195,7 @@ def test_every_loss_learns(name: str, balancer: object) -> None:
     named = check_config({**config.model_dump(), "loss": name})
     history = trainer_of(named, model, part.labels, table.tasks, rows).fit(part, part)
     assert (history[-1].loss < 0.8 * history[0].loss).all()
-    assert history[-1].macro_roc_auc > 0.9
+    assert history[-1].macro > 0.9
 
 
 class Spread(CrossEntropy):
@@ -253,7 +254,7 @@ def test_history_tables_have_one_row_per_epoch_and_assay() -> None:
     trainer = fit(settings(epochs=2))
     assert isinstance(trainer.history, History)
     frame = trainer.history.per_task(trainer.tasks)
-    assert list(frame.columns) == ["epoch", "assay", "loss", "weight", "valid_roc_auc"]
+    assert list(frame.columns) == ["epoch", "assay", "loss", "weight", "valid_concordance"]
     assert len(frame) == 2 * len(trainer.tasks)
     assert (frame["weight"] == 1).all()
 

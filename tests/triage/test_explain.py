@@ -18,7 +18,8 @@ from rdkit import Chem
 from sklearn.metrics import roc_auc_score
 
 from screening import training
-from screening.bundle.bundle import Bundle, Member
+from screening.bundle.bundle import Bundle
+from screening.bundle.member import Member
 from screening.config import load_config
 from screening.config_sections import Model
 from screening.errors import BundleError, ConfigError, DataError
@@ -84,7 +85,7 @@ def test_the_tables_add_up(run: Path, source: Path, tmp_path: Path) -> None:
     change = molecules["logit"] - molecules["baseline"]
     np.testing.assert_allclose(molecules["atoms"] + molecules["elsewhere"] + molecules["error"], change)
     assert (molecules["error"].abs() <= TOLERANCE * np.maximum(change.abs(), 1)).all()
-    scores = Bundle.load(run).predict(*all_rows(molecules["smiles"].tolist())).probabilities[:, 1]
+    scores = Bundle.load(run).predict(*all_rows(molecules["smiles"].tolist())).scores[:, 1]
     np.testing.assert_allclose(molecules["probability"], scores, rtol=1e-5)
     np.testing.assert_allclose(1 / (1 + np.exp(-molecules["logit"])), scores, rtol=1e-4)
     written = pd.read_csv(tmp_path / "out" / "molecules.csv")

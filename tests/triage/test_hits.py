@@ -11,7 +11,8 @@ import torch
 from rdkit import Chem, DataStructs
 from rdkit.Chem.rdFingerprintGenerator import GetMorganGenerator
 
-from screening.bundle.bundle import Bundle, Member
+from screening.bundle.bundle import Bundle
+from screening.bundle.member import Member
 from screening.config_sections import Model
 from screening.errors import ConfigError, DataError
 from screening.models.network import ScreeningModel, inputs_of

@@ -14,7 +14,8 @@ import torch
 from browser import DESKTOP, PHONE, pages_printed, too_wide
 from rdkit import Chem
 
-from screening.bundle.bundle import Bundle, Member
+from screening.bundle.bundle import Bundle
+from screening.bundle.member import Member
 from screening.config_sections import Model
 from screening.errors import ConfigError
 from screening.models.baselines import baselines

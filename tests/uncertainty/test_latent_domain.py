@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from runs import trained
 from sklearn.covariance import LedoitWolf
 
-from screening.bundle.bundle import Bundle, Member
+from screening.bundle.bundle import Bundle
+from screening.bundle.member import Member
 from screening.errors import BundleError
 from screening.models.baselines import baselines
 from screening.training import after_training as trust
@@ -112,7 +113,7 @@ def test_distances_come_from_the_pass_that_makes_the_scores(monkeypatch: pytest.
     plain, found = (bundle.predict(store, TEST, batch_size=16, distance=way) for way in (False, True))
     assert passes == [0, 0, 0, 1, 1, 1] * 2
     assert plain.distance is None
-    np.testing.assert_array_equal(found.probabilities, plain.probabilities)
+    np.testing.assert_array_equal(found.scores, plain.scores)
     whole = bundle.predict(store, TEST, distance=True).distance
     np.testing.assert_allclose(found.distance, whole, rtol=1e-4)
     assert bundle.predict(store, TEST[:0], distance=True).distance.shape == (0,)

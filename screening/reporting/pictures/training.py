@@ -12,7 +12,7 @@ def training_pictures(history: pd.DataFrame) -> list[Picture]:
     pictures = []
     columns = (
         ("loss", "training loss, nats", "Training loss"),
-        ("valid_roc_auc", "ROC-AUC", "ROC-AUC of the validation part"),
+        ("valid_concordance", "ROC-AUC", "ROC-AUC of the validation part"),
     )
     for column, label, title in columns:
         groups = history.groupby("epoch")[column]
@@ -50,7 +50,7 @@ def weight_map(history: pd.DataFrame) -> Picture | None:
 
 def validation_map(history: pd.DataFrame) -> Picture:
     """Validation ROC-AUC of each assay and epoch, the best of the last epoch on top."""
-    values = history.pivot(index="assay", columns="epoch", values="valid_roc_auc")
+    values = history.pivot(index="assay", columns="epoch", values="valid_concordance")
     order = values.iloc[:, -1].sort_values(ascending=False, kind="stable").index
     note = "Cool is above chance, full colour at 1; warm is below. Best on top; grey has no number."
     title = "Validation ROC-AUC of each assay"

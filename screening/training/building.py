@@ -1,0 +1,66 @@
+"""From a config to its trainer: the loss of its assays, its balancer, its settings."""
+
+import torch
+from torch import Tensor
+
+from ..balancing.chain import build_balancer
+from ..balancing.contract import Balancer, balancers
+from ..config import Config
+from ..models.losses import Loss, losses
+from ..models.losses.mixed import loss_for
+from ..models.network import ScreeningModel
+from .trainer import Trainer
+
+
+def trainer_of(
+    config: Config,
+    model: ScreeningModel,
+    labels: Tensor,
+    tasks: tuple[str, ...],
+    train_rows: Tensor,
+    is_real: Tensor | None = None,
+) -> Trainer:
+    """The trainer that a config asks for.
+
+    Parameters
+    ----------
+    labels : [n, T], or bounds [n, T, 2], of all molecules, NaN = not measured; real ones standardised.
+    train_rows : the molecules whose base rates the heads start at, and whose counts the loss knows.
+    is_real : bool [T], which assays have real values; None = all are of two classes.
+    """
+    measured = labels[train_rows]
+    is_real = torch.zeros(len(tasks), dtype=torch.bool) if is_real is None else is_real
+    return Trainer(
+        model,
+        _loss(config, measured, is_real),
+        _balancer(config, tasks),
+        measured,
+        tasks,
+        is_real=is_real,
+        settings=config.train,
+        gradients=config.gradients,
+        grouping=config.grouping,
+        seed=config.seed,
+    )
+
+
+def _loss(config: Config, labels: Tensor, is_real: Tensor) -> Loss:
+    """The loss of a config's binary assays, that of its real ones, or both."""
+    classes = labels[:, ~is_real]
+    classes = classes if classes.ndim == 2 else classes[..., 0]
+    binary: Loss = losses.build(config.loss.name, classes, **config.loss.options)
+    if not bool(is_real.any()):
+        return binary
+    real: Loss = losses.build(config.real_loss.name, labels[:, is_real], **config.real_loss.options)
+    return loss_for(is_real, binary, real)
+
+
+def _balancer(config: Config, tasks: tuple[str, ...]) -> Balancer:
+    """The balancer of a config; one that draws random numbers gets the seed of the run."""
+    chain = []
+    for part in config.balancer:
+        options = {"name": part.name, **part.options}
+        if "seed" in balancers.options(part.name):
+            options.setdefault("seed", config.seed)
+        chain.append(options)
+    return build_balancer(chain, tasks)

@@ -1,0 +1,76 @@
+"""Per-assay tables of a run: of fresh predictions, and of those that a run folder keeps."""
+
+from collections.abc import Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..bundle.bundle import Prediction
+from ..config import Config
+from ..data.assay_kinds import Assay, are_real
+from ..metrics.average_precision import pooled_average_precision
+from ..metrics.per_assay import evaluate as evaluate_scores
+from ..metrics.per_assay import summarize
+from ..uncertainty.calibration import effect
+from .after_training import OPTIMISTIC
+from .preparation import Prepared
+from .run_folder import read_config, read_predictions, read_table
+
+
+def evaluate(run: str | PathLike[str], *, part: str = "test") -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Per-assay table and its summary for a split part of a run, from its saved predictions.
+
+    Raises
+    ------
+    DataError : no finished run there, or no such part in it.
+    """
+    run = Path(run)
+    predictions = read_predictions(run, part=part)
+    labels, scores, censored = predictions.labels, predictions.scores, predictions.censored
+    evaluation = _evaluate_part(read_config(run), labels, scores, predictions.assays, part, censored)
+    return evaluation, summarize(evaluation, pooled=pooled_precision(labels, scores, predictions.is_real))
+
+
+def calibration_effect(run: Path) -> pd.DataFrame:
+    """What calibration changed on the test part, as `calibration.effect`; empty where nothing was changed."""
+    table = read_table(run, "calibration.csv")
+    if not len(table) or table["method"].iloc[0] == "none":
+        return pd.DataFrame()
+    return effect(table)
+
+
+def evaluate_parts(config: Config, predictions: dict[str, Prediction], prepared: Prepared) -> pd.DataFrame:
+    """The tables of all parts, one below the other."""
+    table, tables = prepared.table, []
+    for part, prediction in predictions.items():
+        rows = prepared.split.rows(part)
+        censored = None if table.censored is None else table.censored[rows]
+        labels, scores = table.labels[rows], prediction.scores
+        tables.append(_evaluate_part(config, labels, scores, table.assays, part, censored))
+    return pd.concat(tables, ignore_index=True)
+
+
+def _evaluate_part(
+    config: Config,
+    labels: np.ndarray,
+    scores: np.ndarray,
+    assays: Sequence[Assay],
+    part: str,
+    censored: np.ndarray | None,
+) -> pd.DataFrame:
+    """The table of a part; where the calibration was fitted on it, that is a reason to doubt its numbers."""
+    is_real, tasks = are_real(assays), [assay.name for assay in assays]
+    more: dict[str, Any] = {"is_real": is_real, "censored": censored} if is_real.any() else {}
+    table = evaluate_scores(labels, scores, tasks, part=part, **more)
+    if part == "valid" and config.calibration.name != "none":
+        with_reason = (table["reason"] + " " + OPTIMISTIC).str.strip()
+        table["reason"] = table["reason"].where(is_real, with_reason)
+    return table
+
+
+def pooled_precision(labels: np.ndarray, scores: np.ndarray, is_real: np.ndarray) -> float | None:
+    """Average precision of the binary assays taken together; None where there is none."""
+    return None if is_real.all() else pooled_average_precision(labels[:, ~is_real], scores[:, ~is_real])
