@@ -7,6 +7,8 @@ from functools import cached_property
 import numpy as np
 
 from ..errors import DataError
+from .pair_counts import Pairs, count_pairs
+from .sums import spread_between
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,26 @@ class Cells:
     def counts(self) -> np.ndarray:
         """int64 [T], cells per assay."""
         return np.diff(self.bounds)
+
+    @cached_property
+    def residuals(self) -> np.ndarray:
+        """float64 [k], prediction minus value or bound."""
+        return self.predictions - self.values
+
+    @cached_property
+    def varies(self) -> np.ndarray:
+        """bool [T], whether the assay has two different values."""
+        return spread_between(self.values, self.bounds) > 0
+
+    @cached_property
+    def predictions_vary(self) -> np.ndarray:
+        """bool [T], whether the assay has two different predictions."""
+        return spread_between(self.predictions, self.bounds) > 0
+
+    @cached_property
+    def pairs(self) -> Pairs:
+        """Comparable pairs of each cell, and how they are ranked."""
+        return count_pairs(self.bounds, self.values, self.censored, self.predictions)
 
     @cached_property
     def exact(self) -> "Cells":

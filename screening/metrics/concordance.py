@@ -5,10 +5,10 @@ The chance that of two molecules the one with the higher true value has the high
 
 import numpy as np
 
-from .cells import Cells, cells_of
-from .pair_counts import count_pairs
-from .ranking import rank
-from .roc_auc import roc_auc
+from .cells import Cells
+from .contract import Bounds, Outcome, register
+from .estimates import Estimate, estimate, means, share_interval
+from .roc_auc import delong_interval, roc_auc
 from .sums import ratio, sums_between
 
 
@@ -47,22 +47,47 @@ def concordance(
     >>> concordance(labels, scores, is_real=np.array([False, True])).round(3).tolist()
     [1.0, 0.667]
     """
-    labels, scores = np.asarray(labels), np.asarray(scores)
-    if is_real is None or not np.any(is_real):
-        return roc_auc(rank(labels, scores))
-    is_real = np.asarray(is_real, dtype=bool)
-    values = np.empty(labels.shape[1])
-    if not is_real.all():
-        values[~is_real] = roc_auc(rank(labels[:, ~is_real], scores[:, ~is_real]))
-        labels, scores = labels[:, is_real], scores[:, is_real]
-        censored = None if censored is None else np.asarray(censored)[:, is_real]
-    values[is_real] = of_cells(cells_of(labels, scores, censored))
+    return _of_outcome(Outcome(labels, scores, is_real=is_real, censored=censored))
+
+
+def concordance_estimate(cells: Cells) -> Estimate:
+    """Concordance of real assays with deviations, of all cells."""
+    pairs = cells.pairs
+    right = pairs.right + pairs.tied / 2
+    comparable, mean_right = means(pairs.comparable, cells), means(right, cells)
+    values = ratio(mean_right, comparable, comparable > 0)
+    slope = ratio(2.0, comparable, comparable > 0)[cells.task]
+    return estimate(cells, values, slope * (right - values[cells.task] * pairs.comparable))
+
+
+def _bounds_of_cells(cells: Cells) -> Bounds:
+    """Where an order has no wrong pair: as `estimates.correlation_interval`, of the cells in pairs."""
+    in_pairs = sums_between(cells.pairs.comparable > 0, cells.bounds)
+    return share_interval(concordance_estimate(cells), in_pairs / 2)
+
+
+def _bounds(outcome: Outcome) -> Bounds:
+    """DeLong's interval of binary assays, and that of the deviations of real ones."""
+    bounds = np.full((2, len(outcome.is_binary)), np.nan)
+    of_classes = delong_interval(outcome.ranking)
+    bounds[:, outcome.is_binary] = of_classes.low, of_classes.high
+    bounds[:, ~outcome.is_binary] = _bounds_of_cells(outcome.cells)
+    return Bounds(*bounds)
+
+
+@register(
+    "concordance",
+    better="higher",
+    range=(0.0, 1.0),
+    takes="outcome",
+    kinds=("binary", "real"),
+    is_common=True,
+    interval=_bounds,
+    title="Concordance",
+)
+def _of_outcome(outcome: Outcome) -> np.ndarray:
+    """Share of pairs of molecules ranked right, ties half: ROC-AUC of classes, (tau + 1) / 2 of values."""
+    values = np.empty(len(outcome.is_binary))
+    values[outcome.is_binary] = roc_auc(outcome.ranking)
+    values[~outcome.is_binary] = concordance_estimate(outcome.cells).values
     return values
-
-
-def of_cells(cells: Cells) -> np.ndarray:
-    """Concordance of real assays, float64 [T]."""
-    pairs = count_pairs(cells)
-    comparable = sums_between(pairs.comparable, cells.bounds)
-    right = sums_between(pairs.right + pairs.tied / 2, cells.bounds)
-    return ratio(right, comparable, comparable > 0)

@@ -13,7 +13,7 @@ report read it. A metric is a function (or a class whose objects are called) of 
 import inspect
 import keyword
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, NamedTuple, TypeVar
@@ -21,18 +21,29 @@ from typing import Any, Literal, NamedTuple, TypeVar
 import numpy as np
 
 from ..registry import Registry
+from .cells import Cells, cells_of
 from .ranking import Ranking, rank
 
 FIRST = (
     *("roc_auc", "average_precision", "bedroc", "ef_1pct"),
     *("log_loss", "base_entropy", "brier", "calibration_error"),
 )
-"""Metrics whose columns come first, in this order; those registered later follow by name."""
+"""Metrics of binary assays whose columns come first, in this order; those registered later follow by name."""
+
+FIRST_OF_REAL = ("concordance", "rmse", "mae", "r2", "spearman", "kendall", "within_03", "within_1")
+"""The same of real assays. Concordance is of both kinds, and a column where there is a real assay."""
+
+Reads = Literal["order", "probabilities", "values"]
+Takes = Literal["arrays", "ranking", "cells", "outcome"]
 
 TEXTS = ("part", "assay", "status", "reason")
 COUNTS = ("actives", "inactives")
 NO_METRICS = (*TEXTS, *COUNTS, "base_rate")
 """Columns of a table of results that are no metrics; they come first."""
+
+OF_KINDS = ("kind", "measured", "censored")
+"""Further such columns of a table with real assays: `binary` or `real`, and how many cells were measured,
+censored ones among them."""
 
 
 class Bounds(NamedTuple):
@@ -49,16 +60,60 @@ class Outcome:
     """What came out for T tasks: all that a metric may ask for, sorted once for all metrics."""
 
     labels: np.ndarray
-    """[n, T], 1 active, 0 inactive, NaN not measured."""
+    """[n, T], 1 active, 0 inactive, or the value (bound) of a real assay; NaN not measured."""
     scores: np.ndarray
-    """[n, T], higher = more active; not read where the label is NaN."""
+    """[n, T], higher = more active, or the predicted value; not read where the label is NaN."""
     tasks: tuple[str, ...] | None = None
     """Names for messages."""
+    is_real: np.ndarray | None = None
+    """bool [T], which assays have values; None = none."""
+    censored: np.ndarray | None = None
+    """int8 [n, T], 1 = the true value is above the label, -1 = below; None = no cell is."""
+
+    @cached_property
+    def is_binary(self) -> np.ndarray:
+        """bool [T], which assays have two classes."""
+        n_tasks = np.shape(self.labels)[-1]
+        is_real = np.zeros(n_tasks, bool) if self.is_real is None else np.asarray(self.is_real, bool)
+        if is_real.shape != (n_tasks,):
+            raise ValueError(
+                f"is_real {is_real.shape}: expected one truth value for each of {n_tasks} tasks."
+            )
+        return ~is_real
 
     @cached_property
     def ranking(self) -> Ranking:
-        """The measured molecules of each task, sorted by score; errors as `rank`."""
-        return rank(self.labels, self.scores, self.tasks)
+        """The measured molecules of each binary task, sorted by score; errors as `rank`."""
+        labels, scores, _, tasks = self._columns(self.is_binary)
+        return rank(labels, scores, tasks)
+
+    @cached_property
+    def cells(self) -> Cells:
+        """The measured cells of the real tasks; errors as `cells_of`."""
+        return cells_of(*self._columns(~self.is_binary))
+
+    def has(self, needs: str) -> np.ndarray:
+        """bool [T], which tasks have what a metric needs."""
+        both, has = needs == "both classes", np.zeros(len(self.is_binary), dtype=bool)
+        has[self.is_binary] = self.ranking.has_both if both else self.ranking.counts > 0
+        if not self.is_binary.all():
+            exact = self.cells.exact
+            has[~self.is_binary] = exact.varies if both else exact.counts > 0
+        return has
+
+    def exact(self, of: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Labels and scores of the tasks where `of` is true; a censored cell counts as not measured."""
+        labels, scores, censored, _ = self._columns(of)
+        return labels if censored is None else np.where(censored == 0, labels, np.nan), scores
+
+    def _columns(
+        self, of: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, tuple[str, ...] | None]:
+        labels, scores, censored = np.asarray(self.labels), np.asarray(self.scores), self.censored
+        if of.all():
+            return labels, scores, censored, self.tasks
+        tasks = None if self.tasks is None else tuple(np.array(self.tasks, dtype=object)[of])
+        return labels[:, of], scores[:, of], None if censored is None else np.asarray(censored)[:, of], tasks
 
 
 @dataclass(frozen=True)
@@ -75,13 +130,17 @@ class Metric:
     range: tuple[float, float]
     """Least and greatest possible value."""
     needs: Literal["both classes", "a label"]
-    """What a task must have; otherwise the value is NaN."""
-    reads: Literal["order", "probabilities"]
-    """Whether only the order of the scores counts, or they must be probabilities."""
-    takes: Literal["arrays", "ranking"] = "arrays"
-    """Whether the function is called with labels and scores [n, T], or with the `Ranking` made from them."""
+    """What a task must have; otherwise the value is NaN. Of real assays: two different values, or a value,
+    censored cells not counted."""
+    reads: Reads
+    """Whether only the order of the scores counts, or they must be probabilities, or values as measured."""
+    takes: Takes = "arrays"
+    """Whether the function is called with labels and scores [n, T], with what is made from them, the
+    `Ranking` (binary assays) or `Cells` (real ones), or with the whole `Outcome`."""
     kinds: frozenset[str] = frozenset({"binary"})
-    """Kinds of assay that it is for."""
+    """Kinds of assay that it is for; NaN of others."""
+    is_common: bool = False
+    """Whether it puts both kinds on one scale, so that a table without real assays has no column of it."""
     interval: Callable[..., Bounds] | None = None
     """Of the same arguments; None = the metric has no interval."""
     title: str = ""
@@ -91,6 +150,10 @@ class Metric:
     shown: frozenset[str] = frozenset({"terminal", "page"})
     """Where the table of assays has a column for it; files have all."""
 
+    def suits(self, kinds: Iterable[str]) -> bool:
+        """Whether a table of these kinds of assay has its columns."""
+        return bool(self.kinds & {*kinds}) and ("real" in kinds or not self.is_common)
+
     @property
     def columns(self) -> tuple[str, ...]:
         """Its columns in a table of results: the name and, with an interval, `_low` and `_high`."""
@@ -98,8 +161,9 @@ class Metric:
         return tuple(f"{self.name}{end}" for end in ends)
 
     def __call__(self, labels: np.ndarray, scores: np.ndarray, **options: Any) -> np.ndarray:
-        """The metric of every task [T], from labels and scores [n, T] as `rank` takes them."""
-        return self.values(Outcome(labels, scores), **options)
+        """The metric of every task [T], all of the kind it is for, from labels and scores [n, T]."""
+        is_real = None if "binary" in self.kinds else np.ones(np.shape(labels)[-1], dtype=bool)
+        return self.values(Outcome(labels, scores, is_real=is_real), **options)
 
     def values(self, outcome: Outcome, **options: Any) -> np.ndarray:
         """The metric of every task, float64 [T]; NaN where a task lacks what it `needs`.
@@ -127,18 +191,27 @@ class Metric:
         self, outcome: Outcome, function: Callable[..., Iterable[np.ndarray]], n_numbers: int
     ) -> list[np.ndarray]:
         """`n_numbers` arrays [T] from the tasks that have what the metric needs."""
-        ranking = outcome.ranking
-        if self.takes == "ranking":
-            return list(function(ranking))
-        if self.reads == "probabilities":
-            ranking.probabilities  # noqa: B018  refuses scores that are none
-        has = ranking.has_both if self.needs == "both classes" else ranking.counts > 0
-        spread = [np.full(len(has), np.nan) for _ in range(n_numbers)]
-        if has.any():
-            given = (np.asarray(outcome.labels)[:, has], np.asarray(outcome.scores)[:, has])
+        if self.takes == "outcome":
+            return list(function(outcome))
+        spread = [np.full(len(outcome.is_binary), np.nan) for _ in range(n_numbers)]
+        for of, given in self._given(outcome):
             for numbers, all_tasks in zip(function(*given), spread, strict=True):
-                all_tasks[has] = self._checked(np.asarray(numbers, dtype=np.float64), int(has.sum()))
+                all_tasks[of] = self._checked(np.asarray(numbers, dtype=np.float64), int(of.sum()))
         return spread
+
+    def _given(self, outcome: Outcome) -> Iterator[tuple[np.ndarray, tuple[Any, ...]]]:
+        """Which tasks [T] the function is called for, and with what."""
+        for kind, of in (("binary", outcome.is_binary), ("real", ~outcome.is_binary)):
+            if kind not in self.kinds:
+                continue
+            if self.takes != "arrays":
+                yield of, (outcome.ranking if self.takes == "ranking" else outcome.cells,)
+                continue
+            if self.reads == "probabilities" and kind == "binary":
+                outcome.ranking.probabilities  # noqa: B018  refuses scores that are none
+            of = of & outcome.has(self.needs)
+            if of.any():
+                yield of, outcome.exact(of)
 
     def _checked(self, numbers: np.ndarray, n_tasks: int) -> np.ndarray:
         if numbers.shape != (n_tasks,):
@@ -156,6 +229,9 @@ metrics: Registry[Metric] = Registry(
         "screening.metrics.average_precision",
         "screening.metrics.early_recognition",
         "screening.metrics.probabilities",
+        "screening.metrics.concordance",
+        "screening.metrics.errors_of_values",
+        "screening.metrics.rank_correlation",
     ),
 )
 
@@ -168,9 +244,10 @@ def register(
     better: Literal["higher", "lower"] | None,
     range: tuple[float, float] = (-np.inf, np.inf),
     needs: Literal["both classes", "a label"] = "both classes",
-    reads: Literal["order", "probabilities"] = "order",
-    takes: Literal["arrays", "ranking"] = "arrays",
+    reads: Reads = "order",
+    takes: Takes = "arrays",
     kinds: Iterable[str] = ("binary",),
+    is_common: bool = False,
     interval: Callable[..., Bounds] | None = None,
     title: str | None = None,
     digits: int = 3,
@@ -189,10 +266,14 @@ def register(
     ------
     ValueError : the name is taken, also as a column of the table of results.
     """
-    if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or keyword.iskeyword(name) or name in NO_METRICS:
+    if (
+        not re.fullmatch(r"[a-z][a-z0-9_]*", name)
+        or keyword.iskeyword(name)
+        or name in (*NO_METRICS, *OF_KINDS)
+    ):
         raise ValueError(
             f"A metric cannot be called '{name}'. Expected small letters, digits and _, such as hit_rate, "
-            f"and none of {', '.join(NO_METRICS)}."
+            f"and none of {', '.join((*NO_METRICS, *OF_KINDS))}."
         )
 
     def enter(member: Member) -> Member:
@@ -207,6 +288,7 @@ def register(
             reads=reads,
             takes=takes,
             kinds=frozenset(kinds),
+            is_common=is_common,
             interval=interval or getattr(function, "interval", None),
             title=title or name,
             digits=digits,
@@ -218,9 +300,12 @@ def register(
     return enter
 
 
-def metrics_of(kind: str = "binary") -> list[Metric]:
-    """The metrics for a kind of assay in the order of their columns: ours, then others by name."""
-    names = sorted(
-        metrics.names(), key=lambda name: (FIRST.index(name) if name in FIRST else len(FIRST), name)
-    )
-    return [metric for metric in map(metrics.get, names) if kind in metric.kinds]
+def metrics_of(*kinds: str) -> list[Metric]:
+    """The metrics of a table of such assays (none given = binary ones alone), in the order of their columns.
+
+    Ours come first, then others by name; with real assays concordance, then binary and real ones.
+    """
+    kinds = kinds or ("binary",)
+    first = FIRST if "real" not in kinds else ("concordance", *FIRST, *FIRST_OF_REAL[1:])
+    suiting = [metric for metric in map(metrics.get, metrics.names()) if metric.suits(kinds)]
+    return sorted(suiting, key=lambda m: (first.index(m.name) if m.name in first else len(first), m.name))

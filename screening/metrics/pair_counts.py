@@ -2,11 +2,11 @@
 how many of these pairs a prediction ranks right. All assays at once, in O(n log n); no loop over pairs.
 """
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 
-from .cells import Cells
 from .ranking import sort_codes
 
 _CELLS_AT_ONCE = 2**16  # fits the processor's cache, which halves the time of one long array
@@ -26,28 +26,40 @@ class Pairs(NamedTuple):
     """Those of them with one prediction for both."""
 
 
-def count_pairs(cells: Cells) -> Pairs:
-    """Comparable pairs of each cell, and those that the predictions rank right or alike.
+def count_pairs(
+    bounds: np.ndarray, values: np.ndarray, censored: np.ndarray, predictions: np.ndarray
+) -> Pairs:
+    """Comparable pairs of each cell, and those that the predictions rank right or alike; fields of `Cells`.
 
     The true value of cell i is certainly below that of cell j if i is exact or an upper bound (< y), j is
     exact or a lower bound (> y), and y_i < y_j, or y_i = y_j and not both are exact: > 5 lies above 5, and
     < 5 below it. Two exact cells of equal value, > 5 and > 5, > 5 and 6, < 5 and 4 are not comparable.
     """
-    k = len(cells.task)
-    counts = np.zeros((3, k), dtype=np.int64)
-    for piece in _pieces(cells.bounds):
-        counts[:, piece] = _counted(
-            cells.task[piece], cells.values[piece], cells.censored[piece], cells.predictions[piece]
-        )
+    task = np.repeat(np.arange(len(bounds) - 1), np.diff(bounds))
+    counts = np.zeros((3, len(task)), dtype=np.int64)
+    for piece in _pieces(bounds):
+        counts[:, piece] = _counted(task[piece], values[piece], censored[piece], predictions[piece])
     return Pairs(*counts)
+
+
+def numbered(task: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """int64 [k]: 0 for the least value of the first task, 1 for the next one, on through all tasks."""
+    return _numbered((task.astype(np.uint64) << np.uint64(32)) | sort_codes(values)[0])
+
+
+def extent(*keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where the run of equal keys around each cell begins and ends, of sorted cells."""
+    is_first = np.logical_or.reduce([_is_first(key) for key in keys])
+    starts = np.flatnonzero(is_first)
+    place = np.cumsum(is_first) - 1
+    return starts[place], np.append(starts[1:], len(is_first))[place]
 
 
 def _pieces(bounds: np.ndarray) -> list[slice]:
     """Whole assays, together as many cells as are worked on at once, or one longer one."""
     piece = bounds[:-1] // _CELLS_AT_ONCE
     first = np.flatnonzero(np.diff(piece, prepend=-1))
-    ends = np.append(first[1:], len(piece))
-    return [slice(int(bounds[a]), int(bounds[b])) for a, b in zip(first, ends, strict=True)]
+    return [slice(*bounds[list(ends)].tolist()) for ends in pairwise([*first.tolist(), len(piece)])]
 
 
 def _counted(
@@ -58,7 +70,7 @@ def _counted(
     is_low, is_high = censored <= 0, censored >= 0
     above = (censored + 1).astype(np.uint64)  # at one value: < y, then y, then > y
     level = _numbered((task << np.uint64(34)) | (sort_codes(values)[0] << np.uint64(2)) | above)
-    score = _numbered((task << np.uint64(32)) | sort_codes(predictions)[0])
+    score = numbered(task, predictions)
     # Of equal values the highest score comes first, so none of their pairs looks like a right one.
     by_value = _order(level, score.max(initial=0) - score)
     by_score = _order(score, level)
@@ -90,19 +102,11 @@ def _is_first(keys: np.ndarray) -> np.ndarray:
 
 def _partners(group: np.ndarray, level: np.ndarray, is_low: np.ndarray, is_high: np.ndarray) -> np.ndarray:
     """Comparable pairs within the group, of cells sorted by group and level."""
-    start, end = _extent(group)
-    of_level, after_level = _extent(level, group)
+    start, end = extent(group)
+    of_level, after_level = extent(level, group)
     lows, highs = _before(is_low), _before(is_high)
     below = np.where(is_high, lows[of_level] - lows[start], 0)
     return below + np.where(is_low, highs[end] - highs[after_level], 0)
-
-
-def _extent(*keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Where the run of equal keys around each cell begins and ends, of sorted cells."""
-    is_first = np.logical_or.reduce([_is_first(key) for key in keys])
-    starts = np.flatnonzero(is_first)
-    place = np.cumsum(is_first) - 1
-    return starts[place], np.append(starts[1:], len(is_first))[place]
 
 
 def _before(flags: np.ndarray) -> np.ndarray:
@@ -119,7 +123,7 @@ def _right(task: np.ndarray, score: np.ndarray, is_low: np.ndarray, is_high: np.
     the order it had: the first bit in which two cells differ says whose score is the higher one.
     """
     counts, cell = np.zeros(len(task), dtype=np.int64), np.arange(len(task))
-    start, end = _extent(task)
+    start, end = extent(task)
     score = score - np.minimum.reduceat(score, np.unique(start))[_before(_is_first(task))[1:] - 1]
     for bit in reversed(range(int(score.max(initial=0)).bit_length())):
         is_one = (score >> bit & 1).astype(bool)

@@ -12,6 +12,15 @@ def sums_between(values: np.ndarray, bounds: np.ndarray) -> np.ndarray:
     return sums
 
 
+def spread_between(values: np.ndarray, bounds: np.ndarray) -> np.ndarray:
+    """Greatest minus least value from each bound to the next, float64 [T]; 0 where there is nothing."""
+    spread, filled = np.zeros(len(bounds) - 1), np.diff(bounds) > 0
+    if filled.any():
+        starts = bounds[:-1][filled]
+        spread[filled] = np.maximum.reduceat(values, starts) - np.minimum.reduceat(values, starts)
+    return spread
+
+
 def previous(values: np.ndarray, bounds: np.ndarray) -> np.ndarray:
     """The value before each, 0 at the beginning of a task."""
     previous = np.zeros_like(values)

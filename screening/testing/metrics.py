@@ -1,11 +1,10 @@
-"""What must hold for every metric of binary assays."""
+"""What must hold for every metric, of binary and of real assays."""
 
 import warnings
 
 import numpy as np
 
 from ..metrics.contract import Metric, Outcome, metrics
-from ..metrics.ranking import rank
 from .subjects import Check, Subject
 
 T = 40
@@ -27,6 +26,25 @@ def table_of(n: int = 120, n_tasks: int = T, *, seed: int = 0) -> tuple[np.ndarr
     return labels, scores
 
 
+def values_of(n: int = 120, n_tasks: int = T, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Values with gaps, and predictions, [n, T], with ties; the first assays have no value or equal ones."""
+    random = np.random.default_rng(seed)
+    labels = random.normal(6, 1, (n, n_tasks)).round(1)
+    scores = (labels + random.normal(0, 0.7, (n, n_tasks))).round(1)
+    labels[random.random((n, n_tasks)) < 0.4] = np.nan
+    labels[:, 0], labels[:, 1], labels[:, 2] = np.nan, 0, 1
+    return labels, scores
+
+
+def _table(subject: Subject) -> tuple[np.ndarray, np.ndarray]:
+    return table_of() if "binary" in build(subject).kinds else values_of()
+
+
+def _outcome(subject: Subject, labels: np.ndarray, scores: np.ndarray) -> Outcome:
+    is_real = None if "binary" in build(subject).kinds else np.ones(labels.shape[1], dtype=bool)
+    return Outcome(labels, scores, is_real=is_real)
+
+
 def _values(subject: Subject, labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -39,16 +57,17 @@ def is_declared(subject: Subject) -> None:
     assert metric.description.endswith("."), "the first line of the docstring is no sentence"
     assert metric.better in ("higher", "lower", None), f"better is {metric.better!r}"
     assert metric.needs in ("both classes", "a label"), f"needs is {metric.needs!r}"
-    assert metric.reads in ("order", "probabilities"), f"reads is {metric.reads!r}"
+    assert metric.reads in ("order", "probabilities", "values"), f"reads is {metric.reads!r}"
+    assert set() < metric.kinds <= {"binary", "real"}, f"kinds is {metric.kinds!r}"
     assert metric.range[0] < metric.range[1], f"range is {metric.range}"
 
 
 def values_are_in_range(subject: Subject) -> None:
     """Values are float64 [T] in the range stated; NaN where an assay lacks what is needed, and only there."""
-    metric, (labels, scores) = build(subject), table_of()
-    values, ranking = _values(subject, labels, scores), rank(labels, scores)
+    metric, (labels, scores) = build(subject), _table(subject)
+    values = _values(subject, labels, scores)
     assert values.shape == (T,), f"values of {T} tasks have the shape {values.shape}"
-    has = ranking.has_both if metric.needs == "both classes" else ranking.counts > 0
+    has = _outcome(subject, labels, scores).has(metric.needs)
     wrong = np.flatnonzero(np.isnan(values) != ~has)
     assert not len(wrong), f"task {wrong[:1]} has the value {values[wrong[:1]]}: needs {metric.needs}"
     least, greatest = metric.range
@@ -68,7 +87,7 @@ def one_class_and_no_label_break_nothing(subject: Subject) -> None:
 
 def tasks_stand_alone(subject: Subject) -> None:
     """The value of an assay does not depend on the others, nor on the order of molecules and assays."""
-    labels, scores = table_of()
+    labels, scores = _table(subject)
     whole = _values(subject, labels, scores)
     alone = [_values(subject, labels[:, [task]], scores[:, [task]])[0] for task in range(T)]
     _assert_same(whole, np.array(alone), "with other assays and alone")
@@ -80,7 +99,7 @@ def tasks_stand_alone(subject: Subject) -> None:
 
 def unmeasured_scores_are_not_read(subject: Subject) -> None:
     """Scores of molecules without a label do not matter."""
-    labels, scores = table_of()
+    labels, scores = _table(subject)
     other = np.where(np.isnan(labels), 1 - scores, scores)
     _assert_same(_values(subject, labels, other), _values(subject, labels, scores), "with other scores there")
 
@@ -88,7 +107,7 @@ def unmeasured_scores_are_not_read(subject: Subject) -> None:
 def order_is_all_that_counts_where_claimed(subject: Subject) -> None:
     """If it says that it reads the order, scores may be stretched."""
     if build(subject).reads == "order":
-        labels, scores = table_of()
+        labels, scores = _table(subject)
         for stretched in (1000 * scores - 500, np.exp(scores), -1 / (1 + scores)):
             _assert_same(
                 _values(subject, labels, stretched), _values(subject, labels, scores), "if stretched"
@@ -98,6 +117,8 @@ def order_is_all_that_counts_where_claimed(subject: Subject) -> None:
 def better_predictions_are_better(subject: Subject) -> None:
     """Right predictions have a better value than wrong ones; the same where nothing is better."""
     labels = np.repeat([1.0, 0.0], [10, 490])[:, None]
+    if "binary" not in build(subject).kinds:
+        labels = np.linspace(0, 10, 500)[:, None]
     good, bad = (_values(subject, labels, scores)[0] for scores in (0.8 * labels + 0.1, 0.9 - 0.8 * labels))
     better = build(subject).better
     told = f"right predictions have {good:.4g}, wrong ones {bad:.4g}: better is {better!r}"
@@ -106,7 +127,7 @@ def better_predictions_are_better(subject: Subject) -> None:
 
 def interval_surrounds_the_value(subject: Subject) -> None:
     """If it has an interval, the value is inside."""
-    metric, outcome = build(subject), Outcome(*table_of())
+    metric, outcome = build(subject), _outcome(subject, *_table(subject))
     if metric.interval is not None:
         (low, high), values = metric.bounds(outcome), metric.values(outcome)
         has = ~np.isnan(values) & ~np.isnan(low) & ~np.isnan(high)

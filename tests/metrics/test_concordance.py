@@ -10,7 +10,6 @@ from screening.errors import DataError
 from screening.metrics import pair_counts
 from screening.metrics.cells import cells_of
 from screening.metrics.concordance import concordance
-from screening.metrics.pair_counts import count_pairs
 from screening.metrics.ranking import rank
 from screening.metrics.roc_auc import roc_auc
 
@@ -61,7 +60,7 @@ def test_pairs_and_concordance_equal_a_double_loop(table) -> None:
     n_tasks = labels.shape[1]
     measured = [np.flatnonzero(~np.isnan(column)) for column in labels.T]
     expected = [by_double_loop(labels[m, t], scores[m, t], signs[m, t]) for t, m in enumerate(measured)]
-    np.testing.assert_array_equal(count_pairs(cells_of(*table)), np.concatenate(expected, axis=1))
+    np.testing.assert_array_equal(cells_of(*table).pairs, np.concatenate(expected, axis=1))
     with np.errstate(invalid="ignore"):
         shares = [(one[1] + one[2] / 2).sum() / one[0].sum() for one in expected]
     values = concordance(labels, scores, is_real=np.ones(n_tasks, bool), censored=signs)
@@ -122,7 +121,7 @@ def test_assays_of_both_kinds_stand_side_by_side() -> None:
 )
 def test_a_pair_counts_where_its_order_is_certain(labels, signs, comparable) -> None:
     cells = cells_of(np.array([labels], float).T, np.array([[0.0], [1.0]]), np.array([signs]).T)
-    assert count_pairs(cells).comparable.tolist() == [comparable, comparable]
+    assert cells.pairs.comparable.tolist() == [comparable, comparable]
 
 
 def test_without_a_comparable_pair_there_is_no_number() -> None:
@@ -136,10 +135,10 @@ def test_without_a_comparable_pair_there_is_no_number() -> None:
 @settings(max_examples=20)
 @given(tables, st.integers(1, 8))
 def test_pieces_make_no_difference(table, size) -> None:
-    whole = count_pairs(cells_of(*table))
+    whole = cells_of(*table).pairs
     before, pair_counts._CELLS_AT_ONCE = pair_counts._CELLS_AT_ONCE, size
     try:
-        np.testing.assert_array_equal(count_pairs(cells_of(*table)), whole)
+        np.testing.assert_array_equal(cells_of(*table).pairs, whole)
     finally:
         pair_counts._CELLS_AT_ONCE = before
 

@@ -13,7 +13,7 @@ from sklearn import metrics as sklearn_metrics
 
 from screening.errors import DataError
 from screening.metrics.average_precision import average_precision, pooled_average_precision
-from screening.metrics.contract import metrics
+from screening.metrics.contract import Outcome, metrics
 from screening.metrics.early_recognition import bedroc, enrichment_factor, enrichment_factor_max
 from screening.metrics.probabilities import base_entropy, brier, calibration_error, log_loss
 from screening.metrics.ranking import placements, rank
@@ -370,10 +370,12 @@ def test_mean_of_probabilities_may_be_off_by_rounding() -> None:
 @settings(max_examples=30, deadline=None)
 def test_value_is_in_range_and_missing_where_the_needs_are_not_met(name: str, table) -> None:
     metric = metrics.get(name)
-    values, ranking = metric(*table), rank(*table)
+    is_real = np.full(table[0].shape[1], "binary" not in metric.kinds)
+    outcome = Outcome(*table, is_real=is_real)
+    values = metric.values(outcome)
     assert values.shape == (table[0].shape[1],)
     assert values.dtype == np.float64
-    met = ranking.has_both if metric.needs == "both classes" else ranking.counts > 0
+    met = outcome.has(metric.needs)
     np.testing.assert_array_equal(np.isnan(values), ~met)
     assert (values[met] >= metric.range[0] - 1e-9).all()
     assert (values[met] <= metric.range[1] + 1e-9).all()
