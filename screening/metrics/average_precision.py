@@ -21,11 +21,17 @@ def average_precision(ranking: Ranking) -> np.ndarray:
     )
 
 
-def pooled_average_precision(labels: np.ndarray, scores: np.ndarray) -> float:
+def pooled_average_precision(
+    labels: np.ndarray, scores: np.ndarray, is_real: np.ndarray | None = None
+) -> float:
     """Average precision of all (molecule, task) pairs in one ranking (micro); NaN where a class is missing.
+
+    Real assays, of which `is_real` [T] is true, take no part.
 
     What SLAW's authors report; OGB reports the mean over tasks. Frequent tasks dominate it.
     """
+    if is_real is not None and np.any(is_real):
+        labels, scores = np.asarray(labels)[:, ~is_real], np.asarray(scores)[:, ~is_real]
     return float(average_precision(rank(_flat(labels), _flat(scores)))[0])
 
 

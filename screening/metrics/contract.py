@@ -41,7 +41,8 @@ COUNTS = ("actives", "inactives")
 NO_METRICS = (*TEXTS, *COUNTS, "base_rate")
 """Columns of a table of results that are no metrics; they come first."""
 
-OF_KINDS = ("kind", "measured", "censored")
+REAL_COUNTS = ("measured", "censored")
+OF_KINDS = ("kind", *REAL_COUNTS)
 """Further such columns of a table with real assays: `binary` or `real`, and how many cells were measured,
 censored ones among them."""
 

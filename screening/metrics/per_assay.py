@@ -14,12 +14,25 @@ from ..errors import ConfigError, DataError
 from ..registry import did_you_mean
 from ..runtime.csv_cells import csv_of
 from ..runtime.files import atomic_write
-from .contract import COUNTS, FIRST, NO_METRICS, TEXTS, Metric, Outcome, metrics_of
+from .contract import (
+    COUNTS,
+    FIRST,
+    FIRST_OF_REAL,
+    NO_METRICS,
+    OF_KINDS,
+    REAL_COUNTS,
+    TEXTS,
+    Metric,
+    Outcome,
+    metrics_of,
+)
+from .sums import ratio
 
 FEW = 10
-"""Fewer actives or inactives than this are called few: the numbers are there, but uncertain."""
+"""Fewer actives, inactives or exact values are called few: the numbers are there, but uncertain."""
+BOTH = ("binary", "real")
 LEAST = (*NO_METRICS, "roc_auc", "roc_auc_low", "roc_auc_high", *FIRST[1:])
-"""Columns that every file of results has."""
+"""Columns that every file of results of binary assays has."""
 
 POOLED = "pooled_average_precision"
 """The row of the summary that is no mean over assays."""
@@ -27,9 +40,20 @@ POOLED = "pooled_average_precision"
 _ENTRIES_AT_ONCE = 2**23  # molecules times assays in one sort: bounds the memory to about half a GiB
 
 
-def columns() -> tuple[str, ...]:
-    """Columns of `evaluate` and of evaluation.csv: what an assay is, then those of each registered metric."""
-    return (*NO_METRICS, *(name for metric in metrics_of() for name in metric.columns))
+def columns(*kinds: str) -> tuple[str, ...]:
+    """Columns of `evaluate` and of evaluation.csv: what an assay is, then those of each registered metric.
+
+    Parameters
+    ----------
+    kinds : of the assays, `binary` and `real`; none = binary ones alone.
+    """
+    of_kinds = OF_KINDS if "real" in kinds else ()
+    return (*NO_METRICS, *of_kinds, *(name for metric in metrics_of(*kinds) for name in metric.columns))
+
+
+def kinds_in(table: pd.DataFrame) -> tuple[str, ...]:
+    """The kinds of assay that a table has columns for: all of two classes, or both."""
+    return BOTH if "kind" in table.columns else ("binary",)
 
 
 def metrics_in(table: pd.DataFrame) -> list[Metric]:
@@ -37,12 +61,12 @@ def metrics_in(table: pd.DataFrame) -> list[Metric]:
 
     A file that was written before a metric was registered lacks it.
     """
-    return [metric for metric in metrics_of() if set(metric.columns) <= set(table.columns)]
+    return [m for m in metrics_of(*kinds_in(table)) if set(m.columns) <= set(table.columns)]
 
 
 def further_metrics(table: pd.DataFrame) -> list[Metric]:
     """Those of `metrics_in` that did not come along with screening."""
-    return [metric for metric in metrics_in(table) if metric.name not in FIRST]
+    return [metric for metric in metrics_in(table) if metric.name not in (*FIRST, *FIRST_OF_REAL)]
 
 
 def evaluate(
@@ -52,6 +76,8 @@ def evaluate(
     *,
     part: str,
     few: int = FEW,
+    is_real: np.ndarray | None = None,
+    censored: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """How well each assay is predicted, one row per assay with `columns()`.
 
@@ -59,11 +85,17 @@ def evaluate(
     uncertain); `one class` (what needs both classes is NaN); or `no labels` (all is NaN). `reason` says it.
     roc_auc_low and roc_auc_high are the 95 % interval of `roc_auc.delong_interval`.
 
+    With a real assay all rows have `columns("binary", "real")`, NaN where a number is not for the kind. The
+    status of a real assay is `ok`; `few values` (fewer than `few` exact ones); `constant values` (what needs
+    two different values is NaN); `all censored` (only concordance may be there); or `no labels`.
+
     Parameters
     ----------
-    labels : [n, T], 1 active, 0 inactive, NaN not measured.
-    probabilities : [n, T] of being active, 0 to 1; not read where the label is NaN.
+    labels : [n, T], 1 active, 0 inactive, or a value (the bound where it is censored); NaN not measured.
+    probabilities : [n, T] of being active, 0 to 1, or the predicted value; not read where the label is NaN.
     part : name of the rows, such as "test".
+    is_real : bool [T], which assays have values; None = none.
+    censored : int8 [n, T], 1 = the true value is above the label, -1 = below; None = no cell is.
 
     Raises
     ------
@@ -85,11 +117,26 @@ def evaluate(
             "expected [n, T] twice and T names."
         )
     width = max(1, _ENTRIES_AT_ONCE // max(1, len(labels)))
-    tables = [
-        _rows(Outcome(labels[:, block], probabilities[:, block], tuple(tasks[block])), part, few)
-        for block in (slice(start, start + width) for start in range(0, max(1, len(tasks)), width))
-    ]
-    return pd.concat(tables, ignore_index=True)
+    blocks = [slice(start, start + width) for start in range(0, max(1, len(tasks)), width)]
+    if is_real is None or not np.any(is_real):
+        outcomes = (Outcome(labels[:, at], probabilities[:, at], tuple(tasks[at])) for at in blocks)
+        return pd.concat([_rows(outcome, part, few) for outcome in outcomes], ignore_index=True)
+    if (
+        np.shape(is_real) != (len(tasks),)
+        or np.shape(labels if censored is None else censored) != labels.shape
+    ):
+        raise ValueError("expected is_real [T] and censored [n, T].")
+    mixed = (
+        Outcome(
+            labels[:, at],
+            probabilities[:, at],
+            tuple(tasks[at]),
+            np.asarray(is_real, bool)[at],
+            None if censored is None else np.asarray(censored)[:, at],
+        )
+        for at in blocks
+    )
+    return pd.concat([_rows_of_both(outcome, part, few) for outcome in mixed], ignore_index=True)
 
 
 def summarize(table: pd.DataFrame, *, pooled: float | None = None) -> pd.DataFrame:
@@ -121,8 +168,10 @@ def summarize(table: pd.DataFrame, *, pooled: float | None = None) -> pd.DataFra
 
 def check_column(column: str) -> None:
     """Raise ConfigError unless results can be sorted by that column."""
-    if column not in columns():
-        raise ConfigError(f"Results have no column '{column}' to sort by. {did_you_mean(column, columns())}")
+    if column not in columns(*BOTH):
+        raise ConfigError(
+            f"Results have no column '{column}' to sort by. {did_you_mean(column, columns(*BOTH))}"
+        )
 
 
 def sorted_by(table: pd.DataFrame, column: str) -> pd.DataFrame:
@@ -133,8 +182,13 @@ def sorted_by(table: pd.DataFrame, column: str) -> pd.DataFrame:
     ConfigError : there is no such column; the message lists those that are.
     """
     check_column(column)
-    rising = {name for metric in metrics_of() if metric.better == "higher" for name in metric.columns}
-    ascending = column in TEXTS or column in rising
+    if column not in table.columns:
+        raise ConfigError(
+            f"These results have no column '{column}', which is of real assays. "
+            f"{did_you_mean(column, columns(*kinds_in(table)))}"
+        )
+    rising = {name for metric in metrics_of(*BOTH) if metric.better == "higher" for name in metric.columns}
+    ascending = column in (*TEXTS, "kind") or column in rising
     return table.sort_values(column, ascending=ascending, kind="stable", ignore_index=True)
 
 
@@ -149,7 +203,7 @@ def write_evaluation(table: pd.DataFrame, path: Path | str, *, csv_safe: bool = 
     DataError : there is no such folder, no room, or no permission.
     """
     path = Path(path)
-    ours = [name for name in columns() if name in table.columns]
+    ours = [name for name in columns(*kinds_in(table)) if name in table.columns]
     ordered = table[[*ours, *(name for name in table.columns if name not in ours)]]
     try:
         with atomic_write(path) as work:
@@ -173,16 +227,26 @@ def read_evaluation(path: Path | str) -> pd.DataFrame:
     """
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
-        table = table[list(LEAST) + [name for name in table.columns if name not in LEAST]]
-        counts = {name: table[name].astype("int64") for name in COUNTS}
-        numbers = {name: _numbers(table[name]) for name in LEAST if name not in (*TEXTS, *COUNTS)}
-        further = {name: _numbers_or_texts(table[name]) for name in table.columns[len(LEAST) :]}
+        ours = list(_least(table))
+        table = table[ours + [name for name in table.columns if name not in ours]]
+        texts, whole = {*TEXTS, "kind"}, {*COUNTS, *REAL_COUNTS}
+        counts = {name: table[name].astype("int64") for name in ours if name in whole}
+        numbers = {name: _numbers(table[name]) for name in ours if name not in texts | whole}
+        further = {name: _numbers_or_texts(table[name]) for name in table.columns[len(ours) :]}
     except (OSError, KeyError, ValueError) as problem:
         raise DataError(
             f"{path}: not a table of results ({problem}). "
             f"Expected the columns {', '.join(LEAST)}; 'screening evaluate' writes it."
         ) from problem
     return table.assign(**counts, **numbers, **further)
+
+
+def _least(table: pd.DataFrame) -> tuple[str, ...]:
+    """The columns that a file must have, in their order."""
+    if "kind" not in table.columns:
+        return LEAST
+    of_ours = [m for m in metrics_of(*BOTH) if m.name in (*FIRST, *FIRST_OF_REAL)]
+    return (*NO_METRICS, *OF_KINDS, *(name for metric in of_ours for name in metric.columns))
 
 
 def _numbers(texts: pd.Series) -> pd.Series:
@@ -214,6 +278,64 @@ def _rows(outcome: Outcome, part: str, few: int) -> pd.DataFrame:
     }
     numbers = {name: values for metric in metrics_of() for name, values in metric.table(outcome).items()}
     return pd.DataFrame({**about, **numbers}, columns=list(columns()))
+
+
+def _rows_of_both(outcome: Outcome, part: str, few: int) -> pd.DataFrame:
+    """Rows of a table in which an assay is real, those of binary assays among them."""
+    is_binary, ranking, cells = outcome.is_binary, outcome.ranking, outcome.cells
+    exact = cells.exact.counts
+    measured = _merged(is_binary, ranking.counts, cells.counts)
+    actives = _merged(is_binary, ranking.actives, 0)
+    statuses = _statuses(outcome, few)
+    about = {
+        "part": part,
+        "assay": list(outcome.tasks or ()),
+        "status": [status for status, _ in statuses],
+        "reason": [reason for _, reason in statuses],
+        "actives": actives,
+        "inactives": _merged(is_binary, ranking.inactives, 0),
+        "base_rate": ratio(actives, measured, is_binary & (measured > 0)),
+        "kind": np.where(is_binary, *BOTH),
+        "measured": measured,
+        "censored": _merged(is_binary, 0, cells.counts - exact),
+    }
+    numbers = {name: values for m in metrics_of(*BOTH) for name, values in m.table(outcome).items()}
+    return pd.DataFrame({**about, **numbers}, columns=list(columns(*BOTH)))
+
+
+def _merged(is_binary: np.ndarray, of_binary: np.ndarray | int, of_real: np.ndarray | int) -> np.ndarray:
+    """int64 [T] from the counts of the assays of each kind."""
+    counts = np.empty(len(is_binary), dtype=np.int64)
+    counts[is_binary], counts[~is_binary] = of_binary, of_real
+    return counts
+
+
+def _statuses(outcome: Outcome, few: int) -> list[tuple[str, str]]:
+    """Status and reason of every assay."""
+    ranking, cells = outcome.ranking, outcome.cells
+    exact = cells.exact
+    of_binary = zip(ranking.actives.tolist(), ranking.inactives.tolist(), strict=True)
+    of_real = zip(exact.counts.tolist(), cells.counts.tolist(), exact.varies.tolist(), strict=True)
+    return [
+        _status(*next(of_binary), few) if is_binary else _status_of_values(*next(of_real), few)
+        for is_binary in outcome.is_binary.tolist()
+    ]
+
+
+def _status_of_values(exact: int, measured: int, varies: bool, few: int) -> tuple[str, str]:
+    """Status and reason of a real assay, from its numbers of exact and of measured cells."""
+    if measured == 0:
+        return "no labels", "No molecule of this part was measured."
+    if exact == 0:
+        return "all censored", f"All {measured} values are bounds: nothing to measure distances from."
+    if exact > 1 and not varies:
+        return "constant values", f"All {exact} exact values are equal: nothing to explain or to rank."
+    if exact < few:
+        return (
+            "few values",
+            f"Only {exact} exact {'value' if exact == 1 else 'values'}: the numbers are uncertain.",
+        )
+    return "ok", ""
 
 
 def _status(actives: int, inactives: int, few: int) -> tuple[str, str]:

@@ -11,6 +11,7 @@ from sklearn.metrics import roc_auc_score
 
 from screening.errors import ConfigError, DataError
 from screening.metrics import per_assay
+from screening.metrics.average_precision import pooled_average_precision
 from screening.metrics.contract import FIRST, FIRST_OF_REAL, Metric, metrics, register
 from screening.metrics.per_assay import (
     LEAST,
@@ -315,3 +316,132 @@ def test_a_metric_cannot_have_the_name_of_another_column(name: str) -> None:
 def test_a_metric_of_probabilities_refuses_scores_that_are_none(hit_rate: Metric) -> None:
     with pytest.raises(DataError, match="is not a probability"):
         hit_rate(np.array([[1.0], [0.0]]), np.array([[3.0], [0.5]]))
+
+
+# --- real assays ----------------------------------------------------------------------------------------
+
+
+TASKS = ["A", "values", "few", "equal", "bounds", "nothing", "B", "one"]
+
+
+def a_mixed_table() -> pd.DataFrame:
+    """Two binary assays, and real ones of which four have no full set of numbers."""
+    random = np.random.default_rng(4)
+    labels = random.normal(6, 1, (60, 8))
+    scores = labels + random.normal(0, 0.5, (60, 8))
+    for task in (0, 6):
+        labels[:, task] = random.random(60) < 0.4
+        scores[:, task] = random.random(60)
+    labels[:, 3], labels[:, 5] = 5, NAN
+    labels[7:, 2], labels[1:, 7] = NAN, NAN
+    censored = np.zeros((60, 8), np.int8)
+    censored[:, 4], censored[:20, 1] = 1, -1
+    is_real = np.array([False, *[True] * 5, False, True])
+    return evaluate(labels, scores, TASKS, part="test", is_real=is_real, censored=censored)
+
+
+def test_every_real_assay_has_a_row_with_a_status() -> None:
+    table = a_mixed_table()
+    assert tuple(table.columns) == columns("binary", "real")
+    assert list(table["assay"]) == TASKS
+    assert list(table["kind"]) == ["binary", *["real"] * 5, "binary", "real"]
+    assert list(table["status"]) == [
+        *("ok", "ok", "few values", "constant values", "all censored", "no labels", "ok", "few values"),
+    ]
+    assert list(table["measured"]) == [60, 60, 7, 60, 60, 0, 60, 1]
+    assert list(table["censored"]) == [0, 20, 0, 0, 60, 0, 0, 0]
+    assert list(table["actives"] + table["inactives"]) == [60, 0, 0, 0, 0, 0, 60, 0]
+    assert table["reason"][7] == "Only 1 exact value: the numbers are uncertain."
+
+
+def test_a_number_that_is_not_for_the_kind_is_missing() -> None:
+    table = a_mixed_table()
+    is_binary = table["kind"] == "binary"
+    for name in FIRST:
+        assert table.loc[~is_binary, name].isna().all()
+        assert table.loc[is_binary, name].notna().all()
+    for name in set(FIRST_OF_REAL) - {"concordance"}:
+        assert table.loc[is_binary, name].isna().all()
+        assert not math.isnan(table[name][1])
+    np.testing.assert_array_equal(table["concordance"][is_binary], table["roc_auc"][is_binary])
+    np.testing.assert_array_equal(table["concordance_low"][is_binary], table["roc_auc_low"][is_binary])
+    needs_two = [name for name in FIRST_OF_REAL if metrics.get(name).needs == "both classes"]
+    assert table.loc[3, needs_two].isna().all()
+    assert table.loc[3, ["rmse", "mae", "within_1"]].notna().all()
+    assert table.loc[[4, 5], list(FIRST_OF_REAL)].isna().all().all()
+
+
+def test_rows_of_binary_assays_are_those_of_a_table_without_real_ones() -> None:
+    table = a_mixed_table()
+    random = np.random.default_rng(4)
+    labels = random.normal(6, 1, (60, 8))
+    random.normal(0, 0.5, (60, 8))
+    scores = np.empty((60, 2))
+    for place in (0, 1):
+        labels[:, place] = random.random(60) < 0.4
+        scores[:, place] = random.random(60)
+    alone = evaluate(labels[:, :2], scores, ["A", "B"], part="test")
+    of_both = table[table["kind"] == "binary"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(of_both[list(LEAST)], alone, check_exact=True)
+
+
+def test_no_real_assay_gives_the_table_of_binary_ones(table: pd.DataFrame) -> None:
+    labels, probabilities, tasks = of_random()
+    expected = evaluate(labels, probabilities, tasks, part="test")
+    none = np.zeros(len(tasks), bool)
+    found = evaluate(labels, probabilities, tasks, part="test", is_real=none)
+    pd.testing.assert_frame_equal(found, expected, check_exact=True)
+
+
+def test_large_tables_with_real_assays_are_done_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = a_mixed_table()
+    for entries in (1, 120):
+        monkeypatch.setattr(per_assay, "_ENTRIES_AT_ONCE", entries)
+        pd.testing.assert_frame_equal(a_mixed_table(), whole, rtol=1e-9)
+
+
+def test_concordance_has_the_one_mean_over_both_kinds() -> None:
+    table = a_mixed_table()
+    summary = summarize(table, pooled=0.3).set_index("metric")
+    assert list(summary.index[:2]) == ["concordance", "roc_auc"]
+    assert summary.loc["concordance", "assays"] == 4  # A, B, values, few
+    assert summary.loc["concordance", "mean"] == pytest.approx(table["concordance"].mean())
+    assert (summary["total"] == 8).all()
+    assert summary.loc["rmse", "assays"] == 4  # values, few, equal, one
+    assert summary.loc["pooled_average_precision", "assays"] == 2
+
+
+def test_the_pooled_precision_is_that_of_the_binary_assays() -> None:
+    labels = np.array([[1.0, 5.5], [0.0, 7.0], [1.0, 6.0]])
+    scores = np.array([[0.9, 5.0], [0.7, 6.0], [0.3, 7.0]])
+    pooled = pooled_average_precision(labels, scores, np.array([False, True]))
+    assert pooled == pooled_average_precision(labels[:, :1], scores[:, :1])
+    assert math.isnan(pooled_average_precision(labels, scores, np.array([True, True])))
+
+
+def test_files_of_both_kinds_give_the_same_table_back(tmp_path: Path) -> None:
+    table = a_mixed_table().assign(remark="none")
+    write_evaluation(table, tmp_path / "evaluation.csv")
+    pd.testing.assert_frame_equal(read_evaluation(tmp_path / "evaluation.csv"), table, check_exact=True)
+    table.drop(columns="rmse").to_csv(tmp_path / "less.csv")
+    with pytest.raises(DataError, match="rmse"):
+        read_evaluation(tmp_path / "less.csv")
+
+
+@pytest.mark.parametrize(("column", "first"), [("rmse", "max"), ("r2", "min"), ("measured", "max")])
+def test_sorting_puts_the_worst_real_assays_first(column: str, first: str) -> None:
+    table = a_mixed_table()
+    assert sorted_by(table, column)[column].iloc[0] == getattr(table[column], first)()
+
+
+def test_columns_of_real_assays_are_not_there_to_sort_binary_ones_by(table: pd.DataFrame) -> None:
+    with pytest.raises(ConfigError, match="no column 'rmse', which is of real assays"):
+        sorted_by(table, "rmse")
+
+
+def test_kinds_of_another_shape_are_refused() -> None:
+    labels = np.zeros((3, 2))
+    with pytest.raises(ValueError, match="is_real"):
+        evaluate(labels, labels, ["A", "B"], part="test", is_real=np.ones(3, bool))
+    with pytest.raises(ValueError, match="censored"):
+        evaluate(labels, labels, ["A", "B"], part="test", is_real=np.ones(2, bool), censored=labels[:2])
