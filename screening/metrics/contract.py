@@ -93,6 +93,19 @@ class Outcome:
         """The measured cells of the real tasks; errors as `cells_of`."""
         return cells_of(*self._columns(~self.is_binary))
 
+    def take(self, at: slice) -> "Outcome":
+        """What came out for a part of the tasks."""
+        is_real, censored = (
+            None if one is None else np.asarray(one) for one in (self.is_real, self.censored)
+        )
+        return Outcome(
+            np.asarray(self.labels)[:, at],
+            np.asarray(self.scores)[:, at],
+            None if self.tasks is None else self.tasks[at],
+            None if is_real is None else is_real[at],
+            None if censored is None else censored[:, at],
+        )
+
     def has(self, needs: str) -> np.ndarray:
         """bool [T], which tasks have what a metric needs."""
         both, has = needs == "both classes", np.zeros(len(self.is_binary), dtype=bool)

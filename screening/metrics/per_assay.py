@@ -110,33 +110,11 @@ def evaluate(
     >>> table[["assay", "status", "roc_auc"]].to_dict("list")
     {'assay': ['A', 'B'], 'status': ['ok', 'one class'], 'roc_auc': [0.75, nan]}
     """
-    labels, probabilities = np.asarray(labels), np.asarray(probabilities)
-    if labels.ndim != 2 or labels.shape != probabilities.shape or labels.shape[1] != len(tasks):
-        raise ValueError(
-            f"labels {labels.shape}, probabilities {probabilities.shape}, {len(tasks)} tasks: "
-            "expected [n, T] twice and T names."
-        )
+    outcome = _checked(labels, probabilities, tuple(tasks), is_real, censored)
     width = max(1, _ENTRIES_AT_ONCE // max(1, len(labels)))
-    blocks = [slice(start, start + width) for start in range(0, max(1, len(tasks)), width)]
-    if is_real is None or not np.any(is_real):
-        outcomes = (Outcome(labels[:, at], probabilities[:, at], tuple(tasks[at])) for at in blocks)
-        return pd.concat([_rows(outcome, part, few) for outcome in outcomes], ignore_index=True)
-    if (
-        np.shape(is_real) != (len(tasks),)
-        or np.shape(labels if censored is None else censored) != labels.shape
-    ):
-        raise ValueError("expected is_real [T] and censored [n, T].")
-    mixed = (
-        Outcome(
-            labels[:, at],
-            probabilities[:, at],
-            tuple(tasks[at]),
-            np.asarray(is_real, bool)[at],
-            None if censored is None else np.asarray(censored)[:, at],
-        )
-        for at in blocks
-    )
-    return pd.concat([_rows_of_both(outcome, part, few) for outcome in mixed], ignore_index=True)
+    blocks = [outcome.take(slice(start, start + width)) for start in range(0, max(1, len(tasks)), width)]
+    rows = _rows if outcome.is_binary.all() else _rows_of_both
+    return pd.concat([rows(block, part, few) for block in blocks], ignore_index=True)
 
 
 def summarize(table: pd.DataFrame, *, pooled: float | None = None) -> pd.DataFrame:
@@ -259,6 +237,27 @@ def _numbers_or_texts(texts: pd.Series) -> pd.Series:
         return _numbers(texts)
     except ValueError:
         return texts
+
+
+def _checked(
+    labels: np.ndarray,
+    scores: np.ndarray,
+    tasks: tuple[str, ...],
+    is_real: np.ndarray | None,
+    censored: np.ndarray | None,
+) -> Outcome:
+    """The outcome of all assays, if the shapes fit; errors as `evaluate`."""
+    labels, scores = np.asarray(labels), np.asarray(scores)
+    if labels.ndim != 2 or labels.shape != scores.shape or labels.shape[1] != len(tasks):
+        raise ValueError(
+            f"labels {labels.shape}, probabilities {scores.shape}, {len(tasks)} tasks: "
+            "expected [n, T] twice and T names."
+        )
+    if censored is not None and np.shape(censored) != labels.shape:
+        raise ValueError(f"censored {np.shape(censored)}, labels {labels.shape}: expected the same [n, T].")
+    if is_real is not None and np.shape(is_real) != (len(tasks),):
+        raise ValueError(f"is_real {np.shape(is_real)}, {len(tasks)} tasks: expected [T] truth values.")
+    return Outcome(labels, scores, tasks, is_real, censored)
 
 
 def _rows(outcome: Outcome, part: str, few: int) -> pd.DataFrame:
