@@ -34,10 +34,11 @@ docs: $(STAMP)
 clean:
 	rm -rf $(VENV) runs scores .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
 
-# torch first and pinned: an unpinned torch brings gigabytes of CUDA. The stamp is written last,
-# so an interrupted set-up starts again.
+# torch first and pinned: an unpinned torch brings gigabytes of CUDA. moleculeace for its data files alone, without the
+# packages that it asks for. The stamp is written last, so an interrupted set-up starts again.
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[test,lint,baselines,ray,export]"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps moleculeace
 	touch $@

@@ -5,10 +5,7 @@ thresholds on descriptors, worked out by RDKit. No label here was measured: the 
 tests and demonstrations, and a figure on it says nothing about biology.
 """
 
-import csv
 import functools
-import gzip
-import io
 import os
 import re
 from collections.abc import Callable, Sequence
@@ -18,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..errors import DataError
+from ..runtime.csv_bytes import csv_text, packed_csv
 from ..runtime.files import write_atomically
 from ..runtime.progress import progress
 from .molecules import read_molecule
@@ -137,7 +135,7 @@ def make_alerts(folder: Path) -> Path:
         kept = (labels == 1).sum(axis=0) >= FEWEST_ACTIVES
         kept_panels = [panel for panel, keep in zip(candidates, kept, strict=True) if keep]
         folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(panels, _csv_text([Panel._fields, *kept_panels]).encode())
+        write_atomically(panels, csv_text([Panel._fields, *kept_panels]).encode())
         names = [panel.name for panel in kept_panels]
         write_atomically(table, _table_bytes(molecules, names, labels[:, kept]))
     return table
@@ -304,16 +302,10 @@ def _shipped(path: Path) -> Path:
     return path
 
 
-def _csv_text(rows: Sequence[Sequence[str]]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue()
-
-
 def _table_bytes(molecules: _Molecules, names: list[str], labels: np.ndarray) -> bytes:
-    """The gzipped CSV; without a time in it, so that the same table has the same bytes."""
+    """The gzipped CSV; the same table has the same bytes."""
     texts = np.where(np.isnan(labels), "", np.where(labels == 1, "1", "0"))
     rows = [
         [name, smiles, *row] for name, smiles, row in zip(molecules.ids, molecules.smiles, texts, strict=True)
     ]
-    return gzip.compress(_csv_text([["mol_id", "smiles", *names], *rows]).encode(), 6, mtime=0)
+    return packed_csv([["mol_id", "smiles", *names], *rows])

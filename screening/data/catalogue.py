@@ -7,7 +7,7 @@ they are known, are in `assay_counts.csv`.
 import csv
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -46,13 +46,17 @@ class DataSet:
     """Columns of structures and of identifiers in the file at the address; other copies may differ."""
     limit: int = 50
     """Largest download accepted, MB."""
+    assays: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """What its columns of measured values are, as `data.assays` says it in a config; none = classes."""
+    notice: str = ""
+    """What everybody who trains on it is told."""
     sha256: str | None = None
     """Sum of the file at the address. None = not known here, and so far it is for none: copies that go round
     are packed anew. Such a download is checked by its rows, labels and actives."""
 
     @property
     def tasks(self) -> tuple[str, ...] | None:
-        """Names of the assays as in the file; None where the file decides (`alerts`)."""
+        """Names of the columns that are assays; None where the file decides (`alerts`)."""
         counts = known_counts().get((self.name, self.rows))
         return tuple(count.assay for count in counts) if counts else None
 
@@ -101,6 +105,31 @@ _ROWS = (
         source="made by screening/data/alerts_table.py from files of the rdkit wheel; no download",
         defects="No label was measured: a figure on this table says that the program works, and nothing of "
         "biology. Sizes are those with RDKit 2026.09.1; another version may give some panels more or less.",
+        notice="the labels of this table are computed by RDKit rules, not measured.",
+    ),
+    DataSet(
+        "moleculeace",
+        "Ki and EC50 in nM on 30 targets of ChEMBL, with activity cliffs",
+        n_tasks=30,
+        rows=39_178,
+        other_rows=(),
+        files=("moleculeace.csv.gz",),
+        address=None,
+        split="column",
+        metric="rmse",
+        id="mol_id",
+        licence="ChEMBL, CC BY-SA 3.0: give credit, share alike; the package that carries it is MIT",
+        source="van Tilborg, Alenicheva, Grisoni, J. Chem. Inf. Model. 62 (2022) 5938; made from a wheel by "
+        "screening/data/moleculeace_table.py, no download",
+        defects="48,714 values of 35,633 structures. The published split is of measurements: 3,545 "
+        "structures train for one target and test for another (recipe moleculeace), which may flatter models "
+        "that share what they learn; the recipe moleculeace_no_leak leaves these training values out. Values "
+        "are means over laboratories, without their spread.",
+        assays=MappingProxyType(
+            {"CHEMBL*": {"kind": "real", "unit": "nM", "transform": "neg_log10_molar", "wanted": "high"}}
+        ),
+        notice="the values of this table are ChEMBL's (CC BY-SA 3.0: give credit, share alike), as in "
+        "MoleculeACE (van Tilborg et al., 2022).",
     ),
     _row(
         "tox21",

@@ -40,16 +40,17 @@ def compare_with_catalogue(row: DataSet, table: AssayTable, n_rows: int) -> list
 def differences_of_file(row: DataSet, path: Path) -> list[str]:
     """What differs between a file and the table of the row, in words."""
     try:
-        table = read_assays(path, tasks=row.tasks)
+        table = read_assays(path, tasks=row.tasks, assays=row.assays)
     except DataError as problem:
         return [str(problem).replace(str(path), "the file")]
     return compare_with_catalogue(row, table, len(table) + len(table.rejected))
 
 
 def count_labels(table: AssayTable) -> list[AssayCounts]:
-    """Labels and actives of each assay, in the order of the table."""
+    """Labels and, of classes, actives of each assay, in the order of the table."""
     labels = (~np.isnan(table.labels)).sum(axis=0).tolist()
-    actives = (table.labels == 1).sum(axis=0).tolist()
+    ones = (table.labels == 1).sum(axis=0).tolist()
+    actives = [None if is_real else n for n, is_real in zip(ones, table.is_real, strict=True)]
     return [AssayCounts(*count) for count in zip(table.tasks, labels, actives, strict=True)]
 
 

@@ -1,13 +1,14 @@
 """From the name or path of a table to the table: finding, fetching, checking, loading and describing it.
 
-What is known of public tables is in `catalogue`, reading is in `assays`. The embedded table `alerts` is made
-in the file of that name; its labels are computed, not measured.
+What is known of public tables is in `catalogue`, reading is in `assays`. Two tables are made on this machine:
+`alerts`, whose labels are computed, and `moleculeace` from an installed wheel, each in the file of its name.
 """
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -29,8 +30,14 @@ from .declared import AnySettings
 from .downloads import DownloadError, download
 from .formats.opening import is_stream, lasting
 from .merging import prepare
+from .moleculeace_table import is_installed, make_moleculeace
 from .molecules import parents
 from .tables import IN_MEMORY, Rejected
+
+MAKERS: Mapping[str, Callable[[Path], Path]] = MappingProxyType(
+    {"alerts": make_alerts, "moleculeace": make_moleculeace}
+)
+"""What makes the tables without an address, in a folder."""
 
 MANY_SALTS = 0.01
 """Share of structures of several components from which advice is given; 3 % in Tox21."""
@@ -111,8 +118,10 @@ def cache_folder() -> Path:
 
 
 def is_here(name: str) -> bool:
-    """Whether `find(name)` needs no download."""
-    return catalogue[name].address is None or _look_up(catalogue[name].files) is not None
+    """Whether `find(name)` needs neither a download nor another package."""
+    if name == "moleculeace" and is_installed():
+        return True
+    return name == "alerts" or _look_up(catalogue[name].files) is not None
 
 
 def find(name: str, *, data: str | Path | None = None) -> Path:
@@ -121,7 +130,7 @@ def find(name: str, *, data: str | Path | None = None) -> Path:
     Of what can be read only once ("-" for standard input, a pipe) it is a copy that lasts till the end.
 
     Looked up in this order: `data` (the file itself or its folder; then nowhere else), the folder
-    SCREENING_DATA, the cache, and then downloaded, or made if it is `alerts`.
+    SCREENING_DATA, the cache, and then downloaded, or made if it is of MAKERS.
 
     Raises
     ------
@@ -162,7 +171,8 @@ def fetch(name: str, to: str | Path | None = None) -> Path:
     Raises
     ------
     ConfigError : no such table.
-    DataError : no network, not found, too large, or not the table that the catalogue describes.
+    DataError : no network, not found, too large, not the table that the catalogue describes, or the package
+        that it is made from is not installed.
     """
     if name not in catalogue:
         raise ConfigError(f"There is no table '{name}' in the catalogue. {did_you_mean(name, catalogue)}")
@@ -171,7 +181,7 @@ def fetch(name: str, to: str | Path | None = None) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if row.address is None:
-            return make_alerts(folder)
+            return MAKERS[name](folder)
         path = folder / row.files[0]
         limit = row.limit * 1_000_000
         download(row.address, path, limit=limit, check=lambda part: _check(row, part), sha256=row.sha256)
@@ -193,8 +203,8 @@ def fetch(name: str, to: str | Path | None = None) -> Path:
 def verify_table(name: str) -> tuple[Path, list[str]]:
     """The file of a table of the catalogue, and how it differs from what is known of it, in words.
 
-    Rows, assays, labels and actives are compared, as far as they are known; `alerts` is made anew, and all of
-    its bytes are.
+    Rows, assays, labels and actives are compared, as far as they are known; a table of MAKERS is made anew,
+    and all of its bytes are.
 
     Raises
     ------
@@ -206,7 +216,7 @@ def verify_table(name: str) -> tuple[Path, list[str]]:
             f"The table '{name}' is not on this machine ({_places()}). Get it: screening data fetch {name}"
         )
     path = find(name)
-    return path, _differs_from_new(path) if row.address is None else differences_of_file(row, path)
+    return path, _differs_from_new(name, path) if row.address is None else differences_of_file(row, path)
 
 
 def load_dataset(
@@ -224,26 +234,27 @@ def load_dataset(
 
     A table in memory, as `data`, is taken as it is, with the assays `tasks`.
 
-    A note says if the content is not that of the catalogue, and that the labels of `alerts` are computed.
+    A note says if the content is not that of the catalogue, and what its row gives notice of.
     """
     if isinstance(data, AssayTable):
         return data if tasks is None else data.select(tasks)
     path = find(source, data=data)
+    read = partial(read_assays, path, smiles=smiles, id=id, labels=labels, format=format)
     row = catalogue.get(source)
-    named = tasks if row is None or tasks is not None else row.tasks
-    table = read_assays(path, smiles=smiles, id=id, tasks=named, labels=labels, assays=assays, format=format)
     if row is None:
-        return table
+        return read(tasks=tasks, assays=assays)
+    named = tasks if tasks is not None or row.assays else row.tasks
+    table = read(tasks=named, assays=assays or row.assays)
+    notes = table.notes
     if row.address is None:
-        notes = [note for note in table.notes if not note.startswith(ATTENTION)]  # its assays are properties
-        notes += [f"{source}: the labels of this table are computed by RDKit rules, not measured."]
-        return replace(table, notes=notes)
-    n_rows = len(table) + len(table.rejected)
-    differences = compare_with_catalogue(row, table, n_rows) if tasks is None else []
-    if differences:
-        note = f"{path} is not the known table '{source}': {'; '.join(differences)}."
-        return replace(table, notes=[*table.notes, note])
-    return table
+        notes = [note for note in notes if not note.startswith(ATTENTION)]  # its other columns are no assays
+    elif tasks is None and (differences := compare_with_catalogue(row, table, _n_records(table))):
+        notes = [*notes, f"{path} is not the known table '{source}': {'; '.join(differences)}."]
+    return replace(table, notes=[*notes, f"{source}: {row.notice}"] if row.notice else notes)
+
+
+def _n_records(table: AssayTable) -> int:
+    return len(table) + len(table.rejected)
 
 
 def describe(
@@ -268,7 +279,7 @@ def describe(
     return Description(
         path=find(source, data=data),
         entry=catalogue.get(source),
-        n_rows=len(table) + len(table.rejected),
+        n_rows=_n_records(table),
         n_unread=len(table.rejected),
         n_unusable=len(unusable),
         n_duplicates=len(table) - len(unusable) - len(merged),
@@ -356,10 +367,10 @@ def _check(row: DataSet, part: Path) -> None:
         )
 
 
-def _differs_from_new(path: Path) -> list[str]:
+def _differs_from_new(name: str, path: Path) -> list[str]:
     """Whether the table that was made on this machine is byte by byte what would be made now."""
     with TemporaryDirectory() as folder:
-        is_same = file_sha256(make_alerts(Path(folder))) == file_sha256(path)
+        is_same = file_sha256(MAKERS[name](Path(folder))) == file_sha256(path)
     return [] if is_same else ["its bytes are not those of a table made anew"]
 
 

@@ -31,7 +31,19 @@ from screening.data.tables import open_table
 from screening.errors import ConfigError, DataError, ScreeningError
 
 ROOT = Path(__file__).parents[2]
-NAMES = ("tox21", "toxcast", "muv", "pcba", "sider", "clintox", "hiv", "bbbp", "bace", "alerts")
+NAMES = (
+    "tox21",
+    "toxcast",
+    "muv",
+    "pcba",
+    "sider",
+    "clintox",
+    "hiv",
+    "bbbp",
+    "bace",
+    "alerts",
+    "moleculeace",
+)
 SMALL = "clintox"
 """The table that the download tests pretend to serve."""
 
@@ -53,7 +65,7 @@ def test_the_catalogue_has_the_tables_of_the_field_and_says_everything_of_each()
     for row in datasets.catalogue.values():
         assert all((row.summary, row.licence, row.source, row.defects, row.files, row.smiles))
         assert row.split in splits.names()
-        assert row.metric in ("roc_auc", "average_precision")
+        assert row.metric in ("roc_auc", "average_precision", "rmse")
         if row.address is not None:
             assert row.address.startswith("https://")
             assert row.address.endswith(f"/{row.files[0]}")
