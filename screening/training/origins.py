@@ -39,22 +39,29 @@ _FREE_SECTIONS = ("benchmark",)
 def origin_of(config: Config, prepared: Prepared) -> Origin:
     """What a training of this config on this table rests on."""
     table = prepared.table
-    labels = np.ascontiguousarray(table.labels.T, dtype=np.float32)
-    labels = np.where(np.isnan(labels), np.float32(-1), labels)
-    if table.censored is not None:
-        labels = np.concatenate([labels, table.censored.T], axis=1)
     return {
         "file": prepared.source.name,
         "file_sha256": prepared.source.sha256,
         "molecules": len(table),
         "molecules_sha256": _sum(table.smiles),
-        "labels": {task: _short_sum(row.tobytes()) for task, row in zip(table.tasks, labels, strict=True)},
+        "labels": _label_sums(table),
         "split": _sum(prepared.split.parts),
         "features": prepared.store.features.key(),
         "groups": _file_sum(config.grouping.file),
         "joint": _file_sum(config.grouping.joint and Path(config.grouping.joint) / "bundle" / SUMS),
         "versions": _versions(config),
     }
+
+
+def _label_sums(table: AssayTable) -> dict[str, str]:
+    """Of each assay: a sum of its labels, and of which are bounds where any is."""
+    sums = {}
+    for place, (assay, column) in enumerate(zip(table.assays, table.labels.T, strict=True)):
+        absent = np.float32("nan") if assay.is_real else np.float32(-1)
+        content = np.where(np.isnan(column), absent, column).astype(np.float32).tobytes()
+        marks = b"" if table.censored is None else table.censored[:, place].tobytes()
+        sums[assay.name] = _short_sum(content + (marks if any(marks) else b""))
+    return sums
 
 
 def _versions(config: Config) -> dict[str, str]:
