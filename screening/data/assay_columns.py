@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..errors import DataError, listed
+from .assay_guesses import Guess, is_named_as_measured, setting_for
 from .label_words import as_setting, guessed_label, guessed_meanings, tasks_setting
 from .labels import ExplainedColumn, label_key
 
@@ -22,10 +23,6 @@ MOST_WORDS = 12
 
 MOST_ASSAYS_LISTED = 40
 """Assays that a setting to paste names at most."""
-
-FORMULA = 'in a spreadsheet =IF(X2="","",IF(X2>=6,1,0)), with its column for X and your threshold for 6'
-"""How measured values become 1 and 0 without a program."""
-
 
 _NUMBERED = re.compile(
     r"(.*[\W_])?(rep|repl|replicates?|run|batch|plate|lot|fold|day|series|trial|donor|passage|cluster|group)"
@@ -91,7 +88,7 @@ def likely_assays(raw: RawTable) -> list[str]:
     ]
 
 
-def no_assay(raw: RawTable, labels: Mapping[str, float | None]) -> DataError:
+def no_assay(raw: RawTable, labels: Mapping[str, float | None], assays: Mapping[str, Guess]) -> DataError:
     """That no column is an assay, what the columns hold, and the settings that would make one of them one."""
     if not raw.columns:
         return DataError(
@@ -105,12 +102,17 @@ def no_assay(raw: RawTable, labels: Mapping[str, float | None]) -> DataError:
         seen.append(f"'{name}' ({listed(values) or 'empty'}{', ...' if len(column.different) > 6 else ''})")
     return DataError(
         f"{raw.path}: no column is an assay (values 1, 0 and empty only). Columns and values: "
-        f"{'; '.join(seen)}. {_advice(raw, [], list(raw.columns), labels)}"
+        f"{'; '.join(seen)}. {_advice(raw, [], list(raw.columns), labels, assays)}"
     )
 
 
 def check_labels(
-    raw: RawTable, tasks: Sequence[str], labels: Mapping[str, float | None], *, are_given: bool
+    raw: RawTable,
+    tasks: Sequence[str],
+    labels: Mapping[str, float | None],
+    assays: Mapping[str, Guess],
+    *,
+    are_given: bool,
 ) -> None:
     """Raise DataError if an assay has a value that is no label, naming all such values at once."""
     bad = [name for name in tasks if raw.columns[name].n_unknown]
@@ -121,7 +123,7 @@ def check_labels(
     values = sum((raw.columns[name].unknown() for name in bad), Counter[str]())
     texts = listed((f"{text!r} ({n})" for text, n in values.most_common()), 50, mark="")
     also = f"; such values are also in {listed(bad[1:])}" if bad[1:] else ""
-    advice = _advice(raw, bad, tasks if are_given else list(raw.columns), labels)
+    advice = _advice(raw, bad, tasks if are_given else list(raw.columns), labels, assays)
     raise DataError(
         f"{raw.path}, record {raw.rows[place]}, column '{bad[0]}': label "
         f"{first.different[first.codes[place]]!r} is neither 1, 0 nor empty{also}. "
@@ -143,18 +145,24 @@ def _is_numbering(name: str, column: ExplainedColumn) -> bool:
 
 
 def _advice(
-    raw: RawTable, bad: Sequence[str], among: Sequence[str], labels: Mapping[str, float | None]
+    raw: RawTable,
+    bad: Sequence[str],
+    among: Sequence[str],
+    labels: Mapping[str, float | None],
+    assays: Mapping[str, Guess],
 ) -> str:
-    """What to do about columns that are refused: the settings to paste, or where a threshold is needed.
+    """What to do about columns that are refused: the settings to paste.
 
     Parameters
     ----------
     bad : assays with values that are no labels.
     among : columns that may be assays.
+    labels, assays : the settings so far.
     """
     chosen, meanings = _best_guess(raw, among, labels)
-    measured = [name for name in (bad if chosen else among) if is_measured(raw.columns[name])]
     properties = [name for name in bad if looks_like_a_property(name)]
+    measured = [name for name in (bad if chosen else among) if is_measured(raw.columns[name])]
+    measured = [name for name in measured if not looks_like_a_property(name)][:MOST_ASSAYS_LISTED]
     others = {*measured, *properties, *chosen}
     texts = [name for name in bad or among if name not in others]
     sentences = []
@@ -166,8 +174,9 @@ def _advice(
         sentences.append(f"{listed(properties, 5)}: named like properties of the structure, no assays.")
     if measured:
         sentences.append(
-            f"Measured values or counts ({listed(measured, 5)}) are no labels: to be an assay they need a "
-            f"threshold that turns them into 1 and 0, in a column of its own ({FORMULA})."
+            f"Measured values or counts ({listed(measured, 5)}) are no labels. Take them as real values, "
+            f"with the unit and transform that they have: {setting_for(raw.columns, measured, assays)}; as "
+            "classes with a threshold there, on the transformed scale, such as threshold: 6."
         )
     if (bad and texts) or not sentences:
         sentences.append(_explain_texts(raw, texts, labels))
@@ -204,7 +213,7 @@ def _explain_texts(raw: RawTable, texts: Sequence[str], labels: Mapping[str, flo
         example = {"active": 1, "inactive": 0, "inconclusive": None}
     return (
         f"Say what they mean with data.labels, such as {as_setting({**labels, **example})} (1 = active, 0 = "
-        "inactive, null = not measured); measured values must first be turned into 1 and 0 with a threshold."
+        "inactive, null = not measured); of measured values say what they are with data.assays."
     )
 
 
@@ -270,7 +279,12 @@ def looks_like_a_property(name: str) -> bool:
 
 
 def column_notes(
-    raw: RawTable, tasks: Sequence[str], labels: Mapping[str, float | None], *, are_given: bool
+    raw: RawTable,
+    tasks: Sequence[str],
+    labels: Mapping[str, float | None],
+    assays: Mapping[str, Guess],
+    *,
+    are_given: bool,
 ) -> list[str]:
     """What to say of the columns; where `are_given`, the user has named the assays.
 
@@ -278,6 +292,7 @@ def column_notes(
     """
     notes = [] if are_given else [*_left_out_notes(raw, tasks, labels), *_property_notes(raw, tasks)]
     notes += _one_value_notes(raw, tasks)
+    notes += [] if are_given else _measured_notes(raw, tasks, assays)
     extra = raw.others(tasks)
     if extra:
         notes.append(f"{raw.path}: passed through, not assays: {listed(extra)}.")
@@ -310,6 +325,19 @@ def _left_out_notes(raw: RawTable, tasks: Sequence[str], labels: Mapping[str, fl
             "mean with data.labels."
         )
     return notes
+
+
+def _measured_notes(raw: RawTable, tasks: Sequence[str], assays: Mapping[str, Guess]) -> list[str]:
+    """Columns named and filled as measurements are, beside the assays."""
+    names = [name for name in raw.others(tasks) if is_named_as_measured(name)]
+    names = [name for name in names if is_measured(raw.columns[name]) and not looks_like_a_property(name)]
+    if not names:
+        return []
+    setting = setting_for(raw.columns, names[:MOST_ASSAYS_LISTED], assays)
+    return [
+        f"{raw.path}: {listed(names, 5)}: measured values, left out. To take them in, with the unit and "
+        f"transform that they have, give the setting {setting}."
+    ]
 
 
 def _has_two_words(column: ExplainedColumn) -> bool:

@@ -84,6 +84,7 @@ def assays_of(
     if format not in FORMATS:
         raise ConfigError(f"data.format: there is no '{format}'. {did_you_mean(format, FORMATS)}")
     meanings, settings = label_meanings(labels), checked_settings(assays)
+    plain = {name: each.model_dump(exclude_defaults=True) for name, each in settings.items()}
     reader = opened()
     tasks = [tasks] if isinstance(tasks, str) else tasks
     declared = _declared(reader, settings, tasks)
@@ -98,13 +99,13 @@ def assays_of(
     if format == "auto":
         check_not_long(raw, [*names, *columns])
     if not names and not columns and given is None:
-        raise _no_structure(raw) or no_assay(raw, labels)
-    check_labels(unmeasured, names, labels, are_given=given is not None)
+        raise _no_structure(raw) or no_assay(raw, labels, plain)
+    check_labels(unmeasured, names, labels, plain, are_given=given is not None)
     measured = [assay_of(each, columns[each.column].without(places)) for each in declared]
     check_values(raw, measured, settings)
     notes = [
         *value_notes(raw, measured),
-        *column_notes(unmeasured, names, labels, are_given=given is not None),
+        *column_notes(unmeasured, names, labels, plain, are_given=given is not None),
     ]
     notes += _id_notes(reader.path, raw.ids)
     loud = [note for note in notes if note.startswith(ATTENTION)]
