@@ -10,66 +10,20 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
-    ValidationInfo,
     field_validator,
     model_serializer,
     model_validator,
 )
 
-from .plain_yaml import option, typed
+from .config_parts import AChain, AComponent, Positive, Share, by_name
+from .config_parts import Component as Component
+from .config_parts import Section as Section
+from .plain_yaml import option
 from .registry import did_you_mean
 from .sizes import LARGEST, MOST_ATOMS
-
-Positive = Annotated[int, Field(gt=0)]
-Share = Annotated[float, Field(ge=0, lt=1)]
-
-
-class Section(BaseModel):
-    """A part of the config; unknown keys are errors, values cannot be changed afterwards."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _as_typed(cls, value: Any, info: ValidationInfo) -> Any:
-        """Names are the texts that were typed; other unquoted words are what YAML takes them for."""
-        return typed(value, cls.model_fields[info.field_name or ""].annotation)
-
-
-class Component(BaseModel):
-    """A member of a registered family: its name, and its options as further keys."""
-
-    model_config = ConfigDict(extra="allow", frozen=True)
-    name: str
-
-    @model_validator(mode="before")
-    @classmethod
-    def _as_typed(cls, value: Any) -> Any:
-        """Options stay as typed until the registry, which knows their types, sees them."""
-        if not isinstance(value, Mapping):
-            return value
-        return {
-            key: str(item) if key == "name" and isinstance(item, str) else option(item)
-            for key, item in value.items()
-        }
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """The further keys, for `Registry.build`."""
-        return dict(self.model_extra or {})
-
-
-def _by_name(value: Any) -> Any:
-    """A bare name stands for a component without options."""
-    return {"name": value} if isinstance(value, str) else value
-
-
-def _as_chain(value: Any) -> Any:
-    return [_by_name(part) for part in value] if isinstance(value, list | tuple) else [_by_name(value)]
 
 
 def _one_file(value: Any) -> Any:
@@ -85,8 +39,6 @@ NETWORK = "network"
 """What the network is called among the models of a blend."""
 
 AFile = Annotated[str, BeforeValidator(_one_file)]
-AComponent = Annotated[Component, BeforeValidator(_by_name)]
-AChain = Annotated[tuple[Component, ...], BeforeValidator(_as_chain), Field(min_length=1)]
 
 
 class AssaySettings(Section):
@@ -213,7 +165,7 @@ class Loss(Section):
     @model_validator(mode="before")
     @classmethod
     def _as_component(cls, value: Any) -> Any:
-        value = _by_name(value)
+        value = by_name(value)
         if not isinstance(value, Mapping):
             return value
         return {key: item if key in cls.model_fields else option(item) for key, item in value.items()}
