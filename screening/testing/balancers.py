@@ -11,6 +11,8 @@ from ..balancing.contract import NEEDS, Balancer, balancers
 from ..balancing.gradients import Gradients
 from ..balancing.step import Step
 from ..models.heads import TaskHeads
+from ..models.losses import CrossEntropy, Loss, losses
+from ..models.losses.mixed import loss_for
 from .subjects import Check, Subject
 
 T = 5
@@ -268,13 +270,39 @@ class _Encoder(nn.Module):
 def model_learns_from_sparse_labels(subject: Subject) -> None:
     """A small network trained with it on labels with gaps has losses that fall."""
     torch.manual_seed(0)
-    encoder, heads, balancer = _Encoder(), TaskHeads(8, T), build(subject)
-    place = "features" if balancer.places is None else balancer.places[0]
-    gradients = Gradients(heads, balancer, at=place, encoder=encoder)
-    optimiser = torch.optim.Adam([*encoder.parameters(), *heads.parameters()], lr=0.02)
     inputs = torch.randn(64, 6)
     labels = (inputs @ torch.randn(6, T) > 0.5).float()
     labels[torch.rand(64, T) < 0.25] = torch.nan
+    _assert_fall("the mean loss", _trained_losses(subject, inputs, labels, CrossEntropy()).mean(1))
+
+
+def model_learns_from_classes_and_values(subject: Subject) -> None:
+    """The same on a table of classes, exact values and values known by bounds: losses of each kind fall."""
+    torch.manual_seed(0)
+    inputs, is_real = torch.randn(64, 6), torch.arange(T) >= 2
+    values = inputs @ torch.randn(6, T) / 6**0.5
+    labels = torch.where(is_real, values, (values > 0.2).float())[:, :, None].repeat(1, 1, 2)
+    labels[:, 4, 1][values[:, 4] > 0] = torch.inf
+    labels[:, 4, 0][values[:, 4] > 0] = 0
+    labels[torch.rand(64, T) < 0.25] = torch.nan
+    real = losses.build("censored_gaussian", labels[:, is_real])
+    of_both = _trained_losses(subject, inputs, labels, loss_for(is_real, CrossEntropy(), real))
+    _assert_fall("the mean loss of classes", of_both[:, ~is_real].mean(1))
+    _assert_fall("the mean loss of values", of_both[:, is_real].mean(1))
+
+
+def _assert_fall(what: str, losses: Tensor) -> None:
+    first, last = float(losses[:4].mean()), float(losses[-4:].mean())
+    assert last < first, f"{what} was {first:.3f} in the first steps and is {last:.3f} in the last"
+
+
+def _trained_losses(subject: Subject, inputs: Tensor, labels: Tensor, loss: Loss) -> Tensor:
+    """Losses [steps, T] of a small network while it is trained; its weights are finite in the end."""
+    encoder, heads, balancer = _Encoder(), TaskHeads(8, T), build(subject)
+    place = "features" if balancer.places is None else balancer.places[0]
+    gradients = Gradients(heads, balancer, at=place, encoder=encoder, loss=loss)
+    trained = [*encoder.parameters(), *heads.parameters(), *loss.parameters()]
+    optimiser = torch.optim.Adam(trained, lr=0.02)
     means = []
     for number in range(24):
         batch = torch.randperm(64)[:32]
@@ -286,12 +314,11 @@ def model_learns_from_sparse_labels(subject: Subject) -> None:
         if balancer.second_look:
             with torch.no_grad():
                 balancer.look_again(gradients.look(encoder(inputs[batch]), labels[batch]).step)
-        means.append(float(look.step.losses.mean()))
+        means.append(look.step.losses)
         if number % 8 == 7:
             balancer.end_epoch(look.step.losses, look.step.present)
-    assert all(parameter.isfinite().all() for parameter in encoder.parameters()), "weights are not finite"
-    first, last = sum(means[:4]) / 4, sum(means[-4:]) / 4
-    assert last < first, f"the mean loss was {first:.3f} in the first steps and is {last:.3f} in the last"
+    assert all(parameter.isfinite().all() for parameter in trained), "weights are not finite"
+    return torch.stack(means)
 
 
 CHECKS: tuple[Check, ...] = (
@@ -309,4 +336,5 @@ CHECKS: tuple[Check, ...] = (
     saved_and_loaded_goes_on,
     step_is_not_changed,
     model_learns_from_sparse_labels,
+    model_learns_from_classes_and_values,
 )
