@@ -1,16 +1,16 @@
 """A trained model on disk: a folder of JSON and safetensors with checksums; no code, no pickle.
 
 `bundle.json` says what the model is, `member-0.safetensors` and so on hold the numbers of its members,
-`calibration`, `conformal`, `domain` and `representation.safetensors` say how far to trust it, `SHA256SUMS`
-has the sums of all. Loading checks format, sums, featurizer versions and shapes before anything is used. An
-ensemble, a network per group of assays and a network per assay are bundles of several members.
+`calibration`, `conformal`, `intervals`, `domain` and `representation.safetensors` say how far to trust it,
+`SHA256SUMS` has the sums of all. Loading checks format, sums, featurizer versions and shapes before anything
+is used. An ensemble, a network per group of assays and a network per assay are bundles of several members.
 """
 
 import json
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ..config_sections import Model
-from ..data.assay_kinds import Assay
+from ..data.assay_kinds import Assay, are_real
 from ..errors import BundleError, ConfigError, listed
 from ..features.store import FeatureSet, GraphStore, VectorBlock
 from ..models.encoders import Inputs
@@ -30,11 +30,13 @@ from ..runtime.files import atomic_folder, file_sha256
 from ..sizes import MOST_ATOMS
 from ..uncertainty.calibration import Calibration
 from ..uncertainty.conformal import ConformalSets
+from ..uncertainty.intervals import Intervals
 from ..uncertainty.latent_domain import Representation
 from ..uncertainty.structure_domain import Domain
 from .files import SUMS, check_sums
 from .member import DESCRIPTION, Member, restored_member
 from .needed_plugins import Needed, changes, require
+from .prediction import Prediction, Votes
 from .reference import Reference
 
 FORMAT = 2
@@ -55,27 +57,13 @@ UNREADABLE = (
 OPTIONAL: dict[str, Any] = {
     "calibration": Calibration,
     "conformal": ConformalSets,
+    "intervals": Intervals,
     "domain": Domain,
     "representation": Representation,
     "reference": Reference,
     "targets": Targets,
 }
 """Optional parts, each in a file of its name."""
-
-
-class Prediction(NamedTuple):
-    """What the members say of n molecules."""
-
-    scores: np.ndarray
-    """float32 [n, T], probability of being active, calibrated where the bundle has a calibration; of a real
-    assay the value, on the scale of training."""
-    spread: np.ndarray | None
-    """float32 [n, T], standard deviation over the members that serve the assay, each calibrated; NaN with
-    one member; None if all have one."""
-    raw: np.ndarray
-    """float32 [n, T], mean over the members, not calibrated: what `ConformalSets` takes."""
-    distance: np.ndarray | None = None
-    """float32 [n], from the training part, as `Representation` measures it; None where it is not wanted."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +98,8 @@ class Bundle:
     """Kind, unit and scale of each assay; () = all are of two classes."""
     targets: Targets | None = None
     """From outputs to values, where an assay is real; None: there is none."""
+    intervals: Intervals | None = None
+    """Of real assays, with a guaranteed error; None: none is real, or there were no validation molecules."""
 
     @property
     def assays(self) -> tuple[Assay, ...]:
@@ -136,55 +126,21 @@ class Bundle:
         With `distance` also their distances from the training part, where there is a `representation`: out
         of the same pass through the networks.
         """
-        shape = (len(rows), len(self.tasks))
         count = np.bincount([column for member in self.members for column in member.columns])
-        weights = np.zeros(len(self.tasks))
-        has_spread = count.max() > 1
-        total, sums, squares = np.zeros(shape), np.zeros(shape), np.zeros(shape)
+        votes = Votes(len(rows), count, self.calibration, self.targets)
         measured = self.representation if distance else None
         off: list[Tensor] = []
         for number, member in enumerate(self.members):
-            columns, model = list(member.columns), member.model
+            model = member.model
             if measured is not None and model.network is not None:
                 watcher = measured.watcher(number, off)
-                logits = model.network.predict(store, rows, batch_size=batch_size, on_features=watcher)
+                outputs = model.network.predict(store, rows, batch_size=batch_size, on_features=watcher)
             else:
-                logits = model.predict(store, rows, batch_size=batch_size)
-            values = self._answers(logits, columns)
-            total[:, columns] += member.weight * values
-            weights[columns] += member.weight
-            if has_spread:
-                values = self._calibrated(values, columns)
-                sums[:, columns] += values
-                squares[:, columns] += values**2
-        raw = (total / weights).astype(np.float32)
-        scores = self._calibrated(raw, list(range(len(self.tasks))))
-        away = None if measured is None else measured.distance(off)
-        if not has_spread:
-            return Prediction(scores, None, raw, away)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            variance = (squares - sums**2 / count).clip(min=0) / (count - 1)
-        spread = np.where(count > 1, np.sqrt(variance), np.nan)
-        return Prediction(scores, spread.astype(np.float32), raw, away)
-
-    def _answers(self, outputs: Tensor, columns: list[int]) -> np.ndarray:
-        """Probabilities and values [n, t] float64 of what a member says of its assays."""
-        answers = outputs.double().sigmoid().numpy()
-        if self.targets is not None:
-            self.targets.take(columns).put_values(answers, outputs.double().numpy())
-        return answers
-
-    def _calibrated(self, scores: np.ndarray, columns: list[int]) -> np.ndarray:
-        """Scores [n, t] with probabilities calibrated; values stay."""
-        if self.calibration is None:
-            return scores
-        if self.targets is None:
-            return self.calibration.take(columns).apply(scores)
-        calibrated = scores.copy()
-        binary = np.flatnonzero(~self.targets.is_real[columns])
-        of_binary = self.calibration.take([columns[place] for place in binary.tolist()])
-        calibrated[:, binary] = of_binary.apply(scores[:, binary])
-        return calibrated
+                outputs = model.predict(store, rows, batch_size=batch_size)
+            has_sd = self.targets is not None and model.gives_sd
+            sd = model.predict_sd(store, rows, batch_size=batch_size) if has_sd else None
+            votes.add(list(member.columns), member.weight, outputs, sd)
+        return votes.prediction(None if measured is None else measured.distance(off))
 
     def save(self, folder: Path) -> None:
         """Write the bundle; an older one in the same place is replaced as a whole."""
@@ -307,6 +263,7 @@ class Bundle:
         kinds = _restored_kinds(description.get("assays", []), tasks, parts.get("targets"))
         bundle = cls(members, settings, inputs, features, tasks, about, **parts, plugins=plugins, kinds=kinds)
         bundle._check_representation(folder)
+        bundle._check_intervals(folder)
         return bundle
 
     def _check_representation(self, folder: Path) -> None:
@@ -315,6 +272,13 @@ class Bundle:
             raise BundleError(
                 f"{folder / _part_file('representation')} is about members and widths "
                 f"{self.representation.widths}, the bundle has the networks {widths}. Train again."
+            )
+
+    def _check_intervals(self, folder: Path) -> None:
+        is_real = are_real(self.assays)
+        if self.intervals is not None and not np.array_equal(self.intervals.is_real, is_real):
+            raise BundleError(
+                f"{folder / _part_file('intervals')} is about other real assays than the bundle. Train again."
             )
 
     def plugin_warnings(self) -> list[str]:

@@ -17,6 +17,8 @@ class Predictor(Protocol):
 
     kind: str
     """`network`, or the registered name of a baseline."""
+    gives_sd: bool
+    """Whether it says how far off it may be: `predict_sd`."""
 
     @property
     def network(self) -> "ScreeningModel | None":
@@ -24,6 +26,9 @@ class Predictor(Protocol):
 
     def predict(self, store: GraphStore, rows: Tensor, *, batch_size: int = 512) -> Tensor:
         """Logits [n, t], float32 on the CPU, of the molecules `rows` for the predictor's own t tasks."""
+
+    def predict_sd(self, store: GraphStore, rows: Tensor, *, batch_size: int = 512) -> Tensor:
+        """Standard deviations [n, t] float32 of standardised values; NaN where it has none."""
 
     def describe(self) -> dict[str, Any]:
         """What `state_dict` does not say and restoring needs, as plain values for JSON."""
@@ -39,6 +44,7 @@ class ScreeningModel(nn.Module):
     """Molecules to one logit per task: `heads(encoder(batch))`, [B, T]."""
 
     kind = "network"
+    gives_sd = False
 
     @property
     def network(self) -> "ScreeningModel":
@@ -81,6 +87,10 @@ class ScreeningModel(nn.Module):
             parts.append(self.heads(features).float().cpu())
         self.train(was_training)
         return torch.cat(parts)
+
+    def predict_sd(self, store: GraphStore, rows: Tensor, *, batch_size: int = 512) -> Tensor:
+        """NaN [n, T]: it has none of its own."""
+        return torch.full((len(rows), self.heads.n_tasks), torch.nan)
 
     def represent(self, store: GraphStore, rows: Tensor) -> Tensor:
         """Representations [n, d], float32 on the CPU, of the molecules `rows`; as in `predict`."""

@@ -1,7 +1,7 @@
 """After training: what the validation part says about how far to trust the scores of a bundle.
 
-Calibrated probabilities, conformal sets and the applicability domain (nearest structures, and distance in
-the networks' representation) become parts of the bundle.
+Calibrated probabilities, conformal sets and intervals, and the applicability domain (nearest structures, and
+distance in the networks' representation) become parts of the bundle.
 """
 
 from dataclasses import replace
@@ -10,13 +10,16 @@ import numpy as np
 import pandas as pd
 import torch
 
-from ..bundle.bundle import Bundle, Prediction
+from ..bundle.bundle import Bundle
+from ..bundle.prediction import Prediction
 from ..bundle.reference import Reference
 from ..config import Config
 from ..config_sections import Domain as DomainSettings
 from ..data import datasets
+from ..errors import listed
 from ..uncertainty.calibration import calibrations, compare, effect
 from ..uncertainty.conformal import ConformalSets
+from ..uncertainty.intervals import Intervals, coverage
 from ..uncertainty.latent_domain import MOST_NETWORKS, Representation
 from ..uncertainty.structure_domain import SOURCES, Domain, Fingerprints, fingerprints, fingerprints_of
 from .preparation import Prepared
@@ -25,6 +28,9 @@ SAMPLE = 2000
 """Validation molecules that the thresholds of the domain are taken from, at most."""
 TRAINING_SAMPLE = 20_000
 """Training molecules whose representations are looked at, at most: 30 for each of 600 dimensions."""
+
+SHOWN = 0.1
+"""Error of the intervals that a note speaks of."""
 
 OPTIMISTIC = "Calibrated on these very labels: log-loss, Brier score and calibration error are optimistic."
 """Reason beside the numbers of the validation part."""
@@ -37,7 +43,7 @@ def check_trust(config: Config) -> None:
 
 
 def with_trust(config: Config, prepared: Prepared, bundle: Bundle) -> Bundle:
-    """The bundle with calibration, conformal sets, domain and representation, fitted on the validation part.
+    """The bundle with all that the validation part says: calibration, conformal sets and intervals, domain.
 
     Of the training part the mean molecule, where there is a network to explain. Without a validation molecule
     nothing else is fitted.
@@ -48,12 +54,14 @@ def with_trust(config: Config, prepared: Prepared, bundle: Bundle) -> Bundle:
     rows = prepared.split.rows("valid")
     if not len(rows):
         return bundle
-    scores, labels = _classes(predicted(bundle, prepared, "valid").raw, prepared.table.labels[rows], bundle)
+    prediction = predicted(bundle, prepared, "valid")
+    scores, labels = _classes(prediction.raw, prepared.table.labels[rows], bundle)
     calibration = calibrations.build(config.calibration.name, scores, labels, **config.calibration.options)
     return replace(
         bundle,
         calibration=calibration,
         conformal=ConformalSets.fit(scores, labels),
+        intervals=_intervals(bundle, prepared, prediction, rows),
         domain=_domain(config.domain, prepared) if config.domain.fit else None,
         representation=_representation(config.domain, prepared, bundle) if config.domain.fit else None,
     )
@@ -66,6 +74,37 @@ def _classes(scores: np.ndarray, labels: np.ndarray, bundle: Bundle) -> tuple[np
     is_real = bundle.targets.is_real
     half, nothing = np.float32(0.5), np.float32("nan")
     return np.where(is_real, half, scores), np.where(is_real, nothing, labels)
+
+
+def _intervals(
+    bundle: Bundle, prepared: Prepared, prediction: Prediction, rows: np.ndarray
+) -> Intervals | None:
+    """Intervals of the real assays from the validation molecules `rows`; None where no assay is real."""
+    if bundle.targets is None:
+        return None
+    table = prepared.table
+    return Intervals.fit(
+        prediction.scores,
+        table.labels[rows],
+        bundle.targets.is_real,
+        censored=None if table.censored is None else table.censored[rows],
+        sd=prediction.sd,
+        deviation=bundle.targets.deviation,
+    )
+
+
+def interval_table(bundle: Bundle, prepared: Prepared, test: Prediction) -> pd.DataFrame:
+    """How often the intervals of real assays hold the test part's values, as `intervals.coverage` has it.
+
+    Empty where there are no intervals.
+    """
+    if bundle.intervals is None:
+        return pd.DataFrame()
+    table, rows = prepared.table, prepared.split.rows("test")
+    censored = None if table.censored is None else table.censored[rows]
+    return coverage(
+        bundle.intervals, test.scores, table.labels[rows], table.tasks, censored=censored, sd=test.sd
+    )
 
 
 def predicted(bundle: Bundle, prepared: Prepared, part: str) -> Prediction:
@@ -95,8 +134,8 @@ def calibration_table(bundle: Bundle, prepared: Prepared, test: Prediction) -> p
     return whole[~prepared.table.is_real].reset_index(drop=True)
 
 
-def describe_trust(bundle: Bundle, table: pd.DataFrame) -> list[str]:
-    """Lines about calibration (table of `calibration_table`) and domain for people."""
+def describe_trust(bundle: Bundle, table: pd.DataFrame, intervals: pd.DataFrame) -> list[str]:
+    """Lines about calibration and intervals (their tables) and the domain for people."""
     if bundle.calibration is None:
         return ["no validation molecules: scores are not calibrated and there is no domain"]
     losses, lines = effect(table).set_index("metric").loc["log_loss"], []
@@ -106,8 +145,29 @@ def describe_trust(bundle: Bundle, table: pd.DataFrame) -> list[str]:
             f"before, {losses['after']:.4f} after; "
             f"better in {losses['better']:.0f} of {losses['assays']:.0f} assays"
         )
+    if len(intervals):
+        lines += _describe_intervals(intervals[intervals["error"] == SHOWN])
     if bundle.domain is not None:
         lines.append(_describe_domain(bundle, bundle.domain))
+    return lines
+
+
+def _describe_intervals(table: pd.DataFrame) -> list[str]:
+    """Coverage on the test part at one error, and the assays without limits."""
+    measured, has_limits = table["covered"].notna(), np.isfinite(table["half_width"])
+    shown, lines = table[measured & has_limits], []
+    if len(shown):
+        held = (shown["covered"] * shown["measured"]).sum() / shown["measured"].sum()
+        lines.append(
+            f"intervals at error {SHOWN:g} hold {held:.1%} of {shown['measured'].sum():,} values of the test "
+            f"part; by assay from {shown['covered'].min():.0%} to {shown['covered'].max():.0%}"
+        )
+    none = table[table["reason"] != ""]
+    if len(none):
+        names = listed(none["assay"].tolist(), 3)
+        lines.append(
+            f"no limits at error {SHOWN:g} for {len(none):,} real assays ({names}): {none['reason'].iloc[0]}"
+        )
     return lines
 
 
@@ -138,7 +198,8 @@ def _domain(settings: DomainSettings, prepared: Prepared) -> Domain:
     if not settings.structures:
         return fitted
     ids, smiles = ([texts[row] for row in train] for texts in (table.ids, table.smiles))
-    return fitted.keeping(ids, smiles, np.where(table.is_real, np.float32("nan"), table.labels[train]))
+    censored = None if table.censored is None else table.censored[train]
+    return fitted.keeping(ids, smiles, table.labels[train], table.assays, censored)
 
 
 def _representation(settings: DomainSettings, prepared: Prepared, bundle: Bundle) -> Representation | None:

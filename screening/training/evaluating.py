@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..bundle.bundle import Prediction
+from ..bundle.prediction import Prediction
 from ..config import Config
 from ..data.assay_kinds import Assay, are_real
 from ..metrics.average_precision import pooled_average_precision

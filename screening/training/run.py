@@ -19,7 +19,8 @@ import pyarrow as pa
 import torch
 from safetensors import SafetensorError
 
-from ..bundle.bundle import Bundle, Prediction
+from ..bundle.bundle import Bundle
+from ..bundle.prediction import Prediction
 from ..config import AnyConfig, Config, load_config, to_yaml
 from ..data.assay_table import AssayTable
 from ..data.part_names import PARTS
@@ -34,6 +35,7 @@ from .after_training import (
     calibration_table,
     check_trust,
     describe_trust,
+    interval_table,
     predicted,
     with_trust,
 )
@@ -205,7 +207,8 @@ def _write_results(
     """What training gave; the manifest last, so that a folder with one is complete."""
     folder = config.folder
     calibrated = calibration_table(bundle, prepared, predictions["test"])
-    trust = describe_trust(bundle, calibrated)
+    intervals = interval_table(bundle, prepared, predictions["test"])
+    trust = describe_trust(bundle, calibrated, intervals)
     for text in trust:
         on_note(text)
     write_frame(folder / "history.csv", fitted.history)
@@ -217,6 +220,8 @@ def _write_results(
     write_predictions(folder / "predictions.parquet", scores, prepared.table, prepared.split)
     write_evaluation(table, folder / "evaluation.csv")
     write_frame(folder / "calibration.csv", calibrated)
+    if len(intervals):
+        write_frame(folder / "intervals.csv", intervals)
     notes = [*prepared.notes, *trust]
     manifest = {**bundle.about, "environment": _environment(), "notes": notes}
     manifest |= {"best_epochs": fitted.best_epochs, "epochs": len(fitted.epochs), "finished": True}

@@ -45,6 +45,7 @@ _INSTEAD = "choose another folder (runs=..., name=... or `out`)"
 _COLUMNS = {
     "calibration.csv": ("assay", "method", "slope", "intercept"),
     "epochs.csv": ("epoch", "is_best"),
+    "intervals.csv": ("assay", "error", "half_width", "measured", "covered"),
     "history.csv": ("epoch", "assay", "loss", "weight", "valid_concordance"),
     "labels.csv": ("assay", "part", "measured", "actives"),
     "rejected.csv": ("row", "id", "smiles", "reason"),
@@ -57,6 +58,7 @@ _TEXTS = ("assay", "part", "id", "smiles", "structure", "reason", "method")
 _RENAMED = {"valid_roc_auc": "valid_concordance", "valid_macro_roc_auc": "valid_macro_concordance"}
 """Columns that had another name before version 0.4.0, when all assays were of two classes."""
 _EMPTY = {name: [""] for name in ("loss", "weight", "lr", *_RENAMED, *_RENAMED.values())}
+_EMPTY |= {name: [""] for name in ("half_width", "covered", "agree")}
 _EMPTY |= {f"{name}_{when}": [""] for name in EFFECT for when in ("before", "after")}
 """Columns of a run's tables that are texts, and numbers that may be missing."""
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 from scipy.sparse import csr_matrix
 
+from ..data.assay_kinds import Assay, are_real
 from ..errors import BundleError
 from ..features.packing import FeatureSet
 from ..features.store import GraphStore, SparseRows, featurize
@@ -23,6 +24,9 @@ PERCENTILE = 5.0
 """Of validation molecules that count as outside."""
 SOURCES = ("ecfp_counts", "ecfp_bits")
 """Featurizers whose columns that are not 0 are the bits of ECFP4."""
+
+GOOD, FEWEST = 0.1, 10
+"""Share of the measured molecules that count as good in a real assay, and how many at least."""
 
 _BITS = 2048
 _AT_ONCE = (512, 1024)  # molecules and references: 1 MB of shared bits, 4 MB of references
@@ -117,9 +121,11 @@ class Structures(NamedTuple):
     smiles: tuple[str, ...]
     """n structures as the table has them."""
     active_rows: np.ndarray
-    """int64, places of the actives of each assay among the n."""
+    """int64, places of the actives of each assay among the n; of a real assay those of good molecules."""
     active_bounds: np.ndarray
     """int64 [T + 1]: assay t has active_rows[active_bounds[t] : active_bounds[t + 1]]."""
+    active_values: np.ndarray | None = None
+    """float32, labels of `active_rows`: values on the scale of training; None = all are 1."""
 
 
 @dataclass(frozen=True)
@@ -163,11 +169,30 @@ class Domain:
         """T; None where no structures are kept."""
         return None if self.structures is None else len(self.structures.active_bounds) - 1
 
-    def keeping(self, ids: Sequence[str], smiles: Sequence[str], labels: np.ndarray) -> "Domain":
-        """The same domain with `structures`; labels [n, T] of the training molecules, 1 = active."""
-        task, rows = np.nonzero(labels.T == 1)
+    def keeping(
+        self,
+        ids: Sequence[str],
+        smiles: Sequence[str],
+        labels: np.ndarray,
+        assays: Sequence[Assay] = (),
+        censored: np.ndarray | None = None,
+    ) -> "Domain":
+        """The same domain with `structures`.
+
+        Parameters
+        ----------
+        labels, censored : [n, T] of the training molecules, as in `AssayTable`. Actives are those of label 1,
+            and of a real assay its best tenth (see `best_tenth`).
+        assays : T; () = all are of two classes.
+        """
+        is_real, is_active = np.zeros(labels.shape[1], bool), labels == 1
+        if assays:
+            is_real = are_real(assays)
+            is_active[:, is_real] = best_tenth(labels, assays, censored)[:, is_real]
+        task, rows = np.nonzero(is_active.T)
         bounds = np.searchsorted(task, np.arange(labels.shape[1] + 1))
-        return replace(self, structures=Structures(tuple(ids), tuple(smiles), rows, bounds))
+        values = labels[rows, task].astype(np.float32) if is_real.any() else None
+        return replace(self, structures=Structures(tuple(ids), tuple(smiles), rows, bounds, values))
 
     def nearest(self, molecules: Fingerprints) -> Nearest:
         """The nearest training molecule of each."""
@@ -178,7 +203,7 @@ class Domain:
         return similarity >= self.threshold
 
     def nearest_active(self, molecules: Fingerprints, task: int) -> Nearest:
-        """The nearest training molecule that is active in an assay; `row` counts all training molecules.
+        """The nearest training molecule that is active, or good, in an assay; `row` counts all of them.
 
         Raises
         ------
@@ -191,6 +216,15 @@ class Domain:
         neighbours = nearest(molecules, self.training.take(rows))
         return Nearest(neighbours.similarity, np.append(rows, -1)[neighbours.row])
 
+    def values_of(self, task: int) -> np.ndarray:
+        """float32 [n], the values of the good training molecules of a real assay; NaN of the others."""
+        if self.structures is None or self.structures.active_values is None:
+            raise ValueError("This domain keeps no values.")
+        values = np.full(len(self.structures.ids), np.nan, np.float32)
+        part = slice(*self.structures.active_bounds[[task, task + 1]])
+        values[self.structures.active_rows[part]] = self.structures.active_values[part]
+        return values
+
     def state(self) -> dict[str, np.ndarray]:
         """All of it as arrays, for a file; `restore` reads them."""
         about: dict[str, Any] = {"standardize": self.standardize}
@@ -199,6 +233,8 @@ class Domain:
             about |= {"ids": self.structures.ids, "smiles": self.structures.smiles}
             arrays["active_rows"] = self.structures.active_rows
             arrays["active_bounds"] = self.structures.active_bounds
+            if self.structures.active_values is not None:
+                arrays["active_values"] = self.structures.active_values
         return {**arrays, "about": np.frombuffer(json.dumps(about).encode(), np.uint8)}
 
     @classmethod
@@ -209,7 +245,8 @@ class Domain:
             structures = None
             if "smiles" in about:
                 ids, smiles = tuple(about["ids"]), tuple(about["smiles"])
-                structures = Structures(ids, smiles, state["active_rows"], state["active_bounds"])
+                rows, bounds = state["active_rows"], state["active_bounds"]
+                structures = Structures(ids, smiles, rows, bounds, state.get("active_values"))
             training = Fingerprints(state["first"], state["columns"])
             domain = cls(training, float(state["threshold"][0]), about["standardize"], structures)
         except (KeyError, ValueError, IndexError, TypeError) as problem:
@@ -227,9 +264,29 @@ class Domain:
         fits = fits and bool(np.isfinite(self.threshold))
         if self.structures is None:
             return fits
-        ids, smiles, rows, bounds = self.structures
+        ids, smiles, rows, bounds, values = self.structures
+        fits = fits and (values is None or (values.shape == rows.shape and bool(np.isfinite(values).all())))
         fits = fits and len(ids) == len(smiles) == len(first) - 1 and ragged.are_bounds(bounds, len(rows))
         return fits and rows.dtype.kind == "i" and bool(((rows >= 0) & (rows < len(ids))).all())
+
+
+def best_tenth(labels: np.ndarray, assays: Sequence[Assay], censored: np.ndarray | None = None) -> np.ndarray:
+    """Which molecules are good in a real assay: bool [n, T], False of binary assays.
+
+    Those of the best tenth of the measured values at the end that the assay's `wanted` says, ten at least,
+    equal ones too. A censored value counts where the true one is better still than its bound.
+    """
+    signs = np.array([1 if assay.wanted == "high" else -1 for assay in assays], np.float32)
+    is_measured = np.isfinite(labels) & are_real(assays)
+    can = is_measured if censored is None else is_measured & (censored * signs >= 0)
+    task, row = np.nonzero(can.T)
+    goodness = (labels * signs)[row, task]
+    ordered = goodness[np.lexsort((-goodness, task))]
+    sizes = np.bincount(task, minlength=len(assays))
+    ranks = np.minimum(np.maximum(np.ceil(GOOD * is_measured.sum(0)), FEWEST), sizes).astype(np.int64)
+    last = np.append(ordered, np.float32(np.inf))[np.where(sizes > 0, ragged.firsts(sizes) + ranks - 1, -1)]
+    is_good: np.ndarray = can & (labels * signs >= last)
+    return is_good
 
 
 def _similarity(molecules: Fingerprints, references: Fingerprints, dense: np.ndarray) -> np.ndarray:

@@ -4,6 +4,8 @@ import hashlib
 from dataclasses import replace
 from pathlib import Path
 
+import mixed
+import numpy as np
 import small
 import torch
 
@@ -12,8 +14,10 @@ from screening.bundle.files import SUMS
 from screening.bundle.member import Member
 from screening.config_sections import Model
 from screening.models.network import ScreeningModel, inputs_of
+from screening.models.targets import Targets
 from screening.uncertainty.calibration import calibrations
 from screening.uncertainty.conformal import ConformalSets
+from screening.uncertainty.intervals import Intervals
 from screening.uncertainty.latent_domain import Representation
 from screening.uncertainty.structure_domain import Domain, fingerprints_of
 
@@ -77,3 +81,38 @@ def resign(folder: Path) -> None:
     names = sorted(path.name for path in folder.iterdir() if path.name != SUMS)
     sums = (f"{hashlib.sha256((folder / name).read_bytes()).hexdigest()}  {name}\n" for name in names)
     (folder / SUMS).write_text("".join(sums))
+
+
+def both_kinds(n_networks: int = 2, calibration: str = "platt") -> Bundle:
+    """Networks of random weights for the assays of `mixed`, with all that is fitted after training."""
+    table = mixed.table()
+    rows, censored = torch.arange(len(table)), table.censored
+    targets = Targets.fit(table.labels, table.is_real, censored)
+    bundle = replace(
+        small_bundle(),
+        members=tuple(Member(small_model(seed, 5), (0, 1, 2, 3, 4)) for seed in range(1, n_networks + 1)),
+        tasks=table.tasks,
+        kinds=table.about,
+        targets=targets,
+    )
+    prediction = bundle.predict(small.store(), rows)
+    half, nothing = np.float32(0.5), np.float32("nan")
+    scores = np.where(table.is_real, half, prediction.raw)
+    labels = np.where(table.is_real, nothing, table.labels)
+    prints = fingerprints_of(small.store())
+    return replace(
+        bundle,
+        calibration=calibrations.build(calibration, scores, labels),
+        conformal=ConformalSets.fit(scores, labels),
+        intervals=Intervals.fit(
+            prediction.scores,
+            table.labels,
+            table.is_real,
+            censored=censored,
+            sd=prediction.sd,
+            deviation=targets.deviation,
+        ),
+        domain=Domain.fit(prints, prints).keeping(
+            table.ids, table.smiles, table.labels, table.assays, censored
+        ),
+    )

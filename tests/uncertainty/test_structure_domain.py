@@ -3,15 +3,18 @@
 import numpy as np
 import pytest
 import small
+from numpy.testing import assert_array_equal
 from rdkit import Chem, DataStructs
 from rdkit.Chem.rdFingerprintGenerator import GetMorganGenerator
 
+from screening.data.assay_kinds import Assay
 from screening.errors import BundleError
 from screening.features.store import FeatureSet, featurize
 from screening.uncertainty import structure_domain as domain
 from screening.uncertainty.structure_domain import (
     Domain,
     Fingerprints,
+    best_tenth,
     fingerprints,
     fingerprints_of,
     nearest,
@@ -153,3 +156,45 @@ def test_other_states_are_refused(known: Fingerprints, change: dict[str, np.ndar
     state = {**fitted.state(), **change}
     with pytest.raises(BundleError, match="applicability domain"):
         Domain.restore({name: value for name, value in state.items() if value is not None})
+
+
+def test_good_molecules_of_a_real_assay_are_its_best_tenth() -> None:
+    """By a plain loop, with ties, both ends and bounds."""
+    random = np.random.default_rng(0)
+    assays = (Assay("a", "real"), Assay("b"), Assay("c", "real", wanted="low"), Assay("d", "real"))
+    labels = random.integers(0, 30, (240, 4)).astype(np.float32)
+    labels[random.random(labels.shape) < 0.3] = np.nan
+    labels[:, 1] = labels[:, 1] > 20
+    labels[40:, 3] = np.nan
+    censored = random.choice([0, 0, 0, 1, -1], labels.shape).astype(np.int8)
+    good = best_tenth(labels, assays, censored)
+    assert not good[:, 1].any()
+    for task, sign in ((0, 1), (2, -1), (3, 1)):
+        values, bounds = labels[:, task] * sign, censored[:, task] * sign
+        measured = np.isfinite(values)
+        can = measured & (bounds >= 0)
+        n = max(10, int(np.ceil(0.1 * measured.sum())))
+        last = np.sort(values[can])[::-1][n - 1]
+        assert_array_equal(good[:, task], can & (values >= last))
+    assert not best_tenth(labels[:0], assays).any()
+    few = best_tenth(labels[:5], assays)
+    assert_array_equal(few[:, 0], np.isfinite(labels[:5, 0]))
+
+
+def test_a_domain_keeps_the_values_of_good_molecules(known: Fingerprints) -> None:
+    assays = (Assay("a", "real", wanted="low"), Assay("b"))
+    labels = np.stack([np.arange(100), np.arange(100) % 7 == 0], axis=1).astype(np.float32)
+    ids, smiles = [str(row) for row in range(100)], TEXTS[:100]
+    fitted = Domain.restore(Domain.fit(known, known).keeping(ids, smiles, labels, assays).state())
+    near = fitted.nearest_active(fingerprints(TEXTS[:15], workers=0), 0)
+    assert near.row[:10].tolist() == list(range(10))
+    assert (near.row < 10).all()
+    assert_array_equal(fitted.values_of(0)[near.row], near.row)
+    assert np.isnan(fitted.values_of(0)[10:]).all()
+    assert fitted.nearest_active(fingerprints(TEXTS[:1], workers=0), 1).row.tolist() == [0]
+    plain = Domain.fit(known, known).keeping(ids, smiles, labels[:, 1:])
+    assert "active_values" not in plain.state()
+    with pytest.raises(ValueError, match="no values"):
+        plain.values_of(0)
+    with pytest.raises(BundleError, match="do not fit"):
+        Domain.restore({**fitted.state(), "active_values": np.zeros(3, np.float32)})

@@ -46,6 +46,8 @@ class Baseline(ABC):
     """Of assays that it can be fitted to: `binary` (0 and 1), `real`. Those of values have `_fit_values`."""
     network: None = None
     """None: it is no network, see `network.Predictor`."""
+    gives_sd: bool = False
+    """Whether it says how far off it may be: `predict_sd`."""
     base: Tensor
     """[T] float32, logit of the base rate of each assay in training; of a real one its mean."""
     is_real: Tensor
@@ -141,6 +143,10 @@ class Baseline(ABC):
         parts = [self._logits(self._prepared(store.batch(part).vectors)) for part in rows.split(batch_size)]
         logits = torch.cat(parts) if parts else torch.zeros(0, len(self.base))
         return torch.where(self.is_real, logits, logits.clamp(-LARGEST_LOGIT, LARGEST_LOGIT))
+
+    def predict_sd(self, store: GraphStore, rows: Tensor, *, batch_size: int = 512) -> Tensor:
+        """Standard deviations [n, T] of standardised values, float32; NaN: it has none."""
+        return torch.full((len(rows), len(self.base)), torch.nan)
 
     def describe(self) -> dict[str, Any]:
         """The options, as plain values for JSON."""

@@ -1,0 +1,114 @@
+"""What the members of a bundle say together: means of probabilities and values, and how far they agree."""
+
+from typing import NamedTuple
+
+import numpy as np
+from torch import Tensor
+
+from ..models.targets import Targets
+from ..uncertainty.calibration import Calibration
+
+
+class Prediction(NamedTuple):
+    """What the members say of n molecules."""
+
+    scores: np.ndarray
+    """float32 [n, T], probability of being active, calibrated where the bundle has a calibration; of a real
+    assay the value, on the scale of training."""
+    spread: np.ndarray | None
+    """float32 [n, T], standard deviation over the members that serve the assay, each calibrated; NaN with
+    one member; None if all have one."""
+    raw: np.ndarray
+    """float32 [n, T], mean over the members, not calibrated: what `ConformalSets` takes."""
+    distance: np.ndarray | None = None
+    """float32 [n], from the training part, as `Representation` measures it; None where it is not wanted."""
+    sd: np.ndarray | None = None
+    """float32 [n, T], of a real assay what the model says of its error: root of the mean square of the
+    members' own standard deviations and of their spread; NaN where it says nothing, and of classes; None
+    where it says nothing of any assay."""
+
+
+class Votes:
+    """The sums over members, fed with one after the other.
+
+    Parameters
+    ----------
+    n : molecules.
+    count : int64 [T], members that serve each assay.
+    calibration, targets : of the bundle.
+    """
+
+    def __init__(
+        self, n: int, count: np.ndarray, calibration: Calibration | None, targets: Targets | None
+    ) -> None:
+        self.count, self.calibration, self.targets = count, calibration, targets
+        shape = (n, len(count))
+        self.total, self.weights = np.zeros(shape), np.zeros(len(count))
+        self.sums, self.squares = np.zeros(shape), np.zeros(shape)
+        self.own, self.own_weights = np.zeros(shape), np.zeros(len(count))
+
+    def add(self, columns: list[int], weight: float, outputs: Tensor, sd: Tensor | None) -> None:
+        """Take in what a member says of its assays.
+
+        Parameters
+        ----------
+        outputs : [n, t], logits and standardised values.
+        sd : [n, t], its own standard deviations of standardised values; None = it gives none.
+        """
+        values = self._answers(outputs, columns)
+        self.total[:, columns] += weight * values
+        self.weights[columns] += weight
+        if self.count.max() > 1:
+            values = self._calibrated(values, columns)
+            self.sums[:, columns] += values
+            self.squares[:, columns] += values**2
+        if sd is not None and self.targets is not None:
+            own = sd.double().numpy() * self.targets.take(columns).deviation
+            self.own[:, columns] += weight * own**2
+            self.own_weights[columns] += weight
+
+    def prediction(self, distance: np.ndarray | None = None) -> Prediction:
+        """What was taken in, together."""
+        raw = (self.total / self.weights).astype(np.float32)
+        scores = self._calibrated(raw, list(range(len(self.count))))
+        variance = self._variance()
+        spread = None if variance is None else np.sqrt(variance).astype(np.float32)
+        return Prediction(scores, spread, raw, distance, self._sd(variance))
+
+    def _variance(self) -> np.ndarray | None:
+        """[n, T] over the members; NaN with one; None if all have one."""
+        if self.count.max() == 1:
+            return None
+        with np.errstate(invalid="ignore", divide="ignore"):
+            variance = (self.squares - self.sums**2 / self.count).clip(min=0) / (self.count - 1)
+        return np.where(self.count > 1, variance, np.nan)
+
+    def _sd(self, variance: np.ndarray | None) -> np.ndarray | None:
+        """`Prediction.sd`."""
+        if self.targets is None or (variance is None and not self.own_weights.any()):
+            return None
+        with np.errstate(invalid="ignore", divide="ignore"):
+            own = self.own / self.own_weights  # NaN where no member gives one
+        between = np.full(own.shape, np.nan) if variance is None else variance
+        is_said = self.targets.is_real & ~(np.isnan(own) & np.isnan(between))
+        total = np.nan_to_num(own) + np.nan_to_num(between)
+        return np.where(is_said, np.sqrt(total), np.nan).astype(np.float32)
+
+    def _answers(self, outputs: Tensor, columns: list[int]) -> np.ndarray:
+        """Probabilities and values [n, t] float64 of what a member says of its assays."""
+        answers: np.ndarray = outputs.double().sigmoid().numpy()
+        if self.targets is not None:
+            self.targets.take(columns).put_values(answers, outputs.double().numpy())
+        return answers
+
+    def _calibrated(self, scores: np.ndarray, columns: list[int]) -> np.ndarray:
+        """Scores [n, t] with probabilities calibrated; values stay."""
+        if self.calibration is None:
+            return scores
+        if self.targets is None:
+            return self.calibration.take(columns).apply(scores)
+        calibrated = scores.copy()
+        binary = np.flatnonzero(~self.targets.is_real[columns])
+        of_binary = self.calibration.take([columns[place] for place in binary.tolist()])
+        calibrated[:, binary] = of_binary.apply(scores[:, binary])
+        return calibrated
