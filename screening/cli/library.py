@@ -30,7 +30,8 @@ Assays = Annotated[
     typer.Option(help="An assay wanted, or several with commas between; may be given again. Else all."),
 ]
 Threshold = Annotated[
-    float | None, typer.Option(help="Keep only molecules that reach this probability in an assay.")
+    float | None,
+    typer.Option(help="Keep only molecules that reach this probability (or value, in its unit) in an assay."),
 ]
 InDomain = Annotated[
     bool,
@@ -41,7 +42,10 @@ InDomain = Annotated[
 ]
 Conformal = Annotated[
     float | None,
-    typer.Option(help="Add the labels that cannot be ruled out at this error, such as 0.1."),
+    typer.Option(
+        help="Add the labels that cannot be ruled out at this error, such as 0.1; of values the lower and "
+        "upper end of an interval."
+    ),
 ]
 MaxAtoms = Annotated[
     int | None,
@@ -138,7 +142,8 @@ def _print_scores(report: "ScoreReport") -> None:
 
         table = pd.read_csv(report.top, dtype={"id": str, "smiles": str}, keep_default_na=False)
         for assay, rows in list(table.groupby("assay", sort=False))[:3]:
-            print_frame(rows[["rank", "id", "smiles", "probability"]].head(10), title=f"Best for {assay}")
+            best = rows.drop(columns=["assay", "row", "file"]).head(10)
+            print_frame(best, title=f"Best for {assay}")
     tell(f"Scores: {report.folder}")
 
 
@@ -149,6 +154,10 @@ def hits(
     out: Annotated[Path, typer.Option(help="Folder for hits.csv, hits.sdf and hits.html.")] = Path("hits"),
     number: Annotated[int, typer.Option("--n", min=1, help="Hits at most.")] = 100,
     top: Annotated[int, typer.Option(min=1, help="Choose among so many of the best molecules.")] = 2000,
+    threshold: Annotated[
+        float | None,
+        typer.Option(help="Only those that reach this probability, or this value in the assay's unit."),
+    ] = None,
     filters: Annotated[
         str, typer.Option(help="Such as pains,brenk,lipinski: see 'screening list filters'.")
     ] = "",
@@ -176,6 +185,7 @@ def hits(
             assay=assay,
             n=number,
             candidates=top,
+            threshold=threshold,
             filters=[name.strip() for name in filters.split(",") if name.strip()],
             keep_flagged=keep_flagged,
             diversity=diverse,

@@ -1,7 +1,7 @@
 """What an assay is: two classes or real values, their unit, their scale, and which end is wanted."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self
 
@@ -61,14 +61,43 @@ class Assay:
             raise TypeError("name and unit of an assay are texts")
         return assay
 
+    @property
+    def is_high_good(self) -> bool:
+        """Whether a project looks for large values in the user's unit; of classes True."""
+        return not self.is_real or (self.wanted == "high") == transforms[self.transform].is_rising
+
     def in_unit(self, values: np.ndarray) -> np.ndarray:
         """Values of the trained scale in the user's unit; of classes, and without a transform, themselves."""
-        return transforms[self.transform].back(values, self.unit)
+        return transforms[self.transform].back(values, self.unit) if self.is_real else values
 
 
 def are_real(assays: Iterable[Assay]) -> np.ndarray:
     """Which assays have real values: bool [T]."""
     return np.array([assay.is_real for assay in assays], dtype=bool)
+
+
+def in_units(values: np.ndarray, assays: Sequence[Assay]) -> np.ndarray:
+    """Values [n, T] of the trained scale in their assays' units, of the same dtype; classes stay."""
+    scales: dict[tuple[str, str], list[int]] = {}
+    for task, assay in enumerate(assays):
+        if assay.is_real and assay.transform != "none":
+            scales.setdefault((assay.transform, assay.unit), []).append(task)
+    if not scales:
+        return values
+    with_units = values.copy()
+    with np.errstate(over="ignore"):
+        for (transform, unit), tasks in scales.items():
+            with_units[:, tasks] = transforms[transform].back(values[:, tasks], unit)
+    return with_units
+
+
+def limits_in_units(
+    low: np.ndarray, high: np.ndarray, assays: Sequence[Assay]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Both ends [n, T] of intervals in the assays' units; swapped where larger values become smaller."""
+    falls = np.array([assay.is_real and not transforms[assay.transform].is_rising for assay in assays], bool)
+    low, high = in_units(low, assays), in_units(high, assays)
+    return np.where(falls, high, low), np.where(falls, low, high)
 
 
 def bounds_of(labels: np.ndarray, censored: np.ndarray | None) -> np.ndarray:

@@ -1,5 +1,6 @@
 """The options of a scoring job, checked before a library, a model or a folder is touched."""
 
+import math
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..data.assay_kinds import Assay
 from ..data.formats.opening import is_stream
 from ..errors import ConfigError, DataError
 from ..registry import did_you_mean
@@ -32,12 +34,12 @@ class Input:
 
 @dataclass(frozen=True)
 class Extras:
-    """Columns besides the probabilities, as `Scorer` describes them."""
+    """Columns besides the scores, as `Scorer` describes them."""
 
     spread: bool = False
     domain: bool = False
     conformal: float | None = None
-    """The error of the sets of labels."""
+    """The error of the sets of labels and of the intervals of values."""
 
     def __post_init__(self) -> None:
         check_error(self.conformal)
@@ -50,7 +52,7 @@ class Output:
     format: str = "parquet"
     """`csv` or `sdf` for one such file besides the parts, which are Parquet."""
     dtype: str = "float32"
-    """Of the scores in the parts: float32 or float16."""
+    """Of the scores in the parts: float32 or float16; values of real assays are float32 always."""
     csv_safe: bool = False
     """No cell of the CSV files is run by a spreadsheet (see `csv_cells`)."""
 
@@ -88,14 +90,28 @@ def check_counts(
     threshold: float | None, top: int, limit: int | None, workers: int | None, block_size: int
 ) -> None:
     """Raise ConfigError where one of the numbers of `scoring.score_library` is not possible."""
-    if threshold is not None and not 0 <= threshold <= 1:
-        raise ConfigError(f"`threshold` is {threshold}: expected a probability from 0 to 1.")
+    if threshold is not None and not math.isfinite(threshold):
+        raise ConfigError(f"`threshold` is {threshold}: expected a number.")
     if top < 0 or (limit is not None and limit < 0):
         raise ConfigError(f"`top` is {top}, `limit` {limit}: expected counts, 0 or more.")
     if workers is not None and workers < 0:
         raise ConfigError(f"`workers` is {workers}: expected a number of processes, 0 for this one alone.")
     if not 1 <= block_size <= LARGEST_BLOCK:
         raise ConfigError(f"block_size is {block_size}: expected 1 to {LARGEST_BLOCK:,} molecules.")
+
+
+def check_threshold(threshold: float | None, assays: Sequence[Assay]) -> None:
+    """Raise ConfigError where it is no probability, or is not of the same unit for all assays."""
+    if threshold is None:
+        return
+    units = {(assay.is_real, assay.unit, assay.is_high_good) for assay in assays}
+    if len(units) > 1:
+        raise ConfigError(
+            f"`threshold` is {threshold:g} for {len(assays):,} assays of several kinds, units or good ends. "
+            "Choose assays of one unit with `assays`."
+        )
+    if not assays[0].is_real and not 0 <= threshold <= 1:
+        raise ConfigError(f"`threshold` is {threshold}: expected a probability from 0 to 1.")
 
 
 def check_places(sources: Sequence[str | Path], out: str | Path, engine: str) -> None:

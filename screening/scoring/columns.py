@@ -11,9 +11,11 @@ OURS = ("row", "file", "id", "smiles", "status", "reason")
 """Columns in front of the extra columns and the assays."""
 NEIGHBOUR = ("similarity", "distance", "in_domain", "nearest")
 """Columns of the applicability domain."""
-SPREAD, SET = ":spread", ":set"
+SPREAD, SET, LOW, HIGH = ":spread", ":set", ":low", ":high"
 """Endings of the columns that say more of an assay."""
 ASSAY, FRONT, INPUT = " (assay)", "assay:", "input:"
+
+ENDINGS = (SPREAD, SET, LOW, HIGH)
 
 _RESERVED = frozenset((*OURS, *NEIGHBOUR))
 
@@ -22,8 +24,9 @@ def assay_column(assay: str) -> str:
     """The column of an assay: its name, or that with " (assay)" behind where it could be a column of ours.
 
     That is so for the names in `OURS` and `NEIGHBOUR` (in any letter case, with blanks around), and for
-    names that end in ":spread", ":set" or " (assay)"; those that begin with "input:" or "assay:" get "assay:"
-    in front. Different assays have different columns, which do not depend on what else is in the table.
+    names that end in ":spread", ":set", ":low", ":high" or " (assay)"; those that begin with "input:" or
+    "assay:" get "assay:" in front. Different assays have different columns, which do not depend on what else
+    is in the table.
 
     Examples
     --------
@@ -32,7 +35,7 @@ def assay_column(assay: str) -> str:
     """
     plain = _plain(assay)
     front = FRONT if plain.startswith((FRONT, INPUT)) else ""
-    behind = ASSAY if plain in _RESERVED or plain.endswith((SPREAD, SET, ASSAY)) else ""
+    behind = ASSAY if plain in _RESERVED or plain.endswith((*ENDINGS, ASSAY)) else ""
     return front + assay + behind
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ..bundle.bundle import SUMS
+from ..data.assay_kinds import Assay
 from ..errors import ConfigError, DataError, listed
 from ..runtime.files import file_sha256
 from ..runtime.progress import progress
@@ -85,8 +86,10 @@ def score_library(
     out : folder for `part-FILE-BLOCK.parquet`, `_manifest.json`, `top.csv` and `scores.csv` or `scores.sdf`.
     assays : those wanted, as `Scorer` takes them; None = all.
     top : best molecules per assay to list in `top.csv`; they are taken from the parts, with what a
-        threshold leaves of them and in the precision of `output`; ties by place in the library.
-    threshold : keep only molecules that reach this probability in one of the assays, and those rejected.
+        threshold leaves of them and in the precision of `output`; ties by place in the library. Of a real
+        assay the best are those at the end that its `wanted` says, with neg_log10_molar the lowest values.
+    threshold : keep only molecules that reach this probability in one of the assays, and those rejected. Of
+        real assays a value in their unit, which all assays must share: the good side of it is kept.
     shard : "I/N" = the I-th of N portions: whole files where there are at least N (and no limit), else every
         N-th block. Shards may share a folder; the same call without `shard` then finishes the whole job.
     limit, workers : most records to read; processes (None = one per processor, 0 = this process alone).
@@ -140,7 +143,7 @@ def _carried_out(
     finished = folder.finished(portion.has)
     damaged = [number for number in folder.numbers() if portion.has(number) and number not in finished]
     _check_sources(folder, files, finished)
-    leaders = _leaders(folder, maker.scorer.tasks, top, finished) if top else None
+    leaders = _leaders(folder, maker.scorer.assays, top, finished) if top else None
     if engine.name == "ray":
         make = partial(PartMaker, maker.recipe, files.extra, folder)
         readings = _readings(files, portion, finished)
@@ -296,7 +299,8 @@ def _finish(
     suffix = "" if part is None else f"-{part.index}-of-{part.of}"
     folder.check_all_there(tallies)
     with folder.explained():
-        top, sums = _write_others(folder, sorted(tallies), leaders, suffix, output, workers)
+        limits = maker.recipe.extras.conformal is not None
+        top, sums = _write_others(folder, sorted(tallies), leaders, suffix, output, workers, limits=limits)
     reasons = merged(tallies)
     scored = reasons.pop("", 0)
     rejected = reasons.total()
@@ -330,12 +334,14 @@ def _write_others(
     suffix: str,
     output: Output,
     workers: int | None,
+    *,
+    limits: bool,
 ) -> tuple[Path | None, dict[str, str]]:
     """The table of the best, if it is wanted, and SHA-256 by name of all that is written."""
     top = None if leaders is None else folder.path / f"top{suffix}.csv"
     if leaders is not None and top is not None:
-        best = leaders.complete(numbers)
-        write_top(best, leaders.tasks, folder, top, csv_safe=output.csv_safe)
+        leaders.complete(numbers)
+        write_top(leaders, top, limits=limits, csv_safe=output.csv_safe)
     whole = write_whole(folder, numbers, output.format, suffix, workers=workers, csv_safe=output.csv_safe)
     return top, {path.name: file_sha256(path) for path in (top, whole) if path is not None}
 
@@ -348,13 +354,14 @@ def _about_damaged(folder: PartFolder, numbers: list[int]) -> list[str]:
     return [f"Damaged since they were written, made again: {len(numbers):,} of the parts ({parts})."]
 
 
-def _leaders(folder: PartFolder, tasks: tuple[str, ...], top: int, finished: Mapping[int, Tally]) -> Leaders:
-    most = MOST_BEST // len(tasks)
+def _leaders(folder: PartFolder, assays: Sequence[Assay], top: int, finished: Mapping[int, Tally]) -> Leaders:
+    most = MOST_BEST // len(assays)
     if top > most:
         raise ConfigError(
-            f"`top` is {top}: expected at most {most:,} for {len(tasks):,} assays. The parts have all scores."
+            f"`top` is {top}: expected at most {most:,} for {len(assays):,} assays. The parts have all "
+            "scores."
         )
-    return Leaders(folder, tasks, top, finished)
+    return Leaders(folder, assays, top, finished)
 
 
 def _job(maker: PartMaker, files: Library, block_size: int, input: Input) -> dict[str, Any]:

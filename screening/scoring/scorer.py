@@ -16,14 +16,16 @@ import pyarrow as pa
 import torch
 
 from ..bundle.bundle import Bundle
+from ..bundle.prediction import Prediction
+from ..data.assay_kinds import Assay, are_real, in_units, limits_in_units
 from ..errors import ConfigError
 from ..features.packing import pack_all
 from ..features.store import GraphStore, featurize
 from ..registry import did_you_mean
-from ..uncertainty.conformal import SETS, ConformalSets
+from ..uncertainty.conformal import SETS
 from ..uncertainty.structure_domain import Domain, Fingerprints, fingerprints_of, with_fingerprints
-from .choices import DTYPES, NO_EXTRAS, Extras, check_error
-from .columns import OURS, SET, SPREAD, assay_column, input_columns
+from .choices import DTYPES, NO_EXTRAS, Extras, check_error, check_threshold
+from .columns import HIGH, LOW, OURS, SET, SPREAD, assay_column, input_columns
 from .entries import read_entries
 from .library import Piece
 from .part_files import PartFolder, Tally
@@ -39,12 +41,14 @@ class Scorer:
     ----------
     assays : name of the one wanted, or several, in this order; None = all. A text that is no assay's name is
         taken as names with commas between.
-    spread : add `<assay>:spread` for the assays that several networks predict: their standard deviation.
+    spread : add `<assay>:spread` for the assays that several networks predict: their standard deviation; of
+        a real assay on the scale of training, such as -log10 mol/l.
     domain : add similarity and name of the nearest training molecule, the distance from the training part
         in the networks' representation (about 1 for a training molecule; not with baselines, more than 20
         networks or a bundle written before it existed), and whether the molecule is inside the applicability
         domain: near enough by both, where there are both.
-    conformal : add `<assay>:set`, the labels that cannot be ruled out at this error (see `conformal`).
+    conformal : add `<assay>:set`, the labels that cannot be ruled out at this error (see `conformal`), and
+        of a real assay `<assay>:low` and `<assay>:high`, the ends of an interval (see `intervals`).
     max_atoms : atoms besides hydrogen that a molecule may have; None = as in training.
 
     Raises
@@ -66,11 +70,14 @@ class Scorer:
         self.bundle = bundle.to(_device(device))
         self.tasks = bundle.tasks if assays is None else _chosen(assays, bundle.tasks)
         self.columns = tuple(map(assay_column, self.tasks))
-        """The names of their probabilities in written tables, see `columns`."""
+        """The names of their scores in written tables, see `columns`."""
         self._columns = [bundle.tasks.index(task) for task in self.tasks]
-        self._sets = None if conformal is None else _conformal(bundle, conformal)
+        self.assays = tuple(bundle.assays[column] for column in self._columns)
+        """Kind, unit and scale of the assays, in their order."""
+        if conformal is not None:
+            _check_conformal(bundle, conformal, self.assays)
         self._domain = _domain(bundle) if domain else None
-        self._alpha = conformal if conformal is not None else 1.0
+        self._alpha = conformal
         self._spread = _ensembled(bundle, self._columns) if spread else []
         features = bundle.features if max_atoms is None else replace(bundle.features, max_atoms=max_atoms)
         self.features = with_fingerprints(features) if domain else features
@@ -93,10 +100,11 @@ class Scorer:
         return cls(Bundle.load(Path(path)), **options)
 
     def score(self, smiles: Any, *, column: str | None = None) -> pd.DataFrame:
-        """One row per molecule, in order: smiles, status (`ok` or `rejected`), reason, probability per assay
-        (under the name that `columns.assay_column` gives), then what else was asked for.
+        """One row per molecule, in order: smiles, status (`ok` or `rejected`), reason, probability per assay,
+        or value in the unit of a real one (under the name that `columns.assay_column` gives), then what else
+        was asked for.
 
-        A molecule that cannot be used, or is missing (None, NaN), has no probabilities (NaN) and a reason.
+        A molecule that cannot be used, or is missing (None, NaN), has no scores (NaN) and a reason.
 
         Parameters
         ----------
@@ -125,20 +133,40 @@ class Scorer:
         rows = torch.from_numpy(np.flatnonzero(store.usable))
         model_store, domain = self._of_model(store), self._domain
         prediction = self.bundle.predict(model_store, rows, batch_size=BATCH, distance=domain is not None)
-        columns = dict(zip(self.columns, prediction.scores[:, self._columns].T, strict=True))
+        scores = in_units(prediction.scores[:, self._columns], self.assays)
+        columns = dict(zip(self.columns, scores.T, strict=True))
         if prediction.spread is not None:
             spread = prediction.spread
             columns |= {assay_column(self.bundle.tasks[t]) + SPREAD: spread[:, t] for t in self._spread}
-        if self._sets is not None:
-            sets = np.array(SETS, object)[self._sets.sets(prediction.raw, self._alpha)]
-            columns |= {assay_column(self.bundle.tasks[t]) + SET: sets[:, t] for t in self._columns}
+        if self._alpha is not None:
+            columns |= self._guaranteed(prediction, self._alpha)
         if domain is not None:
             molecules = fingerprints_of(store).take(rows.numpy())
             columns |= self._neighbours(molecules, domain, prediction.distance)
         return {name: _spaced(column, rows.numpy(), len(store)) for name, column in columns.items()}
 
+    def _guaranteed(self, prediction: Prediction, alpha: float) -> dict[str, np.ndarray]:
+        """Sets of labels of the binary assays, and both ends of an interval of the real ones."""
+        columns: dict[str, np.ndarray] = {}
+        bundle, is_real = self.bundle, are_real(self.assays)
+        if bundle.conformal is not None and not is_real.all():
+            sets = np.array(SETS, object)[bundle.conformal.sets(prediction.raw, alpha)]
+            binary = zip(self.columns, self._columns, is_real.tolist(), strict=True)
+            columns |= {name + SET: sets[:, task] for name, task, real in binary if not real}
+        if bundle.intervals is not None and is_real.any():
+            limits = bundle.intervals.limits(prediction.scores, alpha, prediction.sd)
+            low, high = (end[:, self._columns] for end in limits)
+            ends = limits_in_units(low, high, self.assays)
+            for place in np.flatnonzero(is_real).tolist():
+                name = self.columns[place]
+                columns |= {name + LOW: ends[0][:, place], name + HIGH: ends[1][:, place]}
+        return columns
+
     def probabilities(self, store: GraphStore) -> np.ndarray:
-        """Probabilities [n, T] float32; NaN rows where the molecule is not usable."""
+        """Probabilities, of real assays values on the scale of training: [n, T] float32.
+
+        NaN rows where the molecule is not usable.
+        """
         rows = torch.from_numpy(np.flatnonzero(store.usable))
         scores = np.full((len(store), len(self.tasks)), np.nan, np.float32)
         scores[rows.numpy()] = self.bundle.predict(self._of_model(store), rows, batch_size=BATCH).scores[
@@ -207,11 +235,11 @@ def _ensembled(bundle: Bundle, columns: Sequence[int]) -> list[int]:
     return several
 
 
-def _conformal(bundle: Bundle, alpha: float) -> ConformalSets:
+def _check_conformal(bundle: Bundle, alpha: float, assays: Sequence[Assay]) -> None:
     check_error(alpha)
-    if bundle.conformal is None:
+    is_real = are_real(assays)
+    if (bundle.conformal is None and not is_real.all()) or (bundle.intervals is None and is_real.any()):
         raise ConfigError("`conformal`: this model was trained without validation molecules. Train it with.")
-    return bundle.conformal
 
 
 def _domain(bundle: Bundle) -> Domain:
@@ -259,20 +287,26 @@ class Recipe:
     assays: tuple[str, ...] | None = None
     """Assays wanted, None = all."""
     threshold: float | None = None
-    """Scored molecules below it in every assay are left out."""
+    """Scored molecules that do not reach it in any assay are left out; of real assays in their unit."""
     dtype: str = "float32"
-    """float32 or float16: the result columns in the parts."""
+    """float32 or float16: the result columns of binary assays in the parts."""
     device: str = "auto"
     extras: Extras = NO_EXTRAS
     max_atoms: int | None = None
     """None = as in training."""
 
 
+def _value_columns(assays: Sequence[Assay]) -> frozenset[str]:
+    """Columns of values of real assays, and of their limits."""
+    real = [assay_column(assay.name) for assay in assays if assay.is_real]
+    return frozenset(name + ending for name in real for ending in ("", LOW, HIGH))
+
+
 class PartMaker:
     """The work on a piece of a library: `prepare` computes features, `finish` scores and writes the part."""
 
     on_scores: Callable[[int, np.ndarray], None] | None = None
-    """Told of every part: its number, and the probabilities [T, rows] that it holds, NaN where rejected."""
+    """Told of every part: its number, and the scores [T, rows] that it holds, NaN where rejected."""
 
     def __init__(self, recipe: Recipe, extra: tuple[str, ...], folder: PartFolder) -> None:
         self.recipe, self.extra, self.folder = recipe, extra, folder
@@ -283,6 +317,8 @@ class PartMaker:
             max_atoms=recipe.max_atoms,
             **asdict(recipe.extras),
         )
+        check_threshold(recipe.threshold, self.scorer.assays)
+        self._values = _value_columns(self.scorer.assays)
         self.prepare: Callable[[list[str]], Any] = partial(pack_all, features=self.scorer.features)
         results = self.scorer.columns_of(GraphStore.of(self.scorer.features, []))
         self._titles = input_columns(extra, results)
@@ -292,7 +328,8 @@ class PartMaker:
         store = GraphStore.of(self.scorer.features, prepared)
         reasons = [problem or reason for problem, reason in zip(piece.problems, store.reasons, strict=True)]
         usable = np.array([not reason for reason in reasons], bool)
-        results = {name: self._stored(column) for name, column in self.scorer.columns_of(store).items()}
+        columns = self.scorer.columns_of(store)
+        results = {name: self._stored(name, column) for name, column in columns.items()}
         table = self._table(piece, reasons, usable, results)
         below = self._below(usable, results)
         if below.any():
@@ -306,14 +343,19 @@ class PartMaker:
             self.on_scores(piece.number, stored.astype(np.float32))
         return tally
 
-    def _stored(self, column: np.ndarray) -> np.ndarray:
-        return column.astype(DTYPES[self.recipe.dtype]) if column.dtype == np.float32 else column
+    def _stored(self, name: str, column: np.ndarray) -> np.ndarray:
+        """Values of real assays stay float32: 100 uM in nM is more than float16 can hold."""
+        is_stored = column.dtype != np.float32 or name in self._values
+        return column if is_stored else column.astype(DTYPES[self.recipe.dtype])
 
     def _below(self, usable: np.ndarray, results: Mapping[str, np.ndarray]) -> np.ndarray:
         """[n] bool: scored, but left out."""
-        if self.recipe.threshold is None:
+        least = self.recipe.threshold
+        if least is None:
             return np.zeros(len(usable), bool)
-        reached = [results[column] >= self.recipe.threshold for column in self.scorer.columns]
+        is_high_good = self.scorer.assays[0].is_high_good
+        scores = (results[column] for column in self.scorer.columns)
+        reached = [score >= least if is_high_good else score <= least for score in scores]
         return usable & ~np.any(reached, axis=0)
 
     def _table(

@@ -6,18 +6,19 @@ to the molecule that stands first in the library.
 
 import csv
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
+from ..data.assay_kinds import Assay, are_real
 from ..runtime import ragged
 from ..runtime.csv_cells import harmless
 from ..runtime.files import atomic_write
 from ..runtime.progress import progress
-from .columns import assay_column
+from .columns import HIGH, LOW, assay_column
 from .part_files import PartFolder
 
 _TEXTS = ["id", "smiles", "row", "file"]
@@ -25,7 +26,8 @@ COLUMNS = 23
 """Bits of a place that tell the row in a part; those above tell the part's number, up to 10**12."""
 LARGEST_BLOCK = 2**COLUMNS
 _NOWHERE = np.iinfo(np.int64).max
-HEADER = ("assay", "rank", "id", "smiles", "probability", "row", "file")
+PROBABILITY, VALUE, UNIT = "probability", "value", "unit"
+"""Columns of top.csv: of binary assays alone `probability`; else `value`, and `unit` says of what."""
 
 
 class Best:
@@ -91,14 +93,18 @@ class Best:
 class Leaders:
     """`Best` of the parts of a job: fed with new parts as they are made, reading those that are there.
 
+    Where small values are good (`Assay.is_high_good`), the best are the smallest: `best` has their negatives.
+
     Parameters
     ----------
+    assays : in their order; scores are in their units, as in the parts.
     finished : numbers of the parts that are there before the job goes on.
     """
 
-    def __init__(self, parts: PartFolder, tasks: tuple[str, ...], k: int, finished: Iterable[int]) -> None:
-        self.parts, self.tasks = parts, tasks
-        self.best = Best(len(tasks), k)
+    def __init__(self, parts: PartFolder, assays: Sequence[Assay], k: int, finished: Iterable[int]) -> None:
+        self.parts, self.assays = parts, tuple(assays)
+        self.best = Best(len(assays), k)
+        self.signs = np.array([[1 if assay.is_high_good else -1] for assay in assays], np.float32)
         self._finished = deque(sorted(finished))
         self._last = -1
 
@@ -106,22 +112,23 @@ class Leaders:
         """Take in a new part with the scores [T, n] of its rows; new parts come in order."""
         while self._finished and self._finished[0] < number:
             self._read(self._finished.popleft())
-        self.best.add(number, scores)
+        self.best.add(number, scores * self.signs)
         self._last = number
 
     def complete(self, numbers: Iterable[int]) -> Best:
-        """The best of all parts `numbers`, after reading those that were not taken in."""
+        """The best of all parts `numbers`, merged, after reading those that were not taken in."""
         left = sorted(number for number in numbers if number > self._last)
         with progress("finding the best", len(left)) as advance:
             for number in left:
                 self._read(number)
                 advance(1)
+        self.best.merge()
         return self.best
 
     def _read(self, number: int) -> None:
-        table = self.parts.read(number, [assay_column(task) for task in self.tasks])
+        table = self.parts.read(number, [assay_column(assay.name) for assay in self.assays])
         scores = np.stack([column.to_numpy() for column in table.columns]).astype(np.float32)
-        self.best.add(number, scores)
+        self.best.add(number, scores * self.signs)
         self._last = number
 
 
@@ -135,27 +142,64 @@ def _largest(values: np.ndarray, places: np.ndarray, k: int) -> np.ndarray:
     return np.take_along_axis(chosen, order, 1)
 
 
-def write_top(
-    best: Best, tasks: tuple[str, ...], parts: PartFolder, path: Path, *, csv_safe: bool = False
-) -> None:
-    """A row for each assay and rank: id, structure, probability, and where it stands in the library.
+def write_top(leaders: Leaders, path: Path, *, limits: bool = False, csv_safe: bool = False) -> None:
+    """A row for each assay and rank: id, structure, score, and where it stands in the library.
 
-    With `csv_safe`, no cell is run by a spreadsheet (see `cells`).
+    Of binary assays alone the score is the column `probability`; else it is `value`, with `unit` behind.
+
+    Parameters
+    ----------
+    leaders : complete.
+    limits : with `low` and `high` behind the value, of real assays; the parts have them.
+    csv_safe : no cell is run by a spreadsheet (see `cells`).
     """
-    best.merge()
+    best, assays = leaders.best, leaders.assays
     cell = harmless if csv_safe else str
     places = np.unique(best.places[best.is_filled])
-    texts = rows_at(places, partial(parts.read, columns=_TEXTS))
+    texts = rows_at(places, partial(leaders.parts.read, columns=_TEXTS))
+    is_mixed = any(assay.is_real for assay in assays)
+    ends = _limits(best, assays, leaders.parts) if limits and is_mixed else []
+    head = [VALUE, *(LOW[1:], HIGH[1:])[: len(ends)], UNIT] if is_mixed else [PROBABILITY]
     with atomic_write(path) as work, work.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(HEADER)
-        for task, values, chosen, here in zip(tasks, best.values, best.places, best.is_filled, strict=True):
-            rows = texts.take(np.searchsorted(places, chosen[here])).to_pydict()
-            scores = [f"{value:.6g}" for value in values[here].tolist()]
-            ranks = range(1, len(scores) + 1)
+        writer.writerow(["assay", "rank", "id", "smiles", *head, "row", "file"])
+        for task, assay in enumerate(assays):
+            here = best.is_filled[task]
+            rows = texts.take(np.searchsorted(places, best.places[task, here])).to_pydict()
+            signed = best.values[task, here] * leaders.signs[task]
+            scores = [_written(numbers) for numbers in (signed, *(end[task, here] for end in ends))]
+            units = [[cell(_unit(assay))] * len(signed)] if is_mixed else []
+            names, ranks = [cell(assay.name)] * len(signed), range(1, len(signed) + 1)
             ids, smiles, files = (map(cell, rows[name]) for name in ("id", "smiles", "file"))
-            columns = ranks, ids, smiles, scores, rows["row"], files
-            writer.writerows(zip([cell(task)] * len(scores), *columns, strict=True))
+            columns = names, ranks, ids, smiles, *scores, *units, rows["row"], files
+            writer.writerows(zip(*columns, strict=True))
+
+
+def _unit(assay: Assay) -> str:
+    """What the numbers of an assay are."""
+    return assay.unit if assay.is_real else PROBABILITY
+
+
+def _written(numbers: np.ndarray) -> list[str]:
+    return ["" if number != number else f"{number:.6g}" for number in numbers.tolist()]
+
+
+def _limits(best: Best, assays: Sequence[Assay], parts: PartFolder) -> list[np.ndarray]:
+    """Lower and upper ends [T, K] of the best of the real assays, out of the parts; NaN elsewhere."""
+    ends = [np.full(best.values.shape, np.nan, np.float32) for _ in (LOW, HIGH)]
+    is_there = best.is_filled & are_real(assays)[:, None]
+    numbers = np.where(is_there, best.places >> COLUMNS, -1)
+    for number in np.unique(numbers[is_there]).tolist():
+        tasks = np.flatnonzero((numbers == number).any(1)).tolist()
+        columns = [assay_column(assays[task].name) + end for task in tasks for end in (LOW, HIGH)]
+        table = parts.read(number, columns)
+        for task in tasks:
+            here = numbers[task] == number
+            rows = best.places[task, here] & (LARGEST_BLOCK - 1)
+            for values, end in zip(ends, (LOW, HIGH), strict=True):
+                column = table.column(assay_column(assays[task].name) + end)
+                values[task, here] = column.to_numpy()[rows]
+    return ends
 
 
 def rows_at(places: np.ndarray, read: Callable[[int], pa.Table]) -> pa.Table:

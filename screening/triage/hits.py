@@ -1,4 +1,4 @@
-"""From the scores of a library to compounds one would order: filtered, diverse, and beside known actives.
+"""From the scores of a library to compounds one would order: filtered, diverse, and beside known good ones.
 
 Reads the part files of `scoring`; writes hits.csv, hits.sdf and hits.html (`hits_page`). Called by
 `screening hits`.
@@ -20,6 +20,7 @@ from rdkit.Chem.rdFingerprintGenerator import GetMorganGenerator
 from rdkit.SimDivFilters.rdSimDivPickers import LeaderPicker, MaxMinPicker
 
 from ..bundle.bundle import Bundle
+from ..data.assay_kinds import Assay
 from ..data.layout import lay_out
 from ..data.molecules import read_molecules
 from ..errors import ConfigError, DataError
@@ -29,7 +30,7 @@ from ..runtime.csv_cells import csv_of
 from ..runtime.files import half_written, sweep, write_atomically
 from ..runtime.folders import claimed, explained
 from ..runtime.progress import progress
-from ..scoring.columns import NEIGHBOUR, OURS, SET, SPREAD, assay_column, property_names
+from ..scoring.columns import ENDINGS, HIGH, LOW, NEIGHBOUR, OURS, assay_column, property_names
 from ..scoring.part_files import PartFolder
 from ..scoring.top_k import Leaders, rows_at
 from ..sizes import LARGEST
@@ -37,7 +38,7 @@ from ..uncertainty.structure_domain import fingerprints
 from .explanation import explain as explain_molecules
 from .explanation import networks_of
 from .filters import filters as known_filters
-from .hits_page import Quality, Records, hits_page, links_to
+from .hits_page import Quality, Records, hits_page, links_to, score_column
 
 Diversity = Literal["spheres", "maxmin", "none"]
 INSTEAD = "give another folder with `out`"
@@ -57,7 +58,9 @@ class Hits:
     the library, flags, weight, logp, donors, acceptors, polar_surface; where the bundle knows the training
     part, training_similarity (Tanimoto of ECFP4 to the nearest molecule), in_domain (as scored with
     `domain`, else by that similarity), nearest_active, nearest_active_smiles and similarity (to it); where
-    the run says what it was trained on, known (a key of `known.OF_KNOWN`, or "")."""
+    the run says what it was trained on, known (a key of `known.OF_KNOWN`, or ""). Of a real assay `value` in
+    place of the probability, in the assay's unit, `low` and `high` where it was scored with `conformal`,
+    `nearest_active` among the best training molecules, and its `nearest_value`."""
     candidates: int
     """The best of the library that were looked at."""
     repeated: int
@@ -69,19 +72,33 @@ class Hits:
     alike: int
     """Candidates passed over because they resemble a hit, or because there were hits enough."""
     notes: list[str]
+    about: Assay
+    """Kind, unit and good end of the assay."""
 
     def lines(self) -> list[str]:
         """What a user should read, in a few lines."""
         flags = ", ".join(f"{name} {count:,}" for name, count in self.flagged.items())
-        expected = self.table["probability"].sum()
         lines = [
             f"{self.candidates:,} candidates: {self.repeated:,} repeat a structure, "
             f"{self.left_out:,} left out by filters, {self.alike:,} too like a hit or not needed, "
             f"{len(self.table):,} hits"
         ]
         lines += [f"filters speak against: {flags}"] if flags else []
-        lines.append(f"expected actives among the hits (sum of their probabilities): {expected:.1f}")
+        if self.about.is_real:
+            lines += _value_lines(self.table, self.about)
+        else:
+            expected = self.table["probability"].sum()
+            lines.append(f"expected actives among the hits (sum of their probabilities): {expected:.1f}")
         return [*lines, *self.notes, f"Page: {self.folder / 'hits.html'}"]
+
+
+def _value_lines(table: pd.DataFrame, about: Assay) -> list[str]:
+    """How good the hits of a real assay are."""
+    if not len(table):
+        return []
+    ends, unit = table["value"].iloc[[0, -1]], f" {about.unit}" if about.unit else ""
+    good = "high" if about.is_high_good else "low"
+    return [f"values of the hits: {ends.iloc[0]:.3g} to {ends.iloc[1]:.3g}{unit}; {good} values are good"]
 
 
 def choose_hits(
@@ -92,6 +109,7 @@ def choose_hits(
     assay: str,
     n: int = 100,
     candidates: int = 2000,
+    threshold: float | None = None,
     filters: Sequence[str] = (),
     keep_flagged: bool = False,
     diversity: str = "spheres",
@@ -106,6 +124,8 @@ def choose_hits(
     run : the run whose scores they are: its bundle knows the training molecules.
     scores : folder that `screening score` wrote.
     n, candidates : hits at most, and how many of the best are looked at.
+    threshold : look at those alone that reach this probability; of a real assay this value in its unit, from
+        the good end.
     filters : names of `filters.filters`; a candidate that one of them speaks against is left out.
     keep_flagged : keep such candidates, and only say what speaks against them.
     diversity : `spheres` goes down the ranking and passes over what is nearer than `distance` to a hit;
@@ -130,7 +150,9 @@ def choose_hits(
     bundle = Bundle.load(Path(run))
     if explain:
         networks_of(bundle, assay)
-    best, mols = _readable(_best(Path(scores), assay, bundle.tasks, candidates), bundle)
+    about = next((each for each in bundle.assays if each.name == assay), Assay(assay))
+    best = _reaching(_best(Path(scores), about, bundle.tasks, candidates), about, threshold)
+    best, mols = _readable(best, bundle)
     single = _first_of_each([MolToSmiles(mol) for mol in mols])
     flags = dict(zip(single, _flags([mols[row] for row in single], filters), strict=True))
     passed = [row for row in single if keep_flagged or not any(flags[row].values())]
@@ -141,7 +163,7 @@ def choose_hits(
     counts = {"candidates": len(mols), "repeated": len(mols) - len(single)}
     counts |= {"left_out": len(single) - len(passed), "alike": len(passed) - len(picked)}
     flagged = {name: sum(bool(each[name]) for each in flags.values()) for name in filters}
-    hits = Hits(Path(out), assay, table, **counts, flagged=flagged, notes=notes)
+    hits = Hits(Path(out), assay, table, **counts, flagged=flagged, notes=notes, about=about)
     _write(hits, chosen, bundle, Path(run), explain=explain, csv_safe=csv_safe)
     return hits
 
@@ -176,8 +198,18 @@ def _readable(best: pd.DataFrame, bundle: Bundle) -> tuple[pd.DataFrame, list[Mo
     return best[[mol is not None for mol in mols]].reset_index(drop=True), [mol for mol in mols if mol]
 
 
-def _best(folder: Path, assay: str, tasks: Sequence[str], k: int) -> pd.DataFrame:
+def _reaching(best: pd.DataFrame, about: Assay, threshold: float | None) -> pd.DataFrame:
+    """The molecules on the good side of a threshold, itself counted in."""
+    if threshold is None:
+        return best
+    scores = best[score_column(about)]
+    reached = scores >= threshold if about.is_high_good else scores <= threshold
+    return best[reached].reset_index(drop=True)
+
+
+def _best(folder: Path, about: Assay, tasks: Sequence[str], k: int) -> pd.DataFrame:
     """The k best molecules, in constant memory; ties in the library's order."""
+    assay = about.name
     parts = PartFolder(folder)
     numbers = parts.numbers()
     if not numbers:
@@ -187,17 +219,18 @@ def _best(folder: Path, assay: str, tasks: Sequence[str], k: int) -> pd.DataFram
     scored = [task for task in tasks if assay_column(task) in names]
     if assay not in scored:
         raise ConfigError(f"{folder} has no scores for '{assay}'. {did_you_mean(assay, scored)}")
-    results = [assay_column(task) + ending for task in tasks for ending in ("", SPREAD, SET)]
-    ours, probability = {*OURS, *NEIGHBOUR, *results}, assay_column(assay)
+    results = [assay_column(task) + ending for task in tasks for ending in ("", *ENDINGS)]
+    ours, score = {*OURS, *NEIGHBOUR, *results}, assay_column(assay)
     others = [name for name in names if name not in ours]
+    limits = [name for name in (score + LOW, score + HIGH) if about.is_real and name in names]
     domain = [field.name for field in schema if field.name == "in_domain" and pa.types.is_boolean(field.type)]
-    columns = ["id", "smiles", probability, *others, *domain]
-    best = Leaders(parts, (assay,), k, ()).complete(numbers)
-    best.merge()
+    columns = ["id", "smiles", score, *limits, *others, *domain]
+    best = Leaders(parts, (about,), k, ()).complete(numbers)
     places = best.places[best.is_filled]
     if not len(places):
         raise DataError(f"{folder}: no molecule has a score for '{assay}'.")
-    titles = {probability: "probability", **{name: f"library:{name}" for name in others}}
+    titles = {score: score_column(about), **{name: f"library:{name}" for name in others}}
+    titles |= {name: name.removeprefix(score + ":") for name in limits}
     table = rows_at(places, partial(parts.read, columns=columns)).to_pandas().rename(columns=titles)
     table.insert(0, "rank", np.arange(1, len(table) + 1))
     return table
@@ -259,9 +292,9 @@ def _beside_actives(table: pd.DataFrame, bundle: Bundle, task: int) -> tuple[pd.
         return table, [
             "The run keeps no training structures (domain.structures): nearest actives are not shown."
         ]
-    near, kept = domain.nearest_active(prints, task), domain.structures
+    near, kept, about = domain.nearest_active(prints, task), domain.structures, bundle.assays[task]
     is_there = near.row >= 0
-    return table.assign(
+    table = table.assign(
         nearest_active=[
             kept.ids[row] if there else "" for row, there in zip(near.row, is_there, strict=True)
         ],
@@ -269,7 +302,11 @@ def _beside_actives(table: pd.DataFrame, bundle: Bundle, task: int) -> tuple[pd.
             kept.smiles[row] if there else "" for row, there in zip(near.row, is_there, strict=True)
         ],
         similarity=np.where(is_there, near.similarity, np.nan),
-    ), []
+    )
+    if about.is_real and kept.active_values is not None:
+        values = np.append(about.in_unit(domain.values_of(task)), np.nan)
+        table = table.assign(nearest_value=values[near.row])
+    return table, []
 
 
 def _write(hits: Hits, mols: list[Mol], bundle: Bundle, run: Path, *, explain: bool, csv_safe: bool) -> None:

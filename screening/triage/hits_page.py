@@ -14,6 +14,7 @@ import pandas as pd
 from markupsafe import Markup
 from rdkit.Chem import Mol
 
+from ..data.assay_kinds import Assay
 from ..data.molecules import read_molecule
 from ..metrics.per_assay import read_evaluation
 from ..reporting.pages import render, script
@@ -22,6 +23,9 @@ from ..training.run_folder import read_table
 
 SORTS = {
     "probability": "probability",
+    "value": "value",
+    "low": "lower end of the interval",
+    "high": "upper end of the interval",
     "similarity": "similarity to the nearest active",
     "training_similarity": "similarity to training",
     "weight": "molecular weight (MW)",
@@ -34,7 +38,12 @@ SORTS = {
     "rank": "rank in the library",
 }
 """Columns that the page sorts by, in words."""
-SAME = 1e-3  # difference of probabilities of one model, float16 in the parts included
+SAME = 1e-3  # difference of scores of one model, float16 in the parts included; of values as a share
+
+
+def score_column(assay: Assay) -> str:
+    """The column of scores in tables of one assay."""
+    return "value" if assay.is_real else "probability"
 
 
 class Quality(NamedTuple):
@@ -111,8 +120,10 @@ def hits_page(
     return render(
         "hits.html",
         rows=rows,
+        shown=significant,
+        score="probability" if "probability" in table else "value",
         quality=quality,
-        expected=float(table["probability"].sum()),
+        expected=float(table["probability"].sum()) if "probability" in table else np.nan,
         columns=set(table.columns),
         sorts={name: words for name, words in SORTS.items() if name in table.columns},
         records=records.as_json(),
@@ -124,23 +135,44 @@ def hits_page(
 
 
 def links_to(folder: Path, name: str, assay: str, table: pd.DataFrame) -> list[str]:
-    """For the molecules of a table (smiles, probability) where the page `folder`/`name` explains them.
+    """For the molecules of a table (smiles, probability or value) where `folder`/`name` explains them.
 
-    Relative to `folder`; "" for a molecule that is not there with the assay and the same probability (it is
-    then another model's).
+    Relative to `folder`; "" for a molecule that is not there with the assay and the same score (it is then
+    another model's).
     """
+    score = "probability" if "probability" in table else "value"
     texts = dict.fromkeys(("id", "smiles", "assay"), str)
     try:
         told = pd.read_csv(folder / name / "molecules.csv", dtype=texts, keep_default_na=False)
-        told = told[told["assay"] == assay].astype({"probability": float, "molecule": int})
+        told = told[told["assay"] == assay].astype({score: float, "molecule": int})
     except (FileNotFoundError, ValueError, KeyError):  # none, or not what `explain` writes
         return [""] * len(table)
-    places = {row.smiles: (row.probability, row.molecule) for row in told.itertuples()}
+    places = dict(zip(told["smiles"], zip(told[score], told["molecule"], strict=True), strict=True))
     explained = [places.get(smiles, (np.nan, 0)) for smiles in table["smiles"]]
     return [
-        f"{name}/index.html#molecule-{number:04d}" if abs(there - here) < SAME else ""
-        for (there, number), here in zip(explained, table["probability"].tolist(), strict=True)
+        f"{name}/index.html#molecule-{number:04d}" if _is_same(there, here, score) else ""
+        for (there, number), here in zip(explained, table[score].tolist(), strict=True)
     ]
+
+
+def _is_same(one: float, other: float, score: str) -> bool:
+    return abs(one - other) < SAME * (1 if score == "probability" else abs(other) + 1e-30)
+
+
+def significant(value: float) -> str:
+    """A value in three significant digits, "∞" where it has no limit.
+
+    Examples
+    --------
+    >>> significant(12345.6), significant(0.012345), significant(7.0), significant(float("inf"))
+    ('12,300', '0.0123', '7', '∞')
+    """
+    if not np.isfinite(value):
+        return "–" if np.isnan(value) else "∞" if value > 0 else "−∞"
+    if abs(value) >= 100:
+        digits = len(str(int(abs(value)))) - 3
+        return f"{round(value, -digits):,.0f}"
+    return f"{value:.3g}"
 
 
 def _is_said(value: Any) -> bool:

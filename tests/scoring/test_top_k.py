@@ -3,13 +3,15 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from screening.data.assay_kinds import Assay
 from screening.scoring.part_files import PartFolder, Tally
-from screening.scoring.top_k import COLUMNS, Best, rows_at, write_top
+from screening.scoring.top_k import COLUMNS, Best, Leaders, rows_at, write_top
 
 
 def sorted_best(parts: list[np.ndarray], k: int) -> tuple[list[list[float]], list[list[int]]]:
@@ -67,7 +69,8 @@ def test_memory_does_not_grow_with_the_library() -> None:
 
 @pytest.mark.parametrize("numbers", [[0, 1], [0, 7], []])
 def test_the_table_names_the_molecules(tmp_path: Path, numbers: list[int]) -> None:
-    parts, best = PartFolder(tmp_path), Best(2, 3)
+    parts = PartFolder(tmp_path)
+    leaders = Leaders(parts, (Assay("x"), Assay("never")), 3, ())
     for number in numbers:
         table = pa.table(
             {
@@ -79,8 +82,9 @@ def test_the_table_names_the_molecules(tmp_path: Path, numbers: list[int]) -> No
             }
         )
         parts.write(table, Tally(number, "", {"": 2}, 0))
-        best.add(number, np.array([[0.5, number / 10], [np.nan, np.nan]], np.float32))
-    write_top(best, ("x", "never"), parts, tmp_path / "top.csv")
+        leaders.add(number, np.array([[0.5, number / 10], [np.nan, np.nan]], np.float32))
+    leaders.complete(numbers)
+    write_top(leaders, tmp_path / "top.csv")
     lines = (tmp_path / "top.csv").read_text().splitlines()
     last = numbers[-1] if numbers else 0
     assert lines[0] == "assay,rank,id,smiles,probability,row,file"
@@ -99,3 +103,34 @@ def test_rows_come_in_the_order_of_their_places_and_each_part_is_read_once() -> 
     places = np.array([(number << COLUMNS) + row for number, row in ((7, 4), (0, 1), (7, 0), (0, 1))])
     assert rows_at(places, read).to_pydict() == {"id": ["7-4", "0-1", "7-0", "0-1"]}
     assert asked == [0, 7]
+
+
+def test_the_best_values_are_at_the_good_end_and_have_their_limits(tmp_path: Path) -> None:
+    """Low nM are high pKi; a real assay whose low values are wanted; a binary one beside them."""
+    assays = (
+        Assay("Ki", "real", "nM", "neg_log10_molar"),
+        Assay("logD", "real", wanted="low"),
+        Assay("AhR"),
+    )
+    parts, random = PartFolder(tmp_path), np.random.default_rng(0)
+    leaders, whole = Leaders(parts, assays, 4, ()), []
+    for number in (0, 3):
+        names = ("Ki", "Ki:low", "Ki:high", "logD", "logD:low", "logD:high", "AhR", "AhR:set")
+        columns = {name: random.random(20).astype(np.float32) for name in names}
+        texts = {"id": [f"{number}-{row}" for row in range(20)], "smiles": ["C"] * 20, "file": ["f"] * 20}
+        parts.write(pa.table({"row": range(20), **texts, **columns}), Tally(number, "", {"": 20}, 0))
+        whole.append(pd.DataFrame({**texts, **columns}))
+    leaders.complete([0, 3])
+    write_top(leaders, tmp_path / "top.csv", limits=True)
+    top, rows = pd.read_csv(tmp_path / "top.csv"), pd.concat(whole)
+    assert list(top) == ["assay", "rank", "id", "smiles", "value", "low", "high", "unit", "row", "file"]
+    for assay, rises in (("Ki", False), ("logD", False), ("AhR", True)):
+        best = rows.sort_values(assay, ascending=not rises).head(4)
+        here = top[top["assay"] == assay]
+        assert here["id"].tolist() == best["id"].tolist()
+        np.testing.assert_allclose(here["value"], best[assay], rtol=1e-5)
+        if assay != "AhR":
+            np.testing.assert_allclose(here["low"], best[f"{assay}:low"], rtol=1e-5)
+            np.testing.assert_allclose(here["high"], best[f"{assay}:high"], rtol=1e-5)
+    assert top["unit"].fillna("").drop_duplicates().tolist() == ["nM", "", "probability"]
+    assert top.loc[top["assay"] == "AhR", ["low", "high"]].isna().all(axis=None)

@@ -10,7 +10,9 @@
   const sort = at("sort");
   const turn = at("turn");
   const texts = new Set(["id", "flags"]);
+  const score = table.dataset.score;
   const rising = new Set(["id", "rank", "flags"]);
+  if (table.dataset.good === "low") [score, "low", "high"].forEach((name) => rising.add(name));
 
   const column = (name) => heads.findIndex((head) => head.dataset.sort === name);
   const valueOf = (row, place, isText) => {
@@ -104,6 +106,6 @@
   at("controls").addEventListener("submit", (event) => event.preventDefault());
   at("controls").hidden = false;
   view(window.innerWidth < 900 ? "cards" : "table");
-  order("probability", false);
+  order(score, rising.has(score));
   filter();
 })();
