@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -63,8 +62,7 @@ def _evaluate_part(
 ) -> pd.DataFrame:
     """The table of a part; where the calibration was fitted on it, that is a reason to doubt its numbers."""
     is_real, tasks = are_real(assays), [assay.name for assay in assays]
-    more: dict[str, Any] = {"is_real": is_real, "censored": censored} if is_real.any() else {}
-    table = evaluate_scores(labels, scores, tasks, part=part, **more)
+    table = evaluate_scores(labels, scores, tasks, part=part, is_real=is_real, censored=censored)
     if part == "valid" and config.calibration.name != "none":
         with_reason = (table["reason"] + " " + OPTIMISTIC).str.strip()
         table["reason"] = table["reason"].where(is_real, with_reason)

@@ -279,8 +279,8 @@ def _fit_baselines(config: Config, part: Component, prepared: Prepared, on_note:
         baseline = make_baseline(config, part)
         if number == 0:
             on_note(_describe_baseline(config, baseline, prepared))
-        more: dict[str, Any] = {"is_real": is_real} if bool(is_real.any()) else {}
-        baseline.fit(prepared.store, labels, rows, seed=seed, workers=config.train.workers, **more)
+        workers = config.train.workers
+        baseline.fit(prepared.store, labels, rows, is_real=is_real, seed=seed, workers=workers)
         for text in baseline.notes if number == 0 else ():
             on_note(text)
         members.append(Member(baseline, tuple(range(len(is_real)))))

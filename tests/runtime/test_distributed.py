@@ -11,6 +11,8 @@ from screening.balancing.chain import build_balancer
 from screening.balancing.gradients import Gradients
 from screening.errors import ConfigError
 from screening.models.heads import TaskHeads
+from screening.models.losses import CrossEntropy, Loss, losses
+from screening.models.losses.mixed import Mixed
 from screening.runtime.distributed import (
     is_main,
     join_processes,
@@ -25,7 +27,25 @@ BALANCERS = ["equal", "slaw", "pcgrad"]
 TASKS = [f"assay {task}" for task in range(6)]
 
 
-def train(rows: slice, name: str, hidden: int) -> dict[str, Tensor]:
+IS_REAL = torch.tensor([False, True, False, True, True, False])
+
+
+def mixed_loss() -> Loss:
+    """Classes, and values of which some are bounds, with a spread that is learned."""
+    values = losses.build("censored_gaussian", torch.randn(9, 3, generator=torch.Generator().manual_seed(2)))
+    return Mixed(CrossEntropy(), values, IS_REAL).double()
+
+
+def with_bounds(labels: Tensor, generator: torch.Generator) -> Tensor:
+    """Labels [B, T, 2]: the real ones drawn anew, every third an upper bound alone."""
+    values = torch.randn(labels.shape, generator=generator)
+    exact = torch.where(IS_REAL & ~labels.isnan(), values, labels)
+    is_open = IS_REAL & ~labels.isnan() & (torch.arange(len(labels)) % 3 == 0)[:, None]
+    low = torch.where(is_open, -torch.inf, exact)
+    return torch.stack([low, exact], dim=2)
+
+
+def train(rows: slice, name: str, hidden: int, is_mixed: bool = False) -> dict[str, Tensor]:
     """Weights and gradients of each of three steps, for this process's `rows` of the batch.
 
     In float64: the standard deviation of two nearly equal losses, as SLAW takes it, has few digits left.
@@ -40,7 +60,10 @@ def train(rows: slice, name: str, hidden: int) -> dict[str, Tensor]:
     )
     model.double()
     balancer = build_balancer(name, TASKS)
-    gradients = Gradients(model["heads"], balancer)  # type: ignore[arg-type]
+    if is_mixed:
+        model["loss"] = mixed_loss()
+    loss = model["loss"] if is_mixed else None
+    gradients = Gradients(model["heads"], balancer, loss=loss)  # type: ignore[arg-type]
     optimizer = torch.optim.SGD(model.parameters(), lr=0.3)
     generator = torch.Generator().manual_seed(1)
     seen = {}
@@ -50,6 +73,7 @@ def train(rows: slice, name: str, hidden: int) -> dict[str, Tensor]:
         labels[torch.rand(20, len(TASKS), generator=generator) < 0.5] = float("nan")
         labels[:, number] = float("nan")  # absent everywhere
         labels[10:, 5] = float("nan")  # absent in one process
+        labels = with_bounds(labels, generator) if is_mixed else labels
         look = gradients.look(model["encoder"](inputs[rows]), labels[rows], step=number)
         decision = balancer.decide(look.step)
         optimizer.zero_grad()
@@ -72,6 +96,7 @@ def one_of_two(process: int, folder: str) -> None:
     assert values.item() == 1 + process
     rows = slice(0, 10) if process == 0 else slice(10, 20)
     seen = {f"{name} {hidden}": train(rows, name, hidden) for name in BALANCERS for hidden in (0, 3)}
+    seen |= {f"{name} mixed": train(rows, name, 0, is_mixed=True) for name in BALANCERS}
     torch.save(seen, f"{folder}/{process}.pt")
     wait_for_all()
     processes.destroy_process_group()
@@ -81,10 +106,12 @@ def test_two_processes_are_one(tmp_path: Path) -> None:
     multiprocessing.spawn(one_of_two, (str(tmp_path),), nprocs=2)
     halves = [torch.load(tmp_path / f"{process}.pt", weights_only=True) for process in range(2)]
     for name in BALANCERS:
-        for hidden in (0, 3):
-            whole = train(slice(0, 20), name, hidden)
+        for variant in ("0", "3", "mixed"):
+            is_mixed = variant == "mixed"
+            whole = train(slice(0, 20), name, 0 if is_mixed else int(variant), is_mixed)
+            assert any("loss" in key for key in whole) == is_mixed
             for half in halves:
-                got = half[f"{name} {hidden}"]
+                got = half[f"{name} {variant}"]
                 assert got.keys() == whole.keys()
                 for key, value in whole.items():
                     torch.testing.assert_close(got[key], value, rtol=1e-6, atol=1e-6, msg=f"{name} {key}")

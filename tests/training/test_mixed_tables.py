@@ -5,6 +5,7 @@ from pathlib import Path
 
 import mixed
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from bundles import resign
@@ -90,6 +91,14 @@ def test_every_balancer_trains_a_mixed_table(name: str, tmp_path: Path) -> None:
     at = (balancers.get(name).places or ("features",))[0]
     run = mixed.trained(tmp_path, balancer=name, train={**plain, "epochs": 2}, gradients={"at": at})
     assert np.isfinite(run.evaluation["concordance"]).all()
+
+
+@pytest.mark.parametrize("affinity", ["linear", "exact"])
+def test_affinities_of_both_kinds_are_collected(affinity: str, tmp_path: Path) -> None:
+    run = mixed.trained(tmp_path, grouping={"affinity": affinity, "every": 1})
+    effects = pd.read_parquet(run.folder / "affinity.parquet")
+    assert len(effects) == len(mixed.ASSAYS) ** 2
+    assert np.isfinite(effects.select_dtypes(float).to_numpy()).any()
 
 
 def test_a_table_of_values_alone(tmp_path: Path) -> None:
