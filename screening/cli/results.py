@@ -205,7 +205,14 @@ def compare(
             help="Run folders, or runs/NAME for the set runs/NAME-seed0, runs/NAME-seed1 ...",
         ),
     ],
-    metric: Annotated[str, typer.Option(help="roc_auc or average_precision.")] = "roc_auc",
+    metric: Annotated[
+        str | None,
+        typer.Option(
+            help="roc_auc, average_precision, concordance; of real assays rmse, mae, r2, spearman, kendall, "
+            "within_03, within_1; by default roc_auc, with real assays concordance.",
+            show_default=False,
+        ),
+    ] = None,
     adjust: Annotated[str, typer.Option(help="For many tests: bh (Benjamini-Hochberg) or holm.")] = "bh",
     part: PartOfSplit = "test",
     out: Annotated[

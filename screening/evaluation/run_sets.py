@@ -13,6 +13,7 @@ import numpy as np
 from yaml import YAMLError
 
 from ..errors import ConfigError, DataError, listed
+from ..metrics.contract import Outcome
 from ..plain_yaml import option, yaml_tree
 from ..training.run_folder import Predictions, read_predictions
 
@@ -39,6 +40,24 @@ class Bench(NamedTuple):
     """Per set and run float32 [n, T], in the order of the seeds."""
     seeds: list[list[int]]
     """Per set and run the seed; -1 where it is not known."""
+    is_real: np.ndarray
+    """bool [T], which assays have real values."""
+    censored: np.ndarray | None = None
+    """int8 [n, T], as in `AssayTable`."""
+
+    def outcome(self, scores: np.ndarray) -> Outcome:
+        """What came out of one run."""
+        return Outcome(self.labels, scores, None, self.is_real, self.censored)
+
+    def take(self, keep: np.ndarray) -> "Bench":
+        """The same with the assays alone of which `keep` [T] is true."""
+        return Bench(
+            self.labels[:, keep],
+            [[scores[:, keep] for scores in runs] for runs in self.scores],
+            self.seeds,
+            self.is_real[keep],
+            None if self.censored is None else self.censored[:, keep],
+        )
 
     def is_paired(self, one: int, other: int) -> bool:
         """Whether two sets have the same seeds, each once."""
@@ -234,41 +253,85 @@ def _bench(members: list[list[tuple[Path, Predictions]]], tasks: tuple[str, ...]
     """Align the runs, and check that they have the same labels."""
     first_folder, first = members[0][0]
     rows = first.rows[_order(first)]
-    labels, _ = _aligned(first, tasks)
+    labels = _aligned(first.labels, first, tasks)
+    is_real, censored = _kinds(first, tasks), _signs(first, tasks)
     scores: list[list[np.ndarray]] = [[] for _ in members]
     seeds: list[list[int]] = [[] for _ in members]
     for place, runs in enumerate(members):
         for seed, folder, run in sorted(((_seed(f), f, r) for f, r in runs), key=lambda one: one[0]):
-            own_labels, values = _aligned(run, tasks)
-            _check_labels(labels, own_labels, tasks, rows, first_folder, folder)
-            scores[place].append(values)
+            _check_kinds(is_real, _kinds(run, tasks), tasks, first_folder, folder)
+            own, own_signs = _aligned(run.labels, run, tasks), _signs(run, tasks)
+            _check_labels((labels, censored), (own, own_signs), is_real, tasks, rows, (first_folder, folder))
+            scores[place].append(_aligned(run.scores, run, tasks))
             seeds[place].append(seed)
-    return Bench(labels, scores, seeds)
+    return Bench(labels, scores, seeds, is_real, censored)
 
 
-def _aligned(run: Predictions, tasks: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """Labels and scores [n, T], molecules in the order of their structures."""
+def _aligned(values: np.ndarray, run: Predictions, tasks: tuple[str, ...]) -> np.ndarray:
+    """Values of a run as [n, T], molecules in the order of their structures."""
     places = {task: place for place, task in enumerate(run.tasks)}
-    at = np.ix_(_order(run), [places[task] for task in tasks])
-    return run.labels[at], run.scores[at]
+    return values[np.ix_(_order(run), [places[task] for task in tasks])]
+
+
+def _signs(run: Predictions, tasks: tuple[str, ...]) -> np.ndarray | None:
+    return None if run.censored is None else _aligned(run.censored, run, tasks)
+
+
+def _kinds(run: Predictions, tasks: tuple[str, ...]) -> np.ndarray:
+    """bool [T], which of the assays are real."""
+    real = {assay.name for assay in run.assays if assay.is_real}
+    return np.array([task in real for task in tasks], dtype=bool)
+
+
+def _check_kinds(
+    is_real: np.ndarray, others: np.ndarray, tasks: tuple[str, ...], first: Path, other: Path
+) -> None:
+    differ = np.flatnonzero(is_real != others)
+    if differ.size:
+        kinds = [("real" if one[differ[0]] else "binary") for one in (is_real, others)]
+        raise DataError(
+            f"{first} and {other} have assays of different kinds: {listed([tasks[at] for at in differ], 5)}. "
+            f"'{tasks[differ[0]]}' is {kinds[0]} there, {kinds[1]} here. "
+            "Train both with the same data.assays."
+        )
 
 
 def _check_labels(
-    labels: np.ndarray, others: np.ndarray, tasks: tuple[str, ...], rows: np.ndarray, first: Path, other: Path
+    ones: tuple[np.ndarray, np.ndarray | None],
+    others: tuple[np.ndarray, np.ndarray | None],
+    is_real: np.ndarray,
+    tasks: tuple[str, ...],
+    rows: np.ndarray,
+    folders: tuple[Path, Path],
 ) -> None:
-    differ = (labels != others) & ~(np.isnan(labels) & np.isnan(others))
+    """Labels, and which of them are bounds, must be the same."""
+    (labels, signs), (labels_here, signs_here) = ones, others
+    differ = (labels != labels_here) & ~(np.isnan(labels) & np.isnan(labels_here))
+    if signs is not None or signs_here is not None:
+        differ |= (0 if signs is None else signs) != (0 if signs_here is None else signs_here)
     if not differ.any():
         return
     row, task = np.argwhere(differ)[0]
-    word = {0.0: "inactive", 1.0: "active"}
-    texts = [word.get(float(values[row, task]), "not measured") for values in (labels, others)]
+    texts = [
+        _in_words(values[row, task], None if sign is None else sign[row, task], is_real[task])
+        for values, sign in (ones, others)
+    ]
     named = [tasks[place] for place in np.flatnonzero(differ.any(axis=0))]
     raise DataError(
-        f"{first} and {other} have different labels: {int(differ.sum()):,} of {differ.size:,}, of "
+        f"{folders[0]} and {folders[1]} have different labels: {int(differ.sum()):,} of {differ.size:,}, of "
         f"{int(differ.any(axis=1).sum()):,} molecules, in the assays {listed(named, 5)}. The first is record "
         f"{rows[row]}, assay '{tasks[task]}': {texts[0]} there, {texts[1]} here. "
         "Train both on the same table."
     )
+
+
+def _in_words(label: float, sign: int | None, is_real: bool) -> str:
+    """A label as a message has it, such as inactive, 6.3 or > 5."""
+    if np.isnan(label):
+        return "not measured"
+    if not is_real:
+        return {0.0: "inactive", 1.0: "active"}.get(float(label), "not measured")
+    return f"{'' if not sign else '> ' if sign > 0 else '< '}{label:.6g}"
 
 
 def _other_molecules(first: RunSet, other: RunSet, part: str) -> str:

@@ -160,7 +160,9 @@ def _at(values: np.ndarray, places: np.ndarray) -> np.ndarray:
     return np.take_along_axis(values, places, axis=0)[0]
 
 
-def significance(differences: Difference, smaller_class: np.ndarray, *, level: float = 0.95) -> Significance:
+def significance(
+    differences: Difference, smaller_class: np.ndarray, *, level: float = 0.95, limit: float = 1.0
+) -> Significance:
     """Two-sided p-value and interval of each difference by Student's t.
 
     No difference and no variance, as of a model with itself, has p = 1. A difference without variance (one
@@ -169,7 +171,8 @@ def significance(differences: Difference, smaller_class: np.ndarray, *, level: f
 
     Parameters
     ----------
-    smaller_class : [C], actives or inactives, whichever are fewer.
+    smaller_class : [C], actives or inactives, whichever are fewer; of real assays the measured molecules.
+    limit : greatest possible difference, where intervals end.
     """
     error = np.sqrt(differences.variance)
     # Rounding of equal scores leaves 1e-17 in place of 0.
@@ -182,8 +185,8 @@ def significance(differences: Difference, smaller_class: np.ndarray, *, level: f
     half = np.where(fixed, np.where(is_zero, 0.0, np.nan), half)
     return Significance(
         np.where(np.isnan(error + differences.values), np.nan, p),
-        np.clip(differences.values - half, -1, 1),
-        np.clip(differences.values + half, -1, 1),
+        np.clip(differences.values - half, -limit, limit),
+        np.clip(differences.values + half, -limit, limit),
     )
 
 

@@ -11,6 +11,7 @@ from scipy.sparse import csr_array
 
 from ..registry import Registry
 from .average_precision import average_precision
+from .contract import Outcome
 from .ranking import rank
 from .roc_auc import delong_deviations
 from .sums import sums_between
@@ -25,7 +26,7 @@ class Sample(NamedTuple):
     """One model's metric of T assays and, last, their macro mean: C = T + 1 columns."""
 
     values: np.ndarray
-    """float64 [C], NaN where an assay lacks a class."""
+    """float64 [C], NaN where an assay lacks a class, or what else the metric needs."""
     deviations: np.ndarray
     """float64 [L]; the sum of products of two models' deviations over a column is their covariance. So
     sums and means of deviations belong to sums and means of values."""
@@ -33,13 +34,13 @@ class Sample(NamedTuple):
     """int64 [C + 1]: column c has the deviations bounds[c] to bounds[c + 1]."""
 
 
-Sampler = Callable[[np.ndarray, np.ndarray, int], Sample]
-"""`sampler(labels [n, T], scores [n, T], seed)`; the same labels and seed for all models of a comparison."""
+Sampler = Callable[[Outcome, int], Sample]
+"""`sampler(outcome, seed)`: the same labels and seed for all models of a comparison, and every assay of a
+kind that the metric is for."""
 
-samplers: Registry[Sampler] = Registry("metric to compare by")
+samplers: Registry[Sampler] = Registry("metric to compare by", members="screening.metrics.paired_values")
 
 
-@samplers.register("roc_auc")
 def delong(labels: np.ndarray, scores: np.ndarray, seed: int = 0) -> Sample:
     """ROC-AUC; deviations are DeLong's structural components, one per measured molecule.
 
@@ -59,7 +60,6 @@ def delong(labels: np.ndarray, scores: np.ndarray, seed: int = 0) -> Sample:
     )
 
 
-@samplers.register("average_precision")
 def bootstrap_precision(labels: np.ndarray, scores: np.ndarray, seed: int = 0, draws: int = DRAWS) -> Sample:
     """Average precision; deviations are those of `draws` stratified bootstrap draws.
 
@@ -98,6 +98,16 @@ def bootstrap_precision(labels: np.ndarray, scores: np.ndarray, seed: int = 0, d
         deviations.ravel(),
         np.arange(len(values) + 2) * draws,
     )
+
+
+@samplers.register("roc_auc")
+def _of_roc_auc(outcome: Outcome, seed: int) -> Sample:
+    return delong(outcome.labels, outcome.scores, seed)
+
+
+@samplers.register("average_precision")
+def _of_average_precision(outcome: Outcome, seed: int) -> Sample:
+    return bootstrap_precision(outcome.labels, outcome.scores, seed)
 
 
 class _Ladder(NamedTuple):

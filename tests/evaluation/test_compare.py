@@ -1,19 +1,21 @@
 """Comparing run folders: what is refused and why, how sets are found, and that the tables add up."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from screening.data.assay_kinds import Assay
 from screening.data.assay_table import AssayTable
 from screening.data.splits import Split
 from screening.errors import ConfigError, DataError
-from screening.evaluation.comparison import ASSAY_COLUMNS, SUMMARY_COLUMNS, compare
+from screening.evaluation.comparison import ASSAY_COLUMNS, OF_REAL, SUMMARY_COLUMNS, compare
 from screening.evaluation.run_sets import run_sets
 from screening.metrics.per_assay import evaluate
-from screening.training.run_folder import write_predictions
+from screening.training.run_folder import ASSAYS, read_predictions, write_kinds, write_predictions
 
 TASKS = ("NR-AhR", "SR-p53", "rare", "empty")
 
@@ -290,3 +292,148 @@ def test_the_csv_has_every_assay_and_the_macro_mean(pair: list[Path], tmp_path: 
     assert frame["assay"].tolist() == [*found.assays["assay"], ""]
     assert set(frame["adjustment"]) == {"holm"}
     assert frame["actives"].iloc[0] == str(found.assays["actives"].iloc[0])
+
+
+# --- real assays ------------------------------------------------------------------------------------------
+
+KINDS = (
+    Assay("pKi", "real"),
+    Assay("toxic"),
+    Assay("logD", "real"),
+    Assay("once", "real"),
+    Assay("equal", "real"),
+    Assay("bounds", "real"),
+)
+
+
+def a_mixed_table(n: int = 300) -> AssayTable:
+    random = np.random.default_rng(3)
+    labels = random.normal(6, 1, (n, 6)).astype(np.float32)
+    labels[:, 1] = random.random(n) < 0.4
+    labels[1:, 3], labels[:, 4] = np.nan, 5
+    labels[random.random((n, 6)) < 0.1] = np.nan
+    labels[0, 3] = 6
+    censored = np.zeros((n, 6), np.int8)
+    censored[:, 5], censored[:30, 0] = 1, -1
+    smiles = [f"C{'C' * (row % 7)}N{row}" for row in range(n)]
+    return AssayTable(
+        [f"M{row}" for row in range(n)],
+        smiles,
+        labels,
+        tuple(assay.name for assay in KINDS),
+        {},
+        np.arange(1, n + 1),
+        about=KINDS,
+        censored=censored,
+    )
+
+
+def write_mixed(folder: Path, table: AssayTable, *, noise: float = 1.0, seed: int = 0) -> Path:
+    """A run folder whose model errs by `noise` in pKi, and by 1 elsewhere."""
+    random = np.random.default_rng(seed)
+    scores = np.nan_to_num(table.labels) + random.normal(size=table.labels.shape)
+    scores[:, 0] = np.nan_to_num(table.labels[:, 0]) + noise * random.normal(size=len(table))
+    scores[:, 1] = 1 / (1 + np.exp(-scores[:, 1]))
+    folder.mkdir(parents=True)
+    split = Split(["test"] * len(table))
+    write_predictions(folder / "predictions.parquet", {"test": scores.astype(np.float32)}, table, split)
+    write_kinds(folder / ASSAYS, table)
+    (folder / "manifest.json").write_text(json.dumps({"molecules": {"train": 900, "test": len(table)}}))
+    (folder / "config.yaml").write_text(f"name: {folder.name}\nseed: {seed}\nmodel: {noise}\n")
+    return folder
+
+
+@pytest.fixture
+def mixed(tmp_path: Path) -> list[Path]:
+    table = a_mixed_table()
+    return [
+        write_mixed(tmp_path / "plain", table, seed=1),
+        write_mixed(tmp_path / "better", table, noise=0.5, seed=2),
+    ]
+
+
+def test_both_kinds_are_compared_by_their_concordance(mixed: list[Path]) -> None:
+    found = compare(mixed)
+    assert found.metric == "concordance"
+    place = ASSAY_COLUMNS.index("inactives") + 1
+    assert tuple(found.assays.columns) == (*ASSAY_COLUMNS[:place], *OF_REAL, *ASSAY_COLUMNS[place:])
+    rows = found.assays.set_index("assay")
+    assert rows["status"].to_dict() == {
+        "pKi": "ok",
+        "toxic": "ok",
+        "logD": "ok",
+        "once": "too few",
+        "equal": "constant values",
+        "bounds": "all censored",
+    }
+    assert rows["result"].to_dict() == {
+        "pKi": "win",
+        "toxic": "tie",
+        "logD": "tie",
+        "once": "",
+        "equal": "",
+        "bounds": "",
+    }
+    assert rows["kind"]["toxic"] == "binary"
+    assert rows["censored"]["pKi"] == np.isfinite(a_mixed_table().labels[:30, 0]).sum()
+    assert any("3 assays have no test" in note for note in found.notes)
+
+
+@pytest.mark.parametrize("metric", ["rmse", "mae", "concordance", "r2"])
+def test_values_of_real_assays_are_those_of_the_evaluation(mixed: list[Path], metric: str) -> None:
+    rows = compare(mixed, metric=metric).assays.set_index("assay")
+    for folder, column in zip(mixed, ("baseline", "value"), strict=True):
+        run = read_predictions(folder, part="test")
+        table = evaluate(
+            run.labels, run.scores, run.tasks, part="test", is_real=run.is_real, censored=run.censored
+        )
+        expected = table.set_index("assay")[metric].reindex(rows.index)
+        np.testing.assert_allclose(rows[column], expected)
+
+
+def test_a_lower_error_is_a_win(mixed: list[Path], tmp_path: Path) -> None:
+    found = compare(mixed, metric="rmse")
+    rows = found.assays.set_index("assay")
+    assert found.better == "lower"
+    assert rows["difference"]["pKi"] < 0
+    assert rows["result"]["pKi"] == "win"
+    assert "toxic" not in rows.index
+    assert any("Lower is better" in note for note in found.notes)
+    assert any("1 assays are of the other kind and have no rmse: 'toxic'" in note for note in found.notes)
+    macro = found.summary.iloc[0]
+    assert (macro["wins"], macro["losses"]) == (1, 0)
+    assert macro["delta_m"] > 0
+    tested = rows["p"].notna()
+    assert rows["difference"][tested].is_monotonic_decreasing, "the worst hurt come first"
+    assert macro["worst_tenth"] == rows["difference"][tested].max()
+    backward = compare(mixed[::-1], metric="rmse").assays.set_index("assay")
+    assert backward["result"]["pKi"] == "loss"
+    found.write_csv(tmp_path / "compared.csv")
+    written = pd.read_csv(tmp_path / "compared.csv")
+    assert written["measured"].dropna().tolist() == found.assays["measured"].tolist()
+
+
+def test_a_binary_metric_takes_the_binary_assays_alone(mixed: list[Path]) -> None:
+    found = compare(mixed, metric="roc_auc")
+    assert tuple(found.assays.columns) == ASSAY_COLUMNS
+    assert found.assays["assay"].tolist() == ["toxic"]
+
+
+def test_without_an_assay_of_the_kind_there_is_nothing_to_compare(pair: list[Path]) -> None:
+    with pytest.raises(DataError, match="no real assay, and 'rmse' is of no others"):
+        compare(pair, metric="rmse")
+    assert compare(pair).metric == "roc_auc"
+
+
+def test_other_bounds_and_other_kinds_are_refused(tmp_path: Path) -> None:
+    table = a_mixed_table()
+    first = write_mixed(tmp_path / "a", table)
+    other = table.censored.copy()
+    other[np.flatnonzero(~np.isnan(table.labels[:, 2]))[0], 2] = 1
+    second = write_mixed(tmp_path / "b", replace(table, censored=other), seed=1)
+    with pytest.raises(DataError, match=r"different labels: 1 of .* 'logD': [\d.]+ there, > [\d.]+ here"):
+        compare([first, second])
+    kinds = (KINDS[0], replace(KINDS[1], kind="real"), *KINDS[2:])
+    third = write_mixed(tmp_path / "c", replace(table, about=kinds), seed=2)
+    with pytest.raises(DataError, match="'toxic' is binary there, real here"):
+        compare([first, third])
