@@ -19,6 +19,7 @@ FEW = {
     "lightgbm": {"trees": 20, "smallest_leaf": 3},
     "logistic_regression": {"c": 1.0},
     "ridge": {"class_c": 1.0},
+    "gaussian_process": {},
 }
 MIXED = ("ecfp_counts", "rdkit_fast")
 

@@ -1,0 +1,135 @@
+"""Gaussian processes on a matrix of similarities: noise, posterior, leaving one out, classes. Arrays only."""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.linalg import eigh, lapack
+from scipy.optimize import minimize
+
+LEAST_NOISE, MOST_NOISE = 1e-3, 1e3  # variance of the noise by that of the function
+LEAST_SLOPE = 0.01  # of a line: too flat to change a chance, and the order of molecules is kept
+ROUNDS, TRIED = 3, 25  # noises tried on a grid, which is then made finer around the best
+
+
+class Posterior(NamedTuple):
+    """What n values say of the function behind them.
+
+    The values are mean + function + noise; the function has variance `scale` times the similarity, the noise
+    `scale` times `noise`.
+    """
+
+    weights: np.ndarray
+    """[n] float64; similarities [m, n] times these, plus the mean, are the expected values of m molecules."""
+    mean: float
+    scale: float
+    noise: float
+    left_out: np.ndarray
+    """[n] float64, what the others expect of each value."""
+
+
+def noise_of(similarity: np.ndarray, values: np.ndarray) -> float:
+    """The noise, as a share of the function's variance, under which the values are likeliest.
+
+    Mean and scale are each time the likeliest themselves. One eigendecomposition, n^3 steps, serves all.
+
+    Parameters
+    ----------
+    similarity : [n, n], symmetric, no eigenvalue below 0.
+    values : [n].
+
+    References
+    ----------
+    Gaussian Processes for Machine Learning. C. Rasmussen, C. Williams, MIT Press, 2006, equation 5.8, with
+    mean and scale put in at their maximum.
+    """
+    spectrum, directions = eigh(similarity.astype(np.float64), driver="evd", overwrite_a=True)
+    along, level = directions.T @ values, directions.sum(axis=0)
+    low, high = np.log(LEAST_NOISE), np.log(MOST_NOISE)
+    best = low
+    for _ in range(ROUNDS):
+        tried = np.linspace(low, high, TRIED)
+        variances = spectrum.clip(min=0) + np.exp(tried)[:, None]
+        mean = (level * along / variances).sum(1) / (level**2 / variances).sum(1)
+        away = along - mean[:, None] * level
+        scale = (away**2 / variances).mean(axis=1).clip(min=np.finfo(np.float64).tiny)
+        unlikely = len(values) * np.log(scale) + np.log(variances).sum(axis=1)
+        place = int(unlikely.argmin())
+        best, low, high = tried[place], tried[max(place - 1, 0)], tried[min(place + 1, TRIED - 1)]
+    return float(np.exp(best))
+
+
+def posterior(similarity: np.ndarray, values: np.ndarray, noise: float) -> Posterior:
+    """The posterior of n values; mean and scale are the likeliest.
+
+    References
+    ----------
+    Rasmussen and Williams, equations 2.25, 2.38 (here with a constant mean) and 5.12 (leaving one out).
+    """
+    factor = factor_of(similarity, noise)
+    solved = lapack.dpotrs(factor, np.stack([values, np.ones_like(values)], axis=1), lower=True)[0]
+    mean = float(solved[:, 0].sum() / solved[:, 1].sum())
+    weights = solved[:, 0] - mean * solved[:, 1]
+    scale = float((values - mean) @ weights / len(values))
+    inverse = lapack.dpotri(factor, lower=True, overwrite_c=True)[0]
+    return Posterior(weights, mean, scale, noise, values - weights / inverse.diagonal())
+
+
+def factor_of(similarity: np.ndarray, noise: float) -> np.ndarray:
+    """[n, n] float64, lower triangle L with L L' = similarity + noise on the diagonal; above it anything.
+
+    Raises
+    ------
+    ValueError : the matrix is no similarity.
+    """
+    matrix = similarity.astype(np.float64, order="F")
+    matrix[np.diag_indices_from(matrix)] += noise
+    factor, problem = lapack.dpotrf(matrix, lower=True, clean=False, overwrite_a=True)
+    if problem:
+        raise ValueError(f"the similarities of {len(matrix):,} molecules have an eigenvalue below 0")
+    return factor
+
+
+def variances(factor: np.ndarray, similarity: np.ndarray) -> np.ndarray:
+    """[m] float64, the variance of the function for m molecules, as a share of its variance before: 0 to 1.
+
+    Parameters
+    ----------
+    factor : [n, n], of `factor_of`.
+    similarity : [m, n].
+
+    References
+    ----------
+    Rasmussen and Williams, equation 2.26.
+    """
+    solved = lapack.dtrtrs(factor, similarity.T.astype(np.float64, order="F"), lower=True, overwrite_b=True)[
+        0
+    ]
+    return (1 - (solved**2).sum(axis=0)).clip(min=0)
+
+
+def line_of(scores: np.ndarray, classes: np.ndarray) -> tuple[float, float]:
+    """Slope, above 0, and offset that make logits of scores [n], as those of molecules left out.
+
+    Parameters
+    ----------
+    classes : [n], 0 or 1, both there.
+
+    References
+    ----------
+    Probabilistic outputs for support vector machines. J. Platt, Advances in Large Margin Classifiers, 1999:
+    targets a little within 0 and 1, so that the line stays finite.
+    """
+    positives = classes.sum()
+    negatives = len(classes) - positives
+    targets = np.where(classes > 0, (positives + 1) / (positives + 2), 1 / (negatives + 2))
+
+    def loss(line: np.ndarray) -> tuple[float, np.ndarray]:
+        logits = line[0] * scores + line[1]
+        slopes = 1 / (1 + np.exp(-logits)) - targets
+        return float((np.logaddexp(0, logits) - targets * logits).sum()), np.array(
+            [slopes @ scores, slopes.sum()]
+        )
+
+    start = np.array([1.0, np.log((positives + 1) / (negatives + 1))])
+    line = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(LEAST_SLOPE, None), (None, None)]).x
+    return float(line[0]), float(line[1])
