@@ -65,6 +65,25 @@ class AssaySettings(Section):
     """Sign before decimals; the other one groups thousands. null = a point, and commas are asked about."""
 
 
+def _as_names(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+class LongColumns(Section):
+    """What the columns of a long table hold, a table with a row per structure and assay."""
+
+    assay: Annotated[tuple[str, ...], BeforeValidator(_as_names)] = ()
+    """Column of the assay; of several the texts are joined. Found by its name if not given."""
+    value: str | None = None
+    """Column of the values or labels; found by its name or content if not given."""
+    relation: str | None = None
+    """Column of relations (>, <, =) beside the values; found by its name if not given."""
+    unit: str | None = None
+    """Column of units beside the values; found by its name if not given."""
+    other_units: Literal["error", "leave_out"] = "error"
+    """Values of an assay whose unit cannot be converted to that of the others."""
+
+
 class Data(Section):
     """Where the assay table is and how to read it."""
 
@@ -80,9 +99,11 @@ class Data(Section):
     """What other texts mean, such as {active: 1, inactive: 0, NA: null}; null = not measured."""
     assays: dict[str, AssaySettings] = {}
     """What columns with other values than 0 and 1 are, by name or pattern: {"pIC50_*": {kind: real}}."""
-    format: Literal["auto", "wide"] = "auto"
-    """`wide` = a row per structure, repeated measurements aside; `auto` = the same, but a table that looks
-    long, with a row per structure and assay, is refused."""
+    format: Literal["auto", "wide", "long"] = "auto"
+    """`wide` = a row per structure, repeated measurements aside; `long` = a row per structure and assay;
+    `auto` = found from names and content, and asked about where they do not tell."""
+    long: LongColumns = LongColumns()
+    """What the columns of a long table hold: {assay: target, value: pIC50}."""
     standardize: Literal["none", "cleanup", "fragment", "neutral"] = "none"
     """Preparation of structures, in training and in scoring alike."""
     max_atoms: Annotated[int, Field(ge=1, le=LARGEST)] = MOST_ATOMS

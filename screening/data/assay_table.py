@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..config_sections import LongColumns
 from ..errors import ConfigError, DataError
 from ..registry import did_you_mean
 from ..runtime.files import atomic_write
 from .assay_kinds import Assay, are_real, bounds_of
+from .sparse_cells import n_equal, n_measured, take_columns, take_rows
 from .tables import Rejected, open_frame
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ class AssayTable:
     """n structures as written."""
     labels: np.ndarray
     """float32 [n, T]: 1 = active, 0 = inactive; of a real assay its value on the trained scale, or the bound
-    where it is censored; NaN = not measured."""
+    where it is censored; NaN = not measured. `SparseCells` where few of very many are measured."""
     tasks: tuple[str, ...]
     """T names of assays."""
     extra: dict[str, list[str]]
@@ -68,7 +70,10 @@ class AssayTable:
         return len(self.smiles)
 
     def __repr__(self) -> str:
-        n_labels, n_active = int(np.isfinite(self.labels).sum()), int(np.nansum(self.labels))
+        n_labels, n_active = (
+            int(n_measured(self.labels).sum()),
+            int(n_equal(self.labels, 1)[~self.is_real].sum()),
+        )
         return (
             f"AssayTable: {len(self):,} molecules, {len(self.tasks):,} assays, {n_labels:,} labels "
             f"({n_labels / max(self.labels.size, 1):.1%} of all), {n_active:,} active; "
@@ -97,8 +102,8 @@ class AssayTable:
             self,
             ids=texts_at(self.ids, places),
             smiles=texts_at(self.smiles, places),
-            labels=self.labels[places],
-            censored=None if self.censored is None else self.censored[places],
+            labels=take_rows(self.labels, places),
+            censored=None if self.censored is None else take_rows(self.censored, places),
             extra={name: texts_at(texts, places) for name, texts in self.extra.items()},
             rows=self.rows[places],
             canonical=None if self.canonical is None else texts_at(self.canonical, places),
@@ -115,13 +120,13 @@ class AssayTable:
         for name in tasks:
             if name not in places:
                 raise ConfigError(f"There is no assay '{name}'. {did_you_mean(name, self.tasks)}")
-        columns = [places[name] for name in tasks]
+        columns = np.array([places[name] for name in tasks], np.int64)
         return replace(
             self,
-            labels=self.labels[:, columns],
+            labels=take_columns(self.labels, columns),
             tasks=tuple(tasks),
             about=tuple(self.about[column] for column in columns) if self.about else (),
-            censored=None if self.censored is None else self.censored[:, columns],
+            censored=None if self.censored is None else take_columns(self.censored, columns),
         )
 
     def write_csv(self, path: str | Path) -> None:
@@ -167,6 +172,8 @@ class AssayTable:
         labels: Mapping[str, float | None] = MappingProxyType({}),
         assays: "AnySettings" = MappingProxyType({}),
         format: str = "auto",
+        long: LongColumns | None = None,
+        keep_apart: str | None = None,
     ) -> "AssayTable":
         """The assay table in a pandas table, as `read_assays` reads a file of the same cells.
 
@@ -174,7 +181,8 @@ class AssayTable:
 
         Parameters
         ----------
-        smiles, id, tasks, labels, assays, format : as in `read_assays`; None = found by name or content.
+        smiles, id, tasks, labels, assays, format, long, keep_apart : as in `read_assays`; None = found by
+            name or content.
 
         Raises
         ------
@@ -191,7 +199,8 @@ class AssayTable:
         """
         from .assays import assays_of
 
-        return assays_of(partial(open_frame, frame, smiles=smiles, id=id), tasks, labels, format, assays)
+        opened = partial(open_frame, frame, smiles=smiles, id=id)
+        return assays_of(opened, tasks, labels, format, assays, long, keep_apart)
 
     @classmethod
     def from_deepchem(

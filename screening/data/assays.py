@@ -6,6 +6,7 @@ structure is the matter of `merging`.
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -13,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..config_sections import AssaySettings
+from ..config_sections import AssaySettings, LongColumns
 from ..errors import ConfigError, DataError, listed
 from ..registry import did_you_mean
 from ..runtime.progress import progress
@@ -22,13 +23,14 @@ from .assay_kinds import Assay
 from .assay_table import AssayTable, texts_at
 from .declared import AnySettings, Declared, checked_settings, declared_assays
 from .labels import UNKNOWN, TextColumn, label_meanings
-from .long_tables import check_not_long
+from .long_columns import roles_of
 from .molecules import canonical_smiles
+from .pivoting import pivoted
 from .real_columns import ReadAssay, RealColumn, assay_of, read_columns
 from .tables import Block, Rejected, TableReader, open_table
 from .value_notes import check_values, value_notes
 
-FORMATS = ("auto", "wide")
+FORMATS = ("auto", "wide", "long")
 
 MOST_ODD = 20_000
 """Records with a text for a label whose structure is looked at: a second or two."""
@@ -43,6 +45,8 @@ def read_assays(
     labels: Mapping[str, float | None] = MappingProxyType({}),
     assays: AnySettings = MappingProxyType({}),
     format: str = "auto",
+    long: LongColumns | None = None,
+    keep_apart: str | None = None,
 ) -> AssayTable:
     """The assay table in a file of any format that `open_table` reads; structures are not looked at.
 
@@ -58,8 +62,11 @@ def read_assays(
         equal are the same label. What it calls not measured is so among measured values too.
     assays : what columns of measured values are, by name or pattern, as `data.assays` in a config:
         `{"Ki_*": {"kind": "real", "unit": "nM", "transform": "neg_log10_molar"}}`.
-    format : wide = a row per structure, repeated measurements aside; auto = the same, but a table that looks
-        like one with a row per structure and assay (long) is refused.
+    format : wide = a row per structure, repeated measurements aside; long = a row per structure and assay;
+        auto = found from names and content, and refused with the settings to give where they do not tell.
+    long : what the columns of a long table hold; `tasks` and `assays` are then names in its column of assays.
+    keep_apart : column, such as one of a split, in which records of a structure may differ where a long table
+        becomes a wide one: the structure then has a row for each of its texts.
 
     Returns
     -------
@@ -70,7 +77,8 @@ def read_assays(
     DataError : the file is no table, a column is missing or ambiguous, a value is no label.
     ConfigError : `labels` maps to something else than 1, 0 or None, or `assays` cannot be meant.
     """
-    return assays_of(partial(open_table, path, smiles=smiles, id=id), tasks, labels, format, assays)
+    opened = partial(open_table, path, smiles=smiles, id=id)
+    return assays_of(opened, tasks, labels, format, assays, long, keep_apart)
 
 
 def assays_of(
@@ -79,25 +87,42 @@ def assays_of(
     labels: Mapping[str, float | None],
     format: str,
     assays: AnySettings = MappingProxyType({}),
+    long: LongColumns | None = None,
+    keep_apart: str | None = None,
 ) -> AssayTable:
     """`read_assays` of what `opened` opens, once the settings are checked."""
     if format not in FORMATS:
         raise ConfigError(f"data.format: there is no '{format}'. {did_you_mean(format, FORMATS)}")
     meanings, settings = label_meanings(labels), checked_settings(assays)
-    plain = {name: each.model_dump(exclude_defaults=True) for name, each in settings.items()}
-    reader = opened()
+    reader, long = opened(), long or LongColumns()
     tasks = [tasks] if isinstance(tasks, str) else tasks
-    declared = _declared(reader, settings, tasks)
-    given = None if tasks is None else _checked_tasks(reader, tasks, declared)
     raw, rejected = _read_columns(reader, meanings)
     if not len(raw.rows):
         raise _no_record(reader.path, rejected)
+    if (roles := roles_of(raw, format, long, tasks, settings)) is not None:
+        table = pivoted(raw, roles, settings, labels, other_units=long.other_units, keep_apart=keep_apart)
+        table = table if tasks is None else table.select(tasks)
+        notes = [*table.notes, *reader.notes]
+        return replace(table, rejected=sorted([*rejected, *table.rejected]), notes=notes)
+    return _wide(reader, raw, rejected, tasks, labels, settings)
+
+
+def _wide(
+    reader: TableReader,
+    raw: RawTable,
+    rejected: list[Rejected],
+    tasks: Sequence[str] | None,
+    labels: Mapping[str, float | None],
+    settings: Mapping[str, AssaySettings],
+) -> AssayTable:
+    """The assay table of a wide one, that is, with a column per assay."""
+    plain = {name: each.model_dump(exclude_defaults=True) for name, each in settings.items()}
+    declared = _declared(reader, settings, tasks)
+    given = None if tasks is None else _checked_tasks(reader, tasks, declared)
     columns = read_columns(raw, declared)
     unmeasured = raw.but_columns(columns)
     names, places, no_molecules = _assays_and_rejected(reader, unmeasured, given, columns)
     raw, unmeasured = raw.without(places), unmeasured.without(places)
-    if format == "auto":
-        check_not_long(raw, [*names, *columns])
     if not names and not columns and given is None:
         raise _no_structure(raw) or no_assay(raw, labels, plain)
     check_labels(unmeasured, names, labels, plain, are_given=given is not None)

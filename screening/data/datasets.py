@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ..config import Data
+from ..config_sections import LongColumns
 from ..errors import ConfigError, DataError
 from ..registry import did_you_mean
 from ..runtime.files import file_sha256
@@ -229,6 +230,8 @@ def load_dataset(
     labels: Mapping[str, float | None] = MappingProxyType({}),
     assays: AnySettings = MappingProxyType({}),
     format: str = "auto",
+    long: LongColumns | None = None,
+    keep_apart: str | None = None,
 ) -> AssayTable:
     """The table `find` finds, as `read_assays` reads it; the catalogue's assays unless others are given.
 
@@ -239,7 +242,8 @@ def load_dataset(
     if isinstance(data, AssayTable):
         return data if tasks is None else data.select(tasks)
     path = find(source, data=data)
-    read = partial(read_assays, path, smiles=smiles, id=id, labels=labels, format=format)
+    read = partial(read_assays, path, smiles=smiles, id=id, labels=labels)
+    read = partial(read, format=format, long=long, keep_apart=keep_apart)
     row = catalogue.get(source)
     if row is None:
         return read(tasks=tasks, assays=assays)
@@ -297,7 +301,8 @@ def describe(
 
 def reading(settings: Data) -> dict[str, Any]:
     """The settings that `load_dataset` and `read_assays` take."""
-    return settings.model_dump(include={"smiles", "id", "tasks", "labels", "assays", "format"})
+    names = ("smiles", "id", "tasks", "labels", "assays", "format", "long", "keep_apart")
+    return {name: getattr(settings, name) for name in names}
 
 
 def _salt_notes(n_several: int, n: int, standardize: str) -> list[str]:

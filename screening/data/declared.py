@@ -3,6 +3,7 @@
 Names and settings alone; the values are read in `real_columns`.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -101,7 +102,8 @@ def declared_assays(
         for each in _assays_of(column, name, settings[name])
     ]
     _check_agree(declared)
-    others = [column for column in columns if column not in {each.column for each in declared}]
+    measured = {each.column for each in declared}
+    others = [column for column in columns if column not in measured]
     _check_names([*others, *(each.assay.name for each in declared)])
     return declared
 
@@ -158,7 +160,7 @@ def _check_agree(declared: Sequence[Declared]) -> None:
 
 
 def _check_names(names: Sequence[str]) -> None:
-    twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
+    twice = sorted(name for name, n in Counter(names).items() if n > 1)
     if twice:
         raise ConfigError(
             f"data.assays makes two assays called {listed(twice, 5)}, or one called as another column: give "

@@ -7,6 +7,7 @@ import json
 import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from .labels import UNKNOWN, label_key, label_of
 
@@ -92,6 +93,27 @@ def mapping_setting(key: str, meanings: Mapping[str, str | int | None]) -> str:
     """The setting `key={text: meaning, ...}` as it is typed in a shell."""
     pairs = [f"{_as_key(text)}: {'null' if v is None else v}" for text, v in meanings.items()]
     return shlex.quote(f"{key}={{{', '.join(pairs)}}}")
+
+
+def setting_of(key: str, tree: Any) -> str:
+    """The setting `key=tree` of mappings, lists, texts and numbers as it is typed in a shell.
+
+    Examples
+    --------
+    >>> print(setting_of("data.assays", {"Ki *": {"kind": "real", "threshold": 6.5}}))
+    'data.assays={"Ki *": {kind: real, threshold: 6.5}}'
+    """
+    return shlex.quote(f"{key}={_flow(tree)}")
+
+
+def _flow(tree: Any) -> str:
+    if isinstance(tree, Mapping):
+        return "{" + ", ".join(f"{_as_key(text)}: {_flow(value)}" for text, value in tree.items()) + "}"
+    if isinstance(tree, list | tuple):
+        return "[" + ", ".join(map(_flow, tree)) + "]"
+    if tree is None:
+        return "null"
+    return _as_key(tree) if isinstance(tree, str) else f"{tree:g}"
 
 
 def tasks_setting(names: Sequence[str]) -> str:

@@ -1,6 +1,6 @@
 """Recognises long tables: a row per structure and assay, which read as wide would be one assay of all.
 
-Until they can be read they are refused. Replicates, batches and a few duplicates are no long table.
+Replicates, batches and a few duplicates are no long table. What its columns hold is found in `long_columns`.
 """
 
 import itertools
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..errors import DataError, listed
+from ..errors import listed
 from .assay_columns import RawTable, is_measured, looks_like_a_property
 from .label_words import guessed_label
 from .labels import Codes, ExplainedColumn, label_key
@@ -105,8 +105,20 @@ class _Repeats:
         return len(self.rows) - self.n_structures
 
 
-def check_not_long(raw: RawTable, tasks: Sequence[str]) -> None:
-    """Raise DataError if the table has a row per structure and assay.
+@dataclass(frozen=True)
+class LongKey:
+    """What shows that a table has a row per structure and assay."""
+
+    columns: tuple[str, ...]
+    """The columns that tell the assays apart."""
+    seen: str
+    """A sentence on it, for people."""
+    is_plain: bool
+    """Whether the one column is named as an assay and nothing else."""
+
+
+def long_key(raw: RawTable, tasks: Sequence[str]) -> LongKey | None:
+    """How a table with a row per structure and assay is recognised; None = it has none.
 
     It is long if structures repeat, one or two columns tell the rows of a structure apart, and these are
     named as assays are; or, named otherwise, if many rows repeat and their labels agree no better than those
@@ -120,15 +132,22 @@ def check_not_long(raw: RawTable, tasks: Sequence[str]) -> None:
     names = sorted(names, key=_rank)[:MOST_COLUMNS]
     tasks = [name for name in tasks if name not in names]
     if not names:
-        return
+        return None
     repeats = _repeats(raw.smiles)
     for key in _keys(names) if repeats.n_further >= max(2, FEW_REPEATS * repeats.n_all) else ():
         if _separates(raw, key, repeats) and _is_assay_key(raw, key, repeats, tasks):
-            raise DataError(_message(raw, key, repeats, tasks))
+            return LongKey(key, _seen(raw, key, repeats), len(key) == 1 and _rank(key[0]) == 0)
     are_labels = len(tasks) == 1 and not is_measured(raw.columns[tasks[0]])
     are_labels = are_labels and not looks_like_a_property(tasks[0])
     if are_labels and _rank(names[0]) == 0 and _has_groups(raw, names[0]) and _has_a_few_columns(raw):
-        raise DataError(_message(raw, (names[0],), repeats, tasks))
+        is_plain = not repeats.n_further or _separates(raw, (names[0],), repeats)
+        return LongKey((names[0],), _seen(raw, (names[0],), repeats), is_plain)
+    return None
+
+
+def assay_columns(raw: RawTable) -> list[str]:
+    """Columns that are named as what tells assays apart, and nothing else."""
+    return [name for name in raw.columns if not _rank(name)]
 
 
 def _has_a_few_columns(raw: RawTable) -> bool:
@@ -169,7 +188,7 @@ def _may_tell_assays(name: str, column: ExplainedColumn) -> bool:
     n_labels = sum(n for text, n in texts.items() if guessed_label(text) is not None)
     is_numbered = _rank(name) == 0 and all(isinstance(key, float) for key in keys)
     is_numbered = is_numbered and (
-        column.n_unknown > 0 or bool(_words(name) & {"id", "ids", "no", "idx", "index"})
+        column.n_unknown > 0 or bool(words_in(name) & {"id", "ids", "no", "idx", "index"})
     )
     return is_numbered or n_labels < (len(column.codes) - n_empty) / 2
 
@@ -223,7 +242,7 @@ def _counts_up(column: ExplainedColumn) -> bool:
     return values <= {str(number) for number in range(len(values) + 1)}
 
 
-def _words(name: str) -> set[str]:
+def words_in(name: str) -> set[str]:
     """The words of a column name: of "AssayName", "assay_name" and "ASSAY NAME" they are assay and name."""
     return _camel_words(name) | set(re.findall(r"[a-z]+", name.casefold()))
 
@@ -234,7 +253,7 @@ def _camel_words(name: str) -> set[str]:
 
 def _rank(name: str) -> int:
     """0 = named as what tells assays apart, 1 = as what may, 2 = neither."""
-    words = _words(name)
+    words = words_in(name)
     if words & NOT_THE_ASSAY:
         return 1 if "type" in words and words & {"standard", "activity", "measurement"} else 2
     forms = (set(re.findall(r"[a-z]+", name.casefold())), _camel_words(name))
@@ -247,26 +266,16 @@ def _rank(name: str) -> int:
 
 
 def _is_named_replicate(name: str) -> bool:
-    return bool(_words(name) & REPLICATE_WORDS)
+    return bool(words_in(name) & REPLICATE_WORDS)
 
 
-def _message(raw: RawTable, key: tuple[str, ...], repeats: _Repeats, tasks: Sequence[str]) -> str:
+def _seen(raw: RawTable, key: tuple[str, ...], repeats: _Repeats) -> str:
     shown = " and ".join(f"'{name}' ({_some_values(raw.columns[name])})" for name in key)
-    seen = (
+    if not repeats.n_further or not _separates(raw, key, repeats):
+        return f"{shown} says of which assay a row is"
+    return (
         f"{repeats.n_structures:,} structures occur in {len(repeats.rows):,} of {repeats.n_all:,} rows, and "
         f"{shown} {'tells' if len(key) == 1 else 'tell'} them apart"
-        if repeats.n_further
-        else f"{shown} says of which assay a row is"
-    )
-    columns = f"'{key[0]}'" if len(key) == 1 else f"{listed(key)} together"
-    return (
-        f"{raw.path} is a long table, with a row per structure and assay: {seen}. Read as it is, different "
-        "assays would become one, and their labels cancel. Long tables cannot be read yet. Make it wide, "
-        "with a row per structure and a column per assay: a pivot table (spreadsheet, KNIME, pandas) of rows "
-        f"'{raw.smiles_name}', columns {columns}, values {listed(tasks, 3) or 'the results'}. If its rows "
-        "are "
-        "measurements of one and the same assay, say so with data.format=wide: labels of a structure are "
-        "then merged."
     )
 
 

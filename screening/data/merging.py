@@ -10,6 +10,8 @@ from ..sizes import MOST_ATOMS
 from .assay_table import AssayTable
 from .labels import Codes
 from .molecules import canonical_smiles
+from .replicates import combine
+from .sparse_cells import cells_at, measured_cells, take_rows, with_rows
 from .tables import Rejected
 
 DUPLICATES = ("error", "keep", "merge")
@@ -102,14 +104,33 @@ def _usable(
 
 
 def _merge(table: AssayTable, groups: np.ndarray, sizes: np.ndarray) -> tuple[AssayTable, int]:
-    """One row per group (numbered by first appearance), and how many of its labels contradict each other."""
+    """One row per group (numbered by first appearance), and how many of its labels contradict each other.
+
+    Labels are taken cell by cell, so that a table of which few cells are measured never becomes an array.
+    """
     first = np.unique(groups, return_index=True)[1]
     repeated = np.flatnonzero(sizes[groups] > 1)
-    repeated = repeated[np.argsort(groups[repeated], kind="stable")]
-    starts = np.flatnonzero(np.diff(groups[repeated], prepend=-1))
-    highest = np.fmax.reduceat(table.labels[repeated], starts)
-    lowest = np.fmin.reduceat(table.labels[repeated], starts)
-    contradicts = highest > lowest  # false where nothing was measured
+    rows, tasks, values = measured_cells(take_rows(table.labels, repeated))
+    cells, of_cell = np.unique(groups[repeated][rows] * len(table.tasks) + tasks, return_inverse=True)
+    marks = np.zeros(len(values), np.int8)
+    if table.censored is not None:
+        marks = cells_at(take_rows(table.censored, repeated), rows, tasks)
+    combined = combine(values, marks, of_cell, len(cells))
+    highest, lowest = np.full(len(cells), -np.inf), np.full(len(cells), np.inf)
+    np.maximum.at(highest, of_cell, values)
+    np.minimum.at(lowest, of_cell, values)
+    row, task = np.divmod(cells, len(table.tasks))
+    is_class = ~table.is_real[task]
+    contradicts = is_class & (highest > lowest)
+    labels = np.where(is_class, np.where(contradicts, np.nan, highest), combined.values).astype(np.float32)
+    kept = ~np.isnan(labels)
     merged = table.take(first)
-    merged.labels[groups[repeated[starts]]] = np.where(contradicts, np.float32("nan"), highest)
+    several = np.flatnonzero(sizes > 1)
+    merged = replace(
+        merged,
+        labels=with_rows(merged.labels, several, row[kept], task[kept], labels[kept]),
+        censored=None
+        if merged.censored is None
+        else with_rows(merged.censored, several, row[kept], task[kept], combined.censored[kept]),
+    )
     return merged, int(contradicts.sum())

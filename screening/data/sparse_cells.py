@@ -115,8 +115,8 @@ class SparseCells:
         return SparseCells.of(rows, tasks, self.values[kept], (len(self), len(columns)), self.fill)
 
 
-Cells: TypeAlias = np.ndarray | SparseCells
-"""An array [n, T], or one that is kept as its cells."""
+Cells: TypeAlias = Any
+"""An array [n, T], or `SparseCells`."""
 
 
 def is_worth_it(n_rows: int, n_tasks: int, n_cells: int) -> bool:
@@ -144,6 +144,40 @@ def take_rows(cells: Cells, places: np.ndarray) -> Cells:
 def take_columns(cells: Cells, columns: np.ndarray) -> Cells:
     """The columns at these places, in the same form."""
     return cells.select(columns) if isinstance(cells, SparseCells) else cells[:, columns]
+
+
+def cells_at(cells: Cells, rows: np.ndarray, tasks: np.ndarray) -> np.ndarray:
+    """The values of single cells: [m]."""
+    if not isinstance(cells, SparseCells):
+        values: np.ndarray = cells[rows, tasks]
+        return values
+    kept = cells.rows * cells.n_tasks + cells.tasks
+    asked = np.asarray(rows, np.int64) * cells.n_tasks + tasks
+    at = np.minimum(np.searchsorted(kept, asked), max(len(kept) - 1, 0))
+    if not len(kept):
+        return np.full(len(asked), cells.fill, cells.dtype)
+    return np.where(kept[at] == asked, cells.values[at], np.asarray(cells.fill, cells.dtype))
+
+
+def with_rows(
+    cells: Cells, places: np.ndarray, rows: np.ndarray, tasks: np.ndarray, values: np.ndarray
+) -> Cells:
+    """The array with the rows at `places` emptied, and there these cells; a new one in the same form."""
+    if not isinstance(cells, SparseCells):
+        array = cells.copy()
+        array[places] = np.nan if array.dtype.kind == "f" else 0
+        array[rows, tasks] = values
+        return array
+    is_kept = np.ones(len(cells), bool)
+    is_kept[places] = False
+    kept = is_kept[cells.rows]
+    return SparseCells.of(
+        np.concatenate([cells.rows[kept], rows]),
+        np.concatenate([cells.tasks[kept], tasks]),
+        np.concatenate([cells.values[kept], values.astype(cells.dtype)]),
+        cells.shape,
+        cells.fill,
+    )
 
 
 def measured_cells(labels: Cells) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -1,12 +1,14 @@
-"""Long tables are refused, whatever they look like; wide ones with replicates and duplicates are not."""
+"""Long tables are read where they are plain, else asked about; wide ones with replicates are not long."""
 
 import itertools
 import random
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from screening.config_sections import AssaySettings, LongColumns
 from screening.data.assays import read_assays
 from screening.errors import ConfigError, DataError
 
@@ -195,16 +197,52 @@ NOT_LONG: dict[str, Callable[[], tuple[str, list[str]]]] = {
 }
 
 
-@pytest.mark.parametrize("kind", LONG)
-def test_long_tables_are_refused_and_the_message_says_what_to_do(tmp_path: Path, kind: str) -> None:
+PLAIN = [
+    *("assay and label", "numbers for assays", "a few repeats", "values beside labels"),
+    *("two assays called 1 and 2", "two tasks called 0 and 1", "no structure twice"),
+]
+
+
+@pytest.mark.parametrize("kind", PLAIN)
+def test_plain_long_tables_are_read_and_a_note_says_how(tmp_path: Path, kind: str) -> None:
+    header, rows = LONG[kind]()
+    table = read_assays(written(tmp_path, header, rows))
+    cells = {tuple(row.split(",")) for row in rows}
+    assert set(table.smiles) <= {text for row in cells for text in row}
+    assert int(np.isfinite(table.labels).sum()) == len(rows)
+    assert set(table.tasks) <= {text for row in cells for text in row}
+    assert "is a long table" in table.notes[0]
+    assert "data.format=wide" in table.notes[0]
+
+
+@pytest.mark.parametrize("kind", sorted(set(LONG) - set(PLAIN)))
+def test_others_are_asked_about_with_the_setting_to_paste(tmp_path: Path, kind: str) -> None:
     header, rows = LONG[kind]()
     path = written(tmp_path, header, rows)
     with pytest.raises(DataError, match="is a long table, with a row per structure and assay") as caught:
         read_assays(path)
     message = str(caught.value)
-    for text in ("pivot table", "data.format=wide", "columns '", "cannot be read yet"):
+    for text in ("data.format=long 'data.long={assay: ", "data.format=wide"):
         assert text in message
     assert "\n" not in message
+
+
+def test_the_setting_to_paste_is_right(tmp_path: Path) -> None:
+    header, rows = LONG["measured values"]()
+    path = written(tmp_path, header, rows)
+    with pytest.raises(DataError, match=r"data.format=long 'data.long={assay: target, value: pIC50}'"):
+        read_assays(path)
+    with pytest.raises(DataError, match=r"""data.assays={"\*": {kind: real}}'"""):
+        read_assays(path, format="long", long=LongColumns(assay=("target",), value="pIC50"))
+    real = {"*": AssaySettings(kind="real")}
+    table = read_assays(path, format="long", long=LongColumns(assay=("target",), value="pIC50"), assays=real)
+    assert sorted(table.tasks) == ["EGFR", "HER2"]
+    assert table.is_real.all()
+    header, rows = LONG["two columns"]()
+    with pytest.raises(DataError, match=r"data.long={assay: target, value: active}'"):
+        read_assays(written(tmp_path, header, rows))
+    table = read_assays(path, format="long", long=LongColumns(assay=("target", "readout"), value="active"))
+    assert sorted(table.tasks) == ["K b", "K f", "L b", "L f"]
 
 
 @pytest.mark.parametrize("kind", ["assay and label", "numbers for assays", "two columns"])
@@ -234,20 +272,24 @@ def test_the_user_may_say_that_a_table_is_wide(tmp_path: Path) -> None:
 def test_a_long_table_with_junk_is_long(tmp_path: Path) -> None:
     header, rows = LONG["assay and label"]()
     path = written(tmp_path, header, [",,text,0/1", *rows[:50], header, *rows[50:]])
-    with pytest.raises(DataError, match="is a long table"):
-        read_assays(path)
+    table = read_assays(path)
+    assert table.tasks == ("AhR", "MMP") or table.tasks == ("MMP", "AhR")
+    assert [rejected.row for rejected in table.rejected] == [1, 52]
+    assert int(np.isfinite(table.labels).sum()) == len(rows)
 
 
 @pytest.mark.parametrize("share", [1.0, 0.4, 0.1])
-def test_any_share_of_the_real_long_table_is_refused(real_data: Path, tmp_path: Path, share: float) -> None:
+def test_any_share_of_the_real_long_table_is_recognised(
+    real_data: Path, tmp_path: Path, share: float
+) -> None:
     import gzip
 
     draw = random.Random(1)
     with gzip.open(real_data / "fsmol_train_long.csv.gz", "rt", encoding="utf-8") as file:
         header, *rows = itertools.islice(file, 8_000)
     chosen = [row.rstrip("\n") for row in rows if draw.random() < share]
-    with pytest.raises(DataError, match=r"is a long table.*'assay'"):
-        read_assays(written(tmp_path, header.rstrip("\n"), chosen))
+    table = read_assays(written(tmp_path, header.rstrip("\n"), chosen))
+    assert set(table.tasks) == {row.split(",")[1] for row in chosen}
 
 
 REAL = ["tox21", "toxcast", "clintox", "bbbp", "raw/tox21_8014_rows"]
@@ -269,8 +311,8 @@ def test_large_real_wide_tables_are_taken(real_data: Path, name: str) -> None:
 )
 def test_a_column_named_as_the_assay_is_enough_beside_one_column_of_labels(tmp_path: Path, name: str) -> None:
     rows = [f"{SMILES[n]},T{n % 3},{label(n, 'a')}" for n in range(N)]
-    with pytest.raises(DataError, match=f"is a long table.*'{name}'"):
-        read_assays(written(tmp_path, f"smiles,{name},label", rows))
+    table = read_assays(written(tmp_path, f"smiles,{name},label", rows))
+    assert (len(table), table.tasks) == (N, ("T0", "T1", "T2"))
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,14 @@ from hypothesis import strategies as st
 from screening.data import sparse_cells
 from screening.data.sparse_cells import (
     SparseCells,
+    cells_at,
     cells_of,
     measured_cells,
     n_equal,
     n_measured,
     take_columns,
     take_rows,
+    with_rows,
 )
 
 
@@ -63,6 +65,19 @@ def test_rows_columns_and_counts_are_those_of_the_array(seed: int, share: float,
     np.testing.assert_array_equal(n_equal(cells, 1), n_equal(array, 1))
     for one, other in zip(measured_cells(cells), measured_cells(array), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+@given(st.integers(0, 10_000), st.floats(0, 1))
+def test_single_cells_and_new_rows_are_those_of_the_array(seed: int, share: float) -> None:
+    array, cells = pair(seed, share=share)
+    draw = np.random.default_rng(seed)
+    rows, tasks = draw.integers(0, 23, 40), draw.integers(0, 7, 40)
+    np.testing.assert_array_equal(cells_at(cells, rows, tasks), cells_at(array, rows, tasks))
+    places = draw.permutation(23)[:9]
+    rows, tasks = np.nonzero(draw.random((9, 7)) < share)
+    new = (places[rows], tasks, draw.random(len(rows)).astype(np.float32))
+    np.testing.assert_array_equal(with_rows(cells, places, *new)[:], with_rows(array, places, *new))
+    np.testing.assert_array_equal(cells[:], array)
 
 
 def test_a_cell_has_one_value() -> None:
