@@ -16,6 +16,7 @@ from ..errors import ConfigError, DataError
 from ..registry import did_you_mean
 from ..runtime.files import atomic_write
 from .assay_kinds import Assay, are_real, bounds_of
+from .cell_texts import cell_texts
 from .sparse_cells import n_equal, n_measured, take_columns, take_rows
 from .tables import Rejected, open_frame
 
@@ -132,8 +133,10 @@ class AssayTable:
     def write_csv(self, path: str | Path) -> None:
         """Write columns id, smiles, the extra ones and the assays; gzipped if the name ends in .gz.
 
-        `read_assays(path, smiles="smiles", id="id", tasks=table.tasks)` gives the table back, but for
-        `rows` and `canonical`. An extra column called id or smiles is written as 'id (2)', 'smiles (2)'.
+        `read_assays(path, smiles="smiles", id="id", tasks=table.tasks, assays=settings_of(table.assays))`
+        gives the table back, but for `rows`, `canonical` and the thresholds of its assays. Values are in the
+        user's unit, with > or < before them where they are censored. An extra column called id or smiles is
+        written as 'id (2)', 'smiles (2)'.
 
         Raises
         ------
@@ -142,7 +145,6 @@ class AssayTable:
         if {"id", "smiles"} & set(self.tasks):
             raise DataError("An assay cannot be called 'id' or 'smiles' in a CSV file. Rename it.")
         extra = [f"{name} (2)" if name in ("id", "smiles") else name for name in self.extra]
-        texts = np.array(["", "0", "1"], dtype=object)
         opened = gzip.open if str(path).endswith(".gz") else open
         with atomic_write(path) as work, opened(work, "wt", encoding="utf-8", newline="") as stream:
             writer = csv.writer(
@@ -153,7 +155,8 @@ class AssayTable:
             writer.writerow(["id", "smiles", *extra, *self.tasks])
             for start in range(0, len(self), 8192):
                 rows = slice(start, start + 8192)
-                labels = texts[np.nan_to_num(self.labels[rows], nan=-1).astype(np.int8) + 1]
+                censored = None if self.censored is None else self.censored[rows]
+                labels = cell_texts(self.labels[rows], censored, self.assays)
                 columns = zip(*(c[rows] for c in (self.ids, self.smiles, *self.extra.values())), strict=True)
                 writer.writerows([*left, *right] for left, right in zip(columns, labels, strict=True))
 
