@@ -11,8 +11,11 @@ from scipy.cluster.hierarchy import fcluster, leaves_list, linkage
 from scipy.spatial.distance import squareform
 from scipy.special import entr, expit, logit, ndtri
 
-from ..metrics.paired_samples import delong
+from ..metrics.contract import Outcome
+from ..metrics.paired_samples import samplers
 from ..metrics.per_assay import FEW
+from ..metrics.sums import sums_between
+from .reasons_of_values import are_real, reasons_of_values
 
 GOOD = 0.7
 """ROC-AUC below which a ranking is of little use in a screen (Hosmer, Lemeshow, Sturdivant, Applied Logistic
@@ -27,21 +30,42 @@ VERDICTS = {
 }
 """The verdicts on an assay and what they mean: the only words for them, on the terminal and on every page."""
 
+_MEANINGS_OF_BOTH = (
+    f"the whole 95 % interval of the concordance is above {GOOD}, and of values that of R2 above 0",
+    "better than chance, but less than good: the whole interval of the concordance is above 0.5",
+    VERDICTS["no better than chance"],
+    VERDICTS["worse than chance"],
+    f"fewer than {FEW} actives, inactives or exact values in the evaluated part",
+)
+
 SHADES = dict(zip(VERDICTS, ("good", "fair", "chance", "worse", "few"), strict=True))
 """The colour of each verdict: a field of `svg.Colours` and a class and variable of the pages."""
 
 FEW_TO_TEST, FEW_TO_LEARN, RARE, FEW_SHARED = 10, 30, 0.01, 30
 
 
+def meanings(evaluation: pd.DataFrame) -> dict[str, str]:
+    """`VERDICTS` in the words for this table: of ROC-AUC, or of concordance where it has a real assay."""
+    return dict(zip(VERDICTS, _MEANINGS_OF_BOTH, strict=True)) if are_real(evaluation).any() else VERDICTS
+
+
 def judge(evaluation: pd.DataFrame) -> np.ndarray:
     """One of `VERDICTS` for each row of a table of `evaluation.evaluate`, as an array of texts.
 
     An interval from a handful of actives is itself uncertain (`roc_auc.delong_interval`): it decides nothing.
+    Real assays are judged by their concordance, which is the ROC-AUC of others; good is only one whose values
+    are also nearer than the mean of the evaluated part for all of them, by the interval of R2. That mean fits
+    better than the one of the training part could.
     """
-    low, high = evaluation["roc_auc_low"].to_numpy(), evaluation["roc_auc_high"].to_numpy()
+    is_real = are_real(evaluation)
+    name = "concordance" if "concordance" in evaluation.columns else "roc_auc"
+    low, high = evaluation[f"{name}_low"].to_numpy(), evaluation[f"{name}_high"].to_numpy()
     too_few = (evaluation["status"].to_numpy() != "ok") | np.isnan(low)
+    is_near = ~is_real | (evaluation["r2_low"].to_numpy() > 0) if is_real.any() else True
     good, fair, chance, worse, few = VERDICTS
-    return np.select([too_few, low > GOOD, low > 0.5, high < 0.5], [few, good, fair, worse], chance)
+    return np.select(
+        [too_few, (low > GOOD) & is_near, low > 0.5, high < 0.5], [few, good, fair, worse], chance
+    )
 
 
 def count_verdicts(verdicts: np.ndarray) -> dict[str, int]:
@@ -61,7 +85,7 @@ def in_words(counts: dict[str, int]) -> str:
 
 
 class Macro(NamedTuple):
-    """Mean ROC-AUC over the assays that have one, with its 95 % interval; NaN where there is none."""
+    """Mean ROC-AUC, or concordance, over the assays that have one, with its 95 % interval; NaN where none."""
 
     value: float
     low: float
@@ -70,8 +94,13 @@ class Macro(NamedTuple):
     """Assays in the mean."""
 
 
-def macro_interval(labels: np.ndarray, scores: np.ndarray) -> Macro:
-    """Macro mean ROC-AUC, and how far other molecules of the same kind could move it.
+def macro_interval(
+    labels: np.ndarray,
+    scores: np.ndarray,
+    is_real: np.ndarray | None = None,
+    censored: np.ndarray | None = None,
+) -> Macro:
+    """Macro mean ROC-AUC (of both kinds: concordance), and how far other molecules could move it.
 
     Assays share molecules, so their errors are not independent; `paired.delong` sums them by molecule. An
     assay with one active or one inactive has no DeLong error: its variance is at most AUC (1 - AUC)
@@ -79,15 +108,17 @@ def macro_interval(labels: np.ndarray, scores: np.ndarray) -> Macro:
 
     Parameters
     ----------
-    labels, scores : [n, T] as `ranking.rank` takes them.
+    labels, scores, is_real, censored : as `contract.Outcome`.
     """
-    sample = delong(labels, scores, 0)
-    fewest = np.minimum((labels == 1).sum(axis=0), (labels == 0).sum(axis=0))
-    values, has_both, sure = sample.values[:-1], fewest > 0, fewest > 1
-    n = int(has_both.sum())
-    value = float(values[has_both].mean()) if n else float("nan")
+    outcome = Outcome(labels, scores, None, is_real, censored)
+    sample = samplers.get("roc_auc" if outcome.is_binary.all() else "concordance")(outcome, 0)
+    variances = sums_between(sample.deviations**2, sample.bounds)[:-1]
+    values = sample.values[:-1]
+    has = ~np.isnan(values)
+    sure, n = has & np.isfinite(variances), int(has.sum())
+    value = float(values[has].mean()) if n else float("nan")
     of_sure = (sample.deviations[sample.bounds[-2] :] ** 2).sum() * sure.sum() ** 2
-    of_others = (values * (1 - values))[has_both & ~sure].sum()
+    of_others = (values * (1 - values))[has & ~sure].sum()
     error = np.sqrt(of_sure + of_others) / max(1, n)
     if not 0 < value < 1 or not error:
         return Macro(value, float("nan"), float("nan"), n)
@@ -123,7 +154,12 @@ def likely_reasons(
     is_sure = (of_valid["status"].reindex(table.index) == "ok") & (table["status"] == "ok")
     table = table.join(trained).assign(valid_roc_auc=of_valid["roc_auc"], is_sure=is_sure)
     rows = zip(*(table[name].tolist() for name in _NEEDED), strict=True)
-    return ["; ".join(filter(None, _reasons(*row))) for row in rows]
+    reasons = np.array(["; ".join(filter(None, _reasons(*row))) for row in rows], dtype=object)
+    is_real = are_real(table)
+    if is_real.any():
+        of_both = table.assign(valid_concordance=of_valid["concordance"])
+        reasons[is_real] = reasons_of_values(of_both[is_real])
+    return list(reasons)
 
 
 _NEEDED = (

@@ -13,7 +13,9 @@ from screening.evaluation.verdicts import (
     likely_reasons,
     likeness,
     macro_interval,
+    meanings,
 )
+from screening.metrics.concordance import concordance
 from screening.metrics.per_assay import evaluate
 from screening.reporting.pages import TEMPLATES
 from screening.reporting.svg import Colours
@@ -174,3 +176,109 @@ def test_likeness_of_few_or_constant_assays(n_tasks: int) -> None:
     found = likeness(np.zeros((50, n_tasks)), np.full((50, n_tasks), 0.5))
     assert found.order.tolist() == list(range(n_tasks))
     assert found.scores.tolist() == np.eye(n_tasks).tolist()
+
+
+# --- real assays ------------------------------------------------------------------------------------------
+
+
+def of_values(slopes: list[float], seed: int, *, offset: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+    """Values and predictions [300, T], the predictions `slope` times the value and noise."""
+    random = np.random.default_rng(seed)
+    labels = random.normal(size=(300, len(slopes)))
+    return labels, np.array(slopes) * labels + 0.5 * random.normal(size=labels.shape) + offset
+
+
+def test_verdicts_on_values_follow_concordance_and_r2() -> None:
+    labels, scores = of_values([1, 0.3, 0, -1, 1, 1], seed=1)
+    scores[:, 4] += 3  # the order is right, the values are not
+    labels[8:, 5] = np.nan
+    is_real = np.array([True] * 6 + [False])
+    labels = np.concatenate([labels, labels[:, :1] > 0], axis=1)
+    scores = np.concatenate([scores, 1 / (1 + np.exp(-scores[:, :1]))], axis=1)
+    table = evaluate(labels, scores, list("abcdefg"), part="test", is_real=is_real)
+    assert judge(table).tolist() == [
+        "good",
+        "fair",
+        "no better than chance",
+        "worse than chance",
+        "fair",
+        "too few to judge",
+        "good",
+    ]
+    assert judge(table)[-1] == judge(evaluate(labels[:, -1:], scores[:, -1:], ["g"], part="test"))[0]
+
+
+def test_the_meaning_of_a_verdict_is_told_for_the_table() -> None:
+    labels, scores = drawn(60, [1, 1], seed=0)
+    binary = evaluate(labels, scores, ["a", "b"], part="test")
+    assert meanings(binary) == VERDICTS
+    mixed = evaluate(labels, scores, ["a", "b"], part="test", is_real=np.array([True, False]))
+    assert list(meanings(mixed)) == list(VERDICTS)
+    assert "ROC-AUC" not in " ".join(meanings(mixed).values())
+
+
+def test_macro_interval_of_both_kinds() -> None:
+    labels, scores = of_values([1, 0.5, 1], seed=2)
+    labels[:, 1] = labels[:, 1] > 0
+    labels[:200, 2] = np.nan
+    is_real = np.array([True, False, True])
+    censored = np.zeros(labels.shape, np.int8)
+    censored[:40, 0] = 1
+    values = concordance(labels, scores, is_real=is_real, censored=censored)
+    both = macro_interval(labels, scores, is_real, censored)
+    assert both.value == pytest.approx(values.mean())
+    assert both.low < both.value < both.high
+    assert both.assays == 3
+    binary = macro_interval(labels[:, 1:2], scores[:, 1:2])
+    assert binary == macro_interval(labels[:, 1:2], scores[:, 1:2], np.array([False]))
+
+
+def test_macro_interval_of_values_covers_the_truth_where_assays_share_molecules() -> None:
+    """Each assay three times, as of classes; values and predictions correlate by 1 / sqrt 1.25."""
+    true, inside = 0.5 + np.arcsin(1 / 1.25**0.5) / np.pi, 0
+    for seed in range(200):
+        labels, scores = of_values([1], seed=seed)
+        both = macro_interval(np.tile(labels, 3), np.tile(scores, 3), np.ones(3, bool))
+        inside += both.low < true < both.high
+    assert 0.9 < inside / 200 < 0.985
+
+
+REAL = {
+    "kind": "real",
+    "measured": 200,
+    "censored": 0,
+    "concordance": 0.7,
+    "concordance_high": 0.75,
+    "r2": 0.3,
+    "r2_high": 0.5,
+    "roc_auc": np.nan,
+}
+
+
+@pytest.mark.parametrize(
+    ("test", "valid", "known", "reason"),
+    [
+        ({"measured": [0]}, {}, {}, "no label in the test part"),
+        ({"measured": [1]}, {}, {}, "only 1 exact value in the test part"),
+        ({"measured": [30], "censored": [22]}, {}, {}, "only 8 exact values in the test part: the interval"),
+        ({"censored": [150]}, {}, {}, "75% of the test values are bounds"),
+        ({}, {}, {"measured": 20}, "only 20 values to learn from"),
+        ({"r2": [-0.4], "r2_high": [-0.1]}, {}, {}, "further off than the mean of the test values for all"),
+        ({}, {"concordance": [0.9]}, {}, "concordance was 0.90 in the validation part"),
+        ({}, {}, {"weight": 0.1}, "the balancer gave it 0.10 of the mean weight"),
+        ({}, {}, {"actives": 0}, ""),
+    ],
+)
+def test_reasons_of_values(test: dict, valid: dict, known: dict, reason: str) -> None:
+    table = made_up(**{**REAL, "kind": ["real"], **test})
+    found = likely_reasons(table, made_up(**{**REAL, "kind": ["real"], **valid}), *trained(**known))
+    assert found[0].startswith(reason)
+    if not reason:
+        assert found == [""]
+
+
+def test_reasons_of_both_kinds_stand_beside_each_other() -> None:
+    table = made_up(**{**REAL, "kind": ["binary", "real"], "roc_auc": [0.6, np.nan], "actives": [3, 0]})
+    found = likely_reasons(table, table.head(0), pd.DataFrame(), pd.DataFrame())
+    assert found[0].startswith("only 3 active")
+    assert found[1] == ""
