@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from io import BytesIO
 from os import PathLike
 from pathlib import Path
@@ -18,17 +19,22 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..data.assay_kinds import are_real
+from ..data.transforms import transforms
 from ..errors import BundleError, ConfigError, DataError, ScreeningError
 from ..features.store import GraphBatch, GraphStore, featurize
 from ..models.network import ScreeningModel
 from ..runtime.files import atomic_write
 from ..uncertainty.calibration import Calibration
 from .bundle import Bundle
+from .exported_values import Answers, InUnits
 
 TOLERANCE = 1e-5
 """Largest difference of a probability between the exported and our own networks."""
 ROUNDING = 1e-6
 """Of an uncalibrated probability: where a calibration is steep, it may move the calibrated one by more."""
+VALUE_TOLERANCE = 1e-4
+"""Largest difference of a value of a real assay, in standard deviations of its training values."""
 
 ARRAYS = ("atoms", "bonds", "source", "target", "molecule", "vectors")
 """Inputs in their order: the tensors of a `GraphBatch`."""
@@ -44,7 +50,7 @@ KNOWN = 200
 """Training molecules that are checked too, at most, where the bundle keeps them."""
 
 Runner = Callable[[tuple[Tensor, ...]], np.ndarray]
-"""Arrays in the order of `ARRAYS` to probabilities, by the exported network."""
+"""Arrays in the order of `ARRAYS` to scores, by the exported network."""
 
 
 @dataclass(frozen=True)
@@ -55,16 +61,20 @@ class Exported:
     description: Path
     """JSON beside it: inputs, codes, columns of the vectors, assays, calibration."""
     difference: float
-    """Largest difference of a probability from ours on the molecules of the check."""
+    """Largest difference of a probability from ours on the molecules of the check, or of a value of a real
+    assay in standard deviations of its training values."""
     molecules: int
     """How many these were."""
+    has_values: bool = False
+    """Whether real assays are among the scores."""
 
 
 def export(run: str | PathLike[str], path: str | PathLike[str], *, calibrate: bool = True) -> Exported:
     """Write the networks of a run as ONNX (`.onnx`) or as a program of torch.export (`.pt2`).
 
-    It maps the arrays of `ARRAYS` to probabilities [B, T], as `Scorer` gives them. Any number of molecules,
-    atoms and bonds. The file gets its name once it has given the same probabilities as we do.
+    It maps the arrays of `ARRAYS` to probabilities [B, T], of real assays to values in their unit, as
+    `Scorer` gives them. Any number of molecules, atoms and bonds. The file gets its name once it has given
+    the same scores as we do.
 
     Parameters
     ----------
@@ -76,7 +86,7 @@ def export(run: str | PathLike[str], path: str | PathLike[str], *, calibrate: bo
     ConfigError : another suffix, or a package of the extra `export` is missing.
     DataError : the file cannot be written.
     ScreeningError : torch.export cannot follow an encoder, or the exported network does not give the same
-        probabilities.
+        scores.
     """
     path = Path(path)
     if path.suffix not in (".onnx", ".pt2"):
@@ -92,7 +102,7 @@ def export(run: str | PathLike[str], path: str | PathLike[str], *, calibrate: bo
             page.write_text(text + "\n", encoding="utf-8")
     except OSError as problem:
         raise DataError(f"{path} cannot be written: {problem}. Give another file as out.") from problem
-    return Exported(path, description, difference, n_molecules)
+    return Exported(path, description, difference, n_molecules, bundle.targets is not None)
 
 
 def _write_checked(
@@ -104,7 +114,7 @@ def _write_checked(
     batches = [(store, rows) for store, rows in zip(stores, usable, strict=True) if len(rows)]
     arrays = [_arrays(store.batch(rows)) for store, rows in batches]
     shapes = {name: {0: torch.export.Dim.AUTO} for name in ARRAYS}
-    write = _write_onnx if path.suffix == ".onnx" else _write_program
+    write = partial(_write_onnx, output=_output_name(bundle)) if path.suffix == ".onnx" else _write_program
     with _quiet():
         program = _traced(network, arrays[0], shapes, bundle.settings.encoder.name)
         inputs, run_it = write(program, path)
@@ -156,25 +166,53 @@ def _difference(
     A calibration may be steep, as a curve of steps is: theirs has to be within the tolerance of what ours is
     for an uncalibrated probability within `ROUNDING`.
     """
-    prediction = bundle.predict(store, rows)
+    prediction, is_real = bundle.predict(store, rows), are_real(bundle.assays)
+    if theirs.shape != prediction.scores.shape:
+        raise ScreeningError(f"The exported network gives an array of shape {theirs.shape}: {_FAULT}")
+    of_values = _value_difference(bundle, prediction.scores, theirs)
+    if is_real.all():
+        return of_values
     calibration = bundle.calibration if calibrate else None
     ours = prediction.raw if calibration is None else prediction.scores
     low, high = ((prediction.raw.astype(np.float64) + shift).clip(0, 1) for shift in (-ROUNDING, ROUNDING))
     if calibration is not None:
         low, high = calibration.apply(low), calibration.apply(high)
-    off = float(np.abs(theirs - ours).max())
-    if theirs.shape != ours.shape or not ((theirs >= low - TOLERANCE) & (theirs <= high + TOLERANCE)).all():
+    off = float(np.abs(theirs - ours)[:, ~is_real].max())
+    fits = (theirs >= low - TOLERANCE) & (theirs <= high + TOLERANCE) | is_real
+    if not fits.all():
         raise ScreeningError(
-            f"The exported network differs from ours by {off:.1e} in a probability: nothing was written. "
-            "This is a fault of the exporter or of an encoder; the other format may do (.onnx, .pt2)."
+            f"The exported network differs from ours by {off:.1e} in a probability: {_FAULT}"
+        )
+    return max(off, of_values)
+
+
+def _value_difference(bundle: Bundle, ours: np.ndarray, theirs: np.ndarray) -> float:
+    """Largest difference of a value on the scale of training, in standard deviations; 0 without real assays.
+
+    Parameters
+    ----------
+    ours : [n, T], real assays on the scale of training.
+    theirs : [n, T], in the unit of the user.
+    """
+    if bundle.targets is None:
+        return 0.0
+    values = ours.copy()
+    for task in np.flatnonzero(bundle.targets.is_real).tolist():
+        assay = bundle.assays[task]
+        values[:, task] = transforms[assay.transform].function(theirs[:, task], assay.unit)
+    off = float((np.abs(values - ours) / bundle.targets.deviation).max())
+    if not off <= VALUE_TOLERANCE:
+        raise ScreeningError(
+            f"The exported network differs from ours by {off:.1e} standard deviations in a value: {_FAULT}"
         )
     return off
 
 
 class _Network(nn.Module):
-    """Arrays in, probabilities out."""
+    """Arrays in, probabilities and values out."""
 
     mean: Tensor
+    is_real: Tensor | None
 
     def __init__(self, bundle: Bundle, calibration: Calibration | None) -> None:
         super().__init__()
@@ -184,12 +222,17 @@ class _Network(nn.Module):
                 "without model.baseline; baselines score with `screening score`."
             )
         self.models = nn.ModuleList(bundle.networks.values())
-        served = torch.zeros(
-            len(bundle.tasks), sum(len(member.columns) for member in bundle.members), dtype=torch.float64
-        )
-        for output, column in enumerate(c for member in bundle.members for c in member.columns):
-            served[column, output] = 1
+        columns = [(column, member.weight) for member in bundle.members for column in member.columns]
+        served = torch.zeros(len(bundle.tasks), len(columns), dtype=torch.float64)
+        for output, (column, weight) in enumerate(columns):
+            served[column, output] = weight
         self.register_buffer("mean", served / served.sum(1, keepdim=True))
+        targets = bundle.targets
+        is_mixed = targets is not None
+        self.answers = Answers(targets, [column for column, _ in columns]) if targets else nn.Sigmoid()
+        self.in_units = InUnits(bundle.assays) if is_mixed else nn.Identity()
+        is_real = torch.from_numpy(are_real(bundle.assays)) if is_mixed else None
+        self.register_buffer("is_real", is_real)
         is_none = calibration is None or calibration.method == "none"
         self.calibrated = nn.Identity() if calibration is None or is_none else _Calibrated(calibration)
 
@@ -198,8 +241,11 @@ class _Network(nn.Module):
     ) -> Tensor:
         batch = GraphBatch(vectors.shape[0], atoms, bonds, source, target, molecule, vectors)
         outputs = torch.cat([model(batch) for model in self.models], dim=1).double()
-        raw = (outputs.sigmoid() @ self.mean.T).float()  # rounded as `Bundle.predict` does
-        return self.calibrated(raw.double()).float()
+        raw = (self.answers(outputs) @ self.mean.T).float().double()  # rounded as `Bundle.predict` does
+        scores = self.calibrated(raw)
+        if self.is_real is not None:
+            scores = torch.where(self.is_real, raw, scores)
+        return self.in_units(scores).float()
 
 
 class _Calibrated(nn.Module):
@@ -255,18 +301,24 @@ def _curves(calibration: Calibration) -> dict[str, np.ndarray]:
     return {"stepped": stepped, "order": order, "knots": knots, "values": values}
 
 
+_FAULT = (
+    "nothing was written. This is a fault of the exporter or of an encoder; the other format may do "
+    "(.onnx, .pt2)."
+)
+
+
 def _arrays(batch: GraphBatch) -> tuple[Tensor, ...]:
     return tuple(getattr(batch, name) for name in ARRAYS)
 
 
-def _write_onnx(program: Any, path: Path) -> tuple[list[str], Runner]:
+def _write_onnx(program: Any, path: Path, output: str) -> tuple[list[str], Runner]:
     """Names of its inputs: what a network does not look at, the file does not take."""
     try:
         import onnxruntime
         import onnxscript  # noqa: F401
     except ImportError as problem:
         raise ConfigError(f"{problem.name} is not installed: pip install 'screening[export]'.") from problem
-    written = torch.onnx.export(program, (), dynamo=True, verbose=False, output_names=["probability"])
+    written = torch.onnx.export(program, (), dynamo=True, verbose=False, output_names=[output])
     assert written is not None
     written.save(str(path), external_data=False)
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
@@ -301,15 +353,17 @@ def _describe(bundle: Bundle, taken: Sequence[str], calibrated: nn.Module) -> di
         "vectors": f"float32 [molecules, {n_columns}], NaN where a value is not defined",
     }
     method = calibrated.method if isinstance(calibrated, _Calibrated) else "none"
-    how = "not calibrated" if method == "none" else f"calibrated ({method}), as `screening score` gives it"
+    how = "" if bundle.targets is None else "values in the unit of their assay; probabilities "
+    how += "not calibrated" if method == "none" else f"calibrated ({method}), as `screening score` gives it"
     made_with = (
         f"screening.features.store.featurize(smiles, FeatureSet({features.graph!r}, {features.vectors!r}, "
         f"{features.standardize!r})).batch(rows), rows usable"
     )
     return {
         "inputs": {name: meanings[name] for name in taken},
-        "output": {"probability": f"float32 [molecules, assays], {how}"},
+        "output": {_output_name(bundle): f"float32 [molecules, assays], {how}"},
         "assays": list(bundle.tasks),
+        **({"kinds": [assay.as_dict() for assay in bundle.kinds]} if bundle.kinds else {}),
         "calibration": method,
         "networks": len(bundle.members),
         "atom_codes": list(inputs.atom_sizes),
@@ -319,6 +373,10 @@ def _describe(bundle: Bundle, taken: Sequence[str], calibrated: nn.Module) -> di
         "made_with": made_with,
         "about": bundle.about,
     }
+
+
+def _output_name(bundle: Bundle) -> str:
+    return "probability" if bundle.targets is None else "score"
 
 
 @contextmanager

@@ -238,7 +238,8 @@ def export(
     from ..bundle.exporting import export as export_network
 
     exported = export_network(run, out, calibrate=calibrate)
+    what = "scores (values in standard deviations)" if exported.has_values else "probabilities"
     tell(
-        f"{exported.path}: differs from our probabilities by at most {exported.difference:.0e} on "
+        f"{exported.path}: differs from our {what} by at most {exported.difference:.0e} on "
         f"{exported.molecules:,} molecules; inputs: {exported.description}"
     )

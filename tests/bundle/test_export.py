@@ -13,13 +13,16 @@ import plugged
 import pytest
 import small
 import torch
-from bundles import small_bundle
+from bundles import both_kinds, small_bundle
 from torch import Tensor, nn
 
 from screening.bundle import exporting
 from screening.bundle.bundle import Bundle
+from screening.bundle.exported_values import InUnits
 from screening.bundle.exporting import ARRAYS, _Calibrated, export
 from screening.bundle.member import Member
+from screening.data.assay_kinds import Assay, in_units
+from screening.data.transforms import transforms
 from screening.errors import BundleError, ConfigError, DataError, ScreeningError
 from screening.features.store import GraphBatch, featurize
 from screening.models.baselines import baselines
@@ -151,6 +154,69 @@ def test_onnx_gives_our_probabilities_for_other_molecules(tmp_path: Path, encode
         ours = bundle.predict(small.store(), torch.tensor(list(rows))).scores
         theirs = run({name: getattr(batch, name) for name in ARRAYS})
         np.testing.assert_allclose(theirs, ours, atol=1e-4)  # curves are steep: the network's rounding grows
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize(("chosen", "calibrate"), [(None, True), ((1, 3), True), (None, False)])
+def test_real_assays_are_exported_in_their_unit(
+    tmp_path: Path, suffix: str, chosen: tuple[int, ...] | None, calibrate: bool
+) -> None:
+    """Of both kinds, of values alone, and without the calibration."""
+    if suffix == ".onnx":
+        pytest.importorskip("onnxruntime", reason="the extra 'export' is not installed")
+    bundle = both_kinds(calibration="isotonic")
+    if chosen is not None:
+        bundle = _of(bundle, chosen)
+    bundle.save(tmp_path / "bundle")
+    made = export(tmp_path, tmp_path / f"net{suffix}", calibrate=calibrate)
+    assert made.has_values
+    assert made.difference <= 1e-4
+    texts = list(small.smiles(70))
+    frame = Scorer(bundle if calibrate else replace(bundle, calibration=None)).score(texts)
+    theirs = runner(made.path)(arrays(bundle, texts))
+    is_real = np.array([assay.is_real for assay in bundle.assays])
+    ours = frame[list(bundle.tasks)].to_numpy()
+    np.testing.assert_allclose(theirs[:, is_real], ours[:, is_real], rtol=2e-4, atol=1e-4)
+    np.testing.assert_allclose(theirs[:, ~is_real], ours[:, ~is_real], atol=1e-4)
+    page = json.loads(made.description.read_text())
+    assert [kind["name"] for kind in page["kinds"]] == list(bundle.tasks)
+    assert "unit" in page["output"]["score"]
+
+
+def _of(bundle: Bundle, columns: tuple[int, ...]) -> Bundle:
+    """The same networks with some of the assays."""
+    members = []
+    for member in bundle.members:
+        network = member.model.network
+        assert network is not None
+        network.heads = network.heads.take(list(columns))
+        members.append(Member(network, tuple(range(len(columns)))))
+    assert bundle.targets is not None
+    kinds = tuple(bundle.kinds[column] for column in columns)
+    return replace(
+        bundle,
+        members=tuple(members),
+        tasks=tuple(kind.name for kind in kinds),
+        kinds=kinds,
+        targets=bundle.targets.take(columns),
+        **dict.fromkeys(("calibration", "conformal", "intervals", "domain")),
+    )
+
+
+def test_every_transform_is_undone_as_a_network() -> None:
+    assays = [Assay(name, "real", "uM", name) for name in transforms] + [Assay("binary", transform="log10")]
+    values = np.random.default_rng(0).normal(3, 4, (50, len(assays)))
+    ours = in_units(values, assays)
+    np.testing.assert_allclose(InUnits(assays)(torch.from_numpy(values)).numpy(), ours, rtol=1e-12)
+
+
+def test_a_value_that_differs_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    both_kinds().save(tmp_path / "bundle")
+    plain = InUnits.forward
+    monkeypatch.setattr(InUnits, "forward", lambda self, values: plain(self, values) * 1.001)
+    with pytest.raises(ScreeningError, match="standard deviations in a value"):
+        export(tmp_path, tmp_path / "net.pt2")
+    assert not (tmp_path / "net.pt2").exists()
 
 
 def test_the_page_says_what_goes_in_and_what_comes_out(exported: Any) -> None:
