@@ -34,6 +34,17 @@ class Assay:
         """Whether its labels are values, not classes."""
         return self.kind == "real"
 
+    @property
+    def scale(self) -> str:
+        """What the numbers of its trained scale are, such as -log10 M, log10 uM/min or nM; "" = not known.
+
+        Examples
+        --------
+        >>> Assay("Ki", "real", "nM", "neg_log10_molar").scale, Assay("CL", "real", "ml/min", "log10").scale
+        ('-log10 M', 'log10 ml/min')
+        """
+        return transforms[self.transform].scale.format(unit=self.unit).strip()
+
     def as_dict(self) -> dict[str, Any]:
         """What differs from the defaults, as plain values for JSON."""
         plain = asdict(Assay(self.name))

@@ -22,6 +22,8 @@ class Transform:
     """The inverse."""
     is_rising: bool
     """False: a larger value becomes a smaller one, so that > becomes <."""
+    scale: str
+    """What the numbers that it gives are, with {unit} for the unit of the values."""
     needs: str
     """What a value must be, for messages; "" = any number."""
     units: tuple[str, ...] | None = None
@@ -45,17 +47,21 @@ def _log10(values: np.ndarray) -> np.ndarray:
 
 transforms: Mapping[str, Transform] = MappingProxyType(
     {
-        "none": Transform(lambda values, unit: np.asarray(values), lambda values, unit: values, True, ""),
+        "none": Transform(
+            lambda values, unit: np.asarray(values), lambda values, unit: values, True, "{unit}", ""
+        ),
         "log10": Transform(
             lambda values, unit: _log10(values),
             lambda values, unit: 10.0 ** np.asarray(values, np.float64),
             True,
+            "log10 {unit}",
             "above 0",
         ),
         "neg_log10_molar": Transform(
             lambda values, unit: -_log10(values) - np.log10(_molar(unit)),
             lambda values, unit: 10.0 ** -np.asarray(values, np.float64) / _molar(unit),
             False,
+            "-log10 M",
             "above 0",
             tuple(MOLAR),
         ),
@@ -63,6 +69,7 @@ transforms: Mapping[str, Transform] = MappingProxyType(
             _logit,
             lambda values, unit: 100 / (1 + np.exp(-np.asarray(values, np.float64))),
             True,
+            "log-odds",
             "above 0 and below 100",
         ),
     }
