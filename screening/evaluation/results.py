@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ..config import Config
+from ..data.assay_kinds import Assay
 from ..data.catalogue import DataSet, catalogue
 from ..errors import DataError
 from ..metrics.per_assay import read_evaluation
@@ -27,7 +28,7 @@ class Material(NamedTuple):
     test_predictions: Predictions
     labels: np.ndarray
     scores: np.ndarray
-    """float32 [n, T], labels and probabilities of the validation and the test part together."""
+    """float32 [n, T], labels and scores of the validation and the test part together."""
     counts: pd.DataFrame
     history: pd.DataFrame
     """Per epoch and assay, means over members; empty without training epochs."""
@@ -38,6 +39,16 @@ class Material(NamedTuple):
     """The runs of a set (`pooled`); empty of one run."""
     note: str = ""
     """What was put together of a set."""
+
+    @property
+    def assays(self) -> tuple[Assay, ...]:
+        """Kind, unit and scale of the T assays."""
+        return self.test_predictions.assays
+
+    @property
+    def is_real(self) -> np.ndarray:
+        """bool [T], which assays have real values."""
+        return self.test_predictions.is_real
 
 
 def read_material(folder: Path) -> Material:

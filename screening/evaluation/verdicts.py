@@ -230,12 +230,12 @@ class Likeness(NamedTuple):
     """How alike T assays are, and an order in which like stands beside like."""
 
     labels: np.ndarray
-    """float64 [T, T], correlation of labels on molecules measured in both; NaN where too few are shared
-    or all of them have the same label."""
+    """float64 [T, T], correlation of labels, or values, on molecules measured in both; NaN where too few are
+    shared or all of them have the same."""
     shared: np.ndarray
     """int64 [T, T], molecules measured in both."""
     scores: np.ndarray
-    """float64 [T, T], correlation of predicted log-odds; 0 where an assay has one prediction for all."""
+    """float64 [T, T], correlation of predicted log-odds, or values; 0 of one prediction for all."""
     order: np.ndarray
     """int64 [T], assays in the order of the dendrogram of `scores`."""
     clusters: np.ndarray
@@ -244,7 +244,7 @@ class Likeness(NamedTuple):
     """Mean correlation of predictions down to which assays join a cluster."""
 
 
-def likeness(labels: np.ndarray, scores: np.ndarray) -> Likeness:
+def likeness(labels: np.ndarray, scores: np.ndarray, is_real: np.ndarray | None = None) -> Likeness:
     """Correlation of assays in labels and in predictions; clusters by average linkage of the predictions.
 
     Predictions exist for all pairs, labels do not; hence they decide the order. A model that has learned
@@ -253,24 +253,44 @@ def likeness(labels: np.ndarray, scores: np.ndarray) -> Likeness:
 
     Parameters
     ----------
-    labels : [n, T], 1, 0 or NaN.
-    scores : [n, T] probabilities.
+    labels : [n, T], 1, 0 or NaN; of real assays values, censored ones counting as their bounds.
+    scores : [n, T] probabilities; of real assays values.
+    is_real : bool [T], which assays have real values; None = none.
     """
+    is_real = np.zeros(labels.shape[1], bool) if is_real is None else is_real
     measured = np.isfinite(labels).astype(np.float64)
-    active = np.nan_to_num(labels).astype(np.float64)
-    shared, both, ones = measured.T @ measured, active.T @ active, active.T @ measured
-    spread = ones * (shared - ones)
+    values = np.nan_to_num(_centred(labels, is_real))
+    shared, both, sums = measured.T @ measured, values.T @ values, values.T @ measured
+    squares = shared * ((values**2).T @ measured)
+    spread = squares - sums**2
+    spread[spread < 1e-9 * squares] = 0  # equal values, but for rounding
     with np.errstate(divide="ignore", invalid="ignore"):
-        phi = (shared * both - ones * ones.T) / np.sqrt(spread * spread.T)
+        phi = (shared * both - sums * sums.T) / np.sqrt(spread * spread.T)
     phi[(shared < FEW_SHARED) | ~np.isfinite(phi)] = np.nan
-    odds = logit(np.clip(scores.astype(np.float64), 1e-7, 1 - 1e-7))
+    scale = _comparable(scores, is_real)
     with np.errstate(divide="ignore", invalid="ignore"):
-        correlation = np.nan_to_num(np.corrcoef(odds, rowvar=False).reshape(labels.shape[1], -1))
+        correlation = np.nan_to_num(np.corrcoef(scale, rowvar=False).reshape(labels.shape[1], -1))
     np.fill_diagonal(correlation, 1)
     pairs = correlation[np.triu_indices(len(correlation), 1)]
     alike = max(0.5, (1 + float(pairs.mean())) / 2) if len(pairs) else 0.5
     order, clusters = _clustered(correlation, alike)
     return Likeness(phi, shared.astype(np.int64), correlation, order, clusters, alike)
+
+
+def _centred(labels: np.ndarray, is_real: np.ndarray) -> np.ndarray:
+    """Labels as float64; those of real assays from their mean, for sums of squares that stay exact enough."""
+    values = labels.astype(np.float64)
+    if is_real.any():
+        of_real = np.ma.masked_invalid(values[:, is_real])
+        values[:, is_real] -= of_real.mean(axis=0).filled(0)
+    return values
+
+
+def _comparable(scores: np.ndarray, is_real: np.ndarray) -> np.ndarray:
+    """Log-odds of classes and values of real assays, float64 [n, T]."""
+    scale = scores.astype(np.float64)
+    scale[:, ~is_real] = logit(np.clip(scale[:, ~is_real], 1e-7, 1 - 1e-7))
+    return scale
 
 
 def _clustered(correlation: np.ndarray, alike: float) -> tuple[np.ndarray, np.ndarray]:

@@ -121,17 +121,21 @@ def summarize(table: pd.DataFrame, *, pooled: float | None = None) -> pd.DataFra
     """What the assays have in common: one row per part and metric.
 
     Columns: part, metric, mean (macro), median, percentile_10 and percentile_90 over the assays that have
-    the number, `assays` (how many have it) and `total`. NaN where no assay has it.
+    the number, `assays` (how many have it) and `total` (how many are of its kinds). NaN where no assay has
+    it; no row where none is of its kinds.
 
     Parameters
     ----------
     pooled : `metrics.pooled_average_precision` of the table's only part, which cannot be had from the
         table; it becomes the mean of the row `pooled_average_precision` (micro), `assays` those with a label.
     """
-    names = [metric.name for metric in metrics_in(table)]
     rows: list[tuple[Any, ...]] = []
-    for part, of_part in table.groupby("part", sort=False):
-        for name in names:
+    for part, every in table.groupby("part", sort=False):
+        for metric in metrics_in(table):
+            of_part = every[every["kind"].isin(metric.kinds)] if "kind" in every else every
+            if not len(of_part):
+                continue
+            name = metric.name
             values = of_part[name].to_numpy(dtype=float)
             values = values[~np.isnan(values)]
             low, median, high = np.percentile(values, [10, 50, 90]) if values.size else [np.nan] * 3

@@ -406,7 +406,10 @@ def test_concordance_has_the_one_mean_over_both_kinds() -> None:
     assert list(summary.index[:2]) == ["concordance", "roc_auc"]
     assert summary.loc["concordance", "assays"] == 4  # A, B, values, few
     assert summary.loc["concordance", "mean"] == pytest.approx(table["concordance"].mean())
-    assert (summary["total"] == 8).all()
+    assert summary.loc[["concordance", "roc_auc", "rmse"], "total"].tolist() == [8, 2, 6]  # of their kinds
+    of_values = summarize(table[table["kind"] == "real"])["metric"].tolist()
+    assert "rmse" in of_values
+    assert "roc_auc" not in of_values
     assert summary.loc["rmse", "assays"] == 4  # values, few, equal, one
     assert summary.loc["pooled_average_precision", "assays"] == 2
 
