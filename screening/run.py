@@ -14,14 +14,15 @@ import pandas as pd
 
 from .bundle.bundle import DESCRIPTION, Bundle
 from .config import AnyConfig, Config, load_config
+from .data.assay_kinds import Assay
 from .data.assay_table import AssayTable
 from .data.datasets import reading
 from .data.tables import IN_MEMORY
 from .errors import ConfigError, DataError
 from .evaluation.comparison import Comparison, compare
+from .evaluation.headline import comparable_means
 from .evaluation.results import Material, read_material
 from .evaluation.run_sets import is_set, run_folders
-from .metrics.average_precision import pooled_average_precision
 from .metrics.per_assay import summarize
 from .registry import did_you_mean
 from .reporting.report import Report, write_report
@@ -30,10 +31,11 @@ from .reporting.run_pictures import RunPictures
 from .runtime.distributed import wait_for_all
 from .runtime.folders import owner
 from .scoring.scorer import Scorer
+from .training.evaluating import pooled_precision
 from .training.history import Epoch
 from .training.preparation import Note
 from .training.run import train as train_run
-from .training.run_folder import LABEL, SCORE, read_predictions
+from .training.run_folder import CENSORED, LABEL, SCORE, read_predictions
 from .triage.explanation import Explanation, explain_molecules
 
 FILES = ("manifest.json", "predictions.parquet", "evaluation.csv", "bundle")
@@ -48,10 +50,13 @@ class Run:
     folder : the run folder.
     config : the settings it was trained with.
     tasks : the names of its T assays.
+    assays : kind, unit and scale of each.
     evaluation : test part, one row per assay: every metric with its interval, `verdict` and likely reasons
         (`why`), label counts.
-    summary : test part, one row per metric: mean, median and percentiles over assays.
-    history : per epoch and assay the loss, the weight and the validation ROC-AUC; empty of a baseline.
+    summary : test part, one row per metric: mean, median and percentiles over assays; mean errors where all
+        real values are on one scale.
+    history : per epoch and assay the loss, the weight and the validation ROC-AUC (concordance of real
+        values); empty of a baseline.
     rejected : the records of the table that could not be used, with reasons.
     bundle : the trained model.
     plot : its pictures, each a method: `run.plot.ranked_assays()`.
@@ -76,14 +81,18 @@ class Run:
         return self._results.test_predictions.tasks
 
     @property
+    def assays(self) -> tuple[Assay, ...]:
+        return self._results.assays
+
+    @property
     def evaluation(self) -> pd.DataFrame:
         return self._results.evaluation
 
     @cached_property
     def summary(self) -> pd.DataFrame:
         test = self._results.test_predictions
-        pooled = pooled_average_precision(test.labels, test.scores)
-        return summarize(self._results.evaluation, pooled=pooled)
+        pooled = pooled_precision(test.labels, test.scores, test.is_real)
+        return comparable_means(summarize(self._results.evaluation, pooled=pooled), test.assays)
 
     @property
     def history(self) -> pd.DataFrame:
@@ -105,11 +114,15 @@ class Run:
         """Labels and probabilities of the molecules of a part, test or valid.
 
         Columns row, id, smiles, then `label:<assay>` (NaN = not measured) and `score:<assay>` of each assay.
+        Of real values both are on the trained scale (`assays`), and where some are censored,
+        `censored:<assay>` is 1 where the true value is above the label, -1 below, else 0.
         """
         kept = read_predictions(self.folder, part=part)
         columns: dict[str, Any] = {"row": kept.rows, "id": kept.ids, "smiles": kept.smiles}
-        for task, labels, scores in zip(kept.tasks, kept.labels.T, kept.scores.T, strict=True):
-            columns |= {LABEL + task: labels, SCORE + task: scores}
+        for place, task in enumerate(kept.tasks):
+            columns |= {LABEL + task: kept.labels[:, place], SCORE + task: kept.scores[:, place]}
+            if kept.censored is not None and kept.is_real[place]:
+                columns[CENSORED + task] = kept.censored[:, place]
         return pd.DataFrame(columns)
 
     def score(self, molecules: Any, *, column: str | None = None, **options: Any) -> pd.DataFrame:

@@ -51,9 +51,13 @@ def test_it_scores_what_a_scorer_takes(run: sc.Run) -> None:
 def test_every_picture_draws_or_says_why_not(run: sc.Run, tmp_path: Path) -> None:
     names = [name for name in dir(run.plot) if not name.startswith("_")]
     assert "ranked_assays" in names
-    for name in set(names) - {"weight_map"}:
+    of_values = {"errors", "predicted_and_measured"}
+    for name in set(names) - {"weight_map"} - of_values:
         assert getattr(run.plot, name)()._repr_svg_().startswith("<svg")
         assert f".{name}()" in repr(run.plot)
+    for name in of_values:
+        with pytest.raises(sc.DataError, match="none of its assays has real values"):
+            getattr(run.plot, name)()
     with pytest.raises(sc.DataError, match="the same weight in every epoch"):
         run.plot.weight_map()
     other = sc.load_run(small_run_folder(tmp_path / "runs" / "weighed"))

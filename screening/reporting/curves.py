@@ -35,7 +35,7 @@ class Curves(NamedTuple):
 
 
 def make_curves(test: Predictions, evaluation: pd.DataFrame) -> Curves:
-    """Curves of the assays that have both classes, best first, and their means.
+    """Curves of the assays that have both classes, best first, and their means; real values have none.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def make_curves(test: Predictions, evaluation: pd.DataFrame) -> Curves:
         reliability=tuple(reliability(test.labels[:, task], test.scores[:, task], 5) for task in drawn),
         mean_roc=_common(grid, [np.interp(grid, *roc.T) for roc, _ in curves.values()]),
         mean_precision=_common(grid, [_precision_at(grid, curve) for _, curve in curves.values()]),
-        pooled=reliability(test.labels.ravel(), test.scores.ravel(), 1),
+        pooled=reliability(test.labels[:, ~test.is_real].ravel(), test.scores[:, ~test.is_real].ravel(), 1),
         n_averaged=len(with_both),
     )
 

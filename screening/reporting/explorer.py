@@ -13,12 +13,14 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
+from ..evaluation.headline import headline
 from ..evaluation.results import Material
 from ..evaluation.verdicts import VERDICTS
 from ..metrics.per_assay import further_metrics, metrics_in
 from ..training.run_folder import Predictions
 from .curves import bins, cumulative
 from .sketches import sketch
+from .values import censored_at, points_of, value_text
 
 MOLECULES = 6
 """Molecules in each list of an assay, at most."""
@@ -28,6 +30,9 @@ STRUCTURES = 2000
 
 HISTORY = ("epoch", "loss", "weight", "valid_concordance")
 """Columns of the history that are kept."""
+
+COUNTED = ("actives", "inactives", "base_rate", "measured", "censored")
+"""Columns of the evaluation that are counts and shares, as far as it has them."""
 
 WITHIN = ("runs_mean", "runs_sd", "runs")
 """Columns that the evaluation of a set of runs has behind them."""
@@ -55,10 +60,10 @@ def explore(material: Material) -> Markup:
 
     `molecules` has id, SMILES and the drawing (null where there is none) of every molecule that `missed`
     (actives that stand below an inactive, lowest first), `false` (inactives that stand above an active,
-    highest first) or `top` of an assay name, by its place.
+    highest first) or `top` of an assay name, by its place; of real values see `_lists_of_values`.
     """
     evaluation, test = material.evaluation, material.test_predictions
-    numbers = ["actives", "inactives", "base_rate"]
+    numbers = [name for name in COUNTED if name in evaluation]
     numbers += [name for metric in metrics_in(evaluation) for name in metric.columns]
     sizes = Sizes.of(len(evaluation))
     history = _histories(material.history, sizes.epochs)
@@ -73,8 +78,7 @@ def explore(material: Material) -> Markup:
             "why": " ".join(filter(None, (row.reason, row.why and f"Likely: {row.why}."))),
             "numbers": [_short(getattr(row, name)) for name in numbers],
             "labels": parts.get(row.assay, []),
-            "curve": _rows(cumulative(test.labels[:, task], test.scores[:, task], sizes.points)),
-            "bins": _rows(bins(test.labels[:, task], test.scores[:, task], 1)),
+            **_outcome(test, task, sizes),
             "history": history.get(row.assay, []),
             "within": [_short(getattr(row, name, math.nan)) for name in WITHIN],
             **_named(lists[task], names, test, task),
@@ -86,7 +90,12 @@ def explore(material: Material) -> Markup:
         for place, row in enumerate(places)
     ]
     further = [(metric.title, metric.digits, *metric.columns) for metric in further_metrics(evaluation)]
-    data = {"fields": numbers, "further": further, "verdicts": list(VERDICTS)}
+    data = {
+        "fields": numbers,
+        "further": further,
+        "verdicts": list(VERDICTS),
+        "headline": headline(evaluation).name,
+    }
     return as_script({**data, "assays": assays, "molecules": molecules})
 
 
@@ -110,6 +119,21 @@ def _rows(table: np.ndarray) -> list[list[float | int | None]]:
     return [[_short(value) for value in row] for row in table.tolist()]
 
 
+def _outcome(test: Predictions, task: int, sizes: Sizes) -> dict[str, Any]:
+    """What is drawn of an assay: of classes its `curve` and `bins`, of values `points` and what they are."""
+    assay, labels, scores = test.assays[task], test.labels[:, task], test.scores[:, task]
+    if not assay.is_real:
+        return {
+            "curve": _rows(cumulative(labels, scores, sizes.points)),
+            "bins": _rows(bins(labels, scores, 1)),
+        }
+    points = points_of(test, task, 3 * sizes.points)
+    columns = np.stack([points.measured, points.predicted, points.censored], axis=1)
+    is_log = "log10" in assay.transform
+    about = {"scale": assay.scale, "wanted": assay.wanted, "isLog": is_log}
+    return {"points": _rows(columns), "about": about}
+
+
 # --- molecules ----------------------------------------------------------------------------------------------
 
 
@@ -122,6 +146,8 @@ class Lists(NamedTuple):
 
 
 def _lists(test: Predictions, task: int, n: int) -> Lists:
+    if test.assays[task].is_real:
+        return _lists_of_values(test, task, n)
     labels, scores = test.labels[:, task], test.scores[:, task]
     order = np.argsort(-scores, kind="stable")
     actives, inactives = order[labels[order] == 1], order[labels[order] == 0]
@@ -130,6 +156,22 @@ def _lists(test: Predictions, task: int, n: int) -> Lists:
         missed = actives[scores[actives] <= scores[inactives[0]]][::-1]
         false = inactives[scores[inactives] >= scores[actives[-1]]]
     return Lists(missed[:n].tolist(), false[:n].tolist(), order[:n].tolist())
+
+
+def _lists_of_values(test: Predictions, task: int, n: int) -> Lists:
+    """Of real values: those measured better than predicted, predicted better than measured, predicted best.
+
+    Better is towards the wanted end. A bound that the prediction satisfies is no error; else it counts as the
+    value.
+    """
+    better, censored = 1 if test.assays[task].wanted == "high" else -1, censored_at(test, task)
+    excess = test.scores[:, task].astype(np.float64) - test.labels[:, task]
+    excess[((censored > 0) & (excess > 0)) | ((censored < 0) & (excess < 0))] = 0
+    excess = np.nan_to_num(excess) * better
+    order = np.argsort(-excess, kind="stable")
+    top = np.argsort(-better * test.scores[:, task], kind="stable")
+    false, missed = order[excess[order] > 0], order[excess[order] < 0][::-1]
+    return Lists(missed[:n].tolist(), false[:n].tolist(), top[:n].tolist())
 
 
 def _in_rounds(lists: Iterable[Lists]) -> list[int]:
@@ -141,16 +183,23 @@ def _in_rounds(lists: Iterable[Lists]) -> list[int]:
 
 
 def _named(lists: Lists, names: dict[int, int], test: Predictions, task: int) -> dict[str, Any]:
-    """The lists as [molecule, probability, label, rank among the measured]; label and rank may be None."""
-    labels, scores = test.labels[:, task], test.scores[:, task]
+    """The lists as [molecule, probability, label, rank among the measured]; label and rank may be None.
+
+    Of real values predicted and measured value are texts with their units, and ranks count from the wanted
+    end.
+    """
+    assay, labels, censored = test.assays[task], test.labels[:, task], censored_at(test, task)
+    scores = test.scores[:, task] * (-1 if assay.is_real and assay.wanted == "low" else 1)
     measured = np.sort(scores[~np.isnan(labels)])
 
     def row(place: int) -> list[Any]:
-        label = labels[place]
-        if np.isnan(label):
-            return [names[place], _short(float(scores[place])), None, None]
-        rank = len(measured) - int(np.searchsorted(measured, scores[place], side="right")) + 1
-        return [names[place], _short(float(scores[place])), int(label), rank]
+        score, label, rank = float(test.scores[place, task]), labels[place], None
+        if not np.isnan(label):
+            rank = len(measured) - int(np.searchsorted(measured, scores[place], side="right")) + 1
+        if assay.is_real:
+            measured_text = None if rank is None else value_text(assay, float(label), int(censored[place]))
+            return [names[place], value_text(assay, score), measured_text, rank]
+        return [names[place], _short(score), None if rank is None else int(label), rank]
 
     return {name: [row(place) for place in one] for name, one in lists._asdict().items()}
 
@@ -159,7 +208,7 @@ def _named(lists: Lists, names: dict[int, int], test: Predictions, task: int) ->
 
 
 def _histories(history: pd.DataFrame, n: int) -> dict[str, list[list[float | int | None]]]:
-    """Per assay up to `n` rows of epoch (from 1), loss, weight and validation ROC-AUC."""
+    """Per assay up to `n` rows of epoch (from 1), loss, weight and validation ROC-AUC or concordance."""
     if not len(history):
         return {}
     epochs = np.sort(history["epoch"].unique())
@@ -170,10 +219,11 @@ def _histories(history: pd.DataFrame, n: int) -> dict[str, list[list[float | int
 
 
 def _label_counts(counts: pd.DataFrame) -> dict[str, list[list[Any]]]:
-    """Per assay [part, labels, actives] of every part."""
+    """Per assay [part, labels, actives] of every part; and bounds, where a table has real values."""
     if not len(counts):
         return {}
-    return _by_assay(counts["assay"].tolist(), counts[["part", "measured", "actives"]].values.tolist())
+    columns = [name for name in ("part", "measured", "actives", "censored") if name in counts]
+    return _by_assay(counts["assay"].tolist(), counts[columns].values.tolist())
 
 
 def _by_assay(assays: list[str], rows: list[Any]) -> dict[str, list[Any]]:

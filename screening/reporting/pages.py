@@ -9,6 +9,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from ..runtime.numbers import short
+
 TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -47,7 +49,8 @@ def _environment(**options: Any) -> Environment:
         lstrip_blocks=True,
         **options,
     )
-    environment.filters |= {"digits": _digits, "count": _count, "share": _share}
+    environment.filters |= {"digits": _digits, "count": _count, "share": _share, "short": _short}
+    environment.filters["capitalised"] = lambda text: text[:1].upper() + text[1:]
     return environment
 
 
@@ -59,6 +62,11 @@ def _digits(value: float | None, digits: int = 3) -> str:
 def _count(value: float | None) -> str:
     """A whole number with commas, or a dash where there is none."""
     return "–" if value is None or value != value else f"{int(value):,}"
+
+
+def _short(value: float | None) -> str:
+    """A number in three significant digits, or a dash."""
+    return "–" if value is None or value != value else short(value)
 
 
 def _share(value: float | None) -> str:

@@ -17,6 +17,14 @@ from markupsafe import Markup
 
 from ..config import Config, to_yaml
 from ..errors import DataError
+from ..evaluation.headline import (
+    HEADLINES,
+    are_real_rows,
+    comparable_means,
+    headline,
+    n_measured,
+    title_of,
+)
 from ..evaluation.pooled import read_pooled_material
 from ..evaluation.results import Material, read_material
 from ..evaluation.run_sets import is_set
@@ -24,14 +32,14 @@ from ..evaluation.verdicts import (
     GOOD,
     SHADES,
     VERDICTS,
-    Likeness,
+    Macro,
     count_verdicts,
     in_words,
     likeness,
     macro_interval,
 )
 from ..metrics.average_precision import pooled_average_precision
-from ..metrics.per_assay import further_metrics, metrics_in, summarize
+from ..metrics.per_assay import FEW, further_metrics, metrics_in, summarize
 from ..runtime.files import write_atomically
 from ..runtime.folders import explained
 from ..training.run_folder import claimed_run, not_finished, read_table
@@ -40,10 +48,13 @@ from . import pictures
 from .best_scored import Hit, best_hits, find_scores
 from .curves import make_curves
 from .explorer import explore
+from .likeness_tables import best_pairs, clusters, in_common
 from .pages import render, render_markdown, script
+from .svg import Picture
+from .value_section import value_section
 
 PREDICTIONS = "predictions.parquet"
-WEAKEST, REJECTS, PAIRS = 15, 50, 12
+WEAKEST, REJECTS = 15, 50
 """Rows of the lists on the page."""
 
 
@@ -118,15 +129,27 @@ def _write(path: Path, text: str) -> None:
 
 def _context(material: Material, hits: dict[str, list[Hit]]) -> dict[str, Any]:
     """Everything that the templates show, by the names they use."""
-    evaluation = material.evaluation
-    summary = summarize(evaluation).set_index("metric")
+    evaluation, metric = material.evaluation, headline(material.evaluation)
+    value, low, high = metric.columns
+    is_real = are_real_rows(evaluation)
+    classes = evaluation[~is_real]
+    summary = comparable_means(summarize(evaluation), material.assays).set_index("metric")
     test = material.test_predictions
     curves = make_curves(test, evaluation)
-    alike = likeness(material.labels, material.scores)
-    sure = evaluation.assign(sure=evaluation["status"] == "ok")
-    ranked = sure.sort_values(["sure", "roc_auc_low"], ascending=False, kind="stable", na_position="last")
+    alike = likeness(material.labels, material.scores, material.is_real)
+    shown = evaluation.assign(
+        sure=evaluation["status"] == "ok",
+        is_real=is_real,
+        labels=n_measured(evaluation),
+        scale=[assay.scale for assay in material.assays],
+        wanted=[assay.wanted for assay in material.assays],
+        value=evaluation[value],
+        low=evaluation[low],
+        high=evaluation[high],
+    )
+    ranked = shown.sort_values(["sure", "low"], ascending=False, kind="stable", na_position="last")
     n_verdicts = count_verdicts(evaluation["verdict"].to_numpy())
-    weak = evaluation[evaluation["verdict"] != "good"].sort_values("roc_auc_high", kind="stable")
+    weak = shown[shown["verdict"] != "good"].sort_values("high", kind="stable")
     return {
         "name": material.config.name,
         "runs": [folder.name for folder in material.folders],
@@ -139,15 +162,21 @@ def _context(material: Material, hits: dict[str, list[Hit]]) -> dict[str, Any]:
         "catalogued": material.data,
         "computed": material.data is not None and material.data.address is None,
         "n_assays": len(evaluation),
+        "n_classes": len(classes),
+        "headline": metric,
+        "headline_title": title_of(metric),
+        "values": value_section(material, ranked.index[ranked["is_real"]].tolist(), summary),
         "name_width": min(30, int(evaluation["assay"].str.len().max())),
-        "macro": macro_interval(test.labels, test.scores),
-        "macro_valid": _macro_of(material.valid),
+        "macro": macro_of(material),
+        "macro_valid": _valid_mean(material.valid, value),
         "calibrated": _calibrated(material),
-        "pooled_precision": pooled_average_precision(test.labels, test.scores),
+        "pooled_precision": pooled_average_precision(
+            test.labels[:, ~material.is_real], test.scores[:, ~material.is_real]
+        ),
         "summary": summary,
-        "metrics": [m for m in metrics_in(evaluation) if "page" in m.shown and m.name != "roc_auc"],
+        "metrics": [m for m in metrics_in(evaluation) if "page" in m.shown and m.name not in HEADLINES],
         "further": further_metrics(evaluation),
-        "base_rate": evaluation["base_rate"].mean(),
+        "base_rate": classes["base_rate"].mean(),
         "verdicts": VERDICTS,
         "shades": SHADES,
         "n_verdicts": n_verdicts,
@@ -160,15 +189,15 @@ def _context(material: Material, hits: dict[str, list[Hit]]) -> dict[str, Any]:
         "curves": pictures.curve_pictures(curves),
         "n_averaged": curves.n_averaged,
         "drawn": len(curves.tasks),
-        "curveless": evaluation.loc[evaluation["roc_auc"].isna(), ["assay", "reason"]].values.tolist(),
+        "curveless": classes.loc[classes["roc_auc"].isna(), ["assay", "reason"]].values.tolist(),
         "data": explore(material),
         "pictures": _pictures(material),
         "weights": _weights_story(material.history),
         "likeness": pictures.likeness_map(alike, test.tasks) if len(test.tasks) > 1 else None,
-        "clusters": _clusters(alike, test.tasks),
-        "pairs": _pairs(alike, test.tasks),
+        "clusters": clusters(alike, test.tasks),
+        "pairs": best_pairs(alike, test.tasks),
         "alike": alike.alike,
-        "shared": _shared(alike),
+        "shared": in_common(alike),
         "n_compared": len(material.labels),
         "hits": hits,
         "rejected": list(material.rejected.head(REJECTS).itertuples(index=False)),
@@ -190,8 +219,18 @@ def _within_runs(evaluation: pd.DataFrame) -> Within | None:
     return Within(float(evaluation["runs_mean"].mean()), int(evaluation["runs_mean"].notna().sum()))
 
 
-def _macro_of(valid: pd.DataFrame) -> float:
-    return float(valid["roc_auc"].mean()) if len(valid) else float("nan")
+def macro_of(material: Material) -> Macro:
+    """Mean ROC-AUC, or concordance, over the assays of the test part, with its interval."""
+    test = material.test_predictions
+    if not test.is_real.any():
+        return macro_interval(test.labels, test.scores)
+    values = material.evaluation[headline(material.evaluation).name]
+    none = float("nan")
+    return Macro(float(values.mean()), none, none, int(values.notna().sum()))
+
+
+def _valid_mean(valid: pd.DataFrame, value: str) -> float:
+    return float(valid[value].mean()) if len(valid) and value in valid else float("nan")
 
 
 def _calibrated(material: Material) -> list[Any]:
@@ -221,50 +260,81 @@ class Part(NamedTuple):
 
     name: str
     molecules: int
-    labels: int | None
-    actives: int | None
-    measured: float | None
+    labels: int | None = None
+    """Of all assays, values among them."""
+    values: int | None = None
+    """Labels of assays with real values."""
+    bounds: int | None = None
+    """Those of `values` that are censored."""
+    actives: int | None = None
+    measured: float | None = None
     """Share of all (molecule, assay) pairs with a label."""
-    judged: int | None
-    """Assays with at least 10 actives and 10 inactives."""
+    judged: int | None = None
+    """Assays with at least 10 actives and 10 inactives, or 10 values."""
+
+    @property
+    def classes(self) -> int | None:
+        """Labels of assays of two classes."""
+        return None if self.labels is None or self.values is None else self.labels - self.values
 
 
 def _parts(material: Material) -> list[Part]:
     counts, rows = material.counts, []
+    real = {assay.name for assay in material.assays if assay.is_real}
     for name, molecules in material.manifest.get("molecules", {}).items():
         part = counts[counts["part"] == name] if len(counts) else counts
         if not len(part):
-            rows.append(Part(name, molecules, None, None, None, None))
+            rows.append(Part(name, molecules))
             continue
         measured, actives = part["measured"], part["actives"]
-        enough = int((np.minimum(actives, measured - actives) >= 10).sum())
+        is_real = part["assay"].isin(real)
+        enough = np.where(is_real, measured, np.minimum(actives, measured - actives)) >= FEW
         share = measured.sum() / max(1, molecules * len(part))
-        rows.append(Part(name, molecules, int(measured.sum()), int(actives.sum()), float(share), enough))
+        bounds = int(part["censored"].sum()) if "censored" in part else 0
+        labels, values = int(measured.sum()), int(measured[is_real].sum())
+        judged = int(enough.sum())
+        rows.append(Part(name, molecules, labels, values, bounds, int(actives.sum()), float(share), judged))
     return rows
 
 
 def _pictures(material: Material) -> dict[str, Any]:
     """Pictures of assays and of training, by name; None without data."""
     evaluation, history = material.evaluation, material.history
+    metric, is_real = headline(evaluation), are_real_rows(evaluation)
     verdicts = evaluation["verdict"].to_numpy()
     by_name: dict[str, Any] = dict.fromkeys(("ranked", "counts", "amount", "training", "maps"))
-    if evaluation["roc_auc"].notna().any():
+    has_number = evaluation[metric.name].notna().any()
+    if has_number:
         by_name["ranked"] = [
             pictures.ranked_assays(evaluation, verdicts, narrow=narrow) for narrow in (False, True)
         ]
     if len(material.counts):
-        total = material.counts.groupby("assay", sort=False)[["measured", "actives"]].sum()
-        total = total.reindex(evaluation["assay"], fill_value=0)
-        by_name["counts"] = pictures.label_counts(
-            total["measured"].to_numpy(), total["actives"].to_numpy(), verdicts
-        )
-        if evaluation["roc_auc"].notna().any():
-            actives = evaluation["train_actives"].to_numpy(float)
-            by_name["amount"] = pictures.amount_and_quality(actives, evaluation, verdicts)
+        if not is_real.all():
+            by_name["counts"] = label_counts_of(material)
+        if has_number:
+            by_name["amount"] = pictures.amount_and_quality(learned_from(evaluation), evaluation, verdicts)
     if len(history):
-        by_name["training"] = pictures.training_pictures(history)
-        by_name["maps"] = [*filter(None, [pictures.weight_map(history)]), pictures.validation_map(history)]
+        by_name["training"] = pictures.training_pictures(history, title_of(metric))
+        by_name["maps"] = [
+            *filter(None, [pictures.weight_map(history)]),
+            pictures.validation_map(history, title_of(metric)),
+        ]
     return by_name
+
+
+def label_counts_of(material: Material) -> Picture:
+    """Labels and actives of the assays of two classes, over all parts."""
+    classes = material.evaluation[~are_real_rows(material.evaluation)]
+    total = material.counts.groupby("assay", sort=False)[["measured", "actives"]].sum()
+    total = total.reindex(classes["assay"], fill_value=0)
+    measured, actives = total["measured"].to_numpy(), total["actives"].to_numpy()
+    return pictures.label_counts(measured, actives, classes["verdict"].to_numpy(), classes.index.to_numpy())
+
+
+def learned_from(evaluation: pd.DataFrame) -> np.ndarray:
+    """float64 [T], actives in training; where assays have real values, labels."""
+    amount = "train_measured" if are_real_rows(evaluation).any() else "train_actives"
+    return evaluation[amount].to_numpy(float)
 
 
 class Weights(NamedTuple):
@@ -291,75 +361,12 @@ def _counted_reasons(rejected: pd.DataFrame) -> list[tuple[str, int]]:
     return [(str(reason), int(n)) for reason, n in rejected["reason"].value_counts().head(20).items()]
 
 
-# --- likeness -----------------------------------------------------------------------------------------------
-
-
-class Cluster(NamedTuple):
-    """Assays whose predictions go together."""
-
-    number: int
-    assays: list[str]
-    correlation: float
-    """Mean over its pairs, of the predictions."""
-
-
-def _clusters(alike: Likeness, tasks: tuple[str, ...]) -> list[Cluster]:
-    """Clusters of two and more assays, largest first."""
-    clusters = []
-    for number in np.unique(alike.clusters).tolist():
-        members = alike.order[alike.clusters[alike.order] == number]
-        if len(members) > 1:
-            block = alike.scores[np.ix_(members, members)]
-            mean = float((block.sum() - len(members)) / (len(members) * (len(members) - 1)))
-            clusters.append(Cluster(number, [tasks[task] for task in members], mean))
-    return sorted(clusters, key=lambda cluster: -len(cluster.assays))
-
-
-class Pair(NamedTuple):
-    """Two assays and how their labels and predictions go together."""
-
-    first: str
-    second: str
-    labels: float
-    scores: float
-    shared: int
-
-
-def _pairs(alike: Likeness, tasks: tuple[str, ...]) -> list[Pair]:
-    """The pairs whose labels are most alike."""
-    above = np.triu(np.nan_to_num(alike.labels, nan=-2), 1) + np.tril(np.full(alike.labels.shape, -2.0))
-    best = np.argsort(-above, axis=None, kind="stable")[:PAIRS]
-    places = [divmod(place, len(tasks)) for place in best.tolist() if above.flat[place] > -2]
-    return [
-        Pair(tasks[a], tasks[b], alike.labels[a, b], alike.scores[a, b], int(alike.shared[a, b]))
-        for a, b in places
-    ]
-
-
-class Shared(NamedTuple):
-    """How many molecules two assays have in common."""
-
-    median: float
-    few: float
-    """Share of the pairs with fewer than 30."""
-    correlation: float
-    """Mean over pairs, of the predictions."""
-
-
-def _shared(alike: Likeness) -> Shared | None:
-    above = np.triu_indices(len(alike.shared), 1)
-    pairs = alike.shared[above]
-    if not len(pairs):
-        return None
-    return Shared(float(np.median(pairs)), float((pairs < 30).mean()), float(alike.scores[above].mean()))
-
-
 # --- rendering ----------------------------------------------------------------------------------------------
 
 
 def render_page(context: Mapping[str, Any]) -> str:
     """The HTML page; the only script it may run is its own, and it forbids itself every connection."""
-    text, digest = script("table.js", "report.js")
+    text, digest = script("table.js", "values.js", "report.js")
     style = Markup(render("report.css"))
     page = render("report.html", **context, script=text, script_hash=digest, style=style)
     return page + "\n"

@@ -7,14 +7,26 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from ..evaluation.headline import headline
 from ..evaluation.results import Material
-from ..evaluation.verdicts import SHADES, VERDICTS, Macro, count_verdicts, in_words, macro_interval
+from ..evaluation.verdicts import SHADES, VERDICTS, Macro, count_verdicts, in_words
 from ..runtime.numbers import in_digits
 from .pages import render
-from .report import model_in_words
+from .report import macro_of, model_in_words
 
 PAGE, MODEL_CARD = "report.html", "MODEL_CARD.md"
-SHOWN = ("roc_auc", "average_precision", "pooled_average_precision", "bedroc", "ef_1pct", "log_loss")
+SHOWN = (
+    "concordance",
+    "rmse",
+    "r2",
+    "spearman",
+    "roc_auc",
+    "average_precision",
+    "pooled_average_precision",
+    "bedroc",
+    "ef_1pct",
+    "log_loss",
+)
 """Metrics of the card, as far as a summary has them."""
 
 
@@ -64,7 +76,7 @@ def lines(results: Material, summary: pd.DataFrame) -> list[str]:
     means = [
         f"{each.metric} {in_digits(each.mean)}{_interval(each)} over {each.assays:,} assays"
         for each in _means(results, summary)
-        if each.metric in SHOWN[:2]
+        if each.metric in (SHOWN[:3] if results.is_real.any() else ("roc_auc", "average_precision"))
     ]
     return [
         f"{model_in_words(results.config)}{_balancer(results)}; {results.manifest['file']}: {parts}",
@@ -74,13 +86,12 @@ def lines(results: Material, summary: pd.DataFrame) -> list[str]:
 
 
 def _means(results: Material, summary: pd.DataFrame) -> Iterator[Means]:
-    test = results.test_predictions
-    nothing = Macro(float("nan"), float("nan"), float("nan"), 0)
+    main, nothing = headline(results.evaluation).name, Macro(float("nan"), float("nan"), float("nan"), 0)
     rows = summary.set_index("metric")
     for metric in SHOWN:
         if metric in rows.index:
             row = rows.loc[metric]
-            interval = macro_interval(test.labels, test.scores) if metric == "roc_auc" else nothing
+            interval = macro_of(results) if metric == main else nothing
             yield Means(metric, row["mean"], interval.low, interval.high, row["median"], int(row["assays"]))
 
 

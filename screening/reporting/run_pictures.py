@@ -1,16 +1,21 @@
-"""The pictures of one run, each a method without arguments: what `run.plot` is in a notebook."""
+"""The pictures of one run, each a method that needs no arguments: what `run.plot` is in a notebook."""
 
 from collections.abc import Sequence
 from functools import cached_property
 
+import numpy as np
 import pandas as pd
 
-from ..errors import DataError
+from ..errors import ConfigError, DataError
+from ..evaluation.headline import headline, title_of
 from ..evaluation.results import Material
 from ..evaluation.verdicts import likeness
+from ..registry import did_you_mean
 from . import pictures
 from .curves import Curves, make_curves
+from .report import label_counts_of, learned_from
 from .svg import Picture
+from .value_section import error_ranges, panel_of
 
 ROC, PRECISION, RELIABILITY = range(3)
 LOSS, VALID = range(2)
@@ -32,24 +37,38 @@ class RunPictures:
         return f"Pictures of {self._results.config.name}: {names}"
 
     def ranked_assays(self) -> Picture:
-        """ROC-AUC with interval of every assay, coloured by verdict."""
-        return pictures.ranked_assays(self._tested("roc_auc"), self._verdicts)
+        """ROC-AUC, or concordance, with interval of every assay, coloured by verdict."""
+        return pictures.ranked_assays(self._tested(), self._verdicts)
 
     def amount_and_quality(self) -> Picture:
-        """ROC-AUC of each assay against the actives it could learn from."""
-        tested = self._tested("roc_auc")
+        """The same against the actives each assay could learn from; labels, where some have real values."""
+        tested = self._tested()
         self._check_counts()
-        return pictures.amount_and_quality(tested["train_actives"].to_numpy(float), tested, self._verdicts)
+        return pictures.amount_and_quality(learned_from(tested), tested, self._verdicts)
 
     def label_counts(self) -> Picture:
-        """Measured molecules and actives of each assay, over all parts."""
+        """Measured molecules and actives of each assay of two classes, over all parts."""
         self._check_counts()
-        sums = self._results.counts.groupby("assay", sort=False)[["measured", "actives"]].sum()
-        sums = sums.reindex(self._results.evaluation["assay"], fill_value=0)
-        return pictures.label_counts(sums["measured"].to_numpy(), sums["actives"].to_numpy(), self._verdicts)
+        self._check_kind(real=False)
+        return label_counts_of(self._results)
+
+    def predicted_and_measured(self, assay: str | None = None) -> Picture:
+        """Predicted against measured values of an assay in the test part; None = the one of most values."""
+        return panel_of(self._results, self._real_assay(assay)).picture
+
+    def errors(self) -> Picture:
+        """Median error of every assay with real values, and where 50 and 90 % of its errors lie.
+
+        Of assays on several scales those on the scale of most.
+        """
+        self._check_kind(real=True)
+        ranges = error_ranges(self._results, np.flatnonzero(self._results.is_real).tolist())
+        if not ranges:
+            raise self._nothing("no exact value was measured in its test part")
+        return ranges[0].wide
 
     def roc(self) -> Picture:
-        """ROC curve of every assay, and their mean."""
+        """ROC curve of every assay of two classes, and their mean."""
         return pictures.curve_pictures(self._curves)[ROC]
 
     def precision_recall(self) -> Picture:
@@ -62,11 +81,11 @@ class RunPictures:
 
     def training_loss(self) -> Picture:
         """Training loss over epochs: mean over assays and where 80 % of them lie."""
-        return pictures.training_pictures(self._epochs)[LOSS]
+        return pictures.training_pictures(self._epochs, self._metric)[LOSS]
 
     def validation_roc_auc(self) -> Picture:
-        """ROC-AUC of the validation part over epochs, as `training_loss`."""
-        return pictures.training_pictures(self._epochs)[VALID]
+        """ROC-AUC of the validation part over epochs, as `training_loss`; or concordance."""
+        return pictures.training_pictures(self._epochs, self._metric)[VALID]
 
     def weight_map(self) -> Picture:
         """What the balancer did: the weight of each assay in each epoch."""
@@ -76,17 +95,21 @@ class RunPictures:
         return picture
 
     def validation_map(self) -> Picture:
-        """ROC-AUC of the validation part of each assay in each epoch."""
-        return pictures.validation_map(self._epochs)
+        """ROC-AUC, or concordance, of the validation part of each assay in each epoch."""
+        return pictures.validation_map(self._epochs, self._metric)
 
     def likeness_map(self) -> Picture:
         """Which assays are alike, in labels and in predictions."""
-        alike = likeness(self._results.labels, self._results.scores)
+        alike = likeness(self._results.labels, self._results.scores, self._results.is_real)
         return pictures.likeness_map(alike, self._assays)
 
     @cached_property
     def _curves(self) -> Curves:
-        return make_curves(self._results.test_predictions, self._tested("roc_auc"))
+        self._check_kind(real=False)
+        tested = self._results.evaluation
+        if not tested["roc_auc"].notna().any():
+            raise self._nothing("no assay has actives and inactives in its test part")
+        return make_curves(self._results.test_predictions, tested)
 
     @property
     def _verdicts(self) -> "pd.Series[str]":
@@ -102,10 +125,33 @@ class RunPictures:
             raise self._nothing("a baseline has no epochs, and no history.csv")
         return self._results.history
 
-    def _tested(self, metric: str) -> pd.DataFrame:
-        if not self._results.evaluation[metric].notna().any():
-            raise self._nothing("no assay has actives and inactives in its test part")
-        return self._results.evaluation
+    @property
+    def _metric(self) -> str:
+        return title_of(headline(self._results.evaluation))
+
+    def _tested(self) -> pd.DataFrame:
+        evaluation = self._results.evaluation
+        if not evaluation[headline(evaluation).name].notna().any():
+            needs = "two values or " if self._results.is_real.any() else ""
+            raise self._nothing(f"no assay has {needs}actives and inactives in its test part")
+        return evaluation
+
+    def _real_assay(self, name: str | None) -> int:
+        """The place of an assay with real values."""
+        self._check_kind(real=True)
+        measured = np.isfinite(self._results.test_predictions.labels).sum(axis=0)
+        real = np.flatnonzero(self._results.is_real)
+        if name is None:
+            return int(real[np.argmax(measured[real])])
+        names = [self._assays[task] for task in real.tolist()]
+        if name not in names:
+            raise ConfigError(f"There is no assay '{name}' with real values. {did_you_mean(name, names)}")
+        return int(real[names.index(name)])
+
+    def _check_kind(self, *, real: bool) -> None:
+        if not (self._results.is_real == real).any():
+            kind, method = ("real values", "roc") if real else ("two classes", "predicted_and_measured")
+            raise self._nothing(f"none of its assays has {kind}; see .{method}()")
 
     def _check_counts(self) -> None:
         if not len(self._results.counts):

@@ -21,6 +21,7 @@ from screening.metrics.per_assay import evaluate, write_evaluation
 from screening.training.run_folder import (
     read_predictions,
     write_frame,
+    write_kinds,
     write_label_counts,
     write_predictions,
     write_split,
@@ -135,22 +136,27 @@ def run_folder(
     ids = [f"M{row}" for row in range(n)]
     table = AssayTable(ids, texts, labels, tasks, {}, np.arange(1, n + 1), texts)
     split = Split(parts.tolist())
+    write_run(folder, table, scores, split, random)
+    return folder
+
+
+def write_run(
+    folder: Path, table: AssayTable, scores: np.ndarray, split: Split, random: np.random.Generator
+) -> None:
+    """The files of a run whose model gave these scores [n, T]; its history is drawn."""
     config = check_config({"name": folder.name, "data": {"source": "made-up.csv"}, "balancer": "slaw"})
     found = {part: scores[split.rows(part)].astype(np.float32) for part in ("valid", "test")}
-    tables = [
-        evaluate(labels[split.rows(part)], of_part, tasks, part=part) for part, of_part in found.items()
-    ]
     history = pd.DataFrame(
         [
             (epoch, task, 0.5 / (epoch + 1), random.lognormal(), random.uniform(0.4, 1))
             for epoch in range(4)
-            for task in tasks
+            for task in table.tasks
         ],
         columns=["epoch", "assay", "loss", "weight", "valid_concordance"],
     )
     manifest = {
         "name": folder.name,
-        "seed": seed,
+        "seed": 0,
         "file": "made-up.csv",
         "file_sha256": "0" * 64,
         "molecules": {part: len(split.rows(part)) for part in ("train", "valid", "test")},
@@ -164,10 +170,17 @@ def run_folder(
     write_split(folder / "split.csv", table, split)
     write_label_counts(folder / "labels.csv", table, split)
     write_frame(folder / "history.csv", history)
+    write_kinds(folder / "assays.json", table)
     write_predictions(folder / "predictions.parquet", found, table, split)
+    tables = [_evaluated(table.take(split.rows(part)), found[part], part) for part in found]
     write_evaluation(pd.concat(tables), folder / "evaluation.csv")
     write_text(folder / "manifest.json", json.dumps(manifest))
-    return folder
+
+
+def _evaluated(table: AssayTable, scores: np.ndarray, part: str) -> pd.DataFrame:
+    return evaluate(
+        table.labels, scores, table.tasks, part=part, is_real=table.is_real, censored=table.censored
+    )
 
 
 def rewrite(run: Path, change: Callable[[pd.DataFrame], pd.DataFrame]) -> None:

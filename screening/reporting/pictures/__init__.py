@@ -8,15 +8,18 @@ from .axes import SHOWN
 from .curves import curve_pictures
 from .likeness import likeness_map
 from .training import training_pictures, validation_map, weight_map
+from .values import error_ranges, predicted_and_measured
 
 __all__ = [
     "SHOWN",
     "amount_and_quality",
     "curve_pictures",
     "differences",
+    "error_ranges",
     "label_counts",
     "likeness_map",
     "plot_assays",
+    "predicted_and_measured",
     "ranked_assays",
     "training_pictures",
     "validation_map",

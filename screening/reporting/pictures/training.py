@@ -7,12 +7,18 @@ from ..svg import PAGE, Picture, drawing, inline, plain
 from .axes import SHOWN, shades, whole_numbers
 
 
-def training_pictures(history: pd.DataFrame) -> list[Picture]:
-    """Training loss and validation ROC-AUC over epochs: mean over assays, and where 80 % of them lie."""
+def training_pictures(history: pd.DataFrame, metric: str = "ROC-AUC") -> list[Picture]:
+    """Training loss and validation metric over epochs: mean over assays, and where 80 % of them lie.
+
+    Parameters
+    ----------
+    metric : what the column `valid_concordance` is called where the assays are of these kinds.
+    """
     pictures = []
+    loss = "training loss, nats" if metric == "ROC-AUC" else "training loss"
     columns = (
-        ("loss", "training loss, nats", "Training loss"),
-        ("valid_concordance", "ROC-AUC", "ROC-AUC of the validation part"),
+        ("loss", loss, "Training loss"),
+        ("valid_concordance", metric, f"{metric[:1].upper()}{metric[1:]} of the validation part"),
     )
     for column, label, title in columns:
         groups = history.groupby("epoch")[column]
@@ -48,12 +54,12 @@ def weight_map(history: pd.DataFrame) -> Picture | None:
     return _epoch_map(relative.loc[order], "weights", "Weight of each assay", note, reach=reach)
 
 
-def validation_map(history: pd.DataFrame) -> Picture:
-    """Validation ROC-AUC of each assay and epoch, the best of the last epoch on top."""
+def validation_map(history: pd.DataFrame, metric: str = "ROC-AUC") -> Picture:
+    """Validation ROC-AUC, or another `metric`, of each assay and epoch, the best of the last on top."""
     values = history.pivot(index="assay", columns="epoch", values="valid_concordance")
     order = values.iloc[:, -1].sort_values(ascending=False, kind="stable").index
     note = "Cool is above chance, full colour at 1; warm is below. Best on top; grey has no number."
-    title = "Validation ROC-AUC of each assay"
+    title = f"Validation {metric} of each assay"
     return _epoch_map(values.loc[order], "valid", title, note, centre=0.5, reach=0.5)
 
 

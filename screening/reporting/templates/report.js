@@ -25,19 +25,19 @@
   // --- the table -------------------------------------------------------------------------------------------
 
   document.querySelectorAll("table.sortable").forEach(makeSortable);
-  const table = byId("assay-table");
-  const body = table.tBodies[0];
+  const rowsOfAssays = () => Array.from(document.querySelectorAll("table.assays")).flatMap((table) => Array.from(table.tBodies[0].rows));
   const text = byId("filter-text");
   const verdict = byId("filter-verdict");
   const filter = () => {
     const wanted = text.value.trim().toLowerCase();
     let shown = 0;
-    Array.from(body.rows).forEach((row) => {
+    const rows = rowsOfAssays();
+    rows.forEach((row) => {
       const named = row.cells[0].textContent.toLowerCase().includes(wanted);
       row.hidden = !(named && (verdict.value === "" || row.dataset.verdict === verdict.value));
       if (!row.hidden) shown += 1;
     });
-    byId("shown").textContent = shown + " of " + body.rows.length + " assays shown";
+    byId("shown").textContent = shown + " of " + rows.length + " assays shown";
   };
   text.addEventListener("input", filter);
   verdict.addEventListener("change", filter);
@@ -108,11 +108,13 @@
     });
   };
 
+  const measuredOf = (assay) => assay.points ? number(assay, "measured") : number(assay, "actives") + number(assay, "inactives");
   const inShort = (assay) => {
-    const measured = number(assay, "actives") + number(assay, "inactives");
-    const interval = digits(number(assay, "roc_auc_low"), 2) + " to " + digits(number(assay, "roc_auc_high"), 2);
-    return assay.name + ": ROC-AUC " + digits(number(assay, "roc_auc")) + " (" + interval + "), " +
-      data.verdicts[assay.verdict] + "; " + count(number(assay, "actives")) + " actives of " + count(measured) + " in the test part";
+    const [main, title] = assay.points ? ["concordance", "concordance"] : ["roc_auc", "ROC-AUC"];
+    const interval = digits(number(assay, main + "_low"), 2) + " to " + digits(number(assay, main + "_high"), 2);
+    const labels = assay.points ? count(measuredOf(assay)) + " values" : count(number(assay, "actives")) + " actives of " + count(measuredOf(assay));
+    return assay.name + ": " + title + " " + digits(number(assay, main)) + " (" + interval + "), " +
+      data.verdicts[assay.verdict] + "; " + labels + " in the test part";
   };
   document.querySelectorAll("svg[data-marks]").forEach((picture) => {
     const points = picture.dataset.marks.split(" ").filter(Boolean).map((mark) => {
@@ -137,7 +139,7 @@
   const reliabilityOf = (assay) => assay.bins.filter((bin) => bin[2] >= 5).map(([mean, share]) => [mean, share]);
   const pathOf = (points, across, down) =>
     "M" + points.map(([x, y]) => across(x).toFixed(1) + " " + down(y).toFixed(1)).join("L");
-  const hasCurve = (assay) => number(assay, "roc_auc") !== null;
+  const hasCurve = (assay) => !assay.points && number(assay, "roc_auc") !== null;
 
   const picker = byId("pick");
   if (picker) {
@@ -171,7 +173,8 @@
 
   const SIZE = { wide: 300, high: 250, left: 44, right: 10, top: 10, bottom: 40 };
 
-  // A chart with axes from the ranges; points of `dots` [x, y, words] are named under the pointer.
+  // A chart with axes from the ranges; points of `dots` [x, y, words, radius, bound] are named under the pointer;
+  // a bound ("above", "below") is an arrow to where the true value lies.
   const chart = (title, labels, ranges, lines, dots, diagonal) => {
     const [[x0, x1], [y0, y1]] = ranges;
     const across = (x) => SIZE.left + (x - x0) / (x1 - x0 || 1) * (SIZE.wide - SIZE.left - SIZE.right);
@@ -193,8 +196,9 @@
     picture.append(draw("text", { transform: "translate(11 " + (down(y0) + down(y1)) / 2 + ") rotate(-90)", "text-anchor": "middle" }, labels[1]));
     if (diagonal) picture.append(draw("path", { class: "diagonal", d: pathOf(diagonal, across, down) }));
     lines.forEach((line) => { if (line.length) picture.append(draw("path", { class: "line", d: pathOf(line, across, down) })); });
-    const points = dots.map(([x, y, words, r]) => {
-      picture.append(draw("circle", { class: "point", cx: across(x), cy: down(y), r: r || 2 }));
+    const points = dots.map(([x, y, words, r, bound]) => {
+      const at = { class: "bound", transform: "translate(" + across(x) + " " + down(y) + ") scale(" + (bound === "below" ? -1 : 1) + " 1)" };
+      picture.append(bound ? draw("path", { ...at, d: "M-3 -3.5L4 0L-3 3.5Z" }) : draw("circle", { class: "point", cx: across(x), cy: down(y), r: r || 2 }));
       return { x: across(x), y: down(y), words };
     });
     name(picture, points, 24);
@@ -225,11 +229,12 @@
       const rows = assay.history.filter((row) => row[column] !== null);
       if (!rows.length) return null;
       const most = Math.max(...rows.map((row) => row[column]));
+      const least = Math.min(0, ...rows.map((row) => row[column]));
       const dots = rows.map((row) => [row[0], row[column], "epoch " + row[0] + ": " + label + " " + row[column]]);
-      return chart(title, ["epoch", label], [range, limits || [0, most || 1]], [rows.map((row) => [row[0], row[column]])], dots);
+      return chart(title, ["epoch", label], [range, limits || [least, most > least ? most : least + 1]], [rows.map((row) => [row[0], row[column]])], dots);
     };
     const weights = new Set(assay.history.map((row) => row[2]));
-    return [one("Training loss", "loss, nats", 1), one("Validation", "ROC-AUC", 3, [0, 1]),
+    return [one("Training loss", assay.points ? "loss" : "loss, nats", 1), one("Validation", assay.points ? "concordance" : "ROC-AUC", 3, [0, 1]),
       weights.size > 1 ? one("Weight by the balancer", "weight", 2) : null].filter(Boolean);
   };
 
@@ -241,13 +246,14 @@
       ...letters.map(([kind, x, y, size, words]) => draw("text", { class: kind, x, y, "font-size": size }, words)));
   };
   const LABELS = new Map([[1, "active"], [0, "inactive"], [null, "not measured"]]);
+  const labelOf = (label) => (typeof label === "string" ? "measured " + label : LABELS.get(label));
   const molecules = (title, note, rows, measured) => {
     if (!rows.length) return [];
     const items = rows.map(([place, probability, label, rank]) => {
       const [id, smiles, drawing] = data.molecules[place];
-      const about = LABELS.get(label) + (rank === null ? "" : ", rank " + count(rank) + " of " + count(measured));
+      const about = labelOf(label) + (rank === null ? "" : ", rank " + count(rank) + " of " + count(measured));
       const picture = drawing ? sketch(drawing, "Structure of " + (id || smiles)) : make("span", { class: "note" }, "not drawn");
-      return make("li", {}, make("div", { class: "molecule" }, picture), make("b", {}, digits(probability)), " " + about, make("br", {}),
+      return make("li", {}, make("div", { class: "molecule" }, picture), make("b", {}, typeof probability === "string" ? probability : digits(probability)), " " + about, make("br", {}),
         make("span", {}, id), make("div", { class: "smiles", title: smiles }, make("code", {}, smiles)));
     });
     return [make("h3", {}, title), make("p", { class: "note" }, note), make("ul", { class: "hits" }, ...items)];
@@ -257,31 +263,37 @@
     const [mean, deviation, runs] = assay.within;
     return mean === null ? "" : "; mean within " + runs + " runs " + digits(mean) + (deviation === null ? "" : " ± " + digits(deviation));
   };
+  const box = (title, value, small) => make("div", {}, make("dt", {}, title), make("dd", { class: "big" }, value), make("dd", { class: "small" }, small));
+  const further = (assay) => data.further.filter(([, , value]) => !assay.points || number(assay, value) !== null).map(([title, places, value, low, high]) =>
+    box(title, digits(number(assay, value), places), low ? "95 %: " + digits(number(assay, low), places) + " to " + digits(number(assay, high), places) : ""));
   const figures = (assay) => {
-    const box = (title, value, small) => make("div", {}, make("dt", {}, title), make("dd", { class: "big" }, value), make("dd", { class: "small" }, small));
+    if (assay.points) return make("dl", { class: "numbers" }, ...valueBoxes(assay).map((each) => box(...each)), ...further(assay));
     return make("dl", { class: "numbers" },
       box("ROC-AUC", digits(number(assay, "roc_auc")), "95 %: " + digits(number(assay, "roc_auc_low"), 2) + " to " + digits(number(assay, "roc_auc_high"), 2) + within(assay)),
       box("Average precision", digits(number(assay, "average_precision")), "base rate " + digits(number(assay, "base_rate"))),
       box("Enrichment, top 1 %", digits(number(assay, "ef_1pct"), 1) + " ×", "BEDROC " + digits(number(assay, "bedroc"))),
       box("Calibration error", digits(number(assay, "calibration_error")), "Brier score " + digits(number(assay, "brier"))),
       box("Log-loss, nats", digits(number(assay, "log_loss")), "of the base rate: " + digits(number(assay, "base_entropy"))),
-      ...data.further.map(([title, places, value, low, high]) => box(title, digits(number(assay, value), places), low ?
-        "95 %: " + digits(number(assay, low), places) + " to " + digits(number(assay, high), places) : "")));
+      ...further(assay));
   };
-  const labels = (assay) => assay.labels.length ? [make("p", { class: "note" }, "Labels: " + assay.labels.map(([part, measured, actives]) =>
-    part + " " + count(measured) + " with " + count(actives) + " actives").join("; ") + ".")] : [];
+  const labels = (assay) => assay.labels.length ? [make("p", { class: "note" }, (assay.points ? "Values: " : "Labels: ") + assay.labels.map(([part, measured, actives, bounds]) =>
+    part + " " + count(measured) + (!assay.points ? " with " + count(actives) + " actives" : bounds ? " with " + count(bounds) + " bounds" : "")).join("; ") + ".")] : [];
+
+  const { boxes: valueBoxes, charts: valueCharts, lists: valueLists } = valuePages({ number, digits, count, chart, within });
 
   const page = (assay) => {
-    const measured = number(assay, "actives") + number(assay, "inactives");
+    const measured = measuredOf(assay);
     const verdictLine = make("p", {}, make("span", { class: "dot " + SHADES[assay.verdict] }), make("b", {}, data.verdicts[assay.verdict]), assay.why ? ". " + assay.why : "");
-    const charts = [...(hasCurve(assay) ? curves(assay) : []), ...(measured ? [reliability(assay)] : []), ...training(assay)];
+    const results = assay.points ? valueCharts(assay) : [...(hasCurve(assay) ? curves(assay) : []), ...(measured ? [reliability(assay)] : [])];
+    const charts = [...results, ...training(assay)];
     return [
       make("h2", { id: "assay-name", tabindex: "-1" }, assay.name), verdictLine, figures(assay), ...labels(assay),
-      ...(hasCurve(assay) ? [] : [make("p", { class: "note" }, "There is no curve: the test part lacks actives or inactives.")]),
+      ...(hasCurve(assay) || assay.points ? [] : [make("p", { class: "note" }, "There is no curve: the test part lacks actives or inactives.")]),
       make("div", { class: "figures" }, ...charts),
+      ...(assay.points ? valueLists(assay).flatMap(([title, note, rows]) => molecules(title, note, rows, measured)) : [
       ...molecules("Inactives that rank high", "Inactive molecules above an active one, the most probable first: false alarms.", assay.false, measured),
       ...molecules("Actives that rank low", "Active molecules below an inactive one, the least probable first: missed.", assay.missed, measured),
-      ...molecules("Top of the test part", "The most probable molecules of the test part, measured in this assay or not.", assay.top, measured),
+      ...molecules("Top of the test part", "The most probable molecules of the test part, measured in this assay or not.", assay.top, measured)]),
     ];
   };
 
@@ -295,7 +307,7 @@
     try { wanted = decodeURIComponent(found[1]); } catch { return -1; }
     return assays.findIndex((assay) => assay.name === wanted);
   };
-  const order = () => Array.from(body.rows).filter((row) => !row.hidden).map((row) => Number(row.dataset.assay));
+  const order = () => rowsOfAssays().filter((row) => !row.hidden).map((row) => Number(row.dataset.assay));
   const open = () => {
     const place = current();
     hide();
@@ -330,6 +342,11 @@
   });
   window.addEventListener("hashchange", open);
 
+  document.querySelectorAll("h3[data-assay]").forEach((head) => {
+    const link = make("a", { href: hashOf(Number(head.dataset.assay)) });
+    link.append(...head.childNodes);
+    head.append(link);
+  });
   document.querySelectorAll("tr[data-assay]").forEach((row) => {
     const cell = row.cells[0];
     const link = make("a", { href: hashOf(Number(row.dataset.assay)) });

@@ -1,0 +1,86 @@
+"""Real values of a run's assays as pages show them: predicted beside measured, errors, numbers with units."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ..data.assay_kinds import Assay
+from ..data.transforms import transforms
+from ..runtime.numbers import short
+from ..training.run_folder import Predictions
+
+QUANTILES = (5, 25, 50, 75, 95)
+"""Percentiles of the errors of an assay that are drawn."""
+
+SIGNS = {-1: "< ", 0: "", 1: "> "}
+
+
+class Points(NamedTuple):
+    """Measured and predicted values of an assay on its trained scale, k molecules."""
+
+    rows: np.ndarray
+    """int64 [k], places in the predictions."""
+    measured: np.ndarray
+    """float64 [k]; the bound where the value is censored."""
+    predicted: np.ndarray
+    """float64 [k]"""
+    censored: np.ndarray
+    """int8 [k], 1 = the true value is above `measured`, -1 = below, 0 = exact."""
+
+
+def points_of(predictions: Predictions, task: int, most: int) -> Points:
+    """The measured molecules of an assay, or `most` of them: evenly over the errors, with the largest."""
+    rows = np.flatnonzero(~np.isnan(predictions.labels[:, task]))
+    measured = predictions.labels[rows, task].astype(np.float64)
+    predicted = predictions.scores[rows, task].astype(np.float64)
+    if len(rows) > most:
+        order = np.argsort(predicted - measured, kind="stable")
+        chosen = np.sort(order[np.linspace(0, len(rows) - 1, most).round().astype(int)])
+        rows, measured, predicted = rows[chosen], measured[chosen], predicted[chosen]
+    return Points(rows, measured, predicted, censored_at(predictions, task)[rows])
+
+
+def censored_at(predictions: Predictions, task: int) -> np.ndarray:
+    """int8 [n], which labels of an assay are bounds, as in `AssayTable`."""
+    if predictions.censored is None:
+        return np.zeros(len(predictions.rows), np.int8)
+    return predictions.censored[:, task]
+
+
+def errors(predictions: Predictions) -> np.ndarray:
+    """Percentiles `QUANTILES` of predicted - measured, on the trained scale: float64 [T, 5].
+
+    Exact values alone; NaN of an assay that has none, and of assays of two classes.
+    """
+    table = np.full((len(predictions.tasks), len(QUANTILES)), np.nan)
+    difference = predictions.scores.astype(np.float64) - predictions.labels
+    if predictions.censored is not None:
+        difference[predictions.censored != 0] = np.nan
+    has_values = predictions.is_real & np.isfinite(difference).any(axis=0)
+    table[has_values] = np.nanpercentile(difference[:, has_values], QUANTILES, axis=0).T
+    return table
+
+
+def value_text(assay: Assay, value: float, censored: int = 0) -> str:
+    """A value of the trained scale, and in brackets in the user's unit where that is another scale.
+
+    Parameters
+    ----------
+    censored : 1 = the true value is above it, -1 = below.
+
+    Examples
+    --------
+    >>> value_text(Assay("Ki", "real", "nM", "neg_log10_molar"), 5.0, -1)
+    '< 5.00 (> 10,000 nM)'
+    >>> value_text(Assay("logD", "real"), 2.314)
+    '2.31'
+    """
+    sign = SIGNS[int(censored)]
+    unit = assay.unit or ("%" if assay.transform == "logit" else "")
+    if assay.transform == "none":
+        return f"{sign}{short(value)} {unit}".strip()
+    rises = transforms[assay.transform].is_rising
+    own = float(assay.in_unit(np.array([value]))[0])
+    return (
+        f"{sign}{value:.2f} ({SIGNS[int(censored) * (1 if rises else -1)]}{short(own)} {unit}".strip() + ")"
+    )

@@ -1,0 +1,157 @@
+"""The page and the model card of runs with real values: both kinds side by side, and values alone."""
+
+import json
+import re
+from pathlib import Path
+
+import mixed_runs
+import numpy as np
+import pytest
+from html_page import Page
+
+from screening.evaluation.results import Material, read_material
+from screening.evaluation.verdicts import VERDICTS
+from screening.reporting.explorer import MOLECULES, explore
+from screening.reporting.report import Report, write_report
+
+OF_CLASSES = re.compile(r"ROC|inactive|probabilit|nrichment|Precision|recall|log-odds|base rate", re.I)
+"""Words that have no place on a page about values alone."""
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return mixed_runs.run_folder(tmp_path_factory.mktemp("mixed") / "run")
+
+
+@pytest.fixture(scope="module")
+def values(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of real assays alone."""
+    return mixed_runs.run_folder(tmp_path_factory.mktemp("values") / "run", mixed_runs.REAL)
+
+
+@pytest.fixture(scope="module")
+def written(mixed: Path) -> Report:
+    return write_report(mixed)
+
+
+@pytest.fixture(scope="module")
+def text(written: Report) -> str:
+    return written.page.read_text(encoding="utf-8")
+
+
+def rows_of(text: str, table: str) -> dict[str, list[str]]:
+    """The cells of a table of assays by assay."""
+    body = re.search(rf'<table id="{table}".*?<tbody>(.*?)</tbody>', text, re.S)
+    assert body is not None
+    rows = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row, re.S) for row in body[1].split("<tr")[1:]]
+    plain = [[re.sub(r"<[^>]*>", "", cell) for cell in row] for row in rows]
+    return {row[0].replace("&gt;", ">"): row[1:] for row in plain}
+
+
+def test_every_assay_is_in_the_table_of_its_kind(text: str, mixed: Path) -> None:
+    material = read_material(mixed)
+    of_values, of_classes = rows_of(text, "value-table"), rows_of(text, "assay-table")
+    assert set(of_values) == {assay.name for assay in mixed_runs.REAL}
+    assert set(of_classes) == {assay.name for assay in mixed_runs.CLASSES}
+    evaluation = material.evaluation.set_index("assay")
+    for name in ("pKi", "toxic"):
+        cells = of_values[name] if name in of_values else of_classes[name]
+        assert cells[1] == f"{evaluation.loc[name, 'concordance']:.3f}"
+    assert f"{evaluation.loc['pKi', 'rmse']:.3g}" in of_values["pKi"]
+    assert "-log10 M" in of_values["pKi"]
+    assert "log10 ml/min" in of_values["clearance"]
+    n_bounds = int(evaluation.loc["pKi", "censored"])
+    assert n_bounds > 0
+    assert f"{evaluation.loc['pKi', 'measured']:.0f}, {n_bounds} bounds" in of_values["pKi"]
+
+
+def test_the_page_is_sound(text: str, written: Report) -> None:
+    page = Page(text)  # fails where tags do not match
+    ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    for link in page.all("a"):
+        assert link["href"][1:] in ids
+    assert write_report(written.page.parent).page.read_text(encoding="utf-8") == text
+
+
+def test_values_are_drawn_and_errors_on_each_scale(text: str, mixed: Path) -> None:
+    section = text[text.index('<section id="values"') : text.index('<section id="curves"')]
+    heads = re.findall(r'<h3 data-assay="(\d+)">([^<]*)</h3>', section)
+    tasks = read_material(mixed).test_predictions.tasks
+    assert {name for _, name in heads} == {"pKi", "clearance", "three values", "noise"}  # tested ones
+    assert all(tasks[int(place)] == name for place, name in heads)
+    for scale in ("-log10 M", "log10 ml/min", "%"):
+        assert f"on the scale “{scale}”" in section
+
+
+def test_errors_on_several_scales_have_no_mean(text: str, values: Path, mixed: Path, tmp_path: Path) -> None:
+    assert "<dt>RMSE, mean" not in text
+    assert "rmse |" not in (mixed / "MODEL_CARD.md").read_text().replace("\\", "")
+    one = mixed_runs.run_folder(tmp_path / "run", mixed_runs.REAL[:1])
+    page = write_report(one).page.read_text(encoding="utf-8")
+    assert "<dt>RMSE, mean, -log10 M</dt>" in page
+    assert "\n| rmse |" in (one / "MODEL_CARD.md").read_text()
+
+
+def without_verdicts(text: str) -> str:
+    """A text without the meanings of verdicts, which are the same for every table."""
+    for meaning in VERDICTS.values():
+        text = text.replace(meaning, "")
+    return text
+
+
+def test_a_page_about_values_alone_does_not_speak_of_classes(values: Path) -> None:
+    written = write_report(values)
+    page = Page(written.page.read_text(encoding="utf-8"))
+    assert OF_CLASSES.findall(without_verdicts(page.words())) == []
+    assert written.card is not None
+    assert OF_CLASSES.findall(without_verdicts(written.card.read_text(encoding="utf-8"))) == []
+    described = [attributes.get("aria-label", "") for _, attributes in page.elements]
+    assert OF_CLASSES.findall(" ".join(described)) == []
+
+
+@pytest.fixture(scope="module")
+def material(mixed: Path) -> Material:
+    return read_material(mixed)
+
+
+def test_the_explorer_has_points_of_values_and_curves_of_classes(material: Material) -> None:
+    data = json.loads(explore(material))
+    assays = {assay["name"]: assay for assay in data["assays"]}
+    for assay in mixed_runs.CLASSES:
+        assert "points" not in assays[assay.name]
+        assert "curve" in assays[assay.name]
+    task = material.test_predictions.tasks.index("pKi")
+    labels, censored = material.test_predictions.labels[:, task], material.test_predictions.censored
+    points = np.array(assays["pKi"]["points"])
+    assert len(points) == (~np.isnan(labels)).sum()
+    assert (points[:, 2] == censored[~np.isnan(labels), task]).all()
+    assert points[:, 0] == pytest.approx(labels[~np.isnan(labels)], rel=0.006)
+    assert assays["clearance"]["about"]["wanted"] == "low"
+    assert assays["not tested"]["points"] == []
+    assert assays["pKi"]["labels"][0][3] > 0  # bounds of the training part
+
+
+@pytest.mark.parametrize("name", ["pKi", "clearance"])
+def test_lists_of_values_are_those_of_a_plain_loop(material: Material, name: str) -> None:
+    test, data = material.test_predictions, json.loads(explore(material))
+    task = test.tasks.index(name)
+    wants_low = test.assays[task].wanted == "low"
+    excess = []
+    for row in range(len(test.rows)):
+        label, score, bound = test.labels[row, task], test.scores[row, task], test.censored[row, task]
+        if np.isnan(label) or (bound > 0 and score > label) or (bound < 0 and score < label):
+            continue
+        excess.append(((label - score if wants_low else score - label), test.ids[row]))
+    assay = data["assays"][task]
+    ids = {
+        key: [data["molecules"][place][0] for place, *_ in assay[key]] for key in ("false", "missed", "top")
+    }
+    assert ids["false"] == [name for _, name in sorted(excess, reverse=True)[:MOLECULES]]
+    assert ids["missed"] == [name for _, name in sorted(excess)[:MOLECULES]]
+    best = np.argsort(test.scores[:, task] * (1 if wants_low else -1), kind="stable")[:MOLECULES]
+    assert ids["top"] == [test.ids[row] for row in best]
+    unit = "ml/min" if wants_low else "nM"
+    assert all(unit in row[1] for row in assay["top"])
+    ranks = [row[3] for row in assay["top"] if row[3] is not None]
+    assert ranks == list(range(1, len(ranks) + 1))
