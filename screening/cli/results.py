@@ -19,8 +19,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from ..config import Data
+    from ..data.assay_kinds import Assay
 
-    Results = tuple[pd.DataFrame, pd.DataFrame, Callable[[], None]]  # assays, summary, what is told behind
+    Results = tuple[  # assays, summary, what the assays are, what is told behind
+        pd.DataFrame, pd.DataFrame, tuple[Assay, ...], Callable[[], None]
+    ]
 
 OF_THE_MODEL = {
     "source": "--data names the table",
@@ -111,10 +114,10 @@ def evaluate(
         results = _of_table(run, data, given.model_copy(update=columns), keep_known)
     else:
         results = _of_set(run, part) if is_set else _of_run(run, part)
-    table, summary, tell_more = results
+    table, summary, kinds, tell_more = results
     if sort is not None:
         table = per_assay.sorted_by(table, sort)
-    print_evaluation(table, summary, title, by=sort, all_assays=all_assays)
+    print_evaluation(table, summary, title, kinds=kinds, by=sort, all_assays=all_assays)
     if out is not None:
         per_assay.write_evaluation(table, out, csv_safe=csv_safe)
     if plot is not None:
@@ -134,11 +137,12 @@ def _of_table(run: Path, data: str, settings: "Data", keep_known: bool) -> "Resu
             id=settings.id,
             tasks=settings.tasks,
             labels=settings.labels,
+            assays=settings.assays,
             format=settings.format,
             keep_known=keep_known,
         )
     say_account(assessed)
-    return assessed.evaluation, assessed.summary, lambda: None
+    return assessed.evaluation, assessed.summary, assessed.kinds, lambda: None
 
 
 def _check_set(run: Path, of_one_run: dict[str, bool]) -> bool:
@@ -172,20 +176,25 @@ def _draw(table: "pd.DataFrame", path: Path, *, title: str) -> None:
 
 def _of_run(run: Path, part: str) -> "Results":
     """The assays, their summary, and what is printed behind them: what calibration changed."""
+    from ..evaluation.headline import comparable_means
     from ..training.evaluating import calibration_effect
     from ..training.evaluating import evaluate as evaluate_run
+    from ..training.run_folder import read_kinds
 
     def tell_more() -> None:
         effect = calibration_effect(run) if part == "test" else ()
         if len(effect):
             print_frame(effect, "calibration, test part: means over assays")
 
-    return *evaluate_run(run, part=part), tell_more
+    evaluation, summary = evaluate_run(run, part=part)
+    kinds = read_kinds(run, evaluation["assay"].tolist())
+    return evaluation, comparable_means(summary, kinds), kinds, tell_more
 
 
 def _of_set(run: Path, part: str) -> "Results":
     """The assays of all runs together, their summary, and what is printed behind: the mean within runs."""
     from ..evaluation import pooled
+    from ..evaluation.headline import comparable_means
     from ..evaluation.replicates import tabulate
 
     together = pooled.pool(run, part=part)
@@ -194,7 +203,8 @@ def _of_set(run: Path, part: str) -> "Results":
         print_set(tabulate(together.folders, part=part), f"{part} part, mean within runs")
         tell(together.note())
 
-    return together.evaluation, together.summary, tell_more
+    kinds = together.predictions.assays
+    return together.evaluation, comparable_means(together.summary, kinds), kinds, tell_more
 
 
 def compare(

@@ -96,10 +96,14 @@ def train(
             on_note=note,
             on_epoch=note,
         )
+    from ..evaluation.headline import comparable_means
     from ..runtime.distributed import is_main, leave_processes
+    from ..training.run_folder import read_kinds
 
     if is_main():
-        print_evaluation(run.evaluation, run.summary, "test part", all_assays=False)
+        kinds = read_kinds(run.folder, run.evaluation["assay"].tolist())
+        summary = comparable_means(run.summary, kinds)
+        print_evaluation(run.evaluation, summary, "test part", kinds=kinds, all_assays=False)
         tell(f"Run folder: {run.folder}")
     leave_processes()
 

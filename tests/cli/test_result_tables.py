@@ -1,10 +1,14 @@
 """Tables of results on the terminal."""
 
 import hit_rate
+import mixed_runs
 import numpy as np
+import pandas as pd
 import pytest
 
 from screening.cli.tables import print_evaluation
+from screening.data.assay_kinds import Assay
+from screening.evaluation.headline import comparable_means
 from screening.metrics.per_assay import evaluate, summarize
 
 
@@ -38,3 +42,52 @@ def test_a_narrow_terminal_leaves_the_registered_metric_out_first(
     (left_out,) = (line for line in lines if line.startswith("(left out"))
     assert "<hit> rate" in left_out
     assert "ROC-AUC" not in left_out
+
+
+def of_both_kinds(kinds: tuple[Assay, ...]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Table and summary of a made-up run of these assays."""
+    data, scores, split = mixed_runs.table(kinds, 400, 0)
+    test = data.take(split.rows("test"))
+    scores = scores[split.rows("test")]
+    table = evaluate(
+        test.labels, scores, test.tasks, part="test", is_real=test.is_real, censored=test.censored
+    )
+    return table, comparable_means(summarize(table), kinds)
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 200])
+def test_each_kind_of_assay_has_a_table_of_its_own(
+    width: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    kinds = (*mixed_runs.REAL, *mixed_runs.CLASSES)
+    table, summary = of_both_kinds(kinds)
+    print_evaluation(table, summary, "test part", kinds=kinds, all_assays=True)
+    text = capsys.readouterr().out
+    assert max(map(len, text.splitlines())) <= width
+    of_values, of_classes, means = text.split("\n\n")
+    assert of_values.startswith("test part, real values, per assay")
+    assert of_classes.startswith("test part, two classes, per assay")
+    assert "ROC" not in of_values
+    assert "Concordance" not in of_classes
+    assert all(kind.name.split()[0] in (of_values if kind.is_real else of_classes) for kind in kinds)
+    row = table.set_index("assay").loc["pKi"]
+    assert f"{row['concordance']:.3f}" in of_values
+    assert "rmse" not in means  # of several scales there is no mean error
+    if width == 200:
+        assert "log10 ml/min" in of_values
+        assert f"{row['rmse']:.3g}" in of_values
+
+
+def test_a_scale_that_all_assays_share_stands_above(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+    kinds = (mixed_runs.REAL[0], mixed_runs.REAL[2])
+    table, summary = of_both_kinds(kinds)
+    print_evaluation(table, summary, "test part", kinds=kinds, all_assays=True)
+    text = capsys.readouterr().out
+    assert text.startswith("test part, real values, errors in -log10 M, per assay\n")
+    assert "test part, two classes" not in text
+    mean = table["rmse"].mean()
+    assert f"rmse {mean:.3g}" in " ".join(text.split())
