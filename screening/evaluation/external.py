@@ -9,29 +9,34 @@ from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from ..config import Data
 from ..data import datasets
+from ..data.assay_kinds import Assay
 from ..data.assay_table import AssayTable
 from ..data.assays import read_assays
+from ..data.declared import declared_assays
 from ..data.labels import label_key
 from ..data.merging import prepare
 from ..data.tables import Rejected, open_table
 from ..errors import ConfigError, DataError, listed
 from ..features.store import featurize
-from ..metrics.average_precision import pooled_average_precision
 from ..metrics.per_assay import evaluate, summarize
 from ..registry import did_you_mean
 from ..scoring.scorer import Scorer
+from ..training.evaluating import pooled_precision
 from ..training.preparation import without_features
 from ..training.run_folder import read_config, read_table
+from .columns_of_model import check_scales, settings_of
+from .headline import comparable_means
 from .known_molecules import OF_KNOWN, count_known, known_parts
 
 NOISE = 0.02
-"""Our choice: a smaller change of a validation ROC-AUC is not called a trend."""
+"""Our choice: a smaller change of a validation ROC-AUC, or concordance, is not called a trend."""
 
 
 LEARNING = (
@@ -67,6 +72,8 @@ class Assessment:
     """Columns of the table that are no assay of the model."""
     notes: tuple[str, ...]
     """What was decided on the way, for the user."""
+    kinds: tuple[Assay, ...] = ()
+    """Kind, unit and scale of the assays of `evaluation`."""
 
     @property
     def counts(self) -> dict[str, int]:
@@ -82,6 +89,7 @@ def assess(
     id: str | None = None,
     tasks: Sequence[str] | None = None,
     labels: Mapping[str, float | None] = MappingProxyType({}),
+    assays: Mapping[str, Any] = MappingProxyType({}),
     format: str = "auto",
     keep_known: bool = False,
     workers: int | None = None,
@@ -98,20 +106,27 @@ def assess(
     source : path of a table, or a name of the catalogue.
     smiles, id : its columns of structures and identifiers; None = found by name.
     tasks : assays to evaluate; None = all that model and table have.
-    labels, format : as in `read_assays`; label texts of the training are known, and mean here what is said.
+    labels, assays, format : as in `read_assays`; label texts and assays of the training are known, and mean
+        here what is said: a column in another unit needs `assays={"Ki": {"unit": "uM", ...}}`.
     keep_known : evaluate on known molecules too.
 
     Raises
     ------
     DataError : the table has no assay of the model, or no molecule is left; or it cannot be read.
+    ConfigError : real values are on another scale than the model's.
     BundleError : there is no trained model in `run`.
     """
     scorer = Scorer.load(run)
     settings, path = _data_settings(Path(run)), datasets.find(source)
-    columns = _columns(path, smiles, id)
-    matched = _matched(scorer.tasks, columns, tasks, path, Path(run))
+    columns, kinds = _columns(path, smiles, id), scorer.bundle.assays
+    reading = settings_of(kinds, columns, {**settings.assays, **assays})
+    measured = {each.assay.name: each.column for each in declared_assays(columns, reading, among=columns)}
+    matched = _matched(scorer.tasks, [*columns, *measured], tasks, path, Path(run))
     meanings = _labels_of(settings.labels, labels)
-    table = read_assays(path, smiles=smiles, id=id, tasks=matched, labels=meanings, format=format)
+    table = read_assays(
+        path, smiles=smiles, id=id, tasks=matched, labels=meanings, assays=reading, format=format
+    )
+    check_scales(kinds, table.assays, path)
     features = scorer.bundle.features
     usable, unusable, decided = prepare(
         table, standardize=settings.standardize, max_atoms=features.max_atoms, workers=workers
@@ -124,16 +139,26 @@ def assess(
     if not store.usable.any():
         raise _nothing_left(path, len(table) + len(table.rejected), len(rejected), int((~is_new).sum()))
     places = [scorer.tasks.index(task) for task in matched]
-    scores, truth = scorer.probabilities(store)[store.usable][:, places], chosen.labels[store.usable]
-    evaluation = evaluate(truth, scores, matched, part=path.name)
+    scores, tested = scorer.probabilities(store)[store.usable][:, places], chosen.take(store.usable)
+    evaluation, summary = _evaluated(tested.select(matched), scores, path.name)
+    used = {measured.get(task, task) for task in matched}
     return Assessment(
         evaluation,
-        summarize(evaluation, pooled=pooled_average_precision(truth, scores)),
+        summary,
         _account(table, usable, parts, keep_known, rejected),
         tuple(task for task in scorer.tasks if task not in matched),
-        tuple(name for name in columns if name not in matched),
+        tuple(name for name in columns if name not in used),
         (*table.notes, *about_known, *decided),
+        table.assays,
     )
+
+
+def _evaluated(table: AssayTable, scores: np.ndarray, part: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Per-assay table and summary of scores [n, T] on the trained scale."""
+    labels, is_real = table.labels, table.is_real
+    evaluation = evaluate(labels, scores, table.tasks, part=part, is_real=is_real, censored=table.censored)
+    summary = summarize(evaluation, pooled=pooled_precision(labels, scores, is_real))
+    return evaluation, comparable_means(summary, table.assays)
 
 
 def _nothing_left(path: Path, n_records: int, n_rejected: int, n_known: int) -> DataError:
@@ -156,10 +181,11 @@ def _parts_of_run(run: Path, table: AssayTable, workers: int | None) -> tuple[li
 def learning(run: Path | str) -> pd.DataFrame:
     """How each assay learned, one row per assay (and member, where there are several), from history.csv.
 
-    Columns: assay; loss_first and loss_last (mean training loss in nats of the first and last epoch that have
-    one); weight_min and weight_max over epochs; best_epoch (from 0) and best_valid, the best validation
-    ROC-AUC; kept_valid, that of the epoch whose weights were kept, and lost = best_valid - kept_valid, what
-    the assay pays for stopping where the mean over assays is best; last_valid; and trend:
+    Columns: assay; loss_first and loss_last (mean training loss, of classes in nats, of the first and last
+    epoch that have one); weight_min and weight_max over epochs; best_epoch (from 0) and best_valid, the best
+    validation ROC-AUC, or concordance of real values; kept_valid, that of the epoch whose weights were kept,
+    and lost = best_valid - kept_valid, what the assay pays for stopping where the mean over assays is best;
+    last_valid; and trend:
 
     `fell` (the last epoch is worse than the best by more than NOISE), `flat` (never more than NOISE above
     the first), `still rising` (the best epoch is among the last tenth), `levelled off`, or `unknown` (no
