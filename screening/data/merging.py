@@ -1,6 +1,7 @@
 """One row per usable structure: unusable molecules are taken out, and rows of the same structure merged."""
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from ..sizes import MOST_ATOMS
 from .assay_table import AssayTable
 from .labels import Codes
 from .molecules import canonical_smiles
-from .replicates import combine
+from .replicates import Combined, combine, replicate_notes
 from .sparse_cells import cells_at, measured_cells, take_rows, with_rows
 from .tables import Rejected
 
@@ -35,7 +36,7 @@ def prepare(
     standardize : as in `molecules.standardized`; only `canonical` is standardised, `smiles` stay.
     duplicates : rows of the same canonical SMILES are an `error`, are `keep`-ed, or are `merge`-d: the
         first row stays with its id and extra columns and gets all labels; where they contradict each
-        other the label becomes missing.
+        other the label becomes missing. Values of real assays become one by `replicates.combine`.
     keep_apart : extra column whose different texts keep rows of one structure apart, such as the parts of a
         split; None = all rows of a structure are the same molecule.
     max_atoms : atoms besides hydrogen that a molecule may have.
@@ -67,12 +68,12 @@ def prepare(
         )
     if duplicates == "keep":
         return usable, rejected, [f"{what}; they were kept as they are."]
-    merged, n_contradicting = _merge(usable, groups, sizes)
+    merging = _merge(usable, groups, sizes)
     note = (
-        f"{what} and were merged into the first row of each; {n_contradicting} labels that contradict each "
-        "other were taken as missing."
+        f"{what} and were merged into the first row of each; {merging.n_contradicting} labels that "
+        "contradict each other were taken as missing."
     )
-    return merged, rejected, [note]
+    return merging.table, rejected, [note, *replicate_notes(merging.combined, table.assays, merging.tasks)]
 
 
 def _keys(table: AssayTable, keep_apart: str | None) -> list[str]:
@@ -103,8 +104,20 @@ def _usable(
     return replace(table.take(is_usable), canonical=[text for text in canonical if text]), rejected
 
 
-def _merge(table: AssayTable, groups: np.ndarray, sizes: np.ndarray) -> tuple[AssayTable, int]:
-    """One row per group (numbered by first appearance), and how many of its labels contradict each other.
+class _Merging(NamedTuple):
+    """A table with one row per group, and the cells that several rows of a group have."""
+
+    table: AssayTable
+    n_contradicting: int
+    """Cells of classes with different labels."""
+    combined: Combined
+    """Of those cells; of classes it means nothing."""
+    tasks: np.ndarray
+    """int [G], the assay of each of them."""
+
+
+def _merge(table: AssayTable, groups: np.ndarray, sizes: np.ndarray) -> _Merging:
+    """One row per group, numbered by first appearance.
 
     Labels are taken cell by cell, so that a table of which few cells are measured never becomes an array.
     """
@@ -133,4 +146,4 @@ def _merge(table: AssayTable, groups: np.ndarray, sizes: np.ndarray) -> tuple[As
         if merged.censored is None
         else with_rows(merged.censored, several, row[kept], task[kept], combined.censored[kept]),
     )
-    return merged, int(contradicts.sum())
+    return _Merging(merged, int(contradicts.sum()), combined, task)

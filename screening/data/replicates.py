@@ -3,47 +3,33 @@
 Values are on the trained scale. What is merged is decided elsewhere; here are numbers and groups alone.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
+from ..errors import listed
+from .assay_kinds import Assay
+
 FAR = 1.0
-"""Range of a molecule's exact values, on the trained scale, that is counted as wide: a log unit."""
+"""Range of a molecule's exact values, in log units, that is counted as wide."""
 
 
 class Combined(NamedTuple):
-    """One value per group."""
+    """One value per group of measurements, and how they agree."""
 
     values: np.ndarray
     """float64 [G], NaN = not measured, or bounds without an exact value that are of both directions."""
     censored: np.ndarray
     """int8 [G]: 1 = the true value is above, -1 = below, 0 = as it is."""
-    spread: "Spread"
-
-
-@dataclass(frozen=True)
-class Spread:
-    """How the measurements of one assay agree; sums of disjoint groups."""
-
     ranges: np.ndarray
-    """float64 [r], largest less smallest exact value of the groups with two or more, in no order."""
-    n_replaced: int = 0
-    """Censored measurements that an exact one of the same group stands for."""
-    n_outside: int = 0
-    """Groups whose exact value lies outside of a bound of theirs."""
-    n_both: int = 0
-    """Groups without an exact value and with bounds in both directions, which were taken as missing."""
-
-    @property
-    def n_repeated(self) -> int:
-        """Groups with two or more exact values."""
-        return len(self.ranges)
-
-    @property
-    def n_far(self) -> int:
-        """Those whose exact values range over more than FAR."""
-        return int((self.ranges > FAR).sum())
+    """float64 [G], largest less smallest exact value; NaN where there are not two."""
+    n_replaced: np.ndarray
+    """int [G], censored measurements beside exact ones, which stand for them."""
+    is_outside: np.ndarray
+    """bool [G], the exact value lies outside of a bound beside it."""
+    is_between: np.ndarray
+    """bool [G], bounds of both directions and nothing exact: missing."""
 
 
 def combine(values: np.ndarray, relations: np.ndarray, groups: np.ndarray, n_groups: int) -> Combined:
@@ -77,27 +63,73 @@ def combine(values: np.ndarray, relations: np.ndarray, groups: np.ndarray, n_gro
     both = ~has_exact & has_lower & has_upper
     bound = np.where(has_lower, lower, np.where(has_upper, upper, np.nan))
     censored = np.where(has_exact | both, 0, has_lower.astype(np.int8) - has_upper.astype(np.int8))
-    spread = Spread(
-        ranges=ranges,
-        n_replaced=int((~exact & has_exact[groups]).sum()),
-        n_outside=int((has_exact & ((middle < lower) | (middle > upper))).sum()),
-        n_both=int(both.sum()),
-    )
     return Combined(
-        np.where(has_exact, middle, np.where(both, np.nan, bound)), censored.astype(np.int8), spread
+        values=np.where(has_exact, middle, np.where(both, np.nan, bound)),
+        censored=censored.astype(np.int8),
+        ranges=ranges,
+        n_replaced=np.bincount(groups[~exact], minlength=n_groups) * has_exact,
+        is_outside=has_exact & ((middle < lower) | (middle > upper)),
+        is_between=both,
     )
 
 
 def _medians(
     values: np.ndarray, groups: np.ndarray, n_groups: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Median [G] (NaN where there is no value), ranges [r] of groups of several values, and counts [G]."""
+    """Median and range [G], NaN where there are no value and no two, and counts [G]."""
     counts = np.bincount(groups, minlength=n_groups)
     sorted_values = values[np.lexsort((values, groups))]
     filled = np.flatnonzero(counts)
     first = (np.cumsum(counts) - counts)[filled]
     n = counts[filled]
-    middle = np.full(n_groups, np.nan)
+    middle, ranges = np.full((2, n_groups), np.nan)
     middle[filled] = (sorted_values[first + (n - 1) // 2] + sorted_values[first + n // 2]) / 2
-    ranges = sorted_values[first + n - 1] - sorted_values[first]
-    return middle, ranges[n > 1], counts
+    ranges[filled] = np.where(n > 1, sorted_values[first + n - 1] - sorted_values[first], np.nan)
+    return middle, ranges, counts
+
+
+def replicate_notes(combined: Combined, assays: Sequence[Assay], tasks: np.ndarray) -> list[str]:
+    """What was merged of real assays: how far replicates lie apart, and what bounds beside them did.
+
+    Parameters
+    ----------
+    tasks : int [G], the place in `assays` of each group's; groups of classes are not looked at.
+    """
+    is_real = np.array([assay.is_real for assay in assays], bool)[tasks]
+    repeated = is_real & ~np.isnan(combined.ranges)
+    notes = []
+    if repeated.any():
+        half, most = np.quantile(combined.ranges[repeated], [0.5, 0.9])
+        far = repeated & (combined.ranges > FAR) & _are_logarithmic(assays)[tasks]
+        where = _by_assay(far, assays, tasks)
+        notes.append(
+            f"{repeated.sum():,} real values are medians of several exact ones, whose range is {half:.2g} in "
+            f"the middle and at most {most:.2g} for nine in ten, on the trained scale"
+            + (f"; it is over {FAR:g} log unit of {far.sum():,}: {where}." if where else ".")
+        )
+    for what, at in (
+        ("censored measurements gave way to exact ones", combined.n_replaced * is_real),
+        ("exact values lie outside of a bound (> or <) of the same molecule", combined.is_outside & is_real),
+        (
+            "values have bounds in both directions and none exact, and are missing",
+            combined.is_between & is_real,
+        ),
+    ):
+        if at.any():
+            notes.append(f"{at.sum():,} {what}: {_by_assay(at, assays, tasks)}.")
+    return notes
+
+
+def _are_logarithmic(assays: Sequence[Assay]) -> np.ndarray:
+    """Whose scale is in log units, as far as it says so: bool [T]; values without unit and transform too."""
+    scales = ("log10", "neg_log10_molar")
+    return np.array(
+        [each.transform in scales or (each.transform, each.unit) == ("none", "") for each in assays]
+    )
+
+
+def _by_assay(counts: np.ndarray, assays: Sequence[Assay], tasks: np.ndarray) -> str:
+    """The sums of some assays, the largest first."""
+    sums = np.bincount(tasks, counts, minlength=len(assays)).astype(int)
+    order = [place for place in np.argsort(-sums, kind="stable").tolist() if sums[place]]
+    return listed((f"'{assays[place].name}' {sums[place]:,}" for place in order), 5, mark="")

@@ -6,7 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from screening.data.replicates import Combined, Spread, combine
+from screening.data.assay_kinds import Assay
+from screening.data.replicates import Combined, combine, replicate_notes
 
 MEASUREMENT = st.tuples(
     st.sampled_from([np.nan, 3.0, 4.0, 4.5, 5.0, 5.25, 6.0, 9.0]),
@@ -43,7 +44,7 @@ def test_the_order_is_of_no_matter(measurements: list[tuple[float, int, int]], r
     a, b = combined_of(measurements), combined_of(other)
     np.testing.assert_array_equal(a.values, b.values)
     assert a.censored.tolist() == b.censored.tolist()
-    assert sorted(a.spread.ranges) == sorted(b.spread.ranges)
+    np.testing.assert_array_equal(a.ranges, b.ranges)
 
 
 def combined_of(measurements: list[tuple[float, int, int]]) -> Combined:
@@ -54,18 +55,32 @@ def combined_of(measurements: list[tuple[float, int, int]]) -> Combined:
     return combine(values, relations, groups, 4)
 
 
-def test_spread_counts_what_was_decided() -> None:
-    values = np.array([5.0, 6.5, 5.0, 5.5, 7.0, 4.0, 6.0, 3.0])
-    relations = np.array([0, 0, 0, 0, 1, 1, -1, 1], np.int8)
-    groups = np.array([0, 0, 1, 1, 1, 2, 2, 3])
-    spread = combine(values, relations, groups, 5).spread
-    assert sorted(spread.ranges) == [0.5, 1.5]
-    assert (spread.n_repeated, spread.n_far) == (2, 1)
-    assert (spread.n_replaced, spread.n_outside, spread.n_both) == (1, 1, 1)
+def test_what_was_decided_is_counted_and_told_by_assay() -> None:
+    values = np.array([5.0, 6.5, 5.0, 5.5, 7.0, 4.0, 6.0, 3.0, 0.0, 1.0])
+    relations = np.array([0, 0, 0, 0, 1, 1, -1, 1, 0, 0], np.int8)
+    groups = np.array([0, 0, 1, 1, 1, 2, 2, 3, 5, 5])
+    combined = combine(values, relations, groups, 6)
+    np.testing.assert_array_equal(combined.ranges, [1.5, 0.5, np.nan, np.nan, np.nan, 1])
+    assert combined.n_replaced.tolist() == [0, 1, 0, 0, 0, 0]
+    assert combined.is_outside.tolist() == [False, True, False, False, False, False]
+    assert combined.is_between.tolist() == [False, False, True, False, False, False]
+    assays = [Assay("A", "real"), Assay("B", "real"), Assay("tox")]
+    assert replicate_notes(combined, assays, np.array([0, 1, 1, 0, 0, 2])) == [
+        "2 real values are medians of several exact ones, whose range is 1 in the middle and at most 1.4 for "
+        "nine in ten, on the trained scale; it is over 1 log unit of 1: 'A' 1.",
+        "1 censored measurements gave way to exact ones: 'B' 1.",
+        "1 exact values lie outside of a bound (> or <) of the same molecule: 'B' 1.",
+        "1 values have bounds in both directions and none exact, and are missing: 'B' 1.",
+    ]
+    assert not replicate_notes(combined, assays, np.full(6, 2))
+
+
+def test_ranges_of_percentages_are_in_no_log_units() -> None:
+    combined = combine(np.array([5.0, 60.0]), np.zeros(2, np.int8), np.zeros(2, int), 1)
+    assert "log unit" not in replicate_notes(combined, [Assay("A", "real", "%")], np.zeros(1, int))[0]
 
 
 def test_nothing_measured_is_missing() -> None:
     combined = combine(np.array([np.nan]), np.zeros(1, np.int8), np.zeros(1, int), 2)
     assert np.isnan(combined.values).all()
-    assert isinstance(combined.spread, Spread)
-    assert combined.spread.n_repeated == 0
+    assert np.isnan(combined.ranges).all()
