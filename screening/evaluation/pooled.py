@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from ..errors import DataError, listed
-from ..metrics.average_precision import pooled_average_precision
 from ..metrics.per_assay import evaluate, summarize
+from ..training.evaluating import pooled_precision
 from ..training.run_folder import Predictions, read_predictions
 from .results import Material, read_material, training_counts
 from .run_sets import run_folders
@@ -25,10 +25,11 @@ class Pooled(NamedTuple):
     name: str
     folders: tuple[Path, ...]
     predictions: Predictions
-    """Every molecule that a run has in the part, once; of several runs with its mean probability."""
+    """Every molecule that a run has in the part, once; of several runs with its mean score."""
     evaluation: pd.DataFrame
     """As `evaluation.evaluate`, of all molecules in one ranking per assay, and runs_mean, runs_sd (of the
-    ROC-AUC within each run; the deviation is NaN of one run) and runs (that have one)."""
+    ROC-AUC within each run, of the concordance where an assay is real; the deviation is NaN of one run) and
+    runs (that have one)."""
     summary: pd.DataFrame
     """As `evaluation.summarize`."""
     repeated: int
@@ -40,11 +41,15 @@ class Pooled(NamedTuple):
             f"{len(self.folders)} runs together ({listed([folder.name for folder in self.folders], 5)}): "
             f"{len(self.predictions.rows):,} molecules in one ranking per assay."
         )
+        kinds = self.predictions.is_real
+        scores = "predicted value" if kinds.all() else "score" if kinds.any() else "probability"
         if self.repeated:
-            text += f" {self.repeated:,} of them are in several runs and have their mean probability."
+            text += f" {self.repeated:,} of them are in several runs and have their mean {scores}."
         else:
-            text += " One ranking also compares the probabilities of different models with each other."
-        return text + " Beside it stands the mean of the ROC-AUC within each run, with its deviation."
+            several = "probabilities" if scores == "probability" else f"{scores}s"
+            text += f" One ranking also compares the {several} of different models with each other."
+        metric = "concordance" if kinds.any() else "ROC-AUC"
+        return text + f" Beside it stands the mean of the {metric} within each run, with its deviation."
 
 
 def pool(path: Path, *, part: str = "test") -> Pooled:
@@ -60,10 +65,8 @@ def pool(path: Path, *, part: str = "test") -> Pooled:
     folders = tuple(run_folders(path))
     runs = [read_predictions(folder, part=part) for folder in folders]
     predictions, repeated = _together(folders, runs)
-    labels, scores = predictions.labels, predictions.scores
-    evaluation = evaluate(labels, scores, predictions.tasks, part=part)
-    evaluation = evaluation.assign(**_within(runs, part))
-    pooled = pooled_average_precision(labels, scores)
+    evaluation = _evaluated(predictions, part).assign(**_within(runs, part))
+    pooled = pooled_precision(predictions.labels, predictions.scores, predictions.is_real)
     return Pooled(path.name, folders, predictions, evaluation, summarize(evaluation, pooled=pooled), repeated)
 
 
@@ -97,20 +100,16 @@ def read_pooled_material(path: Path) -> Material:
 def _together(folders: tuple[Path, ...], runs: Sequence[Predictions]) -> tuple[Predictions, int]:
     """All molecules once, in the order of the table, and how many were in several runs."""
     first = runs[0]
-    for folder, run in zip(folders[1:], runs[1:], strict=True):
-        if run.tasks != first.tasks:
-            other = [task for task in run.tasks if task not in first.tasks] or run.tasks
-            raise DataError(
-                f"{folder} has other assays than {folders[0]} ({listed(other, 3)}), or in another order: "
-                "they are no set. Evaluate them one by one, or train them on the same table."
-            )
-    rows = np.concatenate([run.rows for run in runs])
+    _check_assays(folders, runs)
+    rows, censored = np.concatenate([run.rows for run in runs]), _censored(runs)
     unique, first_place, place = np.unique(rows, return_index=True, return_inverse=True)
     every = np.concatenate([run.labels for run in runs])
     smiles = [text for run in runs for text in run.smiles]
     ids = [name for run in runs for name in run.ids]
     labels = every[first_place]
     differ = ~((every == labels[place]) | (np.isnan(every) & np.isnan(labels[place]))).all(axis=1)
+    if censored is not None:
+        differ |= (censored != censored[first_place][place]).any(axis=1)
     differ |= np.array([text != smiles[first_place[at]] for text, at in zip(smiles, place, strict=True)])
     if differ.any():
         raise DataError(
@@ -124,15 +123,52 @@ def _together(folders: tuple[Path, ...], runs: Sequence[Predictions]) -> tuple[P
     mean = (scores / times[:, None]).astype(np.float32)
     chosen = first_place.tolist()
     predictions = Predictions(
-        unique, [ids[at] for at in chosen], [smiles[at] for at in chosen], labels, mean, first.tasks
+        unique,
+        [ids[at] for at in chosen],
+        [smiles[at] for at in chosen],
+        labels,
+        mean,
+        first.tasks,
+        first.kinds,
+        None if censored is None else censored[first_place],
     )
     return predictions, int((times > 1).sum())
 
 
+def _check_assays(folders: tuple[Path, ...], runs: Sequence[Predictions]) -> None:
+    """Raise DataError unless all runs have the same assays, of the same kind, unit and scale, in one order."""
+    first = runs[0]
+    for folder, run in zip(folders[1:], runs[1:], strict=True):
+        if run.tasks != first.tasks:
+            other = [task for task in run.tasks if task not in first.tasks] or run.tasks
+            raise DataError(
+                f"{folder} has other assays than {folders[0]} ({listed(other, 3)}), or in another order: "
+                "they are no set. Evaluate them one by one, or train them on the same table."
+            )
+        differ = [one.name for one, other in zip(run.assays, first.assays, strict=True) if one != other]
+        if differ:
+            raise DataError(
+                f"{folder} has assays of another kind, unit or scale than {folders[0]} ({listed(differ, 3)}): "
+                "they are no set. Train them with the same data.assays."
+            )
+
+
+def _censored(runs: Sequence[Predictions]) -> np.ndarray | None:
+    """`censored` of all runs, one below the other; None where no run has a bound."""
+    if all(run.censored is None for run in runs):
+        return None
+    signs = [np.zeros(run.labels.shape, np.int8) if run.censored is None else run.censored for run in runs]
+    return np.concatenate(signs)
+
+
+def _evaluated(run: Predictions, part: str) -> pd.DataFrame:
+    return evaluate(run.labels, run.scores, run.tasks, part=part, is_real=run.is_real, censored=run.censored)
+
+
 def _within(runs: Sequence[Predictions], part: str) -> dict[str, np.ndarray]:
-    """Mean and deviation of the ROC-AUC within each run, per assay."""
-    tables = [evaluate(run.labels, run.scores, run.tasks, part=part) for run in runs]
-    values = pd.DataFrame([table["roc_auc"].to_numpy() for table in tables])
+    """Mean and deviation of the ROC-AUC, or concordance, within each run, per assay."""
+    metric = "concordance" if runs[0].is_real.any() else "roc_auc"
+    values = pd.DataFrame([_evaluated(run, part)[metric].to_numpy() for run in runs])
     return {
         "runs_mean": values.mean().to_numpy(),
         "runs_sd": values.std().to_numpy(),
@@ -153,15 +189,20 @@ def _mean_counts(counts: Sequence[pd.DataFrame], test: Predictions) -> pd.DataFr
     every = pd.concat(counts)
     if not len(every):
         return every
-    means = every.groupby(["assay", "part"], sort=False)[["measured", "actives"]].mean().round().astype(int)
+    names = [name for name in ("measured", "actives", "censored") if name in every.columns]
+    means = every.groupby(["assay", "part"], sort=False)[names].mean().round().astype(int)
     table = means.reset_index()
     table = table[table["part"] != "test"]
     of_test = {
         "assay": test.tasks,
         "part": "test",
         "measured": np.isfinite(test.labels).sum(axis=0),
-        "actives": (test.labels == 1).sum(axis=0),
+        "actives": np.where(test.is_real, 0, (test.labels == 1).sum(axis=0)),
+        "censored": np.zeros(len(test.tasks), int)
+        if test.censored is None
+        else (test.censored != 0).sum(axis=0),
     }
+    of_test = {name: of_test[name] for name in ("assay", "part", *names)}
     return pd.concat([table, pd.DataFrame(of_test)], ignore_index=True)
 
 

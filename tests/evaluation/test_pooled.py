@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import mixed
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,8 +15,10 @@ from screening.cli import main as cli
 from screening.errors import DataError
 from screening.evaluation.pooled import pool, read_pooled_material
 from screening.evaluation.results import read_material
+from screening.metrics.concordance import concordance
+from screening.metrics.per_assay import evaluate
 from screening.reporting.report import write_report
-from screening.training.run_folder import LABEL, SCORE, read_predictions
+from screening.training.run_folder import ASSAYS, CENSORED, LABEL, SCORE, read_predictions
 
 N = 3
 
@@ -170,3 +173,67 @@ def test_the_command_line_takes_sets(
     table = pd.read_csv(out)
     assert table["runs"].max() == N
     np.testing.assert_allclose(table["runs_mean"], pool(folds).evaluation["runs_mean"])
+
+
+# --- real assays ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def of_both(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three seeds of a run with assays of both kinds, bounds among the values."""
+    folder = tmp_path_factory.mktemp("mixed")
+    source = mixed.trained(folder, name="a-seed0").folder
+    for number in (1, 2):
+        run = source.parent / f"a-seed{number}"
+        shutil.copytree(source, run)
+        frame = of_seed(pd.read_parquet(run / "predictions.parquet"), number)
+        frame.to_parquet(run / "predictions.parquet")
+    return source.parent / "a"
+
+
+def test_a_set_of_both_kinds_is_one_run(of_both: Path) -> None:
+    found = pool(of_both)
+    runs = [read_predictions(of_both.parent / f"a-seed{number}") for number in range(N)]
+    assert found.predictions.assays == runs[0].assays
+    order = np.argsort(runs[0].rows)
+    np.testing.assert_array_equal(found.predictions.labels, runs[0].labels[order])
+    np.testing.assert_array_equal(found.predictions.censored, runs[0].censored[order])
+    assert (found.predictions.censored != 0).any()
+    table = evaluate(
+        found.predictions.labels,
+        found.predictions.scores,
+        found.predictions.tasks,
+        part="test",
+        is_real=found.predictions.is_real,
+        censored=found.predictions.censored,
+    )
+    pd.testing.assert_frame_equal(found.evaluation[table.columns], table)
+    values = [concordance(run.labels, run.scores, is_real=run.is_real, censored=run.censored) for run in runs]
+    np.testing.assert_allclose(found.evaluation["runs_mean"], np.mean(values, axis=0))
+    assert "mean score" in found.note()
+    assert "mean of the concordance within each run" in found.note()
+    assert "concordance" in found.summary["metric"].tolist()
+
+
+def test_the_material_of_a_set_of_both_kinds_has_verdicts_and_counts(of_both: Path) -> None:
+    material = read_pooled_material(of_both)
+    assert (material.evaluation["verdict"] != "").all()
+    of_test = material.counts[material.counts["part"] == "test"].set_index("assay")
+    assert of_test.loc["Ki", "censored"] == (material.test_predictions.censored[:, 3] != 0).sum()
+    assert of_test.loc["logP", "actives"] == 0
+    assert not of_test.isna().any().any()
+
+
+def test_runs_with_other_bounds_or_other_kinds_are_no_set(of_both: Path, tmp_path: Path) -> None:
+    shutil.copytree(of_both.parent, tmp_path / "bounds")
+    path = tmp_path / "bounds" / "a-seed1" / "predictions.parquet"
+    frame = pd.read_parquet(path)
+    frame[CENSORED + "Ki"] = 0
+    frame.to_parquet(path)
+    with pytest.raises(DataError, match="other labels"):
+        pool(tmp_path / "bounds" / "a")
+    shutil.copytree(of_both.parent, tmp_path / "kinds")
+    path = tmp_path / "kinds" / "a-seed2" / ASSAYS
+    path.write_text(path.read_text().replace("nM", "uM"))
+    with pytest.raises(DataError, match=r"another kind, unit or scale .*'Ki'"):
+        pool(tmp_path / "kinds" / "a")
