@@ -1,10 +1,10 @@
-"""RMSE on the published test values of MoleculeACE, all and those at activity cliffs, of runs and of sets of runs.
+"""RMSE on the published test values of MoleculeACE, all and those at activity cliffs, of runs and sets of runs.
 
     python tests/benchmarks/moleculeace.py runs/moleculeace [runs/other ...]
 
 Each is a run, or the name of a set (runs/NAME for runs/NAME-seed0, ...): each run, their mean and deviation,
-and the mean of their values as one model. Further ones are compared with the first: difference of the mean RMSE
-(over targets, then over seeds), with a 95 % interval over 1,000 draws of the test molecules.
+and the mean of their values as one model. Further ones are compared with the first: difference of the mean
+RMSE (over targets, then over seeds), with a 95 % interval over 1,000 draws of the test molecules.
 """
 
 import sys
