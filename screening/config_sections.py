@@ -132,6 +132,8 @@ class Heads(Section):
     """Width of a private hidden layer per task; 0 = linear heads."""
     dropout: Share = 0.0
     """Share of the hidden layer left out in a training step."""
+    heteroscedastic: bool = False
+    """Of real assays: the noise of each molecule is learned beside its value, in place of one per assay."""
 
 
 class Model(Section):

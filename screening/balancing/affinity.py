@@ -162,8 +162,10 @@ class ExactEffects:
         counts = sum_over_processes(label_counts(batch.labels))
 
         def losses_at(parameters: Parameters) -> Tensor:
-            logits = self.model.heads(functional_call(self.model.encoder, parameters, (batch.graphs,)))
-            cells = self.loss.values(logits, batch.labels)
+            features = functional_call(self.model.encoder, parameters, (batch.graphs,))
+            heads = self.model.heads
+            log_spreads = heads.log_spreads(features) if self.loss.takes_spreads else None
+            cells = self.loss.values(heads(features), batch.labels, log_spreads)
             return cells.sum(0, dtype=torch.float64) / counts.clamp(min=1)
 
         return losses_at, counts > 0

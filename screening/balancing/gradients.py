@@ -128,9 +128,10 @@ class Gradients:
             private = self.heads.private(leaf)
             logits = self.heads.readout(private)
         counts = sum_over_processes(label_counts(labels))
-        cells = self.loss.values(logits.detach(), labels)
+        log_spreads = self.heads.log_spreads(leaf) if self.loss.takes_spreads else None
+        cells = self.loss.values(logits.detach(), labels, log_spreads)
         losses, variances = _losses_and_variances(cells.detach(), counts)
-        slopes = self.loss.slopes(logits, labels) / counts.clamp(min=1)
+        slopes = self.loss.slopes(logits, labels, log_spreads) / counts.clamp(min=1)
         cut = Cut(features, leaf, private, logits, slopes, self.heads, step)
         gram, rows, outer = self._wanted(cut)
         return Look(

@@ -10,6 +10,9 @@ from torch.nn import functional
 
 from .dropout import dropout
 
+WIDEST = 4.0
+"""Largest logarithm of a spread: beyond e^4 standard deviations of an assay a value is not known at all."""
+
 
 class TaskHeads(nn.Module):
     """One linear head per task, or one private hidden layer and an output per task.
@@ -24,9 +27,17 @@ class TaskHeads(nn.Module):
     hidden : k, units of each task's private layer; 0 = linear heads, for which balancing by gradients
         costs next to nothing. A private layer adds T * d * k parameters.
     dropout : share of the private units left out in training; 0 without a private layer.
+    heteroscedastic : whether they also say how far off each value may be (`log_spreads`): T * (d + 1) more.
     """
 
-    def __init__(self, width: int, n_tasks: int, hidden: int = 0, dropout: float = 0.0) -> None:
+    def __init__(
+        self,
+        width: int,
+        n_tasks: int,
+        hidden: int = 0,
+        dropout: float = 0.0,
+        heteroscedastic: bool = False,
+    ) -> None:
         super().__init__()
         if hidden < 0:
             raise ValueError(f"hidden is {hidden}; expected 0 (linear heads) or more.")
@@ -37,11 +48,15 @@ class TaskHeads(nn.Module):
                 "dropout of heads acts on their private layer: set hidden above 0, or dropout to 0."
             )
         self.width, self.n_tasks, self.hidden, self.dropout = width, n_tasks, hidden, dropout
+        self.heteroscedastic = heteroscedastic
         self.weight = nn.Parameter(torch.empty(n_tasks, hidden or width))
         self.bias = nn.Parameter(torch.zeros(n_tasks))
         if hidden:
             self.private_weight = nn.Parameter(torch.empty(n_tasks, width, hidden))
             self.private_bias = nn.Parameter(torch.zeros(n_tasks, hidden))
+        if heteroscedastic:
+            self.spread_weight = nn.Parameter(torch.empty(n_tasks, width))
+            self.spread_bias = nn.Parameter(torch.empty(n_tasks))
         self.reset_parameters()
 
     @classmethod
@@ -61,7 +76,10 @@ class TaskHeads(nn.Module):
         return self.hidden == 0
 
     def reset_parameters(self) -> None:
-        """Draw the weights as `nn.Linear` does, uniform within 1/sqrt(inputs), and set the biases to 0."""
+        """Draw the weights as `nn.Linear` does, uniform within 1/sqrt(inputs), and set the biases to 0.
+
+        Spreads start at 1, the same for every molecule.
+        """
         bound = 1 / math.sqrt(self.hidden or self.width)
         nn.init.uniform_(self.weight, -bound, bound)
         nn.init.zeros_(self.bias)
@@ -69,6 +87,9 @@ class TaskHeads(nn.Module):
             bound = 1 / math.sqrt(self.width)
             nn.init.uniform_(self.private_weight, -bound, bound)
             nn.init.zeros_(self.private_bias)
+        if self.heteroscedastic:
+            nn.init.zeros_(self.spread_weight)
+            nn.init.zeros_(self.spread_bias)
 
     @torch.no_grad()
     def start_at(self, logits: Tensor) -> None:
@@ -78,9 +99,14 @@ class TaskHeads(nn.Module):
         """
         self.bias.copy_(logits)
 
+    @torch.no_grad()
+    def start_spreads_at(self, log_spreads: Tensor) -> None:
+        """Set the spreads of all molecules to these [T], logarithms of standard deviations."""
+        self.spread_bias.copy_(log_spreads)
+
     def take(self, tasks: Sequence[int]) -> "TaskHeads":
         """Heads of some of the tasks, in that order, with copies of their weights."""
-        heads = TaskHeads(self.width, len(tasks), hidden=self.hidden, dropout=self.dropout)
+        heads = TaskHeads(self.width, len(tasks), self.hidden, self.dropout, self.heteroscedastic)
         chosen = torch.tensor(tasks, dtype=torch.int64, device=self.bias.device)
         heads.load_state_dict({name: value[chosen] for name, value in self.state_dict().items()})
         return heads.to(self.bias.device).train(self.training)
@@ -101,6 +127,18 @@ class TaskHeads(nn.Module):
             return functional.linear(private, self.weight, self.bias)
         units = dropout(functional.silu(private), self.dropout, self.training)
         return torch.einsum("btk,tk->bt", units, self.weight) + self.bias
+
+    def log_spreads(self, features: Tensor) -> Tensor | None:
+        """Logarithms [B, T] of the standard deviation of each value, of features [B, d].
+
+        None unless the heads are heteroscedastic. A line on the features as they are: what a spread learns
+        does not move the encoder, so that balancers see the losses' slopes by the values alone. Held within
+        e^-4 and e^4, in standard deviations of the assay.
+        """
+        if not self.heteroscedastic:
+            return None
+        spreads = functional.linear(features.detach(), self.spread_weight, self.spread_bias)
+        return WIDEST * torch.tanh(spreads.float() / WIDEST)
 
     @torch.no_grad()
     def feature_gradients(self, slopes: Tensor, tasks: Tensor | None = None) -> Tensor:

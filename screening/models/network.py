@@ -44,7 +44,7 @@ class ScreeningModel(nn.Module):
     """Molecules to one logit per task: `heads(encoder(batch))`, [B, T]."""
 
     kind = "network"
-    gives_sd = False
+    gives_sd: bool
 
     @property
     def network(self) -> "ScreeningModel":
@@ -55,7 +55,10 @@ class ScreeningModel(nn.Module):
         encoder = settings.encoder
         self.encoder = encoders.build(encoder.name, inputs, **encoder.options)
         heads = settings.heads
-        self.heads = TaskHeads(self.encoder.width, n_tasks, hidden=heads.hidden, dropout=heads.dropout)
+        self.heads = TaskHeads(
+            self.encoder.width, n_tasks, heads.hidden, heads.dropout, heads.heteroscedastic
+        )
+        self.gives_sd = heads.heteroscedastic
 
     def forward(self, batch: GraphBatch) -> Tensor:
         return self.heads(self.encoder(batch))
@@ -89,8 +92,18 @@ class ScreeningModel(nn.Module):
         return torch.cat(parts)
 
     def predict_sd(self, store: GraphStore, rows: Tensor, *, batch_size: int = 512) -> Tensor:
-        """NaN [n, T]: it has none of its own."""
-        return torch.full((len(rows), self.heads.n_tasks), torch.nan)
+        """Standard deviations [n, T] of standardised values, float32 on the CPU; NaN: its heads say none."""
+        parts = [torch.zeros(0, self.heads.n_tasks)]
+
+        def keep(features: Tensor) -> None:
+            log_spreads = self.heads.log_spreads(features)
+            if log_spreads is not None:
+                parts.append(log_spreads.exp().float().cpu())
+
+        if not self.gives_sd:
+            return torch.full((len(rows), self.heads.n_tasks), torch.nan)
+        self.predict(store, rows, batch_size=batch_size, on_features=keep)
+        return torch.cat(parts)
 
     def represent(self, store: GraphStore, rows: Tensor) -> Tensor:
         """Representations [n, d], float32 on the CPU, of the molecules `rows`; as in `predict`."""

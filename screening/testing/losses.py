@@ -161,6 +161,26 @@ def _moved(parameter: Tensor, width: float) -> Iterator[None]:
     parameter.copy_(before)
 
 
+def spreads_of_molecules_count(subject: Subject) -> None:
+    """If it says `takes_spreads`, slopes and gradients are right where molecules differ in theirs."""
+    for loss, labels, _ in _examples(subject):
+        if not loss.takes_spreads:
+            continue
+        loss.double()
+        logits = example_logits(labels).clamp(-20, 20).requires_grad_()
+        same = loss.log_spreads().expand(len(labels), -1)
+        _close(
+            loss.values(logits, labels, same), loss.values(logits, labels), "the same spreads change values"
+        )
+        spreads = torch.linspace(-1, 1, len(labels), dtype=torch.float64)[:, None] * torch.ones_like(logits)
+        spreads.requires_grad_()
+        total = loss.values(logits, labels, spreads)
+        by_logit, by_spread = torch.autograd.grad(total.sum(), [logits, spreads])
+        _close(loss.slopes(logits, labels, spreads), by_logit, "slopes with spreads are not the derivative")
+        up, down = (loss.values(logits, labels, spreads + width) for width in (1e-6, -1e-6))
+        _close(by_spread, (up - down) / 2e-6, "gradients by spreads are not the derivative", 1e-5)
+
+
 def missing_cells_are_zero(subject: Subject) -> None:
     """A cell without a label has no value and no slope, whatever the model says there."""
     for loss, labels, _ in _examples(subject):
@@ -265,6 +285,7 @@ CHECKS: tuple[Check, ...] = (
     slopes_are_the_derivative,
     slopes_are_differences_of_values,
     what_it_learns_has_the_right_gradient,
+    spreads_of_molecules_count,
     missing_cells_are_zero,
     slopes_pull_towards_the_label,
     convex_where_claimed,

@@ -57,6 +57,12 @@ def check_components(config: Config) -> None:
         registry.check_values(name, options)
     _check_kind("loss", config.loss.name, "binary")
     _check_kind("real_loss", config.real_loss.name, "real")
+    if config.model.heads.heteroscedastic and not losses.get(config.real_loss.name).takes_spreads:
+        others = [name for name in losses.names() if losses.get(name).takes_spreads]
+        raise ConfigError(
+            f"model.heads.heteroscedastic is set, and real_loss '{config.real_loss.name}' has no noise. "
+            f"Set real_loss to {' or '.join(others)}, or leave heteroscedastic out."
+        )
 
 
 def _check_kind(setting: str, name: str, kind: str) -> None:

@@ -86,7 +86,7 @@ class Trainer:
         )
         self.model = model.to(self.device)
         self.loss = loss.to(self.device)
-        self.model.heads.start_at(self.loss.start(labels.to(self.device)))
+        self._start_heads(labels.to(self.device))
         self.balancer = balancer.to(self.device)
         where = gradients or GradientSettings()
         places = Settings(where.chunk, where.memory, where.sketch)
@@ -121,6 +121,13 @@ class Trainer:
         self.history = History()
         self._best: dict[str, Tensor] = {}
         self._seconds: list[float] = []
+
+    def _start_heads(self, labels: Tensor) -> None:
+        """At the best constants, and their spreads at those of the loss."""
+        heads = self.model.heads
+        heads.start_at(self.loss.start(labels))
+        if heads.heteroscedastic and self.loss.takes_spreads:
+            heads.start_spreads_at(self.loss.log_spreads())
 
     @property
     def judged(self) -> ScreeningModel:

@@ -64,3 +64,21 @@ def test_options_out_of_range_say_the_range() -> None:
         TaskHeads(6, 4, hidden=2, dropout=1.0)
     with pytest.raises(ValueError, match="private layer"):
         TaskHeads(6, 4, dropout=0.1)
+
+
+def test_heteroscedastic_heads_say_a_spread_that_does_not_move_the_features() -> None:
+    heads, features = TaskHeads(6, 4, heteroscedastic=True), torch.randn(5, 6, requires_grad=True)
+    heads.start_spreads_at(torch.tensor([-1.0, 0.0, 0.5, 9.0]))
+    spreads = heads.log_spreads(features)
+    assert spreads is not None
+    assert torch.equal(spreads, spreads[:1].expand(5, 4))
+    assert spreads[0].tolist() == pytest.approx([-0.98, 0, 0.497, 3.91], abs=0.01)
+    (spreads.sum() + 0 * features.sum()).backward()
+    assert features.grad is not None
+    assert not features.grad.any()
+    assert heads.spread_weight.grad is not None
+    assert heads.spread_weight.grad.any()
+    taken = heads.take([2, 0]).log_spreads(features)
+    assert taken is not None
+    assert torch.equal(taken, spreads[:, [2, 0]])
+    assert TaskHeads(6, 4).log_spreads(features) is None

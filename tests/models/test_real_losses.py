@@ -9,7 +9,10 @@ from scipy import integrate, optimize, stats
 from torch import Tensor
 from torch.nn import functional
 
+from screening.balancing.chain import build_balancer
+from screening.balancing.gradients import Gradients
 from screening.errors import ConfigError, DataError
+from screening.models.heads import TaskHeads
 from screening.models.losses import losses
 from screening.models.losses.normal_intervals import best_constants, inverse_mills, log_chance
 from screening.models.losses.real_values import measured_cells
@@ -237,3 +240,29 @@ def test_wrong_names_and_options_are_explained(name: str, options: dict[str, flo
 def test_a_learned_spread_needs_the_labels(name: str) -> None:
     with pytest.raises(ValueError, match="training part's labels"):
         losses.get(name)()
+
+
+@pytest.mark.parametrize("name", ["gaussian", "censored_gaussian"])
+def test_heteroscedastic_heads_learn_where_values_are_noisy(name: str) -> None:
+    """Noise of 0.9 where a feature is 1 and of 0.3 where it is 0, beside an assay of one noise."""
+    generator = torch.Generator().manual_seed(0)
+    is_noisy = (torch.rand(3000, 1, generator=generator) > 0.5).float()
+    noise = torch.cat([0.3 + 0.6 * is_noisy, torch.full((3000, 1), 0.5)], 1)
+    signal = torch.randn(3000, 2, generator=generator)
+    labels = 0.5 * signal + noise * torch.randn(3000, 2, generator=generator)
+    loss, heads = losses.build(name, labels), TaskHeads(3, 2, heteroscedastic=True)
+    heads.start_spreads_at(loss.log_spreads())
+    features = torch.cat([signal, is_noisy], 1).requires_grad_()
+    gradients = Gradients(heads, build_balancer("equal", ["a", "b"]), loss=loss)
+    optimizer = torch.optim.Adam(heads.parameters(), lr=0.03)
+    for _ in range(300):
+        look = gradients.look(features, labels)
+        optimizer.zero_grad()
+        look.backward(gradients.balancer.decide(look.step))
+        optimizer.step()
+    spreads = heads.log_spreads(features)
+    assert spreads is not None
+    for of_noise, expected in ((0, [0.3, 0.5]), (1, [0.9, 0.5])):
+        means = spreads[is_noisy[:, 0] == of_noise].exp().mean(0).tolist()
+        assert means == pytest.approx(expected, rel=0.1)
+    assert heads.weight.detach()[[0, 1], [0, 1]].tolist() == pytest.approx([0.5, 0.5], abs=0.05)

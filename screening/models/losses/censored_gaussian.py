@@ -37,6 +37,7 @@ class CensoredGaussian(RealLoss):
     """
 
     is_convex = True
+    takes_spreads = True
 
     def __init__(self, labels: Tensor | None = None, *, smallest_spread: SmallestSpread = 0.1) -> None:
         super().__init__(labels)
@@ -50,8 +51,11 @@ class CensoredGaussian(RealLoss):
         """The means [T] float64 of the Gaussians that fit best, two molecules at -1 and 1 counted in."""
         return best_constants(*measured_cells(labels), labels.shape[1])[0]
 
-    def cell_values(self, logits: Tensor, labels: Tensor) -> Tensor:
-        spreads = self.spreads()
+    def log_spreads(self) -> Tensor:
+        return self.spreads.log_spread.detach()
+
+    def cell_values(self, logits: Tensor, labels: Tensor, log_spreads: Tensor | None = None) -> Tensor:
+        spreads = self.spreads(log_spreads)
         middle, is_open = _middles(labels)
         values = self.spreads.surprise(logits - middle, spreads)
         if is_open is None:
@@ -59,9 +63,9 @@ class CensoredGaussian(RealLoss):
         chances = log_chance(*_ends(logits, labels, spreads, is_open))
         return values.masked_scatter(is_open, -chances.to(values.dtype))
 
-    def cell_slopes(self, logits: Tensor, labels: Tensor) -> Tensor:
+    def cell_slopes(self, logits: Tensor, labels: Tensor, log_spreads: Tensor | None = None) -> Tensor:
         """(f - y) / s^2 of exact values; the difference of the inverse Mills ratios at the ends, over s."""
-        spreads = self.spreads()
+        spreads = self.spreads(log_spreads)
         middle, is_open = _middles(labels)
         slopes = (logits - middle) / spreads / spreads
         if is_open is None:

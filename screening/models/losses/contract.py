@@ -42,15 +42,22 @@ class Loss(nn.Module):
     """Of assays that it is for: `binary` (0 and 1), `real`."""
     is_convex: bool = False
     """Whether it is convex in the logit."""
+    takes_spreads: bool = False
+    """Whether it weighs a molecule by how uncertain its value is: `values` and `slopes` of spreads [B, T]."""
 
     def __init__(self, labels: Tensor | None = None) -> None:
         super().__init__()
+
+    def log_spreads(self) -> Tensor:
+        """Logarithms [T] of the standard deviations of the noise where training begins; 0 without any."""
+        raise NotImplementedError(type(self).__name__)
 
     def cell_values(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Values [B, T], at least 0 and differentiable, of labels none of which is missing; no autocast.
 
         Balancers take logarithms and ratios of losses: a likelihood gets the constant with which it is never
-        below 0.
+        below 0. With `takes_spreads` a third argument, [B, T] or None, are logarithms of standard deviations
+        in place of those that the loss learns itself.
         """
         raise NotImplementedError(type(self).__name__)
 
@@ -90,7 +97,7 @@ class Loss(nn.Module):
             low, high = torch.where(falls, middle, low), torch.where(falls, high, middle)
         return (low + high) / 2
 
-    def values(self, logits: Tensor, labels: Tensor) -> Tensor:
+    def values(self, logits: Tensor, labels: Tensor, log_spreads: Tensor | None = None) -> Tensor:
         """The loss of every molecule in every task: [B, T], 0 where not measured; differentiable.
 
         Never computed in less than float32, whatever the type of `logits` and inside autocast too.
@@ -99,18 +106,19 @@ class Loss(nn.Module):
         ----------
         logits : [B, T], unbounded.
         labels : [B, T], NaN = not measured.
+        log_spreads : [B, T], of each molecule's own noise, where the heads say it; see `takes_spreads`.
 
         Raises
         ------
         DataError : a label is none that this loss has a value for.
         """
         self.check_labels(labels)
-        return _in_measured_cells(self.cell_values, logits, labels)
+        return _in_measured_cells(self.cell_values, logits, labels, log_spreads)
 
     @torch.no_grad()
-    def slopes(self, logits: Tensor, labels: Tensor) -> Tensor:
+    def slopes(self, logits: Tensor, labels: Tensor, log_spreads: Tensor | None = None) -> Tensor:
         """Derivative of every cell by its own logit: [B, T], at least float32, 0 where not measured."""
-        return _in_measured_cells(self.cell_slopes, logits.detach(), labels)
+        return _in_measured_cells(self.cell_slopes, logits.detach(), labels, log_spreads)
 
 
 losses: Registry[type[Loss]] = Registry("loss", members="screening.models.losses")
@@ -128,7 +136,7 @@ def label_counts(labels: Tensor) -> Tensor:
 
 
 def _in_measured_cells(
-    function: Callable[[Tensor, Tensor], Tensor], logits: Tensor, labels: Tensor
+    function: Callable[..., Tensor], logits: Tensor, labels: Tensor, log_spreads: Tensor | None
 ) -> Tensor:
     """The function of logits in float32, or float64 if they are; 0 where nothing is measured."""
     there = measured(labels)
@@ -136,5 +144,5 @@ def _in_measured_cells(
     logits = torch.where(there, logits, 0.0)  # what is said of no label is not in the gradient of a spread
     present = torch.where(there if labels.ndim == 2 else there.unsqueeze(2), labels, 0.0).to(logits.dtype)
     with torch.autocast(logits.device.type, enabled=False):
-        cells = function(logits, present)
+        cells = function(logits, present, *(() if log_spreads is None else (log_spreads.to(logits.dtype),)))
     return torch.where(there, cells, cells.new_zeros(()))

@@ -32,6 +32,7 @@ class Gaussian(RealLoss):
     """
 
     is_convex = True
+    takes_spreads = True
 
     def __init__(self, labels: Tensor | None = None, *, smallest_spread: SmallestSpread = 0.1) -> None:
         super().__init__(labels)
@@ -48,10 +49,13 @@ class Gaussian(RealLoss):
     def pulls(self, distances: Tensor) -> Tensor:
         return distances
 
-    def cell_values(self, logits: Tensor, labels: Tensor) -> Tensor:
-        return self.spreads.surprise(misses(logits, *bounds(labels)), self.spreads())
+    def log_spreads(self) -> Tensor:
+        return self.spreads.log_spread.detach()
 
-    def cell_slopes(self, logits: Tensor, labels: Tensor) -> Tensor:
+    def cell_values(self, logits: Tensor, labels: Tensor, log_spreads: Tensor | None = None) -> Tensor:
+        return self.spreads.surprise(misses(logits, *bounds(labels)), self.spreads(log_spreads))
+
+    def cell_slopes(self, logits: Tensor, labels: Tensor, log_spreads: Tensor | None = None) -> Tensor:
         """d / s^2."""
-        spreads = self.spreads()
+        spreads = self.spreads(log_spreads)
         return misses(logits, *bounds(labels)) / spreads / spreads

@@ -24,17 +24,23 @@ class Mixed(Loss):
         super().__init__()
         self.binary, self.real = binary, real
         self.is_convex = binary.is_convex and real.is_convex
+        self.takes_spreads = real.takes_spreads
         of_real = is_real.nonzero().flatten()
         of_binary = (~is_real).nonzero().flatten()
         self.register_buffer("of_binary", of_binary, persistent=False)
         self.register_buffer("of_real", of_real, persistent=False)
         self.register_buffer("places", torch.cat([of_binary, of_real]).argsort(), persistent=False)
 
-    def cell_values(self, logits: Tensor, labels: Tensor) -> Tensor:
-        return self._both("cell_values", logits, labels)
+    def log_spreads(self) -> Tensor:
+        """Those of the real assays; 0 of the others."""
+        of_real = self.real.log_spreads()
+        return torch.cat([of_real.new_zeros(len(self.of_binary)), of_real])[self.places]
 
-    def cell_slopes(self, logits: Tensor, labels: Tensor) -> Tensor:
-        return self._both("cell_slopes", logits, labels)
+    def cell_values(self, logits: Tensor, labels: Tensor, log_spreads: Tensor | None = None) -> Tensor:
+        return self._both("cell_values", logits, labels, log_spreads)
+
+    def cell_slopes(self, logits: Tensor, labels: Tensor, log_spreads: Tensor | None = None) -> Tensor:
+        return self._both("cell_slopes", logits, labels, log_spreads)
 
     def check_labels(self, labels: Tensor) -> None:
         self.binary.check_labels(self._classes(labels))
@@ -45,10 +51,11 @@ class Mixed(Loss):
         starts = self.binary.start(self._classes(labels)), self.real.start(labels[:, self.of_real])
         return torch.cat([start.double() for start in starts])[self.places]
 
-    def _both(self, function: str, logits: Tensor, labels: Tensor) -> Tensor:
+    def _both(self, function: str, logits: Tensor, labels: Tensor, log_spreads: Tensor | None) -> Tensor:
         """Cells [B, T] of both losses, the columns in the order of the tasks."""
         of_binary = getattr(self.binary, function)(logits[:, self.of_binary], self._classes(labels))
-        of_real = getattr(self.real, function)(logits[:, self.of_real], labels[:, self.of_real])
+        spreads = () if log_spreads is None else (log_spreads[:, self.of_real],)
+        of_real = getattr(self.real, function)(logits[:, self.of_real], labels[:, self.of_real], *spreads)
         return torch.cat([of_binary, of_real], dim=1)[:, self.places]
 
     def _classes(self, labels: Tensor) -> Tensor:

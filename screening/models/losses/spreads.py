@@ -29,9 +29,10 @@ class Spreads(nn.Module):
         learned = (start.double() ** 2 - smallest**2).clamp(min=smallest**2)
         self.log_spread = nn.Parameter((learned.log() / 2).float())
 
-    def forward(self) -> Tensor:
-        """The standard deviations [T]."""
-        return torch.hypot(self.log_spread.exp(), self.log_spread.new_tensor(self.smallest))
+    def forward(self, log_spreads: Tensor | None = None) -> Tensor:
+        """The standard deviations [T], or [B, T] where logarithms of each molecule's own are given."""
+        learned = (self.log_spread if log_spreads is None else log_spreads).exp()
+        return torch.hypot(learned, learned.new_tensor(self.smallest))
 
     def surprise(self, distances: Tensor, spreads: Tensor) -> Tensor:
         """-log of the chance, in nats, of a value within 1.25 times `smallest` of this distance [B, T].
