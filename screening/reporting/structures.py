@@ -47,14 +47,17 @@ def colour_of(share: float) -> Colour:
     return red, green, blue
 
 
-def draw_contributions(mol: Mol, values: Sequence[float] | np.ndarray, *, scale: float, title: str) -> str:
-    """An SVG picture with a title and a colour scale: red atoms raise the logit, blue ones lower it.
+def draw_contributions(
+    mol: Mol, values: Sequence[float] | np.ndarray, *, scale: float, title: str, of: str = "logit"
+) -> str:
+    """An SVG picture with a title and a colour scale: red atoms raise what they add to, blue ones lower it.
 
     Parameters
     ----------
     values : contribution of each atom.
     scale : value of the full colour; larger ones have it too.
     title : two lines at most, separated by a line break; any text.
+    of : what contributions add up to; any text.
     """
     shares = np.asarray(values, float) / scale
     coloured = {atom: share for atom, share in enumerate(shares.tolist()) if abs(share) > FAINT}
@@ -71,7 +74,7 @@ def draw_contributions(mol: Mol, values: Sequence[float] | np.ndarray, *, scale:
         f"<title>{escape(title)}</title>\n"
         f'<rect width="{WIDTH}" height="{whole}" fill="#ffffff"/>\n{texts}\n'
         f'<g transform="translate(0,{TITLE})">\n{_drawn(mol, coloured)}</g>\n'
-        f'<g transform="translate(0,{TITLE + HEIGHT})">{_legend(scale)}</g>\n</svg>\n'
+        f'<g transform="translate(0,{TITLE + HEIGHT})">{_legend(scale, of)}</g>\n</svg>\n'
     )
 
 
@@ -136,7 +139,7 @@ def _variables() -> dict[str, str]:
     return scale | atoms | dict.fromkeys(TEXT, "currentColor") | {PAPER: "none"}
 
 
-def _legend(scale: float) -> str:
+def _legend(scale: float, of: str) -> str:
     """A bar of the colours with the values at its ends."""
     colours = gradient()
     left, wide = 90.0, (WIDTH - 180) / len(colours)
@@ -147,7 +150,7 @@ def _legend(scale: float) -> str:
     ends = (
         f'<text x="84" y="15" text-anchor="end">-{scale:.2g} lowers</text>'
         f'<text x="{WIDTH - 84}" y="15">raises +{scale:.2g}</text>'
-        f'<text x="{WIDTH / 2:.0f}" y="30" text-anchor="middle">contribution to the logit</text>'
+        f'<text x="{WIDTH / 2:.0f}" y="30" text-anchor="middle">contribution to the {escape(of)}</text>'
     )
     return f'{bars}<g font-size="11" fill="#333333">{ends}</g>'
 

@@ -85,7 +85,7 @@ class Molecules(NamedTuple):
 
 
 class Contributions(NamedTuple):
-    """What n molecules with N atoms in all get from where; logits are of one assay."""
+    """What n molecules with N atoms in all get from where; logits are of one assay, of a real one values."""
 
     graph: np.ndarray
     """[N] float64, through the graph: the atom itself, and half of each of its bonds."""
@@ -103,6 +103,11 @@ class Contributions(NamedTuple):
     """[n] float64, of the molecules."""
     baseline: np.ndarray
     """[n] float64, of the same molecules with the inputs of the reference; NaN for occlusion."""
+
+    def as_values(self, mean: float, deviation: float) -> "Contributions":
+        """Those of a real assay, whose outputs are in standard deviations, on the scale of training."""
+        scaled = self._replace(**{name: deviation * getattr(self, name) for name in self._fields})
+        return scaled._replace(logits=mean + scaled.logits, baseline=mean + scaled.baseline)
 
     @property
     def elsewhere(self) -> np.ndarray:

@@ -17,8 +17,9 @@ from scipy.stats import spearmanr
 
 from ..bundle.bundle import Bundle
 from ..bundle.reference import Reference
+from ..data.assay_kinds import Assay
 from ..data.tables import Rejected, TableReader, open_frame, open_table
-from ..errors import BundleError, ConfigError
+from ..errors import BundleError, ConfigError, listed
 from ..features.store import GraphStore
 from ..models.network import ScreeningModel
 from ..registry import did_you_mean
@@ -46,13 +47,15 @@ AT_ONCE = 100  # molecules explained together
 class Explanation:
     """What was found; a notebook shows it as a card for each molecule."""
 
-    assay: str
+    about: Assay
+    """The assay; of a real one contributions are on its scale of training (`Assay.scale`)."""
     method: str
     molecules: pd.DataFrame
-    """One row per molecule: molecule (from 1), id, smiles, assay, probability, logit, baseline (the logit of
-    the reference), atoms (the sum of their contributions), of that `graph`, `fingerprint` and `described`,
-    elsewhere (no atom's), of that `absent` and `descriptors`, error (of completeness), agreement (rank
-    correlation with the other method, NaN unless asked for)."""
+    """One row per molecule: molecule (from 1), id, smiles, assay, probability, logit (of a real assay value,
+    in its unit, and trained, the same on the scale of training), baseline (that of the reference), atoms (sum
+    of their contributions), of that `graph`, `fingerprint` and `described`, elsewhere (no atom's), of that
+    `absent` and `descriptors`, error (of completeness), agreement (rank correlation with the other method,
+    NaN unless asked for)."""
     atoms: pd.DataFrame
     """One row per atom: molecule, id, atom, symbol, contribution, of it graph, fingerprint, described."""
     descriptors: pd.DataFrame
@@ -63,6 +66,16 @@ class Explanation:
     """As the features see them, one per molecule."""
     folder: Path | None = None
     """Where `write` put it."""
+
+    @property
+    def assay(self) -> str:
+        """Its name."""
+        return self.about.name
+
+    @property
+    def sum_of(self) -> str:
+        """What contributions add up to, with the reference: a column of `molecules`."""
+        return "trained" if self.about.is_real else "logit"
 
     @cached_property
     def pictures(self) -> list[str]:
@@ -90,11 +103,12 @@ class Explanation:
     def lines(self) -> list[str]:
         """What a user should read, in a few lines."""
         molecules, errors = self.molecules, self.molecules["error"].abs()
+        what = "value" if self.about.is_real else "logit"
         lines = [f"{len(molecules):,} molecules explained, {len(self.rejected):,} rejected", *self.notes]
         lines += [f"  row {each.row}, {each.id}: {each.reason}" for each in self.rejected[:10]]
         if errors.notna().all():
             lines.append(
-                f"completeness: the contributions miss the logit difference by {errors.median():.3f} "
+                f"completeness: the contributions miss the {what} difference by {errors.median():.3f} "
                 f"(median) to {errors.max():.3f} (worst)"
             )
             shares = ", ".join(f"{share(molecules, source):.0%} {name}" for source, name in SOURCES.items())
@@ -118,10 +132,11 @@ def explain(
     smiles: str | None = None,
     id: str | None = None,
 ) -> Explanation:
-    """What each atom contributes to the logit of one assay, for the molecules of a file.
+    """What each atom contributes to the logit, or the value, of one assay, for the molecules of a file.
 
     Told against the mean training molecule (`reference`). Of an ensemble, the mean logit of its networks is
-    explained; calibration, which comes after the logit and keeps the order, is not part of it.
+    explained; calibration, which comes after the logit and keeps the order, is not part of it. Of a blend its
+    networks are explained, with a note. Values are on the scale of training, such as -log10 M.
 
     Parameters
     ----------
@@ -181,12 +196,18 @@ def _explained(
     told = _contributions(networks, chosen, method, reference)
     other = next(name for name in METHODS if name != method)
     second = _contributions(networks, chosen, other, reference) if check else None
+    column = bundle.tasks.index(assay)
+    if bundle.targets is not None and bundle.targets.is_real[column]:
+        scale = float(bundle.targets.mean[column]), float(bundle.targets.deviation[column])
+        told = told.as_values(*scale)
     molecules, atoms = _tables(bundle, assay, chosen, told, second)
     notes = [*chosen.notes, *notes] if method == "integrated_gradients" else chosen.notes
     if share(molecules, "absent") + share(molecules, "descriptors") > MOSTLY:
         notes = [*notes, NO_ATOMS]
+    notes = [*notes, *_without_baselines(bundle, column)]
     descriptors = _descriptors(chosen, told)
-    return Explanation(assay, method, molecules, atoms, descriptors, chosen.rejected, notes, chosen.mols)
+    about = bundle.assays[column]
+    return Explanation(about, method, molecules, atoms, descriptors, chosen.rejected, notes, chosen.mols)
 
 
 def _reference(bundle: Bundle, store: GraphStore) -> tuple[Reference, list[str]]:
@@ -202,27 +223,37 @@ def _reference(bundle: Bundle, store: GraphStore) -> tuple[Reference, list[str]]
 
 
 def networks_of(bundle: Bundle, assay: str) -> list[tuple[ScreeningModel, int]]:
-    """The networks that serve an assay, each with the column that does.
+    """The networks that serve an assay, each with the column that does; baselines beside them are left out.
 
     Raises
     ------
-    ConfigError : no such assay, or it is served by a baseline.
+    ConfigError : no such assay, or it is served by baselines alone.
     """
     if assay not in bundle.tasks:
         raise ConfigError(f"The run has no assay '{assay}'. {did_you_mean(assay, bundle.tasks)}")
     column = bundle.tasks.index(assay)
-    networks = []
-    for member in bundle.members:
-        if column not in member.columns:
-            continue
-        network = member.model.network
-        if network is None:
-            raise ConfigError(
-                f"Assay '{assay}' is predicted by the baseline '{member.model.kind}': contributions of atoms "
-                "are those of a network. Explain a run that was trained without model.baseline."
-            )
-        networks.append((network.eval(), member.columns.index(column)))
+    serving = [member for member in bundle.members if column in member.columns]
+    networks = [
+        (member.model.network.eval(), member.columns.index(column))
+        for member in serving
+        if member.model.network is not None
+    ]
+    if not networks:
+        raise ConfigError(
+            f"Assay '{assay}' is predicted by the baseline '{serving[0].model.kind}': contributions of atoms "
+            "are those of a network. Explain a run that was trained without model.baseline."
+        )
     return networks
+
+
+def _without_baselines(bundle: Bundle, column: int) -> list[str]:
+    """What to say of the baselines beside the networks of an assay."""
+    baselines = {member.model.kind for member in bundle.members if column in member.columns}
+    baselines -= {ScreeningModel.kind}
+    if not baselines:
+        return []
+    names = listed(sorted(baselines), 3, mark="")
+    return [f"The score is the mean of networks and {names}: contributions are those of the networks alone."]
 
 
 def _contributions(
@@ -251,15 +282,19 @@ def _tables(
         name: np.bincount(owner, getattr(told, name), len(n_atoms))
         for name in ("atoms", "graph", "fingerprint", "described")
     }
-    prediction = bundle.predict(chosen.store, chosen.rows)
+    column = bundle.tasks.index(assay)
+    scores, about = bundle.predict(chosen.store, chosen.rows).scores[:, column], bundle.assays[column]
+    if about.is_real:
+        said = {"value": about.in_unit(scores.astype(np.float64)), "trained": told.logits}
+    else:
+        said = {"probability": scores, "logit": told.logits}
     molecules = pd.DataFrame(
         {
             "molecule": number,
             "id": chosen.ids,
             "smiles": chosen.smiles,
             "assay": assay,
-            "probability": prediction.scores[:, bundle.tasks.index(assay)],
-            "logit": told.logits,
+            **said,
             "baseline": told.baseline,
             **sums,
             "elsewhere": told.elsewhere,
