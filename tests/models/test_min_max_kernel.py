@@ -9,7 +9,7 @@ from rdkit.Chem import rdFingerprintGenerator
 from small import smiles
 
 from screening.features.store import FeatureSet, featurize
-from screening.models.baselines.min_max_kernel import Counts, MinMax
+from screening.models.baselines.min_max_kernel import EVEN, FALLING, Counts, MinMax
 
 GENERATORS = {
     "ecfp_counts": rdFingerprintGenerator.GetMorganGenerator(radius=2, fpSize=2048),
@@ -26,7 +26,7 @@ def plain(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """MinMax of every pair by its definition."""
     smaller = np.minimum(one[:, None], other).sum(-1).astype(float)
     larger = np.maximum(one[:, None], other).sum(-1).astype(float)
-    return np.where(larger > 0, smaller / np.maximum(larger, 1), 1.0)
+    return np.where(larger > 0, smaller / np.where(larger > 0, larger, 1), 1.0)
 
 
 @st.composite
@@ -47,6 +47,14 @@ def test_it_is_the_plain_definition(pair: tuple[np.ndarray, np.ndarray]) -> None
     similarity = MinMax([counts(other)]).to([counts(one)])
     assert similarity.dtype == np.float32
     np.testing.assert_allclose(similarity, plain(one, other), rtol=1e-6)
+
+
+@given(tables())
+@settings(deadline=None)
+def test_falling_strokes_are_logarithms_of_counts(pair: tuple[np.ndarray, np.ndarray]) -> None:
+    one, other = pair
+    similarity = MinMax([counts(other)], FALLING).to([counts(one)])
+    np.testing.assert_allclose(similarity, plain(np.log1p(one), np.log1p(other)), atol=3e-6)
 
 
 @given(tables())
@@ -90,4 +98,5 @@ def test_molecules_are_taken_in_any_order_and_parts_join() -> None:
     rows = np.array([7, 0, 7, 3])
     for one, other in zip(whole.take(rows), counts(dense[rows]), strict=True):
         np.testing.assert_array_equal(one, other)
-    assert whole.totals.tolist() == dense.sum(1).tolist()
+    assert whole.totals(EVEN).tolist() == dense.sum(1).tolist()
+    np.testing.assert_allclose(whole.totals(FALLING), np.log1p(dense).sum(1), rtol=1e-6)

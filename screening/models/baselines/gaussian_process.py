@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from ...features.store import GraphStore, VectorBlock
 from ...runtime import ragged
 from ...runtime.progress import progress
 from .contract import Baseline, Count, baselines, taken
-from .min_max_kernel import Counts, MinMax
+from .min_max_kernel import EVEN, FALLING, Counts, MinMax
 from .normal_posterior import LEAST_NOISE, Posterior, factor_of, line_of, noise_of, posterior, variances
 
 LEARNS_FROM = 2000  # molecules of an assay of which the noise is learnt: a number that needs no more
@@ -49,6 +49,7 @@ class GaussianProcess(Baseline):
 
     Parameters
     ----------
+    counts : log = log(1 + count), so that one more of many counts less; plain = as they are.
     most : molecules that an assay rests on at most.
 
     References
@@ -77,8 +78,8 @@ class GaussianProcess(Baseline):
     noise: Tensor
     """[T] float32, variance of the noise by that of the function."""
 
-    def __init__(self, *, most: Count = 10_000) -> None:
-        self.most = most
+    def __init__(self, *, counts: Literal["log", "plain"] = "log", most: Count = 10_000) -> None:
+        self.counts, self.most = counts, most
 
     def _prepare(self, store: GraphStore, rows: Tensor, blocks: Sequence[VectorBlock]) -> None:
         self._use(blocks)
@@ -160,8 +161,8 @@ class GaussianProcess(Baseline):
         """What gives the similarities among some rows: from those among all where that is less work."""
         union = np.unique(np.concatenate([np.zeros(0, np.int64), *chosen]))
         if len(union) > WHOLE or len(union) ** 2 > sum(len(rows) ** 2 for rows in chosen):
-            return lambda rows: _among([each.take(rows) for each in self.fingerprints])
-        whole = _among([each.take(union) for each in self.fingerprints])
+            return lambda rows: self._among([each.take(rows) for each in self.fingerprints])
+        whole = self._among([each.take(union) for each in self.fingerprints])
 
         def part(rows: np.ndarray) -> np.ndarray:
             places = np.searchsorted(union, rows)
@@ -184,6 +185,13 @@ class GaussianProcess(Baseline):
             scale=slope**2 * process.scale,
         )
 
+    def _of(self, fingerprints: Sequence[Counts]) -> MinMax:
+        return MinMax(fingerprints, FALLING if self.counts == "log" else EVEN)
+
+    def _among(self, fingerprints: Sequence[Counts]) -> np.ndarray:
+        """Similarities [n, n] of n molecules to one another."""
+        return self._of(fingerprints).to(fingerprints)
+
     def _keep(self, fitted: dict[int, Fitted], n_tasks: int) -> None:
         lengths = np.zeros(n_tasks, np.int64)
         lengths[list(fitted)] = [len(each.rows) for each in fitted.values()]
@@ -202,7 +210,7 @@ class GaussianProcess(Baseline):
     def _prepare_to_predict(self) -> None:
         shape = (len(self.first) - 1, len(self.fingerprints[0]))
         self._weights = csr_array((self.weights, self.molecules, self.first), shape)
-        self._kernel = MinMax(self.fingerprints)
+        self._kernel = self._of(self.fingerprints)
         self._factors: dict[int, np.ndarray] = {}
 
     def _logits(self, inputs: Tensor) -> Tensor:
@@ -246,7 +254,7 @@ class GaussianProcess(Baseline):
         """The triangle of an assay, kept for the next call while there is room."""
         if task not in self._factors:
             molecules = self._molecules_of(task)
-            similarity = _among([each.take(molecules) for each in self.fingerprints])
+            similarity = self._among([each.take(molecules) for each in self.fingerprints])
             factor = factor_of(similarity, float(self.noise[task]))
             if sum(each.size for each in self._factors.values()) + factor.size > KEPT:
                 return factor
@@ -293,11 +301,6 @@ class GaussianProcess(Baseline):
 
 def _logit(share: float) -> float:
     return float(np.log(share / (1 - share)))
-
-
-def _among(fingerprints: Sequence[Counts]) -> np.ndarray:
-    """Similarities [n, n] of n molecules to one another."""
-    return MinMax(fingerprints).to(fingerprints)
 
 
 def _counts_taken(state: dict[str, Tensor], name: str, width: int) -> Counts:

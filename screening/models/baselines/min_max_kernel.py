@@ -14,6 +14,10 @@ from scipy.sparse import csr_array
 from ...runtime import ragged
 
 LEVELS = 256  # strokes that a column can have: counts are at most 255
+EVEN = np.ones(LEVELS, np.float32)
+"""Weight of the first, second ... stroke of a column: counts as they are."""
+FALLING = np.log1p(1 / np.arange(1, LEVELS + 1)).astype(np.float32)
+"""Log(2), log(3 / 2) ...: k strokes weigh log(k + 1), so that one more of many counts less."""
 COMMON = 0.1  # share of the molecules from which a stroke goes through the dense product
 AT_ONCE = 2048  # molecules that are made dense together: some 20 MB
 
@@ -50,10 +54,10 @@ class Counts(NamedTuple):
         places = ragged.spans(self.first[rows], lengths)
         return Counts(ragged.bounds(lengths), self.columns[places], self.values[places])
 
-    @property
-    def totals(self) -> np.ndarray:
-        """[n] float32, the sum of each molecule's counts."""
-        sums = ragged.bounds(self.values.astype(np.int64))
+    def totals(self, weights: np.ndarray) -> np.ndarray:
+        """[n] float32, what each molecule's strokes weigh."""
+        weigh = np.cumsum(weights, dtype=np.float64)  # of a count: place 0 is that of 1
+        sums = np.concatenate([np.zeros(1), np.cumsum(weigh[self.values.astype(np.int64) - 1])])
         return np.diff(sums[self.first]).astype(np.float32)
 
     def strokes(self) -> tuple[np.ndarray, np.ndarray]:
@@ -73,6 +77,7 @@ class MinMax:
     Parameters
     ----------
     fingerprints : the counts of the same n molecules in each fingerprint.
+    weights : EVEN or FALLING, float32 [LEVELS]; with the latter counts are their log(1 + count).
 
     References
     ----------
@@ -80,8 +85,8 @@ class MinMax:
     https://doi.org/10.1016/j.neunet.2005.07.009
     """
 
-    def __init__(self, fingerprints: Sequence[Counts]) -> None:
-        self._each = [_Strokes(counts) for counts in fingerprints]
+    def __init__(self, fingerprints: Sequence[Counts], weights: np.ndarray = EVEN) -> None:
+        self._each = [_Strokes(counts, weights) for counts in fingerprints]
 
     def to(self, fingerprints: Sequence[Counts]) -> np.ndarray:
         """Similarities [m, n] float32 of m molecules to those it was made of."""
@@ -95,39 +100,41 @@ class MinMax:
 class _Strokes:
     """The strokes of n molecules in one fingerprint."""
 
-    def __init__(self, counts: Counts) -> None:
+    def __init__(self, counts: Counts, weights: np.ndarray) -> None:
         molecules, strokes = counts.strokes()
-        self._known, places, numbers = np.unique(strokes, return_inverse=True, return_counts=True)
+        self._strokes, places, numbers = np.unique(strokes, return_inverse=True, return_counts=True)
+        self._weights = weights
         self._is_common = numbers > COMMON * len(counts)
-        self._totals = counts.totals
-        self._common, self._rare = self._split(molecules, places, len(counts))
+        self._totals = counts.totals(weights)
+        weigh = weights[self._strokes % LEVELS]
+        self._common, self._rare = self._split(molecules, places, weigh[places], len(counts))
 
     def to(self, counts: Counts) -> np.ndarray:
         """MinMax [m, n] float32 of m molecules."""
         molecules, strokes = counts.strokes()
-        places = np.searchsorted(self._known, strokes)
-        is_known = self._known[np.minimum(places, len(self._known) - 1)] == strokes if len(self._known) else 0
-        kept = np.flatnonzero(is_known)
-        common, rare = self._split(molecules[kept], places[kept], len(counts))
+        places = np.searchsorted(self._strokes, strokes)
+        has_place = np.flatnonzero(np.append(self._strokes, -1)[places] == strokes)
+        molecules, places = molecules[has_place], places[has_place]
+        common, rare = self._split(molecules, places, np.ones(len(places), np.float32), len(counts))
         shared = (rare @ self._rare.T).toarray()
         for here, mine in _dense(common):
             for there, theirs in _dense(self._common):
                 shared[here, there] += mine @ theirs.T
-        larger = counts.totals[:, None] + self._totals - shared
+        larger = counts.totals(self._weights)[:, None] + self._totals - shared
         np.divide(shared, larger, out=shared, where=larger > 0)
-        shared[larger == 0] = 1.0
+        shared[larger <= 0] = 1.0
         return shared
 
-    def _split(self, molecules: np.ndarray, places: np.ndarray, n: int) -> tuple[csr_array, csr_array]:
-        """Matrices of 0 and 1 of the common and of the rare strokes, a row for each of n molecules."""
+    def _split(
+        self, molecules: np.ndarray, places: np.ndarray, weigh: np.ndarray, n: int
+    ) -> tuple[csr_array, csr_array]:
+        """Matrices of the common and of the rare strokes, a row for each of n molecules."""
         is_common = self._is_common[places]
         number = np.where(self._is_common, np.cumsum(self._is_common), np.cumsum(~self._is_common)) - 1
         n_common = int(self._is_common.sum())
-        sides = ((is_common, n_common), (~is_common, len(self._known) - n_common))
+        sides = ((is_common, n_common), (~is_common, len(self._strokes) - n_common))
         common, rare = (
-            csr_array(
-                (np.ones(int(side.sum()), np.float32), (molecules[side], number[places[side]])), (n, width)
-            )
+            csr_array((weigh[side], (molecules[side], number[places[side]])), (n, width))
             for side, width in sides
         )
         return common, rare
