@@ -131,14 +131,14 @@ class Bundle:
         measured = self.representation if distance else None
         off: list[Tensor] = []
         for number, member in enumerate(self.members):
-            model = member.model
+            model, sd = member.model, None
             if measured is not None and model.network is not None:
                 watcher = measured.watcher(number, off)
                 outputs = model.network.predict(store, rows, batch_size=batch_size, on_features=watcher)
+            elif self.targets is not None and model.gives_sd:
+                outputs, sd = model.predict_with_sd(store, rows, batch_size=batch_size)
             else:
                 outputs = model.predict(store, rows, batch_size=batch_size)
-            has_sd = self.targets is not None and model.gives_sd
-            sd = model.predict_sd(store, rows, batch_size=batch_size) if has_sd else None
             votes.add(list(member.columns), member.weight, outputs, sd)
         return votes.prediction(None if measured is None else measured.distance(off))
 

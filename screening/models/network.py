@@ -30,6 +30,11 @@ class Predictor(Protocol):
     def predict_sd(self, store: GraphStore, rows: Tensor, *, batch_size: int = 512) -> Tensor:
         """Standard deviations [n, t] float32 of standardised values; NaN where it has none."""
 
+    def predict_with_sd(
+        self, store: GraphStore, rows: Tensor, *, batch_size: int = 512
+    ) -> tuple[Tensor, Tensor]:
+        """`predict` and `predict_sd`, out of one pass where both need the same."""
+
     def describe(self) -> dict[str, Any]:
         """What `state_dict` does not say and restoring needs, as plain values for JSON."""
 
@@ -104,6 +109,13 @@ class ScreeningModel(nn.Module):
             return torch.full((len(rows), self.heads.n_tasks), torch.nan)
         self.predict(store, rows, batch_size=batch_size, on_features=keep)
         return torch.cat(parts)
+
+    def predict_with_sd(
+        self, store: GraphStore, rows: Tensor, *, batch_size: int = 512
+    ) -> tuple[Tensor, Tensor]:
+        """Logits and NaN."""
+        logits = self.predict(store, rows, batch_size=batch_size)
+        return logits, self.predict_sd(store, rows, batch_size=batch_size)
 
     def represent(self, store: GraphStore, rows: Tensor) -> Tensor:
         """Representations [n, d], float32 on the CPU, of the molecules `rows`; as in `predict`."""

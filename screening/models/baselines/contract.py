@@ -141,12 +141,22 @@ class Baseline(ABC):
     def predict(self, store: GraphStore, rows: Tensor, *, batch_size: int = 512) -> Tensor:
         """Logits [n, T], float32, of the molecules `rows`, none beyond +-16; values of real assays."""
         parts = [self._logits(self._prepared(store.batch(part).vectors)) for part in rows.split(batch_size)]
-        logits = torch.cat(parts) if parts else torch.zeros(0, len(self.base))
+        return self._bounded(torch.cat(parts) if parts else torch.zeros(0, len(self.base)))
+
+    def _bounded(self, logits: Tensor) -> Tensor:
+        """Logits within +-16; values of real assays as they are."""
         return torch.where(self.is_real, logits, logits.clamp(-LARGEST_LOGIT, LARGEST_LOGIT))
 
     def predict_sd(self, store: GraphStore, rows: Tensor, *, batch_size: int = 512) -> Tensor:
         """Standard deviations [n, T] of standardised values, float32; NaN: it has none."""
         return torch.full((len(rows), len(self.base)), torch.nan)
+
+    def predict_with_sd(
+        self, store: GraphStore, rows: Tensor, *, batch_size: int = 512
+    ) -> tuple[Tensor, Tensor]:
+        """`predict` and `predict_sd`, out of one pass where both need the same."""
+        logits = self.predict(store, rows, batch_size=batch_size)
+        return logits, self.predict_sd(store, rows, batch_size=batch_size)
 
     def describe(self) -> dict[str, Any]:
         """The options, as plain values for JSON."""

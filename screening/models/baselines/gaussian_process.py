@@ -214,17 +214,8 @@ class GaussianProcess(Baseline):
         self._factors: dict[int, np.ndarray] = {}
 
     def _logits(self, inputs: Tensor) -> Tensor:
-        outputs = np.empty((len(inputs), len(self.mean)), np.float32)
-        for here, similarities in self._similar(inputs):
-            outputs[here] = (self._weights @ similarities.T).T
-        return torch.from_numpy(outputs) + self.mean
-
-    def _similar(self, inputs: Tensor) -> Iterator[tuple[slice, np.ndarray]]:
-        """Similarities of some molecules at a time to all that any assay rests on, and where these stand."""
-        step = max(1, CELLS // max(1, len(self.fingerprints[0])))
-        for start in range(0, len(inputs), step):
-            here = slice(start, start + step)
-            yield here, self._kernel.to([Counts.of([part]) for part in self._split(inputs[here])])
+        means = [self._means(similarities) for similarities in self._similar(inputs)]
+        return torch.cat([torch.zeros(0, len(self.mean)), *means])
 
     def predict_sd(self, store: GraphStore, rows: Tensor, *, batch_size: int = 512) -> Tensor:
         """Standard deviations [n, T] float32 of what `predict` gives for the molecules `rows`.
@@ -233,19 +224,34 @@ class GaussianProcess(Baseline):
         included; of a class that of the logit. 1 where an assay has its base rate. The first call of a
         restored baseline decomposes the similarities of every assay once more, n^3 / 3 steps.
         """
-        parts = [
-            self._deviations(self._prepared(store.batch(part).vectors)) for part in rows.split(batch_size)
-        ]
-        return torch.cat(parts) if parts else torch.zeros(0, len(self.base))
+        return self.predict_with_sd(store, rows, batch_size=batch_size)[1]
 
-    def _deviations(self, inputs: Tensor) -> Tensor:
-        outputs, is_fitted = np.ones((len(inputs), len(self.mean))), np.diff(self.first) > 0
-        for here, similarities in self._similar(inputs):
-            for task in np.flatnonzero(is_fitted).tolist():
-                molecules = self._molecules_of(task)
-                outputs[here, task] = variances(self._factor(task), similarities[:, molecules])
-        outputs += (self.noise * self.is_real).numpy() * is_fitted  # a logit has none: it is no measurement
-        return torch.from_numpy(np.sqrt(outputs * self.scale.numpy())).float()
+    def predict_with_sd(
+        self, store: GraphStore, rows: Tensor, *, batch_size: int = 512
+    ) -> tuple[Tensor, Tensor]:
+        means, deviations = [torch.zeros(0, len(self.mean))], [torch.zeros(0, len(self.mean))]
+        for part in rows.split(batch_size):
+            for similarities in self._similar(store.batch(part).vectors):
+                means.append(self._means(similarities))
+                deviations.append(self._deviations(similarities))
+        return self._bounded(torch.cat(means)), torch.cat(deviations)
+
+    def _similar(self, inputs: Tensor) -> Iterator[np.ndarray]:
+        """Similarities [some, n] of some molecules at a time to all that any assay rests on."""
+        step = max(1, CELLS // max(1, len(self.fingerprints[0])))
+        for some in inputs.split(step):
+            yield self._kernel.to([Counts.of([part]) for part in self._split(some)])
+
+    def _means(self, similarities: np.ndarray) -> Tensor:
+        return torch.from_numpy((self._weights @ similarities.T).T) + self.mean
+
+    def _deviations(self, similarities: np.ndarray) -> Tensor:
+        variance, is_fitted = np.ones((len(similarities), len(self.mean))), np.diff(self.first) > 0
+        for task in np.flatnonzero(is_fitted).tolist():
+            molecules = self._molecules_of(task)
+            variance[:, task] = variances(self._factor(task), similarities[:, molecules])
+        variance += (self.noise * self.is_real).numpy() * is_fitted  # a logit has none: it is no measurement
+        return torch.from_numpy(np.sqrt(variance * self.scale.numpy())).float()
 
     def _molecules_of(self, task: int) -> np.ndarray:
         return self.molecules[self.first[task] : self.first[task + 1]]
