@@ -4,6 +4,7 @@ import csv
 import gzip
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -232,18 +233,25 @@ def test_vectors_equal_rdkit() -> None:
     assert store.vector_blocks[2].columns == tuple(name for name, _ in Descriptors.descList)
 
 
+def functional_generator(**options: Any) -> Any:
+    invariants = rdFingerprintGenerator.GetMorganFeatureAtomInvGen()
+    return rdFingerprintGenerator.GetMorganGenerator(atomInvariantsGenerator=invariants, **options)
+
+
 @pytest.mark.parametrize(
     ("name", "generator"),
     [
-        ("atom_pairs", rdFingerprintGenerator.GetAtomPairGenerator),
-        ("torsions", rdFingerprintGenerator.GetTopologicalTorsionGenerator),
+        ("atom_pairs", partial(rdFingerprintGenerator.GetAtomPairGenerator, fpSize=4096)),
+        ("torsions", partial(rdFingerprintGenerator.GetTopologicalTorsionGenerator, fpSize=4096)),
+        ("ecfp6_counts", partial(rdFingerprintGenerator.GetMorganGenerator, radius=3, fpSize=2048)),
+        ("fcfp_counts", partial(functional_generator, radius=2, fpSize=2048)),
     ],
 )
-def test_pairs_and_torsions_equal_rdkit(name: str, generator: Callable[..., Any]) -> None:
-    """As read with hybridisation, on which the pi electrons of an atom rest."""
+def test_counts_of_other_kinds_equal_rdkit(name: str, generator: Callable[..., Any]) -> None:
+    """As RDKit reads molecules: the pi electrons of an atom, for one, rest on its hybridisation."""
     texts = [*wheel_molecules(200), "C=CC=O", CHAIN]
     vectors = featurize(texts, FeatureSet("atom_codes", (name,))).batch(range(len(texts))).vectors.numpy()
-    of_rdkit = generator(fpSize=4096, countSimulation=False)
+    of_rdkit = generator(countSimulation=False)
     counts = np.array([of_rdkit.GetCountFingerprintAsNumPy(Chem.MolFromSmiles(text)) for text in texts])
     np.testing.assert_array_equal(vectors, np.minimum(counts, 255))
     assert counts.max() > 255
@@ -487,8 +495,9 @@ def test_cache_that_cannot_be_written_says_so(tmp_path: Path) -> None:
         featurize(["C"], FeatureSet("atom_codes"), cache=tmp_path / "file" / "cache")
 
 
-def test_light_reading_gives_the_same_fingerprint() -> None:
-    generator = vector_featurizer("ecfp_counts")
+@pytest.mark.parametrize("name", ["ecfp_counts", "ecfp6_counts", "fcfp_counts"])
+def test_light_reading_gives_the_same_fingerprint(name: str) -> None:
+    generator = vector_featurizer(name)
     for text in [*wheel_molecules(500), *ODD]:
         full, light = (read_molecules([text], stereo=stereo)[0][0] for stereo in (True, False))
         assert (full is None) == (light is None)

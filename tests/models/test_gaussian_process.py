@@ -162,7 +162,7 @@ def test_restored_deviations_are_the_same() -> None:
 
 def test_real_vectors_are_left_out_with_a_note_and_alone_refused() -> None:
     assert any("rdkit_fast" in note for note in fitted().notes)
-    with pytest.raises(ConfigError, match=r"counts or bits.*ecfp_counts"):
+    with pytest.raises(ConfigError, match=r"counts or bits.*ecfp6_counts"):
         baselines.build("gaussian_process").fit(
             small.store(vectors=("rdkit_fast",)), labels(), torch.arange(9)
         )

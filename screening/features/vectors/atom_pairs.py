@@ -1,16 +1,15 @@
 """Counts of atom pairs at their distance."""
 
-import numpy as np
-from rdkit.Chem import Mol
 from rdkit.Chem.rdFingerprintGenerator import GetAtomPairGenerator
 
-from ..featurizers import VectorFeaturizer, featurizers
+from ..featurizers import featurizers
+from .folded_counts import FoldedCounts
 
 ATOM_PAIRS_SIZE = 4096
 
 
 @featurizers.register("atom_pairs")
-class AtomPairs(VectorFeaturizer):
+class AtomPairs(FoldedCounts):
     """How often each pair of atoms occurs at each distance, folded to 4,096 columns, at most 255.
 
     An atom is its element, its heavy neighbours and its pi electrons; distances are 1 to 30 bonds. The time
@@ -25,15 +24,6 @@ class AtomPairs(VectorFeaturizer):
     name = "atom_pairs"
     version = 1
     rate = 10_000
-    kind = "counts"
 
     def __init__(self) -> None:
-        self.columns = tuple(f"pair_{number}" for number in range(ATOM_PAIRS_SIZE))
-        self._generator = GetAtomPairGenerator(fpSize=ATOM_PAIRS_SIZE, countSimulation=False)
-
-    def __call__(self, mol: Mol) -> np.ndarray:
-        return np.minimum(self._generator.GetCountFingerprintAsNumPy(mol), 255).astype(np.uint8)
-
-    def nonzero(self, mol: Mol) -> tuple[list[int], list[int]]:
-        counts = self._generator.GetCountFingerprint(mol).GetNonzeroElements()
-        return list(counts), list(counts.values())
+        super().__init__(GetAtomPairGenerator(fpSize=ATOM_PAIRS_SIZE, countSimulation=False), "pair")

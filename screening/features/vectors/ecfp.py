@@ -1,17 +1,18 @@
-"""Morgan fingerprints of radius 2: counts and bits."""
+"""Morgan fingerprints: counts of radius 2 and 3, by element or by function, and bits."""
 
 import numpy as np
 from rdkit.Chem import Mol
-from rdkit.Chem.rdFingerprintGenerator import GetMorganGenerator
+from rdkit.Chem.rdFingerprintGenerator import GetMorganFeatureAtomInvGen, GetMorganGenerator
 
 from ..featurizers import VectorFeaturizer, featurizers
+from .folded_counts import FoldedCounts
 
 ECFP_RADIUS = 2
 ECFP_SIZE = 2048
 
 
 @featurizers.register("ecfp_counts")
-class EcfpCounts(VectorFeaturizer):
+class EcfpCounts(FoldedCounts):
     """How often each Morgan environment of radius 2 occurs, folded to 2,048 columns, at most 255.
 
     References
@@ -24,18 +25,44 @@ class EcfpCounts(VectorFeaturizer):
     version = 1
     rate = 25_000
     reads_stereo = False
-    kind = "counts"
 
     def __init__(self) -> None:
-        self.columns = tuple(f"ecfp_{number}" for number in range(ECFP_SIZE))
-        self._generator = GetMorganGenerator(radius=ECFP_RADIUS, fpSize=ECFP_SIZE)
+        super().__init__(GetMorganGenerator(radius=ECFP_RADIUS, fpSize=ECFP_SIZE), "ecfp")
 
-    def __call__(self, mol: Mol) -> np.ndarray:
-        return np.minimum(self._generator.GetCountFingerprintAsNumPy(mol), 255).astype(np.uint8)
 
-    def nonzero(self, mol: Mol) -> tuple[list[int], list[int]]:
-        counts = self._generator.GetCountFingerprint(mol).GetNonzeroElements()
-        return list(counts), list(counts.values())
+@featurizers.register("ecfp6_counts")
+class Ecfp6Counts(FoldedCounts):
+    """How often each Morgan environment of radius 3 occurs, folded to 2,048 columns, at most 255."""
+
+    name = "ecfp6_counts"
+    version = 1
+    rate = 15_000
+    reads_stereo = False
+
+    def __init__(self) -> None:
+        super().__init__(GetMorganGenerator(radius=3, fpSize=ECFP_SIZE), "ecfp6")
+
+
+@featurizers.register("fcfp_counts")
+class FcfpCounts(FoldedCounts):
+    """As `ecfp_counts`, but an atom is what it can do: donor, acceptor, acid, base, aromatic, halogen.
+
+    References
+    ----------
+    Rogers and Hahn, as for `ecfp_counts`: the functional-class fingerprint FCFP_4.
+    """
+
+    name = "fcfp_counts"
+    version = 1
+    rate = 4_000
+    reads_stereo = False
+
+    def __init__(self) -> None:
+        invariants = GetMorganFeatureAtomInvGen()
+        generator = GetMorganGenerator(
+            radius=ECFP_RADIUS, fpSize=ECFP_SIZE, atomInvariantsGenerator=invariants
+        )
+        super().__init__(generator, "fcfp")
 
 
 @featurizers.register("ecfp_bits")

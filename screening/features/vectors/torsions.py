@@ -1,16 +1,15 @@
 """Counts of topological torsions."""
 
-import numpy as np
-from rdkit.Chem import Mol
 from rdkit.Chem.rdFingerprintGenerator import GetTopologicalTorsionGenerator
 
-from ..featurizers import VectorFeaturizer, featurizers
+from ..featurizers import featurizers
+from .folded_counts import FoldedCounts
 
 TORSIONS_SIZE = 4096
 
 
 @featurizers.register("torsions")
-class Torsions(VectorFeaturizer):
+class Torsions(FoldedCounts):
     """How often each path of four atoms occurs, folded to 4,096 columns, at most 255.
 
     An atom is its element, its heavy neighbours and its pi electrons.
@@ -24,15 +23,8 @@ class Torsions(VectorFeaturizer):
     name = "torsions"
     version = 1
     rate = 13_000
-    kind = "counts"
 
     def __init__(self) -> None:
-        self.columns = tuple(f"torsion_{number}" for number in range(TORSIONS_SIZE))
-        self._generator = GetTopologicalTorsionGenerator(fpSize=TORSIONS_SIZE, countSimulation=False)
-
-    def __call__(self, mol: Mol) -> np.ndarray:
-        return np.minimum(self._generator.GetCountFingerprintAsNumPy(mol), 255).astype(np.uint8)
-
-    def nonzero(self, mol: Mol) -> tuple[list[int], list[int]]:
-        counts = self._generator.GetCountFingerprint(mol).GetNonzeroElements()
-        return list(counts), list(counts.values())
+        super().__init__(
+            GetTopologicalTorsionGenerator(fpSize=TORSIONS_SIZE, countSimulation=False), "torsion"
+        )

@@ -39,9 +39,9 @@ class GaussianProcess(Baseline):
     """A Gaussian process per assay on MinMax, the Tanimoto similarity of counts, with its own uncertainty.
 
     All vectors of counts and bits are fingerprints; the similarity is the mean over them, so name several:
-    `features.vectors=[ecfp_counts, atom_pairs, torsions]`. Amplitude, noise and mean of each assay are the
-    likeliest (of at most 2,000 of its molecules the noise). Classes are fitted as values of -1 and 1, and
-    a line through the predictions for each molecule left out (Platt's) makes them logits.
+    `features.vectors=[ecfp6_counts, fcfp_counts, atom_pairs, torsions]`. Amplitude, noise and mean of each
+    assay are the likeliest (of at most 2,000 of its molecules the noise). Classes are fitted as values of -1
+    and 1, and a line through the predictions for each molecule left out (Platt's) makes them logits.
 
     An assay with n molecules takes n^3 steps and 12 n^2 bytes; one with more than `most` rests on so many of
     them, drawn by the seed, of classes at first the rarer one, up to half. A library is scored against all
@@ -99,7 +99,7 @@ class GaussianProcess(Baseline):
         if not self._columns:
             raise ConfigError(
                 f"baseline '{self.kind}' needs counts or bits, and {', '.join(others)} has none: "
-                "features.vectors=[ecfp_counts, atom_pairs, torsions]."
+                "features.vectors=[ecfp6_counts, fcfp_counts, atom_pairs, torsions]."
             )
         if others:
             note = f"{self.kind} compares counts and bits: {', '.join(others)} is not looked at"
