@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..runtime.numbers import short
 from .console import progress_shown, say, tell
 from .endings import goes_on
 from .grid import print_frame
@@ -12,6 +13,8 @@ from .options import IdColumn, RunOrBundle, SmilesColumn
 from .settings import CsvSafe
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from ..scoring.job import ScoreReport
 
 LibraryFiles = Annotated[
@@ -140,11 +143,24 @@ def _print_scores(report: "ScoreReport") -> None:
     if report.top is not None:
         import pandas as pd
 
-        table = pd.read_csv(report.top, dtype={"id": str, "smiles": str}, keep_default_na=False)
+        ends = {name: [""] for name in ("low", "high")}
+        texts = dict.fromkeys(("assay", "id", "smiles", "unit"), str)
+        table = pd.read_csv(report.top, dtype=texts, keep_default_na=False, na_values=ends)
         for assay, rows in list(table.groupby("assay", sort=False))[:3]:
-            best = rows.drop(columns=["assay", "row", "file"]).head(10)
-            print_frame(best, title=f"Best for {assay}")
+            print_frame(*_best_of(str(assay), rows.drop(columns=["assay", "row", "file"]).head(10)))
     tell(f"Scores: {report.folder}")
+
+
+def _best_of(assay: str, best: "pd.DataFrame") -> tuple["pd.DataFrame", str]:
+    """What to print of the best of an assay, and the title; of a real assay with its unit."""
+    if "unit" not in best:
+        return best, f"Best for {assay}"
+    unit, best = best["unit"].iloc[0], best.drop(columns="unit").dropna(axis=1, how="all")
+    if unit == "probability":
+        return best.rename(columns={"value": unit}), f"Best for {assay}"
+    numbers = [name for name in ("value", "low", "high") if name in best]
+    best = best.assign(**{name: best[name].map(short) for name in numbers})
+    return best, f"Best for {assay}" + (f", {unit}" if unit else "")
 
 
 def hits(

@@ -29,6 +29,7 @@ from ..registry import did_you_mean
 from ..runtime.csv_cells import csv_of
 from ..runtime.files import half_written, sweep, write_atomically
 from ..runtime.folders import claimed, explained
+from ..runtime.numbers import short
 from ..runtime.progress import progress
 from ..scoring.columns import ENDINGS, HIGH, LOW, NEIGHBOUR, OURS, assay_column, property_names
 from ..scoring.part_files import PartFolder
@@ -96,9 +97,9 @@ def _value_lines(table: pd.DataFrame, about: Assay) -> list[str]:
     """How good the hits of a real assay are."""
     if not len(table):
         return []
-    ends, unit = table["value"].iloc[[0, -1]], f" {about.unit}" if about.unit else ""
-    good = "high" if about.is_high_good else "low"
-    return [f"values of the hits: {ends.iloc[0]:.3g} to {ends.iloc[1]:.3g}{unit}; {good} values are good"]
+    first, last = (short(value) for value in table["value"].iloc[[0, -1]])
+    unit, good = f" {about.unit}" if about.unit else "", "high" if about.is_high_good else "low"
+    return [f"values of the hits: {first} to {last}{unit}; {good} values are good"]
 
 
 def choose_hits(

@@ -19,6 +19,7 @@ from ..data.molecules import read_molecule
 from ..metrics.per_assay import read_evaluation
 from ..reporting.pages import render, script
 from ..reporting.structures import draw_structure
+from ..runtime.numbers import short
 from ..training.run_folder import read_table
 
 SORTS = {
@@ -160,19 +161,16 @@ def _is_same(one: float, other: float, score: str) -> bool:
 
 
 def significant(value: float) -> str:
-    """A value in three significant digits, "∞" where it has no limit.
+    """A value as `short` has it, "∞" where it has no limit.
 
     Examples
     --------
-    >>> significant(12345.6), significant(0.012345), significant(7.0), significant(float("inf"))
-    ('12,300', '0.0123', '7', '∞')
+    >>> significant(12345.6), significant(0.012345), significant(float("inf"))
+    ('12,346', '0.0123', '∞')
     """
-    if not np.isfinite(value):
-        return "–" if np.isnan(value) else "∞" if value > 0 else "−∞"
-    if abs(value) >= 100:
-        digits = len(str(int(abs(value)))) - 3
-        return f"{round(value, -digits):,.0f}"
-    return f"{value:.3g}"
+    if np.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    return short(value)
 
 
 def _is_said(value: Any) -> bool:
