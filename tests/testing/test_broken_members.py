@@ -1,5 +1,6 @@
 """The checks find what is broken: one member with one fault each, as a plug-in could bring it."""
 
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,9 @@ from screening.metrics.contract import register as register_metric
 from screening.models.encoders import Encoder, Inputs, encoders
 from screening.models.losses import CrossEntropy, Loss, losses
 from screening.models.losses.focal import Focal
+from screening.models.losses.gaussian import Gaussian
+from screening.models.losses.real_values import bounds, misses
+from screening.models.losses.squared import Squared
 from screening.testing import Subject, check_member
 from screening.testing.running import FAMILIES
 from screening.uncertainty.calibration import Calibration, calibrations
@@ -152,6 +156,44 @@ class Hollow(Focal):
     ],
 )
 def test_a_broken_loss(kind: type[Loss], fails: str) -> None:
+    losses.register("broken")(kind)
+    assert any(check.startswith(fails) for check in problems("loss", "broken"))
+
+
+class Short(Squared):
+    """It looks at the lower bound alone."""
+
+    def cell_values(self, logits: Tensor, labels: Tensor) -> Tensor:
+        return (logits - bounds(labels)[0]) ** 2 / 2
+
+    def cell_slopes(self, logits: Tensor, labels: Tensor) -> Tensor:
+        return logits - bounds(labels)[0]
+
+
+class Likelihood(Gaussian):
+    """A density as it is, which is above 1 where the noise is small."""
+
+    def cell_values(self, logits: Tensor, labels: Tensor, log_spreads: Tensor | None = None) -> Tensor:
+        return super().cell_values(logits, labels, log_spreads) + math.log(self.spreads.smallest)
+
+
+class Frozen(Gaussian):
+    """The spread that it learns gets no gradient of the cells where it matters."""
+
+    def cell_values(self, logits: Tensor, labels: Tensor, log_spreads: Tensor | None = None) -> Tensor:
+        values = super().cell_values(logits, labels, log_spreads)
+        return values.detach() + misses(logits, *bounds(labels)) ** 2 / 2 + 0 * values
+
+
+@pytest.mark.parametrize(
+    ("kind", "fails"),
+    [
+        (Short, "Values and slopes are finite"),
+        (Likelihood, "Values are at least 0"),
+        (Frozen, "Gradients of what a loss learns"),
+    ],
+)
+def test_a_broken_loss_of_real_values(kind: type[Loss], fails: str) -> None:
     losses.register("broken")(kind)
     assert any(check.startswith(fails) for check in problems("loss", "broken"))
 
