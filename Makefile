@@ -7,10 +7,10 @@ STAMP  := $(VENV)/.installed
 .PHONY: run test slow lint bench docs clean
 
 run: $(STAMP)
-	$(BIN)/screening train configs/alerts.yaml --overwrite
-	$(BIN)/screening evaluate runs/alerts
-	$(BIN)/screening score runs/alerts alerts-library --out runs/alerts/scores --overwrite --top 5
-	$(BIN)/screening report runs/alerts
+	$(BIN)/screening train configs/moleculeace_fast.yaml --overwrite
+	$(BIN)/screening evaluate runs/moleculeace_fast
+	$(BIN)/screening score runs/moleculeace_fast alerts-library --out runs/moleculeace_fast/scores --overwrite --top 5
+	$(BIN)/screening report runs/moleculeace_fast
 
 # A process per core, a test file in one of them: what a file trains or starts, it does once.
 test: $(STAMP)

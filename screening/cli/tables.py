@@ -248,24 +248,31 @@ def _learned(row: Any) -> list[str]:
 
 def print_set(table: "pd.DataFrame", title: str) -> None:
     """Mean and standard deviation over the runs of a set: the macro means, then the least sure assays."""
+    from ..metrics.contract import metrics
+
     values = table.set_index(["assay", "metric"])
     macro, *assays = table["assay"].unique()
-    roc_auc = values.xs("roc_auc", level="metric")["mean"]
-    shown = sorted(assays, key=lambda assay: (roc_auc[assay] != roc_auc[assay], roc_auc[assay]))[:SHOWN]
+    names = list(dict.fromkeys(table["metric"]))
+    first = values.xs(names[0], level="metric")["mean"]
+    shown = sorted(assays, key=lambda assay: (first[assay] != first[assay], first[assay]))[:SHOWN]
     kind = "" if len(shown) == len(assays) else f" (the {SHOWN} lowest of {len(assays)} assays)"
     lines = []
     for assay in (macro, *shown):
-        of_assay = [values.loc[(assay, metric)] for metric in ("roc_auc", "average_precision")]
+        of_assay = [values.loc[(assay, metric)] for metric in names]
         means = [_mean(row["mean"], row["sd"]) for row in of_assay]
         lines.append([assay or "mean over assays", *means, str(int(of_assay[0]["runs"]))])
-    columns = [Column("assay", folds=NAME), Column("ROC-AUC"), Column("AP"), Column("runs", 1)]
+    titles = [Column(metrics.get(name).title) for name in names]
+    columns = [Column("assay", folds=NAME), *titles, Column("runs", 1)]
     print_table(title + kind, columns, lines)
 
 
 def print_benchmark(benchmark: "Benchmark") -> None:
     """Balancers side by side, a table for each metric."""
+    from ..metrics.contract import metrics
+
     first = benchmark.table["balancer"].iloc[0]
-    for name, title in (("roc_auc", "ROC-AUC"), ("average_precision", "AP")):
+    for name in (comparison.metric for comparison in benchmark.comparisons):
+        title = metrics.get(name).title
         print_table(
             f"balancers against {first}, {title}, mean over assays of the test part",
             [

@@ -67,7 +67,7 @@ def train(
 ) -> None:
     """Train one model for all assays and evaluate it.
 
-    With --seeds or --folds it is a set of models, and their mean.
+    With --seeds or --folds it is a set of models, and their mean; folds have one report.
     """
     from ..config import load_config, to_yaml
 
@@ -145,7 +145,21 @@ def _train_set(
         print_set(trained.table, f"{settings.name}, test part, over {len(configs)} {kind}")
         tell(f"Runs: {', '.join(map(str, trained.folders))}")
         tell(f"Written: {trained.path}")
+        if kind == "folds":
+            _report_folds(settings.folder)
     leave_processes()
+
+
+def _report_folds(runs: Path) -> None:
+    """The page of all folds: every molecule is tested once, so it is about the whole table."""
+    from ..evaluation.run_sets import is_set
+    from ..reporting.report import write_report
+
+    if not is_set(runs):  # a run that has the name itself is in the way
+        return
+    with progress_shown():
+        page = write_report(runs).page
+    tell(f"All test molecules together: {page}; in the terminal: screening evaluate {runs}")
 
 
 def benchmark(

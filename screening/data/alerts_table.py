@@ -1,7 +1,7 @@
 """The embedded table `alerts`: real molecules with COMPUTED labels, made on this machine without a download.
 
 Molecules: the NCI compounds that the rdkit wheel ships. Assays: about 100 structural alerts and
-thresholds on descriptors, worked out by RDKit. No label here was measured: the table is for `make run`,
+thresholds on descriptors, worked out by RDKit. No label here was measured: the table is for
 tests and demonstrations, and a figure on it says nothing about biology.
 """
 

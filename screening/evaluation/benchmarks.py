@@ -18,7 +18,8 @@ from ..training.history import Epoch
 from ..training.preparation import Note
 from ..training.run_folder import write_frame
 from .comparison import Comparison, compare
-from .replicates import METRICS, seconds_per_step, seed_configs, tabulate, train_set
+from .headline import ERRORS
+from .replicates import seconds_per_step, seed_configs, tabulate, train_set
 from .run_sets import RunSet
 
 
@@ -27,13 +28,14 @@ class Benchmark:
     """What became of the balancers."""
 
     table: pd.DataFrame
-    """One row per balancer: `balancer`, `runs`, then of each metric of METRICS the macro mean, its `_sd` over
-    runs, the `_difference` to the first balancer over the assays that have a test, with `_low`, `_high` and
-    adjusted `_p`, and the assays `_won` and `_lost` (`compare.compare`); `seconds_per_step` and
+    """One row per balancer: `balancer`, `runs`, then of each metric (`replicates.metrics_of_set`, but for
+    errors on several scales) the macro mean, its `_sd` over runs, the `_difference` to the first balancer
+    over the assays that have a test, with `_low`, `_high` and adjusted `_p`, the assays `_won` and `_lost`
+    (`compare.compare`); `seconds_per_step` and
     `cpu_seconds_per_step` (medians over epochs, validation included) and `cost`, their ratio to the first: on
     a CPU of processor time, else of wall time."""
     comparisons: tuple[Comparison, ...]
-    """Per assay, for each of METRICS."""
+    """Per assay, for each of the metrics."""
     path: Path
     """Where the table is written."""
 
@@ -84,7 +86,7 @@ def benchmark(
         on_epoch=on_epoch,
     )
     run_sets = [RunSet(name, tuple(one.folder for one in of)) for name, of in zip(names, sets, strict=True)]
-    comparisons = tuple(compare(run_sets, metric=metric) for metric in METRICS)
+    comparisons = tuple(compare(run_sets, metric=metric) for metric in _metrics(run_sets[0]))
     table = _table(run_sets, comparisons, on_cpu=_is_on_cpu(config))
     path = root / f"{config.name}-benchmark.csv"
     if distributed.is_main():
@@ -115,6 +117,12 @@ def chain_names(chains: Sequence[Sequence[Component]]) -> list[str]:
     return names
 
 
+def _metrics(one: RunSet) -> list[str]:
+    """Metrics of which a set has a mean over assays, or of which none has a number for another reason."""
+    macro = tabulate(one.folders).query("assay == ''")
+    return [row.metric for row in macro.itertuples() if row.metric not in ERRORS or row.mean == row.mean]
+
+
 def _words(options: dict[str, Any]) -> list[str]:
     return [f"{key}-{value}" for key, value in options.items()]
 
@@ -137,7 +145,8 @@ def _table(sets: list[RunSet], comparisons: Sequence[Comparison], *, on_cpu: boo
     table = pd.DataFrame(rows)
     times = table["cpu_seconds_per_step" if on_cpu else "seconds_per_step"]
     columns = [*rows[-1], "cost"]  # the first row has no differences
-    counts = {f"{metric}_{what}": "Int64" for metric in METRICS for what in ("won", "lost")}
+    names = [comparison.metric for comparison in comparisons]
+    counts = {f"{metric}_{what}": "Int64" for metric in names for what in ("won", "lost")}
     return table.assign(cost=times / times.iloc[0])[columns].astype(counts)
 
 

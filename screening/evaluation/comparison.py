@@ -27,6 +27,7 @@ from ..metrics.paired_samples import Sample, samplers
 from ..metrics.per_assay import FEW
 from ..runtime.progress import progress
 from ..training.run_folder import write_frame
+from .headline import ERRORS
 from .run_sets import Bench, RunSet, read_benches, run_sets, training_sizes
 
 SMALL = 0.05
@@ -129,16 +130,7 @@ def compare(
     metric = metric or ("concordance" if benches[0].is_real.any() else "roc_auc")
     benches, tasks, left_out = _suited(benches, tasks, metric)
     better = str(metrics.get(metric).better)
-    differences_by_set = _tested(benches, metric, seed)
-    ratio = _test_to_training(benches, sets) if len(benches) > 1 else 0.0
-    about, smallest = _about(benches, tasks), np.sum([_smallest(bench) for bench in benches], axis=0)
-    tables = [
-        about.assign(run=one.name, against=sets[0].name, **_tests(metric, over, baselines, smallest))
-        for one, differences, baselines in (
-            (one, *tested) for one, tested in zip(sets[1:], differences_by_set, strict=True)
-        )
-        for over in [over_splits(differences, ratio)]
-    ]
+    tables = _tables(sets, benches, tasks, metric, seed)
     assays = pd.concat([table.iloc[:-1] for table in tables], ignore_index=True)
     assays["p_adjusted"] = adjust(assays["p"].to_numpy(), adjustment)
     assays["result"] = _results(assays, level, better)
@@ -147,6 +139,19 @@ def compare(
     summary, notes = summary[list(SUMMARY_COLUMNS)], [*notes, *left_out, *_notes(sets, benches, assays)]
     ordered = _worst_first(assays, better)
     return Comparison(metric, adjustment, part, tuple(sets), ordered, summary, tuple(notes), better)
+
+
+def _tables(
+    sets: Sequence[RunSet], benches: list[Bench], tasks: tuple[str, ...], metric: str, seed: int
+) -> list[pd.DataFrame]:
+    """Of each set but the first a table: one row per assay and, last, one for the macro mean."""
+    about, smallest = _about(benches, tasks), np.sum([_smallest(bench) for bench in benches], axis=0)
+    ratio = _test_to_training(benches, sets) if len(benches) > 1 else 0.0
+    tables = []
+    for one, (differences, baselines) in zip(sets[1:], _tested(benches, metric, seed), strict=True):
+        numbers = _tests(metric, over_splits(differences, ratio), baselines, smallest)
+        tables.append(about.assign(run=one.name, against=sets[0].name, **numbers))
+    return tables
 
 
 def _suited(
@@ -162,6 +167,10 @@ def _suited(
             f"Expected a metric of their {len(tasks)} assays, such as {other}."
         )
     notes = ["Lower is better: a win is a lower number."] if metrics.get(metric).better == "lower" else []
+    scales = sorted({scale for scale, kept in zip(benches[0].scales, keep, strict=True) if kept})
+    if metric in ERRORS and len(scales) > 1:
+        named = listed([scale or "no unit" for scale in scales], 4)
+        notes.append(f"The mean over assays mixes {len(scales)} scales ({named}): read the assays.")
     if not keep.all():
         left = [task for task, kept in zip(tasks, keep, strict=True) if not kept]
         notes.append(f"{len(left)} assays are of the other kind and have no {metric}: {listed(left, 5)}.")

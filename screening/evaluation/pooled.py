@@ -136,7 +136,7 @@ def _together(folders: tuple[Path, ...], runs: Sequence[Predictions]) -> tuple[P
 
 
 def _check_assays(folders: tuple[Path, ...], runs: Sequence[Predictions]) -> None:
-    """Raise DataError unless all runs have the same assays, of the same kind, unit and scale, in one order."""
+    """Raise DataError unless all runs have the same assays in one order, with one kind, unit and scale."""
     first = runs[0]
     for folder, run in zip(folders[1:], runs[1:], strict=True):
         if run.tasks != first.tasks:
@@ -148,8 +148,8 @@ def _check_assays(folders: tuple[Path, ...], runs: Sequence[Predictions]) -> Non
         differ = [one.name for one, other in zip(run.assays, first.assays, strict=True) if one != other]
         if differ:
             raise DataError(
-                f"{folder} has assays of another kind, unit or scale than {folders[0]} ({listed(differ, 3)}): "
-                "they are no set. Train them with the same data.assays."
+                f"{folder} has assays of another kind, unit or scale than {folders[0]} "
+                f"({listed(differ, 3)}): they are no set. Train them with the same data.assays."
             )
 
 

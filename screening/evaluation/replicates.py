@@ -24,10 +24,19 @@ from ..training.history import Epoch
 from ..training.origins import check_finished, check_settings
 from ..training.preparation import Note
 from ..training.run import train
-from ..training.run_folder import AGAIN, claimed_run, read_config, read_manifest, read_table, write_frame
+from ..training.run_folder import (
+    AGAIN,
+    claimed_run,
+    read_config,
+    read_kinds,
+    read_manifest,
+    read_table,
+    write_frame,
+)
+from .headline import ERRORS, are_real_rows, common_scale
 
 METRICS = ("roc_auc", "average_precision")
-"""What the tables of sets are about."""
+"""What the tables of sets are about; `metrics_of_set` where an assay is real."""
 
 TIMES = "times.csv"
 """In the run folders of a set: seconds and processor seconds of every epoch, its validation included."""
@@ -131,20 +140,37 @@ def _train_all(
 
 
 def tabulate(folders: Sequence[Path], *, part: str = "test") -> pd.DataFrame:
-    """Mean and standard deviation over runs, one row per assay and metric of METRICS.
+    """Mean and standard deviation over runs, one row per assay and metric of `metrics_of_set`.
 
     Columns: assay, metric, mean, sd (NaN of one run), least, most, runs (that have a value). The first rows,
-    with the assay "", are about the runs' means over assays.
+    with the assay "", are about the runs' means over assays; NaN of the RMSE if assays have several scales.
     """
     frames = [read_evaluation(folder / "evaluation.csv") for folder in folders]
     every = pd.concat(frames, keys=range(len(frames)), names=["run"]).reset_index("run")
     every = every[every["part"] == part]
-    macro = every.groupby("run")[list(METRICS)].mean().reset_index().assign(assay="")
-    values = pd.concat([macro, every])[["assay", *METRICS]]
+    names = metrics_of_set(every)
+    macro = every.groupby("run")[list(names)].mean().reset_index().assign(assay="")
+    if not set(names).isdisjoint(ERRORS) and not _has_one_scale(folders[0], every):
+        macro[[name for name in names if name in ERRORS]] = math.nan
+    values = pd.concat([macro, every])[["assay", *names]]
     long = values.melt("assay", var_name="metric", value_name="value")
     table = long.groupby(["metric", "assay"], sort=False)["value"].agg(["mean", "std", "min", "max", "count"])
     table.columns = pd.Index(["mean", "sd", "least", "most", "runs"])
     return table.reset_index()[["assay", "metric", "mean", "sd", "least", "most", "runs"]]
+
+
+def metrics_of_set(evaluation: pd.DataFrame) -> tuple[str, ...]:
+    """What a table of a set is about: METRICS of binary assays, with real ones concordance and RMSE."""
+    is_real = are_real_rows(evaluation)
+    if not is_real.any():
+        return METRICS
+    return ("concordance", *(() if is_real.all() else METRICS), "rmse")
+
+
+def _has_one_scale(folder: Path, evaluation: pd.DataFrame) -> bool:
+    """Whether errors of the real assays of a run may be averaged."""
+    assays = evaluation.loc[evaluation["run"] == evaluation["run"].iloc[0], "assay"]
+    return common_scale(read_kinds(folder, assays.tolist())) is not None
 
 
 def seconds_per_step(folders: Sequence[Path]) -> tuple[float, float]:

@@ -42,8 +42,10 @@ class Bench(NamedTuple):
     """Per set and run the seed; -1 where it is not known."""
     is_real: np.ndarray
     """bool [T], which assays have real values."""
-    censored: np.ndarray | None = None
+    censored: np.ndarray | None
     """int8 [n, T], as in `AssayTable`."""
+    scales: tuple[str, ...]
+    """T scales of the values, as `Assay.scale`; "" of classes."""
 
     def outcome(self, scores: np.ndarray) -> Outcome:
         """What came out of one run."""
@@ -57,6 +59,7 @@ class Bench(NamedTuple):
             self.seeds,
             self.is_real[keep],
             None if self.censored is None else self.censored[:, keep],
+            tuple(self.scales[at] for at in np.flatnonzero(keep)),
         )
 
     def is_paired(self, one: int, other: int) -> bool:
@@ -264,7 +267,8 @@ def _bench(members: list[list[tuple[Path, Predictions]]], tasks: tuple[str, ...]
             _check_labels((labels, censored), (own, own_signs), is_real, tasks, rows, (first_folder, folder))
             scores[place].append(_aligned(run.scores, run, tasks))
             seeds[place].append(seed)
-    return Bench(labels, scores, seeds, is_real, censored)
+    scale_of = {assay.name: assay.scale for assay in first.assays}
+    return Bench(labels, scores, seeds, is_real, censored, tuple(scale_of[task] for task in tasks))
 
 
 def _aligned(values: np.ndarray, run: Predictions, tasks: tuple[str, ...]) -> np.ndarray:

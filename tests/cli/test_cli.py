@@ -118,6 +118,13 @@ def test_sets_of_runs_and_a_benchmark(folder: Path, capsys: pytest.CaptureFixtur
     code, _, errors = called(capsys, "train", "small.yaml", "--folds", "3", "--dry-run")
     assert code == 0
     assert "split folds" in errors
+    code, output, _ = called(capsys, "train", "small.yaml", "name=cv", "--folds", "3")
+    assert code == 0
+    assert (
+        "All test molecules together: runs/cv-report.html; in the terminal: screening evaluate runs/cv"
+        in output
+    )
+    assert "3 runs together" in (folder / "runs" / "cv-report.html").read_text()
     text = (folder / "small.yaml").read_text()
     (folder / "bench.yaml").write_text(text + "benchmark: {balancers: [equal, slaw], seeds: 1}\n")
     code, output, errors = called(capsys, "benchmark", "bench.yaml")

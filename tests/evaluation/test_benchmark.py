@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import mixed
+import numpy as np
 import pandas as pd
 import pytest
 import small
@@ -11,6 +13,7 @@ from screening.config import Config, check_config
 from screening.errors import ConfigError
 from screening.evaluation.benchmarks import benchmark, chain_names
 from screening.evaluation.comparison import compare
+from screening.evaluation.replicates import tabulate
 
 
 def config(folder: Path, **more: object) -> Config:
@@ -93,3 +96,32 @@ def test_what_is_no_benchmark_is_explained(folder: Path) -> None:
         benchmark(config(folder, benchmark={"balancers": ["slaw", "equal", "slaw"]}))
     with pytest.raises(ConfigError, match=r"benchmark\.balancers"):
         config(folder, benchmark={"balancers": ["slaw"]})
+
+
+def test_balancers_are_compared_on_both_kinds(folder: Path) -> None:
+    settings = mixed.settings(folder, benchmark={"balancers": ["equal", "slaw"], "seeds": 1})
+    settings["train"] |= {"epochs": 1}
+    found = benchmark(settings, data=mixed.table())
+    assert [comparison.metric for comparison in found.comparisons] == [
+        *("concordance", "roc_auc", "average_precision"),
+    ]
+    table = found.table.set_index("balancer")
+    evaluation = training.evaluate(folder / "runs" / "mixed-slaw-seed0")[0]
+    assert table["concordance"]["slaw"] == pytest.approx(evaluation["concordance"].mean())
+    difference = found.comparisons[0].summary.iloc[0]["difference"]
+    assert table["concordance_difference"]["slaw"] == pytest.approx(difference)
+    of_set = tabulate([folder / "runs" / "mixed-equal-seed0"]).set_index(["assay", "metric"])["mean"]
+    assert np.isnan(of_set["", "rmse"])  # logP, and Ki of another scale
+    expected = training.evaluate(folder / "runs" / "mixed-equal-seed0")[0].set_index("assay")["rmse"]
+    assert of_set["Ki", "rmse"] == pytest.approx(expected["Ki"])
+
+
+def test_assays_of_one_scale_have_a_mean_error(folder: Path) -> None:
+    table = mixed.table(censored=False).select(["Ki"])
+    settings = mixed.settings(folder, benchmark={"balancers": ["equal", "slaw"], "seeds": 1})
+    settings["train"] |= {"epochs": 1}
+    found = benchmark(settings, data=table)
+    assert [comparison.metric for comparison in found.comparisons] == ["concordance", "rmse"]
+    evaluation = training.evaluate(folder / "runs" / "mixed-equal-seed0")[0]
+    assert found.table["rmse"][0] == pytest.approx(evaluation["rmse"][0])
+    assert found.comparisons[1].better == "lower"

@@ -437,3 +437,11 @@ def test_other_bounds_and_other_kinds_are_refused(tmp_path: Path) -> None:
     third = write_mixed(tmp_path / "c", replace(table, about=kinds), seed=2)
     with pytest.raises(DataError, match="'toxic' is binary there, real here"):
         compare([first, third])
+
+
+def test_a_mean_over_several_scales_is_told(tmp_path: Path) -> None:
+    kinds = (KINDS[0], KINDS[1], replace(KINDS[2], unit="ml/min"), *KINDS[3:])
+    table = replace(a_mixed_table(), about=kinds)
+    runs = [write_mixed(tmp_path / name, table, seed=seed) for seed, name in enumerate("ab")]
+    assert any("mixes 2 scales" in note and "ml/min" in note for note in compare(runs, metric="mae").notes)
+    assert not any("scales" in note for note in compare(runs).notes)
