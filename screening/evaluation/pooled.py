@@ -94,6 +94,7 @@ def read_pooled_material(path: Path) -> Material:
         history=history,
         folders=pooled.folders,
         note=pooled.note(),
+        intervals=pd.DataFrame(),
     )
 
 

@@ -39,6 +39,9 @@ class Material(NamedTuple):
     """The runs of a set (`pooled`); empty of one run."""
     note: str = ""
     """What was put together of a set."""
+    intervals: pd.DataFrame = pd.DataFrame()
+    """Of each assay with real values and each error how often its intervals hold the test part's values, as
+    `uncertainty.intervals.coverage`; empty without any, and of a set."""
 
     @property
     def assays(self) -> tuple[Assay, ...]:
@@ -78,6 +81,7 @@ def read_material(folder: Path) -> Material:
         history=history,
         rejected=read_table(folder, "rejected.csv"),
         data=catalogue.get(config.data.source),
+        intervals=read_table(folder, "intervals.csv"),
     )
 
 

@@ -37,6 +37,11 @@ _MEANINGS_OF_BOTH = (
     VERDICTS["worse than chance"],
     f"fewer than {FEW} actives, inactives or exact values in the evaluated part",
 )
+_MEANINGS_OF_VALUES = (
+    f"the whole 95 % interval of the concordance is above {GOOD}, and that of R2 above 0",
+    *_MEANINGS_OF_BOTH[1:-1],
+    f"fewer than {FEW} exact values in the evaluated part",
+)
 
 SHADES = dict(zip(VERDICTS, ("good", "fair", "chance", "worse", "few"), strict=True))
 """The colour of each verdict: a field of `svg.Colours` and a class and variable of the pages."""
@@ -46,7 +51,11 @@ FEW_TO_TEST, FEW_TO_LEARN, RARE, FEW_SHARED = 10, 30, 0.01, 30
 
 def meanings(evaluation: pd.DataFrame) -> dict[str, str]:
     """`VERDICTS` in the words for this table: of ROC-AUC, or of concordance where it has a real assay."""
-    return dict(zip(VERDICTS, _MEANINGS_OF_BOTH, strict=True)) if are_real(evaluation).any() else VERDICTS
+    is_real = are_real(evaluation)
+    if not is_real.any():
+        return VERDICTS
+    words = _MEANINGS_OF_VALUES if is_real.all() else _MEANINGS_OF_BOTH
+    return dict(zip(VERDICTS, words, strict=True))
 
 
 def judge(evaluation: pd.DataFrame) -> np.ndarray:

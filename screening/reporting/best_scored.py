@@ -1,20 +1,25 @@
 """Where the scores of a run's model lie, and the best molecules in them, for the report."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 from markupsafe import Markup
 
 from ..bundle.bundle import SUMS
+from ..data.assay_kinds import Assay
 from ..errors import DataError
+from ..evaluation.headline import headline
 from ..runtime.files import file_sha256
-from ..scoring.columns import assay_column
-from ..scoring.top_k import Best, rows_at
+from ..runtime.numbers import short
+from ..scoring.columns import HIGH, LOW, assay_column
+from ..scoring.top_k import PROBABILITY, VALUE, Best, rows_at
 from .sketches import as_svg, sketch
 
 ASSAYS, MOLECULES = 4, 6
@@ -30,7 +35,10 @@ class Hit(NamedTuple):
     rank: int
     id: str
     smiles: str
-    probability: float
+    value: float
+    """Its probability, or predicted value in the unit of the assay."""
+    shown: str
+    """That in words: with the unit, and the interval where the library was scored with one."""
     drawing: Markup | None
     """None where it cannot be drawn."""
 
@@ -67,23 +75,31 @@ def find_scores(runs: Sequence[Path], given: Path | None = None) -> Path | None:
     return max(near, key=lambda folder: (_job_time(folder), str(folder)), default=None)
 
 
-def best_hits(folder: Path | None, evaluation: pd.DataFrame) -> dict[str, list[Hit]]:
+def best_hits(
+    folder: Path | None, evaluation: pd.DataFrame, kinds: Sequence[Assay] = ()
+) -> dict[str, list[Hit]]:
     """The best molecules of a scored library for the assays that are predicted most surely.
 
     Parameters
     ----------
     folder : with top.csv or part files; None = no library was scored.
+    kinds : what the assays are; () = all are of two classes.
     """
     if folder is None:
         return {}
-    ranked = evaluation.assign(is_sure=evaluation["status"] == "ok").dropna(subset="roc_auc_low")
-    sure = ranked.sort_values(["is_sure", "roc_auc_low"], ascending=False, kind="stable")
+    low = headline(evaluation).columns[1]
+    ranked = evaluation.assign(is_sure=evaluation["status"] == "ok").dropna(subset=low)
+    sure = ranked.sort_values(["is_sure", low], ascending=False, kind="stable")
     if not len(sure):
         return {}
+    of_name = {kind.name: kind for kind in kinds}
+    chosen = [of_name.get(name, Assay(name)) for name in sure["assay"].head(ASSAYS)]
     hits: dict[str, list[Hit]] = {}
-    for row in _top_molecules(folder, sure["assay"].head(ASSAYS).tolist()).itertuples(index=False):
-        hit = Hit(row.rank, row.id, row.smiles, row.probability, _drawn(row.smiles, row.id))
-        hits.setdefault(row.assay, []).append(hit)
+    for row in _top_molecules(folder, chosen).to_dict("records"):
+        assay = of_name.get(row["assay"], Assay(row["assay"]))
+        drawing, shown = _drawn(row["smiles"], row["id"]), _shown(row, assay)
+        hit = Hit(row["rank"], row["id"], row["smiles"], row[VALUE], shown, drawing)
+        hits.setdefault(row["assay"], []).append(hit)
     return hits
 
 
@@ -92,26 +108,54 @@ def _drawn(smiles: str, name: str) -> Markup | None:
     return None if drawing is None else as_svg(drawing, f"Structure of {name}")
 
 
-def _top_molecules(folder: Path, assays: list[str]) -> pd.DataFrame:
-    """assay, rank, id, smiles, probability of the best of each assay, ties in the library's order."""
-    columns = ["assay", "rank", "id", "smiles", "probability"]
+def _shown(row: Mapping[Hashable, Any], assay: Assay) -> str:
+    if not assay.is_real:
+        return f"{row[VALUE]:.3f}"
+    low, high = (row.get(end[1:], float("nan")) for end in (LOW, HIGH))
+    return f"{short(row[VALUE])}{_between(low, high)} {assay.unit}".strip()
+
+
+def _between(low: float, high: float) -> str:
+    """An interval in brackets; of one without an end what it says, and nothing of one without both."""
+    has_low, has_high = abs(low) < float("inf"), abs(high) < float("inf")
+    if has_low and has_high:
+        return f" ({short(low)} to {short(high)})"
+    return f" ({short(low)} or more)" if has_low else f" ({short(high)} or less)" if has_high else ""
+
+
+def _top_molecules(folder: Path, assays: Sequence[Assay]) -> pd.DataFrame:
+    """assay, rank, id, smiles, value, perhaps low and high, of the best; ties in the library's order."""
+    names = [assay.name for assay in assays]
     if (folder / "top.csv").is_file():
         texts = {"assay": str, "id": str, "smiles": str}
-        table = pd.read_csv(folder / "top.csv", dtype=texts, keep_default_na=False)
-        table = table[table["assay"].isin(assays) & (table["rank"] <= MOLECULES)]
-        return table.sort_values("assay", key=lambda names: names.map(assays.index), kind="stable")[columns]
+        table = pd.read_csv(folder / "top.csv", dtype=texts, keep_default_na=False, na_values=_MISSING)
+        table = table[table["assay"].isin(names) & (table["rank"] <= MOLECULES)]
+        table = table.rename(columns={PROBABILITY: VALUE})
+        return table.sort_values("assay", key=lambda column: column.map(names.index), kind="stable")
     paths = sorted(folder.glob("part-*.parquet"))
+    signs = np.array([[1 if assay.is_high_good else -1] for assay in assays], np.float32)
     best = Best(len(assays), MOLECULES)
     for number, path in enumerate(paths):
-        best.add(number, _scores(path, assays))
+        best.add(number, _scores(path, names) * signs)
     best.merge()
     tables = []
-    for assay, places, values in zip(assays, best.places, best.values, strict=True):
-        n = int((values > -np.inf).sum())
-        rows = rows_at(places[:n], lambda number: pq.read_table(paths[number], columns=["id", "smiles"]))
-        texts = rows.select(["id", "smiles"]).to_pandas()
-        tables.append(texts.assign(assay=assay, rank=np.arange(1, n + 1), probability=values[:n]))
-    return pd.concat(tables, ignore_index=True)[columns]
+    for name, places, is_filled in zip(names, best.places, best.is_filled, strict=True):
+        if is_filled.any():
+            rows = rows_at(places[is_filled], partial(_rows, paths, name))
+            tables.append(rows.to_pandas().assign(assay=name, rank=np.arange(1, is_filled.sum() + 1)))
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+
+
+_MISSING = {VALUE: [""], LOW[1:]: [""], HIGH[1:]: [""]}
+"""Columns of top.csv that may be empty."""
+
+
+def _rows(paths: Sequence[Path], assay: str, number: int) -> pa.Table:
+    """id, smiles, value, and low and high where the part has them, of an assay in the part of a number."""
+    file, column = pq.ParquetFile(paths[number]), assay_column(assay)
+    names = {"id": "id", "smiles": "smiles", column: VALUE, column + LOW: LOW[1:], column + HIGH: HIGH[1:]}
+    present = [name for name in names if name in file.schema_arrow.names]
+    return file.read(columns=present).select(present).rename_columns([names[name] for name in present])
 
 
 def _scores(path: Path, assays: Sequence[str]) -> np.ndarray:

@@ -20,6 +20,7 @@ from ..metrics.per_assay import further_metrics, metrics_in
 from ..training.run_folder import Predictions
 from .curves import bins, cumulative
 from .sketches import sketch
+from .value_section import kept_intervals
 from .values import censored_at, points_of, value_text
 
 MOLECULES = 6
@@ -71,6 +72,7 @@ def explore(material: Material) -> Markup:
     lists = [_lists(test, task, sizes.molecules) for task in range(len(evaluation))]
     places = _in_rounds(lists)
     names = {row: place for place, row in enumerate(places)}
+    width, covered = kept_intervals(material).values()
     assays = [
         {
             "name": row.assay,
@@ -82,6 +84,7 @@ def explore(material: Material) -> Markup:
             "history": history.get(row.assay, []),
             "within": [_short(getattr(row, name, math.nan)) for name in WITHIN],
             **_named(lists[task], names, test, task),
+            **({"interval": [_short(width[task]), _short(covered[task])]} if test.is_real[task] else {}),
         }
         for task, row in enumerate(evaluation.itertuples(index=False))
     ]

@@ -31,12 +31,12 @@ from ..evaluation.run_sets import is_set
 from ..evaluation.verdicts import (
     GOOD,
     SHADES,
-    VERDICTS,
     Macro,
     count_verdicts,
     in_words,
     likeness,
     macro_interval,
+    meanings,
 )
 from ..metrics.average_precision import pooled_average_precision
 from ..metrics.per_assay import FEW, further_metrics, metrics_in, summarize
@@ -51,7 +51,7 @@ from .explorer import explore
 from .likeness_tables import best_pairs, clusters, in_common
 from .pages import render, render_markdown, script
 from .svg import Picture
-from .value_section import value_section
+from .value_section import kept_intervals, value_section
 
 PREDICTIONS = "predictions.parquet"
 WEAKEST, REJECTS = 15, 50
@@ -103,7 +103,7 @@ def write_report(
 def _write_report(folder: Path, page: Path, scores: Path | None, *, pools: bool) -> Report:
     material = read_pooled_material(folder) if pools else read_material(folder)
     library = find_scores(material.folders or (folder,), scores)
-    context = _context(material, best_hits(library, material.evaluation))
+    context = _context(material, best_hits(library, material.evaluation, material.assays))
     context["library"] = None if library is None else library.name
     texts = {page: render_page(context)}
     card = None if pools else page.with_name("MODEL_CARD.md")
@@ -143,6 +143,7 @@ def _context(material: Material, hits: dict[str, list[Hit]]) -> dict[str, Any]:
         labels=n_measured(evaluation),
         scale=[assay.scale for assay in material.assays],
         wanted=[assay.wanted for assay in material.assays],
+        **kept_intervals(material),
         value=evaluation[value],
         low=evaluation[low],
         high=evaluation[high],
@@ -177,7 +178,7 @@ def _context(material: Material, hits: dict[str, list[Hit]]) -> dict[str, Any]:
         "metrics": [m for m in metrics_in(evaluation) if "page" in m.shown and m.name not in HEADLINES],
         "further": further_metrics(evaluation),
         "base_rate": classes["base_rate"].mean(),
-        "verdicts": VERDICTS,
+        "verdicts": meanings(evaluation),
         "shades": SHADES,
         "n_verdicts": n_verdicts,
         "verdict_words": in_words(n_verdicts),
@@ -222,11 +223,7 @@ def _within_runs(evaluation: pd.DataFrame) -> Within | None:
 def macro_of(material: Material) -> Macro:
     """Mean ROC-AUC, or concordance, over the assays of the test part, with its interval."""
     test = material.test_predictions
-    if not test.is_real.any():
-        return macro_interval(test.labels, test.scores)
-    values = material.evaluation[headline(material.evaluation).name]
-    none = float("nan")
-    return Macro(float(values.mean()), none, none, int(values.notna().sum()))
+    return macro_interval(test.labels, test.scores, test.is_real, test.censored)
 
 
 def _valid_mean(valid: pd.DataFrame, value: str) -> float:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from ..evaluation.headline import headline
 from ..evaluation.results import Material
-from ..evaluation.verdicts import SHADES, VERDICTS, Macro, count_verdicts, in_words
+from ..evaluation.verdicts import SHADES, Macro, count_verdicts, in_words, meanings
 from ..runtime.numbers import in_digits
 from .pages import render
 from .report import macro_of, model_in_words
@@ -62,7 +62,7 @@ def card(results: Material, summary: pd.DataFrame) -> str:
         rejected=len(results.rejected),
         verdict=in_words(counts),
         counts={name: n for name, n in counts.items() if n},
-        meanings=VERDICTS,
+        meanings=meanings(results.evaluation),
         shades=SHADES,
         means=list(_means(results, summary)),
         links={name: _address(results.folder / name) for name in (PAGE, MODEL_CARD)},

@@ -17,6 +17,9 @@ from .values import errors, points_of
 PANELS, POINTS, SCALES = 12, 250, 4
 """Assays with a picture of their own, molecules in each, and pictures of errors, at most."""
 
+ERROR = 0.1
+"""Share of values that the intervals of the page may miss."""
+
 
 class Panel(NamedTuple):
     """An assay with its picture of predicted against measured values."""
@@ -56,6 +59,8 @@ class ValueSection(NamedTuple):
     further_scales: int
     """Scales without a picture."""
     boxes: list[Box]
+    interval: str
+    """What is aimed at by the intervals in the table, such as 90 %; "" = there are none."""
 
 
 def value_section(material: Material, ranked: Sequence[int], summary: pd.DataFrame) -> ValueSection | None:
@@ -79,13 +84,31 @@ def value_section(material: Material, ranked: Sequence[int], summary: pd.DataFra
         panels=_panels(material, ranked),
         ranges=ranges[:SCALES],
         further_scales=max(0, len(ranges) - SCALES),
-        boxes=_boxes(material.assays, summary),
+        boxes=_boxes(material, summary),
+        interval=f"{1 - ERROR:.0%}".replace("%", " %") if len(_intervals(material)) else "",
     )
 
 
-def _boxes(assays: Sequence[Assay], summary: pd.DataFrame) -> list[Box]:
+def kept_intervals(material: Material) -> dict[str, np.ndarray]:
+    """`half_width` of the intervals of each assay, and `covered`, their share that held: float64 [T].
+
+    NaN where there is none.
+    """
+    table = _intervals(material).reindex([assay.name for assay in material.assays])
+    return {name: table[name].to_numpy(float) for name in ("half_width", "covered")}
+
+
+def _intervals(material: Material) -> pd.DataFrame:
+    """Rows of the intervals of `ERROR` by assay."""
+    table = material.intervals
+    if not len(table):
+        return pd.DataFrame(columns=["half_width", "covered", "measured"])
+    return table[np.isclose(table["error"], ERROR)].set_index("assay")
+
+
+def _boxes(material: Material, summary: pd.DataFrame) -> list[Box]:
     """Errors, where all are on one scale, then what does not depend on it."""
-    scale, boxes = common_scale(assays), []
+    scale, boxes, kept = common_scale(material.assays), list[Box](), _intervals(material)
     means, n = summary["mean"], summary["assays"]
     if scale is not None:
         note = f"mean absolute error {in_digits(means['mae'], 2)}; {n['rmse']:,} assays"
@@ -93,7 +116,14 @@ def _boxes(assays: Sequence[Assay], summary: pd.DataFrame) -> list[Box]:
     note = f"explained variance; {n['r2']:,} assays"
     boxes.append(Box("R2, mean", in_digits(means["r2"], 2), note))
     note = f"rank correlation; Kendall's tau {in_digits(means['kendall'], 2)}"
-    return [*boxes, Box("Spearman's rho, mean", in_digits(means["spearman"], 2), note)]
+    boxes.append(Box("Spearman's rho, mean", in_digits(means["spearman"], 2), note))
+    if kept["covered"].notna().any():
+        width = "" if scale is None else f"; median half width {short(kept['half_width'].median())}"
+        note = f"mean share of test values inside{width}"
+        boxes.append(
+            Box(f"Intervals of {1 - ERROR:.0%}".replace("%", " %"), f"{kept['covered'].mean():.1%}", note)
+        )
+    return boxes
 
 
 def _panels(material: Material, ranked: Sequence[int]) -> list[Panel]:

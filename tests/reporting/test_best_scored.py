@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import small
 
+from screening.data.assay_kinds import Assay
 from screening.errors import DataError
 from screening.reporting.best_scored import MOLECULES, best_hits, find_scores
 
@@ -93,5 +94,36 @@ def test_the_best_of_all_parts_are_those_of_one_stable_sort(tmp_path: Path) -> N
         whole = pd.concat(tables).dropna(subset=assay)
         expected = whole.sort_values(assay, ascending=False, kind="stable").head(MOLECULES)
         assert [hit.id for hit in best] == expected["id"].tolist()
-        assert [hit.probability for hit in best] == expected[assay].tolist()
+        assert [hit.value for hit in best] == expected[assay].tolist()
         assert [hit.rank for hit in best] == list(range(1, MOLECULES + 1))
+
+
+KI = Assay("Ki", "real", "nM", "neg_log10_molar")
+
+
+@pytest.mark.parametrize("from_top", [True, False])
+def test_real_values_have_units_intervals_and_the_good_end_first(tmp_path: Path, from_top: bool) -> None:
+    evaluation = pd.DataFrame(
+        {"assay": ["Ki", "toxic"], "status": "ok", "concordance": 0.8, "concordance_low": [0.7, 0.6]}
+    ).assign(concordance_high=0.9)
+    values = {"Ki": [5200.0, 3.1, 40.0], "Ki:low": [100.0, 0.5, 9.0], "Ki:high": [np.inf, 20.0, 900.0]}
+    frame = pd.DataFrame(
+        {"id": ["a", "b", "c"], "smiles": ["C", "CC", "CCC"], **values, "toxic": [0.1, 0.9, 0.5]}
+    )
+    if from_top:
+        best = frame.sort_values("Ki").assign(rank=[1, 2, 3], assay="Ki", unit="nM")
+        best = best.rename(columns={"Ki": "value", "Ki:low": "low", "Ki:high": "high"})
+        best.drop(columns="toxic").to_csv(tmp_path / "top.csv", index=False)
+    else:
+        frame.astype(dict.fromkeys([*values, "toxic"], np.float32)).to_parquet(
+            tmp_path / "part-000000.parquet"
+        )
+    hits = best_hits(tmp_path, evaluation, (KI, Assay("toxic")))
+    assert [hit.id for hit in hits["Ki"]] == ["b", "c", "a"]  # small concentrations are good
+    assert [hit.shown for hit in hits["Ki"]] == [
+        "3.10 (0.500 to 20.0) nM",
+        "40.0 (9.00 to 900) nM",
+        "5,200 (100 or more) nM",
+    ]
+    if not from_top:
+        assert [hit.shown for hit in hits["toxic"]] == ["0.900", "0.500", "0.100"]

@@ -166,7 +166,7 @@ def test_top_file_and_part_files_give_the_same_molecules(nasty: Path, tmp_path: 
     evaluation = read_material(nasty).evaluation
     from_parts = best_hits(nasty / "scores", evaluation)
     rows = [
-        (assay, rank, hit.id, hit.smiles, hit.probability)
+        (assay, rank, hit.id, hit.smiles, hit.value)
         for assay, hits in reversed(from_parts.items())
         for rank, hit in enumerate(hits, 1)
     ]

@@ -16,6 +16,7 @@ const valuePages = ({ number, digits, count, chart, within }) => {
       ["R2", digits(number(assay, "r2")), interval(assay, "r2", twoDigits)],
       ["Spearman's rho", digits(number(assay, "spearman")), interval(assay, "spearman", twoDigits)],
       [assay.about.isLog ? "Within 1 log unit" : "Within 1 of the scale", share(number(assay, "within_1")), "within 0.3: " + share(number(assay, "within_03"))],
+      ...(assay.interval[0] === null ? [] : [["90 % interval" + unit, "± " + short(assay.interval[0]), "holds " + share(assay.interval[1]) + " of the test values"]]),
     ];
   };
 
