@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import ConfigError, ScreeningError
+from .assay_tables import print_evaluation, print_intervals
 from .checks import PARTS, check_apart, check_choice, check_file
 from .console import progress_shown, tell, with_flags
 from .grid import print_frame
 from .options import AllAssays, IdColumn, PartOfSplit, RunOrBundle, SmilesColumn
 from .settings import CsvSafe
-from .tables import print_comparison, print_evaluation, print_learning, print_set, say_account
+from .tables import print_comparison, print_learning, print_set, say_account
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -179,9 +180,12 @@ def _of_run(run: Path, part: str) -> "Results":
     from ..evaluation.headline import comparable_means
     from ..training.evaluating import calibration_effect
     from ..training.evaluating import evaluate as evaluate_run
-    from ..training.run_folder import read_kinds
+    from ..training.run_folder import read_kinds, read_table
 
     def tell_more() -> None:
+        intervals = read_table(run, "intervals.csv") if part == "test" else ()
+        if len(intervals):
+            print_intervals(intervals)
         effect = calibration_effect(run) if part == "test" else ()
         if len(effect):
             print_frame(effect, "calibration, test part: means over assays")

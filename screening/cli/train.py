@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import ConfigError
+from .assay_tables import print_evaluation
 from .checks import check_settings
 from .console import notes_to, progress_shown, tell
 from .endings import goes_on
 from .options import AllAssays, DataPath, Overrides, OverwriteRun, Resume
 from .settings import config_file, kept_in, with_options
-from .tables import print_benchmark, print_evaluation, print_groups, print_set, print_trial
+from .tables import print_benchmark, print_groups, print_set, print_trial
 
 if TYPE_CHECKING:
     from ..config import Config

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from screening.cli.assay_tables import evaluation_columns
 from screening.cli.console import cells
 from screening.cli.grid import NAME, Column, fold, table_lines
-from screening.cli.tables import LEARNING, evaluation_columns
+from screening.cli.tables import LEARNING
 from screening.metrics.contract import metrics_of
 
 WIDTHS = (40, 60, 80, 100, 140)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from screening.cli.tables import print_evaluation
+from screening.cli.assay_tables import print_evaluation, print_intervals
 from screening.data.assay_kinds import Assay
 from screening.evaluation.headline import comparable_means
 from screening.metrics.per_assay import evaluate, summarize
@@ -72,6 +72,8 @@ def test_each_kind_of_assay_has_a_table_of_its_own(
     assert "Concordance" not in of_classes
     assert all(kind.name.split()[0] in (of_values if kind.is_real else of_classes) for kind in kinds)
     row = table.set_index("assay").loc["pKi"]
+    if width >= 80:
+        assert f"{row['rmse']:.3g}" in of_values
     assert f"{row['concordance']:.3f}" in of_values
     assert "rmse" not in means  # of several scales there is no mean error
     if width == 200:
@@ -91,3 +93,13 @@ def test_a_scale_that_all_assays_share_stands_above(
     assert "test part, two classes" not in text
     mean = table["rmse"].mean()
     assert f"rmse {mean:.3g}" in " ".join(text.split())
+
+
+def test_coverage_of_intervals_is_told_per_share_aimed_at(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    rows = [("A", 0.1, 0.9), ("B", 0.1, 0.8), ("C", 0.1, np.nan), ("A", 0.05, 0.96)]
+    print_intervals(pd.DataFrame(rows, columns=["assay", "error", "covered"]))
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert lines[-2:] == [["95", "96.0", "96.0", "1", "of", "1"], ["90", "85.0", "80.0", "2", "of", "3"]]
