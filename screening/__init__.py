@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from .config import load_config as load_config
     from .data.assay_table import AssayTable as AssayTable
     from .data.assays import read_assays as read_assays
-    from .data.datasets import describe as describe
     from .data.datasets import load_dataset as load_dataset
+    from .data.describing import describe as describe
     from .data.tables import Rejected as Rejected
     from .errors import BundleError as BundleError
     from .errors import ConfigError as ConfigError
@@ -79,7 +79,7 @@ _load, __dir__, __all__ = lazy(
         "benchmark": "evaluation.benchmarks",
         "choose_hits": "triage.hits",
         "compare": "evaluation.comparison",
-        "describe": "data.datasets",
+        "describe": "data.describing",
         "evaluate": "training.evaluating",
         "explain": "triage.explanation",
         "export": "bundle.exporting",

@@ -1,6 +1,7 @@
 """The errors a user can cause; everything else is a fault of ours and keeps its traceback."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 
 class ScreeningError(Exception):
@@ -13,6 +14,18 @@ class ConfigError(ScreeningError):
 
 class DataError(ScreeningError):
     """A table, label or molecule file that cannot be used as it is."""
+
+
+class UndeclaredError(DataError):
+    """A table of measured values of which no setting says what they are."""
+
+    def __init__(self, message: str, assays: Mapping[str, Mapping[str, Any]]) -> None:
+        super().__init__(message)
+        self.assays = {name: dict(each) for name, each in assays.items()}
+        """What `data.assays` could be, all of it, as plain values; {} = nothing is suggested."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (*self.args, self.assays)
 
 
 class BundleError(ScreeningError):

@@ -18,8 +18,8 @@ from rdkit.Chem.Scaffolds import MurckoScaffold
 from screening import training
 from screening.bundle.bundle import Bundle
 from screening.config import check_config
-from screening.data import datasets
 from screening.data.assays import read_assays
+from screening.data.describing import describe
 from screening.data.layout import MOST_DRAWN
 from screening.data.merging import prepare
 from screening.data.molecules import (
@@ -227,7 +227,7 @@ def test_a_table_with_huge_molecules_trains_and_is_described(
     huge = "".join(f"{shape},{SHAPES[shape](HUGE)},1,0,,,0\n" for shape in ("chain", "ring and chain"))
     with (tmp_path / "table.csv").open("a") as file:
         file.write(huge)
-    described = datasets.describe(str(tmp_path / "table.csv"), workers=0)
+    described = describe(str(tmp_path / "table.csv"), workers=0)
     assert described.n_unusable == 2
     settings = {
         "name": "small",

@@ -45,16 +45,24 @@ def describe(
         typer.Argument(metavar="[KEY=VALUE]...", help="How to read it, as in a config: data.id=CID."),
     ] = None,
     data: DataPath = None,
+    write_config: Annotated[
+        Path | None, typer.Option(help="Config to write, from which the table can be trained.")
+    ] = None,
 ) -> None:
     """Rows, assays, labels and problems of a table."""
     from ..config import data_settings
-    from ..data import datasets
+    from ..data.describing import describe as described
 
     fixed = {"source": "the first argument names the table", "duplicates": "duplicates are counted"}
     given = data_settings(source, settings or [], fixed=fixed)
     with progress_shown():
-        description = datasets.describe(source, data=data, settings=given)
+        description = described(source, data=data, settings=given)
     tell(str(description))
+    if write_config is not None:
+        from ..training import project
+
+        path = project.write_config(write_config, source, description)
+        tell(f"Written: {path}. Check what it says of the assays, then: screening train {path.name}")
 
 
 def join(

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from .alerts_table import alerts_library as alerts_library
     from .assay_table import AssayTable as AssayTable
     from .assays import read_assays as read_assays
-    from .datasets import describe as describe
     from .datasets import load_dataset as load_dataset
+    from .describing import describe as describe
     from .tables import Rejected as Rejected
 
 __getattr__, __dir__, __all__ = lazy(
@@ -28,7 +28,7 @@ __getattr__, __dir__, __all__ = lazy(
         "AssayTable": "assay_table",
         "Rejected": "tables",
         "catalogue": "",
-        "describe": "datasets",
+        "describe": "describing",
         "load_dataset": "datasets",
         "alerts_library": "alerts_table",
         "read_assays": "assays",

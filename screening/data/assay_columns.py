@@ -5,13 +5,13 @@ Text has become labels in `labels`; a table as a whole is read in `assays`, whic
 
 import re
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..errors import DataError, listed
-from .assay_guesses import Guess, is_named_as_measured, setting_for
+from ..errors import DataError, UndeclaredError, listed
+from .assay_guesses import Guess, is_named_as_measured, setting_for, suggested
 from .label_words import as_setting, guessed_label, guessed_meanings, tasks_setting
 from .labels import ExplainedColumn, label_key
 
@@ -100,10 +100,14 @@ def no_assay(raw: RawTable, labels: Mapping[str, float | None], assays: Mapping[
     for name, column in list(raw.columns.items())[:20]:
         values = [text for text, _ in column.unknown().most_common(5)]
         seen.append(f"'{name}' ({listed(values) or 'empty'}{', ...' if len(column.different) > 6 else ''})")
-    return DataError(
+    advice = _advice(raw, [], list(raw.columns), labels, assays)
+    message = (
         f"{raw.path}: no column is an assay (values 1, 0 and empty only). Columns and values: "
-        f"{'; '.join(seen)}. {_advice(raw, [], list(raw.columns), labels, assays)}"
+        f"{'; '.join(seen)}. {advice}"
     )
+    measured = _to_declare(raw, raw.columns)
+    chosen = _best_guess(raw, list(raw.columns), labels)[0]
+    return DataError(message) if chosen or not measured else _undeclared(message, raw, measured, assays)
 
 
 def check_labels(
@@ -124,11 +128,13 @@ def check_labels(
     texts = listed((f"{text!r} ({n})" for text, n in values.most_common()), 50, mark="")
     also = f"; such values are also in {listed(bad[1:])}" if bad[1:] else ""
     advice = _advice(raw, bad, tasks if are_given else list(raw.columns), labels, assays)
-    raise DataError(
+    message = (
         f"{raw.path}, record {raw.rows[place]}, column '{bad[0]}': label "
         f"{first.different[first.codes[place]]!r} is neither 1, 0 nor empty{also}. "
         f"All such values, with counts: {texts}. {advice}"
     )
+    is_measurement = are_given and _to_declare(raw, bad) == bad
+    raise _undeclared(message, raw, bad, assays) if is_measurement else DataError(message)
 
 
 def _is_index(name: str) -> bool:
@@ -161,8 +167,7 @@ def _advice(
     """
     chosen, meanings = _best_guess(raw, among, labels)
     properties = [name for name in bad if looks_like_a_property(name)]
-    measured = [name for name in (bad if chosen else among) if is_measured(raw.columns[name])]
-    measured = [name for name in measured if not looks_like_a_property(name)][:MOST_ASSAYS_LISTED]
+    measured = _to_declare(raw, bad if chosen else among)
     others = {*measured, *properties, *chosen}
     texts = [name for name in bad or among if name not in others]
     sentences = []
@@ -185,6 +190,20 @@ def _advice(
     return " ".join(sentences)
 
 
+def _to_declare(raw: RawTable, among: Iterable[str]) -> list[str]:
+    """Columns of measured values that could be declared as real; those named as measurements, if any are."""
+    measured = [name for name in among if is_measured(raw.columns[name]) and not looks_like_a_property(name)]
+    measured = [name for name in measured if not (_is_index(name) or _is_numbering(name, raw.columns[name]))]
+    named = [name for name in measured if is_named_as_measured(name)]
+    return (named or measured)[:MOST_ASSAYS_LISTED]
+
+
+def _undeclared(
+    message: str, raw: RawTable, measured: Sequence[str], assays: Mapping[str, Guess]
+) -> UndeclaredError:
+    return UndeclaredError(message, suggested(raw.columns, measured, assays))
+
+
 def _best_guess(
     raw: RawTable, among: Sequence[str], labels: Mapping[str, float | None]
 ) -> tuple[list[str], dict[str, float | None]]:
@@ -194,7 +213,7 @@ def _best_guess(
     clean = {name for name in clean if not looks_like_a_property(name)}
     outcomes = [name for name in words if "outcome" in name.casefold()]
     chosen = outcomes or [name for name in among if name in clean or name in words]
-    return chosen, _joined(labels, [words[name] for name in chosen if name in words])
+    return chosen, joined(labels, [words[name] for name in chosen if name in words])
 
 
 def _explain_texts(raw: RawTable, texts: Sequence[str], labels: Mapping[str, float | None]) -> str:
@@ -217,7 +236,7 @@ def _explain_texts(raw: RawTable, texts: Sequence[str], labels: Mapping[str, flo
     )
 
 
-def _joined(
+def joined(
     labels: Mapping[str, float | None], more: Sequence[Mapping[str, int | None]]
 ) -> dict[str, float | None]:
     """The user's mapping, and texts that it does not have."""
@@ -246,7 +265,7 @@ def is_measured(column: ExplainedColumn) -> bool:
     return bool(numbers) and n_numbers > column.n_unknown / 2 and not is_code
 
 
-# --- notes --------------------------------------------------------------------------------------------
+# --- columns named as properties -----------------------------------------------------------------------
 
 _PROPERTY_START = re.compile(
     r"(fr_|num[_A-Z]|n[A-Z][a-z]|nr_|n_|#|maccs|morgan|[ef]cfp|rdkfp|fp_?\d|bit_?\d)"
@@ -276,116 +295,3 @@ def looks_like_a_property(name: str) -> bool:
     words = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+", name)
     whole = re.split(r"[^A-Za-z0-9]+", name.casefold())
     return bool(_PROPERTY_START.match(name)) or bool(_PROPERTY_WORDS & {*map(str.casefold, words), *whole})
-
-
-def column_notes(
-    raw: RawTable,
-    tasks: Sequence[str],
-    labels: Mapping[str, float | None],
-    assays: Mapping[str, Guess],
-    *,
-    are_given: bool,
-) -> list[str]:
-    """What to say of the columns; where `are_given`, the user has named the assays.
-
-    Notes that begin with ATTENTION come first.
-    """
-    notes = [] if are_given else [*_left_out_notes(raw, tasks, labels), *_property_notes(raw, tasks)]
-    notes += _one_value_notes(raw, tasks)
-    notes += [] if are_given else _measured_notes(raw, tasks, assays)
-    extra = raw.others(tasks)
-    if extra:
-        notes.append(f"{raw.path}: passed through, not assays: {listed(extra)}.")
-    empty = [name for name in extra if not raw.columns[name].n_labels + raw.columns[name].n_unknown]
-    if empty:
-        notes.append(
-            f"{raw.path}: no value in {listed(empty)}; passed through (named in data.tasks they would be "
-            "assays without labels)."
-        )
-    return notes
-
-
-def _left_out_notes(raw: RawTable, tasks: Sequence[str], labels: Mapping[str, float | None]) -> list[str]:
-    """Columns of words for labels, and of two values, that nobody has explained."""
-    left_out = {name: raw.columns[name] for name in raw.others(tasks) if raw.columns[name].n_unknown}
-    words = {name: meanings for name, column in left_out.items() if (meanings := words_of(column))}
-    notes = []
-    if words:
-        setting = as_setting(_joined(labels, list(words.values())))
-        columns = listed((f"'{name}' ({_values(raw.columns[name])})" for name in words), 5, mark="")
-        notes.append(
-            f"{ATTENTION}{raw.path}: {columns} look like assays in words and were left out. To take "
-            f"them in give the setting {setting}."
-        )
-    pairs = [name for name in left_out if name not in words and _has_two_words(left_out[name])]
-    if pairs:
-        seen = "; ".join(f"'{name}' ({_values(raw.columns[name])})" for name in pairs[:5])
-        notes.append(
-            f"{raw.path}: columns of two values, left out: {seen}. If one is an assay, say what its texts "
-            "mean with data.labels."
-        )
-    return notes
-
-
-def _measured_notes(raw: RawTable, tasks: Sequence[str], assays: Mapping[str, Guess]) -> list[str]:
-    """Columns named and filled as measurements are, beside the assays."""
-    names = [name for name in raw.others(tasks) if is_named_as_measured(name)]
-    names = [name for name in names if is_measured(raw.columns[name]) and not looks_like_a_property(name)]
-    if not names:
-        return []
-    setting = setting_for(raw.columns, names[:MOST_ASSAYS_LISTED], assays)
-    return [
-        f"{raw.path}: {listed(names, 5)}: measured values, left out. To take them in, with the unit and "
-        f"transform that they have, give the setting {setting}."
-    ]
-
-
-def _has_two_words(column: ExplainedColumn) -> bool:
-    unknown = column.unknown()
-    is_words = all(any(sign.isalpha() for sign in text) for text in unknown)
-    return len(unknown) == 2 and is_words and not column.n_labels and min(unknown.values()) > 1
-
-
-def _values(column: ExplainedColumn) -> str:
-    return ", ".join(
-        f"'{text}' {n:,}"
-        for text, n in zip(column.different, column.counts.tolist(), strict=True)
-        if text and n
-    )
-
-
-def _property_notes(raw: RawTable, tasks: Sequence[str]) -> list[str]:
-    odd = [name for name in tasks if looks_like_a_property(name)]
-    if not odd:
-        return []
-    rest = [name for name in tasks if not looks_like_a_property(name)]
-    what = "is" if len(odd) == 1 else "are"
-    advice = (
-        f"Name the assays: {tasks_setting(rest)}."
-        if 0 < len(rest) <= MOST_ASSAYS_LISTED
-        else "Name the assays in data.tasks."
-    )
-    return [
-        f"{ATTENTION}{raw.path}: {listed(odd)} {what} taken for assays because of values 0 and 1 alone, and "
-        f"named like properties of the structure, which no one measured. {advice}"
-    ]
-
-
-def _one_value_notes(raw: RawTable, tasks: Sequence[str]) -> list[str]:
-    """Assays that cannot be learned: all labels are the same, or there is none."""
-    notes = []
-    for what, value in (("active", 1), ("inactive", 0)):
-        same = [name for name in tasks if _only(raw.columns[name]) == value]
-        if same:
-            notes.append(
-                f"{ATTENTION}{raw.path}: every label of {listed(same)} is {what}: one class alone cannot be "
-                "learned."
-            )
-    empty = [name for name in tasks if not raw.columns[name].n_labels]
-    return notes + ([f"{ATTENTION}{raw.path}: {listed(empty)} has no label at all."] if empty else [])
-
-
-def _only(column: ExplainedColumn) -> float | None:
-    """The one label of a column, None if there are both or none."""
-    seen = set(column.meaning[(column.counts > 0) & (column.meaning >= 0)].tolist())
-    return seen.pop() if len(seen) == 1 else None

@@ -48,12 +48,19 @@ def guessed_settings(name: str, column: ExplainedColumn) -> Guess:
     return {**settings, "transform": "log10"} if is_wide else settings
 
 
+def suggested(
+    columns: Mapping[str, ExplainedColumn], names: Sequence[str], given: Mapping[str, Guess]
+) -> dict[str, Guess]:
+    """`data.assays` that takes these columns in beside the `given` ones."""
+    guesses = {name: guessed_settings(name, columns[name]) for name in names}
+    return {**given, **by_pattern(guesses, list(columns))}
+
+
 def setting_for(
     columns: Mapping[str, ExplainedColumn], names: Sequence[str], given: Mapping[str, Guess]
 ) -> str:
-    """The setting `data.assays=...` that takes these columns in beside the `given` ones, to be pasted."""
-    guesses = {name: guessed_settings(name, columns[name]) for name in names}
-    return assays_setting({**given, **by_pattern(guesses, list(columns))})
+    """The same as it is typed in a shell, to be pasted."""
+    return assays_setting(suggested(columns, names, given))
 
 
 def by_pattern(guesses: Mapping[str, Guess], columns: Sequence[str]) -> dict[str, Guess]:

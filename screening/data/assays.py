@@ -18,9 +18,10 @@ from ..config_sections import AssaySettings, LongColumns
 from ..errors import ConfigError, DataError, listed
 from ..registry import did_you_mean
 from ..runtime.progress import progress
-from .assay_columns import ATTENTION, RawTable, check_labels, column_notes, likely_assays, no_assay
+from .assay_columns import ATTENTION, RawTable, check_labels, likely_assays, no_assay
 from .assay_kinds import Assay
 from .assay_table import AssayTable, texts_at
+from .column_notes import column_notes
 from .declared import AnySettings, Declared, checked_settings, declared_assays
 from .labels import UNKNOWN, TextColumn, label_meanings
 from .long_columns import roles_of

@@ -1,16 +1,14 @@
-"""From the name or path of a table to the table: finding, fetching, checking, loading and describing it.
+"""From the name or path of a table to the table: finding, fetching, checking and loading it.
 
 What is known of public tables is in `catalogue`, reading is in `assays`. Two tables are made on this machine:
 `alerts`, whose labels are computed, and `moleculeace` from an installed wheel, each in the file of its name.
 """
 
 import os
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from statistics import median
 from tempfile import TemporaryDirectory
 from types import MappingProxyType
 from typing import Any
@@ -20,93 +18,22 @@ from ..config_sections import LongColumns
 from ..errors import ConfigError, DataError
 from ..registry import did_you_mean
 from ..runtime.files import file_sha256
-from ..runtime.printable import printable
 from .alerts_table import make_alerts
 from .assay_columns import ATTENTION
 from .assay_table import AssayTable
 from .assays import read_assays
-from .catalogue import AssayCounts, DataSet, catalogue
-from .catalogue_check import compare_with_catalogue, count_labels, differences_of_file
+from .catalogue import DataSet, catalogue
+from .catalogue_check import compare_with_catalogue, differences_of_file
 from .declared import AnySettings
 from .downloads import DownloadError, download
 from .formats.opening import is_stream, lasting
-from .merging import prepare
 from .moleculeace_table import is_installed, make_moleculeace
-from .molecules import parents
-from .tables import IN_MEMORY, Rejected
+from .tables import IN_MEMORY
 
 MAKERS: Mapping[str, Callable[[Path], Path]] = MappingProxyType(
     {"alerts": make_alerts, "moleculeace": make_moleculeace}
 )
 """What makes the tables without an address, in a folder."""
-
-MANY_SALTS = 0.01
-"""Share of structures of several components from which advice is given; 3 % in Tox21."""
-
-
-@dataclass(frozen=True)
-class Description:
-    """What is in a table; `str()` is the text for the terminal."""
-
-    path: Path
-    entry: DataSet | None
-    """Of the catalogue."""
-    n_rows: int
-    """Records of the file."""
-    n_unread: int
-    """Records that are no row of the table (too many fields, ...)."""
-    n_unusable: int
-    """Rows whose structure cannot be used."""
-    n_duplicates: int
-    """Rows whose structure occurred before."""
-    n_several: int
-    """Structures of several components (salts, mixtures), each counted once."""
-    assays: list[AssayCounts]
-    """Before duplicates are merged."""
-    rejected: list[Rejected]
-    notes: list[str]
-
-    @property
-    def n_labels(self) -> int:
-        return sum(assay.labels for assay in self.assays)
-
-    @property
-    def n_actives(self) -> int:
-        return sum(assay.actives or 0 for assay in self.assays)
-
-    @property
-    def share_measured(self) -> float:
-        """Labels by cells of the table, 0 where there is none."""
-        return self.n_labels / max((self.n_rows - self.n_unread) * len(self.assays), 1)
-
-    def __str__(self) -> str:
-        title = f"{self.path}" + (f" ({self.entry.name}: {self.entry.summary})" if self.entry else "")
-        loud = [note for note in self.notes if note.startswith(ATTENTION)]
-        lines = [
-            title,
-            *loud,
-            f"{self.n_rows:,} records; {self.n_unread:,} could not be read as rows, {self.n_unusable:,} have "
-            f"no usable structure, {self.n_duplicates:,} repeat a structure; {self.n_several:,} structures "
-            "have several components",
-            f"{len(self.assays):,} assays; {self.n_labels:,} labels, {self.share_measured:.1%} of all; "
-            f"{self.n_actives:,} active, {self.n_actives / max(self.n_labels, 1):.2%} of the labels",
-            f"labels per assay {_spread([assay.labels for assay in self.assays])}, actives per assay "
-            f"{_spread([assay.actives or 0 for assay in self.assays])} (fewest / median / most)",
-        ]
-        if self.entry:
-            lines += [f"known defects: {self.entry.defects}", f"source: {self.entry.source}"]
-            lines += [f"licence: {self.entry.licence}"]
-        names = [printable(assay.assay) for assay in self.assays]
-        width = max(map(len, names), default=0)
-        lines.append(f"  {'assay':<{width}} {'labels':>9} {'actives':>9}")
-        lines += [
-            f"  {name:<{width}} {assay.labels:>9,} {assay.actives:>9,}"
-            for name, assay in zip(names, self.assays, strict=True)
-        ]
-        lines += [f"rejected: record {r.row}, {r.smiles[:60]!r}: {r.reason}" for r in self.rejected[:10]]
-        if len(self.rejected) > 10:
-            lines.append(f"rejected: {len(self.rejected) - 10:,} more")
-        return "\n".join([*lines, *(note for note in self.notes if note not in loud)])
 
 
 def cache_folder() -> Path:
@@ -261,73 +188,10 @@ def _n_records(table: AssayTable) -> int:
     return len(table) + len(table.rejected)
 
 
-def describe(
-    source: str,
-    *,
-    data: str | Path | None = None,
-    settings: Data | None = None,
-    workers: int | None = None,
-) -> Description:
-    """Rows, assays, labels and problems of a table, by name or path; every structure is read.
-
-    Parameters
-    ----------
-    settings : how to read it, as in a config; None = by its defaults.
-    """
-    settings = settings or Data(source=source)
-    table = load_dataset(source, data=data, **reading(settings))
-    merged, unusable, decided = prepare(
-        table, standardize=settings.standardize, keep_apart=settings.keep_apart, workers=workers
-    )
-    several = sum("." in text for text in merged.canonical or [])
-    return Description(
-        path=find(source, data=data),
-        entry=catalogue.get(source),
-        n_rows=_n_records(table),
-        n_unread=len(table.rejected),
-        n_unusable=len(unusable),
-        n_duplicates=len(table) - len(unusable) - len(merged),
-        n_several=several,
-        assays=count_labels(table),
-        rejected=sorted([*table.rejected, *unusable]),
-        notes=[
-            *table.notes,
-            *decided,
-            *_salt_notes(several, len(merged), settings.standardize),
-            *_parent_notes(merged.canonical or [], workers),
-        ],
-    )
-
-
 def reading(settings: Data) -> dict[str, Any]:
     """The settings that `load_dataset` and `read_assays` take."""
     names = ("smiles", "id", "tasks", "labels", "assays", "format", "long", "keep_apart")
     return {name: getattr(settings, name) for name in names}
-
-
-def _salt_notes(n_several: int, n: int, standardize: str) -> list[str]:
-    """Advice where salts and mixtures are many."""
-    if standardize in ("fragment", "neutral") or n_several < MANY_SALTS * n or not n_several:
-        return []
-    return [
-        f"{n_several:,} of {n:,} structures ({n_several / n:.1%}) have several components (salts, mixtures): "
-        "a salt and its parent count as two molecules, and may be trained on and tested. With the setting "
-        "data.standardize=fragment the largest component stands for the molecule."
-    ]
-
-
-def _parent_notes(canonical: Sequence[str], workers: int | None) -> list[str]:
-    """How many structures are other forms of compounds that came before."""
-    structures = list(dict.fromkeys(canonical))
-    forms = Counter(parents(structures, are_canonical=True, workers=workers))
-    n_related = sum(forms.values()) - len(forms)
-    if not n_related:
-        return []
-    return [
-        f"{n_related:,} of {len(structures):,} structures have the parent of another (another salt, charge "
-        "or stereoisomer) and are kept apart. With the setting data.standardize=neutral salts and charges "
-        "count as the same structure; stereoisomers never do."
-    ]
 
 
 # --- looking up ---------------------------------------------------------------------------------------
@@ -377,8 +241,3 @@ def _differs_from_new(name: str, path: Path) -> list[str]:
     with TemporaryDirectory() as folder:
         is_same = file_sha256(MAKERS[name](Path(folder))) == file_sha256(path)
     return [] if is_same else ["its bytes are not those of a table made anew"]
-
-
-def _spread(numbers: Iterable[int]) -> str:
-    values = list(numbers) or [0]
-    return f"{min(values):,} / {round(median(values)):,} / {max(values):,}"

@@ -52,13 +52,12 @@ def prepare(
             f"data.duplicates: there is no '{duplicates}'. {did_you_mean(duplicates, DUPLICATES)}"
         )
     usable, rejected = _usable(table, standardize, max_atoms, workers)
-    codes = Codes()
-    groups = codes.of(_keys(usable, keep_apart))
-    sizes = np.bincount(groups)
-    if len(codes) == len(usable):
+    if duplicates == "merge":
+        merging = merge_repeated(usable, keep_apart)
+        return merging.table, rejected, merging.notes
+    groups, sizes, what = _groups(usable, keep_apart)
+    if not what:
         return usable, rejected, []
-    what = f"{len(usable) - len(codes)} rows repeat {int((sizes > 1).sum())} structures"
-    what += f" with the same '{keep_apart}'" if keep_apart else ""
     if duplicates == "error":
         a, b = np.flatnonzero(groups == np.argmax(sizes > 1))[:2].tolist()
         raise DataError(
@@ -66,14 +65,48 @@ def prepare(
             f"record {usable.rows[b]} ('{usable.ids[b]}', {usable.smiles[b]}). Remove one of each, or set "
             "data.duplicates to merge or keep."
         )
-    if duplicates == "keep":
-        return usable, rejected, [f"{what}; they were kept as they are."]
-    merging = _merge(usable, groups, sizes)
+    return usable, rejected, [f"{what}; they were kept as they are."]
+
+
+class Merging(NamedTuple):
+    """A table with one row per structure, and the cells that several of its rows had."""
+
+    table: AssayTable
+    combined: Combined
+    """Of those cells; of classes it means nothing."""
+    tasks: np.ndarray
+    """int [G], the assay of each of them."""
+    notes: list[str]
+
+
+def merge_repeated(usable: AssayTable, keep_apart: str | None = None) -> Merging:
+    """Rows of the same canonical SMILES as one, as `prepare` does by `merge`.
+
+    Parameters
+    ----------
+    usable : with `canonical`.
+    keep_apart : as `prepare` takes it.
+    """
+    groups, sizes, what = _groups(usable, keep_apart)
+    if not what:
+        nothing = np.zeros(0, np.int64)
+        return Merging(usable, combine(np.zeros(0), nothing, nothing, 0), nothing, [])
+    merged, combined, tasks, n_contradicting = _merge(usable, groups, sizes)
     note = (
-        f"{what} and were merged into the first row of each; {merging.n_contradicting} labels that "
-        "contradict each other were taken as missing."
+        f"{what} and were merged into the first row of each; {n_contradicting} labels that contradict each "
+        "other were taken as missing."
     )
-    return merging.table, rejected, [note, *replicate_notes(merging.combined, table.assays, merging.tasks)]
+    return Merging(merged, combined, tasks, [note, *replicate_notes(combined, usable.assays, tasks)])
+
+
+def _groups(usable: AssayTable, keep_apart: str | None) -> tuple[np.ndarray, np.ndarray, str]:
+    """Group of each row by first appearance, sizes, and in words what repeats; "" = nothing does."""
+    groups = Codes().of(_keys(usable, keep_apart))
+    sizes = np.bincount(groups)
+    if len(sizes) == len(usable):
+        return groups, sizes, ""
+    what = f"{len(usable) - len(sizes)} rows repeat {int((sizes > 1).sum())} structures"
+    return groups, sizes, what + (f" with the same '{keep_apart}'" if keep_apart else "")
 
 
 def _keys(table: AssayTable, keep_apart: str | None) -> list[str]:
@@ -104,20 +137,10 @@ def _usable(
     return replace(table.take(is_usable), canonical=[text for text in canonical if text]), rejected
 
 
-class _Merging(NamedTuple):
-    """A table with one row per group, and the cells that several rows of a group have."""
-
-    table: AssayTable
-    n_contradicting: int
-    """Cells of classes with different labels."""
-    combined: Combined
-    """Of those cells; of classes it means nothing."""
-    tasks: np.ndarray
-    """int [G], the assay of each of them."""
-
-
-def _merge(table: AssayTable, groups: np.ndarray, sizes: np.ndarray) -> _Merging:
-    """One row per group, numbered by first appearance.
+def _merge(
+    table: AssayTable, groups: np.ndarray, sizes: np.ndarray
+) -> tuple[AssayTable, Combined, np.ndarray, int]:
+    """One row per group, numbered by first appearance; the merged cells, their assays, and contradictions.
 
     Labels are taken cell by cell, so that a table of which few cells are measured never becomes an array.
     """
@@ -146,4 +169,4 @@ def _merge(table: AssayTable, groups: np.ndarray, sizes: np.ndarray) -> _Merging
         if merged.censored is None
         else with_rows(merged.censored, several, row[kept], task[kept], combined.censored[kept]),
     )
-    return _Merging(merged, int(contradicts.sum()), combined, task)
+    return merged, combined, task, int(contradicts.sum())

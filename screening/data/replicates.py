@@ -99,13 +99,18 @@ def replicate_notes(combined: Combined, assays: Sequence[Assay], tasks: np.ndarr
     repeated = is_real & ~np.isnan(combined.ranges)
     notes = []
     if repeated.any():
-        half, most = np.quantile(combined.ranges[repeated], [0.5, 0.9])
-        far = repeated & (combined.ranges > FAR) & _are_logarithmic(assays)[tasks]
-        where = _by_assay(far, assays, tasks)
         notes.append(
-            f"{repeated.sum():,} real values are medians of several exact ones, whose range is {half:.2g} in "
-            f"the middle and at most {most:.2g} for nine in ten, on the trained scale"
-            + (f"; it is over {FAR:g} log unit of {far.sum():,}: {where}." if where else ".")
+            f"{repeated.sum():,} real values are medians of several exact ones: "
+            f"{_by_assay(repeated, assays, tasks)}."
+        )
+    repeated &= _are_logarithmic(assays)[tasks]
+    if repeated.any():
+        half, most = np.quantile(combined.ranges[repeated], [0.5, 0.9])
+        far = _by_assay(repeated & (combined.ranges > FAR), assays, tasks)
+        notes.append(
+            f"{repeated.sum():,} of them are in log units: their exact values range over {half:.2g} in the "
+            f"middle, over at most {most:.2g} for nine in ten"
+            + (f", and over more than {FAR:g} in {far}." if far else ".")
         )
     for what, at in (
         ("censored measurements gave way to exact ones", combined.n_replaced * is_real),

@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..config import Config, Data, load_config
-from ..data import datasets
 from ..data.catalogue import catalogue
-from ..data.datasets import Description
+from ..data.describing import Description, describe
 from ..data.formats.opening import is_stream
 from ..data.tables import open_table
 from ..errors import ConfigError
@@ -34,6 +33,7 @@ COMMENTS = {
     "id": "column of their names",
     "tasks": "assays to train: take out what you do not want",
     "labels": "what texts in the table mean; null = not measured",
+    "assays": "real values: check unit and transform; threshold: 6 makes classes of them",
     "standardize": "or cleanup, fragment (the largest component of a salt), neutral",
     "split": "new scaffolds are the test; others: screening list splits",
     "features": "others: screening list featurizers",
@@ -78,8 +78,8 @@ def write_project(
     if is_stream(table):
         raise ConfigError(f"The table is {table}, which can be read only once: save it, and give the file.")
     settings = settings or Data(source=table)
-    description = datasets.describe(table, data=data, settings=settings)
-    values = _values(folder, table, settings, description)
+    description = describe(table, data=data, settings=settings)
+    values = {**_values(folder, table, description), "file": "config.yaml"}
     texts = {
         "config.yaml": _rendered("config.yaml", **values),
         "README.md": _rendered("README.md", **values),
@@ -104,7 +104,29 @@ def _check_empty(folder: Path) -> None:
         raise ConfigError(f"{folder} is a file: name a folder that is new or empty.")
 
 
-def _values(folder: Path, table: str, settings: Data, description: Description) -> dict[str, Any]:
+def write_config(path: str | Path, table: str, description: Description) -> Path:
+    """Write the config of a table that was described, to start from: it trains as it stands.
+
+    Parameters
+    ----------
+    path : the file, new; its folder is where the training is started.
+    table : name in the catalogue, or file, as it was described.
+
+    Raises
+    ------
+    ConfigError : the file is there, or the table comes from a stream.
+    """
+    path = Path(path)
+    if path.exists():
+        raise ConfigError(f"{path} is there already: name a new file for the config.")
+    if is_stream(table):
+        raise ConfigError(f"The table is {table}, which can be read only once: save it, and give the file.")
+    values = _values(path.parent, table, description)
+    write_atomically(path, _rendered("config.yaml", **values, file=shlex.quote(path.name)))
+    return path
+
+
+def _values(folder: Path, table: str, description: Description) -> dict[str, Any]:
     """What the templates show."""
     recipe = load_config(table if table in catalogue and table in recipes() else "tox21")
     assays = [assay.assay for assay in description.assays]
@@ -113,7 +135,7 @@ def _values(folder: Path, table: str, settings: Data, description: Description) 
         "name": name,
         "title": printable(table if table in catalogue else description.path.name),
         "facts": _facts(description),
-        "data": list(_data_lines(_source(folder, table, description.path), settings, description)),
+        "data": list(_data_lines(_source(folder, table, description.path), description)),
         "training": list(_training_lines(recipe)),
         "assay": shlex.quote(max(description.assays, key=lambda count: count.actives or 0).assay),
         "computed": table == "alerts",
@@ -132,10 +154,13 @@ def run_name(text: str, folder: Path) -> str:
 
 def _facts(description: Description) -> str:
     n = description.n_rows - description.n_unread - description.n_unusable - description.n_duplicates
-    share = description.n_actives / max(description.n_labels, 1)
+    n_labels = sum(assay.labels for assay in description.classes)
+    active = f"{description.n_actives / max(n_labels, 1):.1%} active"
+    kinds = f"{len(description.real):,} of real values"
     return (
         f"{n:,} molecules, {len(description.assays):,} assays, {description.n_labels:,} labels "
-        f"({description.share_measured:.0%} of all), {share:.1%} active"
+        f"({description.share_measured:.0%} of all), "
+        + (", ".join([kinds, *([active] if n_labels else [])]) if description.real else active)
     )
 
 
@@ -148,8 +173,9 @@ def _source(folder: Path, table: str, path: Path) -> str:
     return os.path.relpath(path.resolve(), home) if near else str(path.resolve())
 
 
-def _data_lines(source: str, settings: Data, description: Description) -> Iterator[str]:
+def _data_lines(source: str, description: Description) -> Iterator[str]:
     """Lines of the section `data`: where the table is, its columns, its assays, and what else was given."""
+    settings = description.settings
     reader = open_table(description.path, smiles=settings.smiles, id=settings.id)
     assays = [assay.assay for assay in description.assays]
     yield from _lines("source", source)

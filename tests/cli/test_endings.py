@@ -150,7 +150,7 @@ def test_a_trace_cannot_change_the_terminal_either(capsys: pytest.CaptureFixture
         ("explain runs/a l.smi --assay x", "triage.explanation.explain", "explain runs/a l.smi --assay x"),
         ("hits runs/a scores --assay 'A B'", "triage.hits.choose_hits", "hits runs/a scores --assay 'A B'"),
         ("export runs/a --out m.onnx", "bundle.exporting.export", "export runs/a --out m.onnx"),
-        ("data describe small.csv", "data.datasets.describe", "data describe small.csv"),
+        ("data describe small.csv", "data.describing.describe", "data describe small.csv"),
     ],
 )
 @pytest.mark.parametrize(("stop", "code"), [(KeyboardInterrupt, 130), (Terminated, 143)])

@@ -25,7 +25,8 @@ from screening.data.assay_table import AssayTable
 from screening.data.assays import read_assays
 from screening.data.catalogue import known_counts
 from screening.data.catalogue_check import compare_with_catalogue
-from screening.data.datasets import describe, fetch, find, load_dataset
+from screening.data.datasets import fetch, find, load_dataset
+from screening.data.describing import Description, describe
 from screening.data.splits import splits
 from screening.data.tables import open_table
 from screening.errors import ConfigError, DataError, ScreeningError
@@ -385,13 +386,13 @@ def test_structures_of_one_parent_are_counted(elsewhere: Path) -> None:
     texts = ["CC(=O)O", "CC(=O)[O-].[Na+]", "C[C@H](F)Cl", "C[C@@H](F)Cl", "CCO", "OCC", "CCN"]
     rows = "".join(f"{text},{row % 2}\n" for row, text in enumerate(texts))
     (elsewhere / "forms.csv").write_text("smiles,A\n" + rows)
-    notes = datasets.describe("forms.csv", workers=0).notes
+    notes = describe("forms.csv", workers=0).notes
     assert any(note.startswith("2 of 6 structures have the parent of another") for note in notes)
     (elsewhere / "plain.csv").write_text("smiles,A\nCCO,1\nOCC,0\nCCN,0\n")
-    assert not any("parent of another" in note for note in datasets.describe("plain.csv", workers=0).notes)
+    assert not any("parent of another" in note for note in describe("plain.csv", workers=0).notes)
 
 
-def described_or_refused(path: Path) -> datasets.Description | str:
+def described_or_refused(path: Path) -> Description | str:
     try:
         return describe(str(path), workers=1)
     except ScreeningError as problem:

@@ -67,9 +67,10 @@ def test_replicates_are_medians_and_classes_contradict() -> None:
     assert merged["CCN"] == ([4.0, 1, -1], [0, 0, 0])
     notes = prepare(table_of(rows), workers=0)[2]
     assert notes[0].endswith("1 labels that contradict each other were taken as missing.")
-    assert "it is over 1 log unit of 1: 'pIC50' 1." in notes[1]
-    assert notes[2] == "1 censored measurements gave way to exact ones: 'pIC50' 1."
-    assert notes[3] == "1 values have bounds in both directions and none exact, and are missing: 'Ki' 1."
+    assert notes[1] == "1 real values are medians of several exact ones: 'pIC50' 1."
+    assert "over more than 1 in 'pIC50' 1." in notes[2]
+    assert notes[3] == "1 censored measurements gave way to exact ones: 'pIC50' 1."
+    assert notes[4] == "1 values have bounds in both directions and none exact, and are missing: 'Ki' 1."
 
 
 def test_tables_of_classes_say_what_they_always_said() -> None:

@@ -66,8 +66,9 @@ def test_what_was_decided_is_counted_and_told_by_assay() -> None:
     assert combined.is_between.tolist() == [False, False, True, False, False, False]
     assays = [Assay("A", "real"), Assay("B", "real"), Assay("tox")]
     assert replicate_notes(combined, assays, np.array([0, 1, 1, 0, 0, 2])) == [
-        "2 real values are medians of several exact ones, whose range is 1 in the middle and at most 1.4 for "
-        "nine in ten, on the trained scale; it is over 1 log unit of 1: 'A' 1.",
+        "2 real values are medians of several exact ones: 'A' 1, 'B' 1.",
+        "2 of them are in log units: their exact values range over 1 in the middle, over at most 1.4 for "
+        "nine in ten, and over more than 1 in 'A' 1.",
         "1 censored measurements gave way to exact ones: 'B' 1.",
         "1 exact values lie outside of a bound (> or <) of the same molecule: 'B' 1.",
         "1 values have bounds in both directions and none exact, and are missing: 'B' 1.",
@@ -77,7 +78,8 @@ def test_what_was_decided_is_counted_and_told_by_assay() -> None:
 
 def test_ranges_of_percentages_are_in_no_log_units() -> None:
     combined = combine(np.array([5.0, 60.0]), np.zeros(2, np.int8), np.zeros(2, int), 1)
-    assert "log unit" not in replicate_notes(combined, [Assay("A", "real", "%")], np.zeros(1, int))[0]
+    notes = replicate_notes(combined, [Assay("A", "real", "%")], np.zeros(1, int))
+    assert notes == ["1 real values are medians of several exact ones: 'A' 1."]
 
 
 def test_nothing_measured_is_missing() -> None:
