@@ -128,9 +128,8 @@ def replicate_notes(combined: Combined, assays: Sequence[Assay], tasks: np.ndarr
 def _are_logarithmic(assays: Sequence[Assay]) -> np.ndarray:
     """Whose scale is in log units, as far as it says so: bool [T]; values without unit and transform too."""
     scales = ("log10", "neg_log10_molar")
-    return np.array(
-        [each.transform in scales or (each.transform, each.unit) == ("none", "") for each in assays]
-    )
+    are_so = [each.transform in scales or (each.transform, each.unit) == ("none", "") for each in assays]
+    return np.array(are_so, dtype=bool)
 
 
 def _by_assay(counts: np.ndarray, assays: Sequence[Assay], tasks: np.ndarray) -> str:
