@@ -1,4 +1,4 @@
-"""RMSE on the published test values of MoleculeACE, all and those at activity cliffs, of runs and sets of runs.
+"""RMSE on the published test values of MoleculeACE, all and those at cliffs, of runs and of sets of runs.
 
     python tests/benchmarks/moleculeace.py runs/moleculeace [runs/other ...]
 
