@@ -71,4 +71,4 @@ def _evaluate_part(
 
 def pooled_precision(labels: np.ndarray, scores: np.ndarray, is_real: np.ndarray) -> float | None:
     """Average precision of the binary assays taken together; None where there is none."""
-    return None if is_real.all() else pooled_average_precision(labels[:, ~is_real], scores[:, ~is_real])
+    return None if is_real.all() else pooled_average_precision(labels, scores, is_real)

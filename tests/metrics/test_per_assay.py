@@ -448,3 +448,24 @@ def test_kinds_of_another_shape_are_refused() -> None:
         evaluate(labels, labels, ["A", "B"], part="test", is_real=np.ones(3, bool))
     with pytest.raises(ValueError, match="censored"):
         evaluate(labels, labels, ["A", "B"], part="test", is_real=np.ones(2, bool), censored=labels[:2])
+
+
+def test_a_registered_metric_of_real_assays_is_given_exact_values_alone(hit_rate: Metric) -> None:
+    seen = []
+
+    @register("offset", better=None, needs="a label", reads="values", kinds=["real"])
+    def offset(labels: np.ndarray, predictions: np.ndarray) -> np.ndarray:
+        """Mean of prediction minus value."""
+        seen.append(labels.shape)
+        return np.nanmean(predictions - labels, axis=0)
+
+    labels = np.array([[1.0, 6, 5], [0.0, 7, 5], [1.0, 8, 5]])
+    scores = np.array([[0.9, 6.5, 5], [0.2, 7.5, 5], [0.4, 20, 5]])
+    censored = np.array([[0, 0, 1], [0, 0, 1], [0, 1, 1]])
+    is_real = np.array([False, True, True])
+    table = evaluate(labels, scores, ["a", "b", "bounds"], part="test", is_real=is_real, censored=censored)
+    assert table.columns[-1] == "offset"
+    np.testing.assert_array_equal(table["offset"], [NAN, 0.5, NAN])
+    assert seen == [(3, 1)]  # `bounds` has no exact value
+    assert "offset" not in evaluate(labels[:, :1], scores[:, :1], ["a"], part="test").columns
+    assert summarize(table).set_index("metric").loc["offset", "assays"] == 1

@@ -352,9 +352,10 @@ def single(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
         (single, "Values are float64 [T]"),
     ],
 )
+@pytest.mark.parametrize(("kind", "reads"), [("binary", "probabilities"), ("real", "values")])
 @pytest.mark.filterwarnings("ignore")
-def test_a_broken_metric(function: Any, fails: str) -> None:
-    register_metric("broken", better="higher", needs="a label", reads="probabilities")(function)
+def test_a_broken_metric(function: Any, fails: str, kind: str, reads: Any) -> None:
+    register_metric("broken", better="higher", needs="a label", reads=reads, kinds=[kind])(function)
     assert any(check.startswith(fails) for check in problems("metric", "broken"))
 
 
