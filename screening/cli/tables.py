@@ -29,9 +29,6 @@ LEARNING = (
     Column("trend", folds=NAME),
 )
 COMPARED = (
-    Column("assay", folds=NAME),
-    Column("actives", 4),
-    Column("inactives", 5),
     Column("against", 2),
     Column("run", 2),
     Column("difference"),
@@ -44,7 +41,7 @@ COMPARED_MEANS = (
     Column("difference"),
     Column("95 % interval"),
 )
-"""Columns of the tables; of COMPARED the first ones, as others are named after the adjustment."""
+"""Columns of the tables; those of COMPARED stand between counts and what is named after the adjustment."""
 
 
 def print_groups(grouped: "Grouped", *, all_assays: bool) -> None:
@@ -167,10 +164,12 @@ def print_comparison(comparison: "Comparison", *, all_assays: bool) -> None:
         shown = rows if all_assays else rows.head(SHOWN)
         n_left = len(rows) - len(shown)
         kind = f" (the {SHOWN} worst of {len(rows)}; --all prints every one)" if n_left else ""
+        counts = ["measured"] if "measured" in rows else ["actives", "inactives"]
+        heads = [Column("assay", folds=NAME), *(Column(name, 4 + at) for at, name in enumerate(counts))]
         print_table(
             f"{run} against {comparison.sets[0].name}, {comparison.metric}, {comparison.part} part{kind}",
-            [*COMPARED, Column(p_name), Column("result", folds=NAME)],
-            [_compared(row) for row in shown.itertuples()],
+            [*heads, *COMPARED, Column(p_name), Column("result", folds=NAME)],
+            [_compared(row, counts) for row in shown.itertuples()],
         )
     tell("")
     print_table(
@@ -189,12 +188,11 @@ def print_comparison(comparison: "Comparison", *, all_assays: bool) -> None:
         say(note)
 
 
-def _compared(row: Any) -> list[str]:
+def _compared(row: Any, counts: list[str]) -> list[str]:
     """An assay of one run against the first."""
     return [
         row.assay,
-        f"{row.actives:,}",
-        f"{row.inactives:,}",
+        *(f"{getattr(row, name):,}" for name in counts),
         *map(in_digits, (row.baseline, row.value, row.difference)),
         interval(row.low, row.high),
         *map(p_value, (row.p, row.p_adjusted)),

@@ -7,8 +7,11 @@ import pandas as pd
 import pytest
 
 from screening.cli.assay_tables import print_evaluation, print_intervals
+from screening.cli.tables import print_comparison
 from screening.data.assay_kinds import Assay
+from screening.evaluation.comparison import Comparison
 from screening.evaluation.headline import comparable_means
+from screening.evaluation.run_sets import RunSet
 from screening.metrics.per_assay import evaluate, summarize
 
 
@@ -103,3 +106,23 @@ def test_coverage_of_intervals_is_told_per_share_aimed_at(
     print_intervals(pd.DataFrame(rows, columns=["assay", "error", "covered"]))
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert lines[-2:] == [["95", "96.0", "96.0", "1", "of", "1"], ["90", "85.0", "80.0", "2", "of", "3"]]
+
+
+@pytest.mark.parametrize("has_real", [False, True])
+def test_compared_real_assays_show_what_was_measured(
+    has_real: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
+    numbers = dict.fromkeys(("baseline", "value", "difference", "low", "high", "p", "p_adjusted"), 0.25)
+    row = {"run": "b", "against": "a", "assay": "pKi", "status": "ok", "actives": 3, "inactives": 4}
+    row |= (
+        numbers | {"result": "tie"} | ({"kind": "real", "measured": 1234, "censored": 5} if has_real else {})
+    )
+    counts = dict.fromkeys(("wins", "losses", "ties", "higher", "lower", "delta_m", "worst_tenth"), 0)
+    summary = pd.DataFrame([{"run": "b", **numbers, **counts}])
+    sets = (RunSet("a", ()), RunSet("b", ()))
+    shown = Comparison("mae", "bh", "test", sets, pd.DataFrame([row]), summary, ("A note.",), "lower")
+    print_comparison(shown, all_assays=False)
+    text = capsys.readouterr().out
+    assert ("1,234" in text, "measured" in text) == (has_real, has_real)
+    assert ("actives" in text) == (not has_real)
