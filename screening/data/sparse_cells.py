@@ -189,11 +189,46 @@ def measured_cells(labels: Cells) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return rows, tasks, labels[rows, tasks]
 
 
+def packed(labels: Cells, censored: Cells | None = None) -> tuple[np.ndarray, np.ndarray | None]:
+    """The labels of each assay one below the other, without molecules that have none: [most, T], and marks.
+
+    Its columns have the same labels as those of the array, in the same order, and NaN below: all that counts,
+    means and constants of assays need, in little room.
+    """
+    rows, tasks, values = measured_cells(labels)
+    order = np.argsort(tasks, kind="stable")
+    counts = np.bincount(tasks, minlength=labels.shape[1])
+    place = np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts)
+    array = np.full((int(counts.max(initial=0)), labels.shape[1]), np.nan, np.float32)
+    array[place, tasks[order]] = values[order]
+    if censored is None:
+        return array, None
+    marks = np.zeros(array.shape, np.int8)
+    marks[place, tasks[order]] = cells_at(censored, rows[order], tasks[order])
+    return array, marks
+
+
 def n_measured(labels: Cells) -> np.ndarray:
     """Labels of each assay: int64 [T]."""
     if isinstance(labels, SparseCells):
         return np.bincount(labels.tasks[~np.isnan(labels.values)], minlength=labels.n_tasks)
     return (~np.isnan(labels)).sum(axis=0)
+
+
+def has_label(labels: Cells) -> np.ndarray:
+    """bool [n], molecules that were measured in an assay."""
+    if isinstance(labels, SparseCells):
+        return np.bincount(labels.rows[~np.isnan(labels.values)], minlength=len(labels)) > 0
+    is_measured: np.ndarray = (~np.isnan(labels)).any(axis=1)
+    return is_measured
+
+
+def n_marked(censored: Cells) -> np.ndarray:
+    """Censored cells of each assay: int64 [T]."""
+    if isinstance(censored, SparseCells):
+        return np.bincount(censored.tasks[censored.values != 0], minlength=censored.n_tasks)
+    counts: np.ndarray = (censored != 0).sum(axis=0)
+    return counts
 
 
 def n_equal(labels: Cells, value: float) -> np.ndarray:

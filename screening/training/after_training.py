@@ -198,8 +198,8 @@ def _domain(settings: DomainSettings, prepared: Prepared) -> Domain:
     if not settings.structures:
         return fitted
     ids, smiles = ([texts[row] for row in train] for texts in (table.ids, table.smiles))
-    censored = None if table.censored is None else table.censored[train]
-    return fitted.keeping(ids, smiles, table.labels[train], table.assays, censored)
+    trained = table.take(train)
+    return fitted.keeping(ids, smiles, trained.labels, table.assays, trained.censored)
 
 
 def _representation(settings: DomainSettings, prepared: Prepared, bundle: Bundle) -> Representation | None:

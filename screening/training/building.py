@@ -9,13 +9,14 @@ from ..config import Config
 from ..models.losses import Loss, losses
 from ..models.losses.mixed import loss_for
 from ..models.network import ScreeningModel
+from .label_rows import Labels, measured_labels
 from .trainer import Trainer
 
 
 def trainer_of(
     config: Config,
     model: ScreeningModel,
-    labels: Tensor,
+    labels: Labels,
     tasks: tuple[str, ...],
     train_rows: Tensor,
     is_real: Tensor | None = None,
@@ -28,7 +29,7 @@ def trainer_of(
     train_rows : the molecules whose base rates the heads start at, and whose counts the loss knows.
     is_real : bool [T], which assays have real values; None = all are of two classes.
     """
-    measured = labels[train_rows]
+    measured = measured_labels(labels, train_rows)
     is_real = torch.zeros(len(tasks), dtype=torch.bool) if is_real is None else is_real
     return Trainer(
         model,

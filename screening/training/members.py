@@ -14,13 +14,14 @@ from ..bundle.bundle import Bundle
 from ..bundle.member import Member
 from ..config import Config
 from ..config_sections import NETWORK, Component
-from ..data.assay_kinds import bounds_of
+from ..data.sparse_cells import has_label
 from ..data.task_groups import read_groups
 from ..errors import ConfigError, DataError, listed
 from ..models.baselines import Baseline, baselines
 from ..models.network import ScreeningModel, inputs_of
 from .building import trainer_of
 from .history import Epoch
+from .label_rows import labels_for
 from .preparation import Note, Prepared
 from .trainer import Examples, Trainer
 
@@ -229,13 +230,12 @@ def examples(prepared: Prepared, name: str, columns: Sequence[int] | None = None
     columns = range(len(table.tasks)) if columns is None else columns
     if len(columns) < len(table.tasks):
         table = table.select([table.tasks[column] for column in columns])
-    rows = rows[np.isfinite(table.labels[rows]).any(1)]
-    labels = np.ascontiguousarray(table.labels)
+    rows = rows[has_label(table.labels)[rows]]
+    targets = None
     if prepared.targets is not None and table.is_real.any():
-        is_exact = table.censored is None or not table.censored.any()
-        bounded = labels if is_exact else bounds_of(labels, table.censored)
-        labels = prepared.targets.take(columns).standardised(bounded)
-    return Examples(prepared.store, torch.from_numpy(labels), torch.from_numpy(rows))
+        targets = prepared.targets.take(columns)
+    labels = labels_for(table.labels, table.censored, targets)
+    return Examples(prepared.store, labels, torch.from_numpy(rows))
 
 
 def describe(config: Config, prepared: Prepared) -> str:
@@ -271,7 +271,7 @@ def _seeds(config: Config) -> list[int]:
 def _fit_baselines(config: Config, part: Component, prepared: Prepared, on_note: Note) -> Fitted:
     """One baseline for every seed of the ensemble, on all assays."""
     members = []
-    of_training, targets = prepared.table.labels, prepared.targets
+    of_training, targets = np.asarray(prepared.table.labels), prepared.targets
     standardised = of_training if targets is None else targets.standardised(of_training)
     rows, labels = torch.from_numpy(prepared.split.rows("train")), torch.from_numpy(standardised)
     is_real = torch.from_numpy(prepared.table.is_real)

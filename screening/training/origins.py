@@ -33,6 +33,8 @@ VERSIONS = ("screening", "rdkit", "torch")
 ANOTHER = "start anew with `overwrite`, or choose another name=..."
 _FREE = ("name", "runs", "plugins", "data.source", "train.workers", "grouping.file", "grouping.joint")
 """Settings that may change between start and resumption; of files the content counts."""
+COLUMNS = 256
+"""Assays whose labels are looked at as an array at a time."""
 _FREE_SECTIONS = ("benchmark",)
 
 
@@ -56,11 +58,15 @@ def origin_of(config: Config, prepared: Prepared) -> Origin:
 def _label_sums(table: AssayTable) -> dict[str, str]:
     """Of each assay: a sum of its labels, and of which are bounds where any is."""
     sums = {}
-    for place, (assay, column) in enumerate(zip(table.assays, table.labels.T, strict=True)):
-        absent = np.float32("nan") if assay.is_real else np.float32(-1)
-        content = np.where(np.isnan(column), absent, column).astype(np.float32).tobytes()
-        marks = b"" if table.censored is None else table.censored[:, place].tobytes()
-        sums[assay.name] = _short_sum(content + (marks if any(marks) else b""))
+    for start in range(0, len(table.tasks), COLUMNS):
+        part = table.select(table.tasks[start : start + COLUMNS])
+        censored = None if part.censored is None else np.asarray(part.censored)
+        for place, (assay, column) in enumerate(zip(part.assays, np.asarray(part.labels).T, strict=True)):
+            absent = np.float32("nan") if assay.is_real else np.float32(-1)
+            content = np.where(np.isnan(column), absent, column).astype(np.float32).tobytes()
+            has_marks = censored is not None and censored[:, place].any()
+            marks = censored[:, place].tobytes() if censored is not None and has_marks else b""
+            sums[assay.name] = _short_sum(content + marks)
     return sums
 
 

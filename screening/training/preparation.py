@@ -12,6 +12,7 @@ from ..data.assay_columns import ATTENTION
 from ..data.assay_table import AssayTable
 from ..data.merging import prepare
 from ..data.part_names import PARTS
+from ..data.sparse_cells import measured_cells, n_equal, n_marked, n_measured, packed, take_rows
 from ..data.splits import Split, leakage, split_table
 from ..data.table_source import TableSource, source_of
 from ..data.tables import Rejected
@@ -159,35 +160,35 @@ def _split(config: Config, read: _Read, notes: _Notes) -> Split:
 
 def _sizes(table: AssayTable) -> str:
     """Molecules, assays and labels of a table, as a line for people."""
-    measured = np.isfinite(table.labels)
-    real = table.is_real
+    measured, real = n_measured(table.labels), table.is_real
+    n_labels = int(measured.sum())
     text = (
-        f"{len(table):,} molecules, {len(table.tasks)} assays, {int(measured.sum()):,} labels "
-        f"({measured.mean():.1%} of all)"
+        f"{len(table):,} molecules, {len(table.tasks)} assays, {n_labels:,} labels "
+        f"({n_labels / table.labels.size:.1%} of all)"
     )
     if not real.all():
-        classes = measured[:, ~real].sum()
-        text += f", {np.nansum(table.labels[:, ~real]) / max(classes, 1):.2%} active"
+        n_active = int(n_equal(table.labels, 1)[~real].sum())
+        text += f", {n_active / max(int(measured[~real].sum()), 1):.2%} active"
     if not real.any():
         return text
-    n_values = int(measured[:, real].sum())
-    n_censored = 0 if table.censored is None else int((table.censored[:, real] != 0).sum())
+    n_values = int(measured[real].sum())
+    n_censored = 0 if table.censored is None else int(n_marked(table.censored)[real].sum())
     return f"{text}; {int(real.sum())} assays are real, with {n_values:,} values, {n_censored:,} censored"
 
 
 def _targets(table: AssayTable, split: Split) -> Targets | None:
     if not table.is_real.any():
         return None
-    rows = split.rows("train")
-    censored = None if table.censored is None else table.censored[rows]
-    return Targets.fit(table.labels[rows], table.is_real, censored)
+    train = table.take(split.rows("train"))
+    labels, censored = packed(train.labels, train.censored)
+    return Targets.fit(labels, table.is_real, censored)
 
 
 def _sample(table: AssayTable, split: Split) -> np.ndarray:
     """Places of the first molecules of the training part, and of the first with a label in each assay."""
     trained = split.rows("train")
-    is_measured = np.isfinite(table.labels[trained])
-    first = is_measured.argmax(axis=0)[is_measured.any(axis=0)]
+    rows, tasks, _ = measured_cells(take_rows(table.labels, trained))
+    first = rows[np.unique(tasks, return_index=True)[1]]
     return trained[np.union1d(np.arange(min(SAMPLE, len(trained))), first)]
 
 
@@ -195,10 +196,10 @@ def _unlearnable(table: AssayTable, split: Split) -> list[str]:
     """Assays whose labels in train are all the same, or none, though the table has both classes."""
     binary, rows = np.flatnonzero(~table.is_real), split.rows("train")
     table = table if len(binary) == len(table.tasks) else table.select([table.tasks[task] for task in binary])
-    trained = table.labels[rows]
+    trained = take_rows(table.labels, rows)
     notes = []
     for what, other, value in (("active", "inactive", 1), ("inactive", "active", 0)):
-        without = ~(trained == value).any(axis=0) & (table.labels == value).any(axis=0)
+        without = (n_equal(trained, value) == 0) & (n_equal(table.labels, value) > 0)
         names = [table.tasks[task] for task in np.flatnonzero(without)]
         if names:
             notes.append(
@@ -211,8 +212,9 @@ def _unlearnable(table: AssayTable, split: Split) -> list[str]:
 def _check_labels(table: AssayTable, source: str) -> None:
     if not len(table):
         raise DataError(f"{source}: no usable molecule is left. See the reasons in rejected.csv.")
-    if not np.isfinite(table.labels).any():
+    if not (measured := int(n_measured(table.labels).sum())):
         raise DataError(f"{source}: no assay has a label; all cells of {len(table.tasks)} assays are empty.")
-    if not table.is_real.any() and not (np.nanmin(table.labels) < np.nanmax(table.labels)):
-        value = "active" if np.nanmax(table.labels) == 1 else "inactive"
+    n_active = int(n_equal(table.labels, 1).sum())
+    if not table.is_real.any() and n_active in (0, measured):
+        value = "active" if n_active else "inactive"
         raise DataError(f"{source}: every label is {value}. Training needs actives and inactives.")

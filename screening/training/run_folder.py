@@ -20,6 +20,7 @@ from ..config import Config, load_config
 from ..data.assay_kinds import Assay, are_real
 from ..data.assay_table import AssayTable
 from ..data.part_names import PARTS
+from ..data.sparse_cells import n_equal, n_marked, n_measured
 from ..data.splits import Split
 from ..errors import DataError
 from ..registry import did_you_mean
@@ -144,11 +145,12 @@ def write_label_counts(path: Path, table: AssayTable, split: Split) -> None:
     frames, is_real = [], table.is_real
     for part in PARTS:
         rows = split.rows(part)
-        labels = table.labels[rows]
-        actives = np.where(is_real, 0, (labels == 1).sum(0))
-        counts = {"measured": np.isfinite(labels).sum(0), "actives": actives}
+        of_part = table.take(rows)
+        actives = np.where(is_real, 0, n_equal(of_part.labels, 1))
+        counts = {"measured": n_measured(of_part.labels), "actives": actives}
         if is_real.any():
-            counts["censored"] = 0 if table.censored is None else (table.censored[rows] != 0).sum(0)
+            marked = np.zeros_like(actives) if of_part.censored is None else n_marked(of_part.censored)
+            counts["censored"] = marked
         frames.append(pd.DataFrame({"assay": table.tasks, "part": part, **counts}))
     write_frame(path, pd.concat(frames, ignore_index=True))
 

@@ -34,6 +34,7 @@ from ..runtime import distributed
 from ..runtime.progress import duration, progress
 from .devices import choose_device
 from .history import Epoch, EpochSums, History
+from .label_rows import Labels
 from .run_folder import atomic_file, damaged_checkpoint
 
 
@@ -41,7 +42,7 @@ class Examples(NamedTuple):
     """Molecules of one split part."""
 
     store: GraphStore
-    labels: Tensor
+    labels: Labels
     """[n, T] float32 of all molecules of the store, NaN = not measured, real ones standardised; or their
     bounds [n, T, 2], where a table has censored values."""
     rows: Tensor

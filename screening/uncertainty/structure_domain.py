@@ -25,6 +25,8 @@ PERCENTILE = 5.0
 SOURCES = ("ecfp_counts", "ecfp_bits")
 """Featurizers whose columns that are not 0 are the bits of ECFP4."""
 
+COLUMNS = 256
+"""Assays whose labels are looked at as an array at a time."""
 GOOD, FEWEST = 0.1, 10
 """Share of the measured molecules that count as good in a real assay, and how many at least."""
 
@@ -185,14 +187,16 @@ class Domain:
             and of a real assay its best tenth (see `best_tenth`).
         assays : T; () = all are of two classes.
         """
-        is_real, is_active = np.zeros(labels.shape[1], bool), labels == 1
-        if assays:
-            is_real = are_real(assays)
-            is_active[:, is_real] = best_tenth(labels, assays, censored)[:, is_real]
-        task, rows = np.nonzero(is_active.T)
-        bounds = np.searchsorted(task, np.arange(labels.shape[1] + 1))
-        values = labels[rows, task].astype(np.float32) if is_real.any() else None
-        return replace(self, structures=Structures(tuple(ids), tuple(smiles), rows, bounds, values))
+        parts = []
+        for start in range(0, labels.shape[1], COLUMNS):
+            at = slice(start, start + COLUMNS)
+            marks = None if censored is None else censored[:, at]
+            parts.append(_actives(labels[:, at], assays[at], marks))
+        counts, rows, values = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+        kept = values if any(assay.is_real for assay in assays) else None
+        return replace(
+            self, structures=Structures(tuple(ids), tuple(smiles), rows, ragged.bounds(counts), kept)
+        )
 
     def nearest(self, molecules: Fingerprints) -> Nearest:
         """The nearest training molecule of each."""
@@ -268,6 +272,19 @@ class Domain:
         fits = fits and (values is None or (values.shape == rows.shape and bool(np.isfinite(values).all())))
         fits = fits and len(ids) == len(smiles) == len(first) - 1 and ragged.are_bounds(bounds, len(rows))
         return fits and rows.dtype.kind == "i" and bool(((rows >= 0) & (rows < len(ids))).all())
+
+
+def _actives(
+    labels: np.ndarray, assays: Sequence[Assay], censored: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """How many molecules are active or good in each assay, int64 [T]; which, assay by assay; their labels."""
+    is_active = labels == 1
+    if assays:
+        is_real = are_real(assays)
+        is_active[:, is_real] = best_tenth(labels, assays, censored)[:, is_real]
+    task, rows = np.nonzero(is_active.T)
+    counts = np.bincount(task, minlength=labels.shape[1])
+    return counts, rows, labels[rows, task].astype(np.float32)
 
 
 def best_tenth(labels: np.ndarray, assays: Sequence[Assay], censored: np.ndarray | None = None) -> np.ndarray:

@@ -12,9 +12,11 @@ from screening.data.sparse_cells import (
     SparseCells,
     cells_at,
     cells_of,
+    has_label,
     measured_cells,
     n_equal,
     n_measured,
+    packed,
     take_columns,
     take_rows,
     with_rows,
@@ -63,6 +65,7 @@ def test_rows_columns_and_counts_are_those_of_the_array(seed: int, share: float,
     np.testing.assert_array_equal(np.asarray(cells), array)
     np.testing.assert_array_equal(n_measured(cells), n_measured(array))
     np.testing.assert_array_equal(n_equal(cells, 1), n_equal(array, 1))
+    np.testing.assert_array_equal(has_label(cells), has_label(array))
     for one, other in zip(measured_cells(cells), measured_cells(array), strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -78,6 +81,24 @@ def test_single_cells_and_new_rows_are_those_of_the_array(seed: int, share: floa
     new = (places[rows], tasks, draw.random(len(rows)).astype(np.float32))
     np.testing.assert_array_equal(with_rows(cells, places, *new)[:], with_rows(array, places, *new))
     np.testing.assert_array_equal(cells[:], array)
+
+
+@given(st.integers(0, 10_000), st.floats(0, 1))
+def test_packed_labels_are_those_of_each_assay(seed: int, share: float) -> None:
+    array, cells = pair(seed, share=share)
+    marks = np.where(np.isnan(array), 0, np.random.default_rng(seed).integers(-1, 2, array.shape)).astype(
+        np.int8
+    )
+    for form in (array, cells):
+        short, short_marks = packed(form, marks)
+        assert short_marks is not None
+        assert short.shape == ((~np.isnan(array)).sum(0).max(initial=0), 7)
+        for task in range(7):
+            measured = ~np.isnan(array[:, task])
+            n = measured.sum()
+            np.testing.assert_array_equal(short[:n, task], array[measured, task])
+            np.testing.assert_array_equal(short_marks[:n, task], marks[measured, task])
+            assert np.isnan(short[n:, task]).all()
 
 
 def test_a_cell_has_one_value() -> None:
