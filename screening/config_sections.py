@@ -26,19 +26,17 @@ from .registry import did_you_mean
 from .sizes import LARGEST, MOST_ATOMS
 
 
-def _one_file(value: Any) -> Any:
-    if isinstance(value, list | tuple):
-        raise ValueError(
-            "one file was expected. Lists of actives and of inactives are joined by: screening data join "
-            "--actives actives.smi --inactives inactives.smi --out table.csv"
-        )
-    return value
+def _as_files(value: Any) -> Any:
+    """One name as it is; of a list the names, and of a list of one that one."""
+    if not isinstance(value, list | tuple):
+        return value
+    return str(value[0]) if len(value) == 1 else tuple(map(str, value))
 
 
 NETWORK = "network"
 """What the network is called among the models of a blend."""
 
-AFile = Annotated[str, BeforeValidator(_one_file)]
+Files = Annotated[str | tuple[str, ...], BeforeValidator(_as_files), Field(min_length=1)]
 
 
 class AssaySettings(Section):
@@ -87,8 +85,9 @@ class LongColumns(Section):
 class Data(Section):
     """Where the assay table is and how to read it."""
 
-    source: AFile
-    """Name in the catalogue (`screening data list`) or path of a CSV, TSV, Parquet or SDF file."""
+    source: Files
+    """Name in the catalogue (`screening data list`) or path of a CSV, TSV, Parquet or SDF file; of several
+    files a list, [a.csv, b.sdf]: they are read one by one and joined by structure."""
     smiles: str | None = None
     """Column of the structures; found by its name if not given."""
     id: str | None = None

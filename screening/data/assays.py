@@ -48,6 +48,7 @@ def read_assays(
     format: str = "auto",
     long: LongColumns | None = None,
     keep_apart: str | None = None,
+    is_one_of_several: bool = False,
 ) -> AssayTable:
     """The assay table in a file of any format that `open_table` reads; structures are not looked at.
 
@@ -68,6 +69,7 @@ def read_assays(
     long : what the columns of a long table hold; `tasks` and `assays` are then names in its column of assays.
     keep_apart : column, such as one of a split, in which records of a structure may differ where a long table
         becomes a wide one: the structure then has a row for each of its texts.
+    is_one_of_several : `assays` are those of several files, and need not all fit something in this one.
 
     Returns
     -------
@@ -79,7 +81,7 @@ def read_assays(
     ConfigError : `labels` maps to something else than 1, 0 or None, or `assays` cannot be meant.
     """
     opened = partial(open_table, path, smiles=smiles, id=id)
-    return assays_of(opened, tasks, labels, format, assays, long, keep_apart)
+    return assays_of(opened, tasks, labels, format, assays, long, keep_apart, is_one_of_several)
 
 
 def assays_of(
@@ -90,6 +92,7 @@ def assays_of(
     assays: AnySettings = MappingProxyType({}),
     long: LongColumns | None = None,
     keep_apart: str | None = None,
+    is_one_of_several: bool = False,
 ) -> AssayTable:
     """`read_assays` of what `opened` opens, once the settings are checked."""
     if format not in FORMATS:
@@ -101,11 +104,20 @@ def assays_of(
     if not len(raw.rows):
         raise _no_record(reader.path, rejected)
     if (roles := roles_of(raw, format, long, tasks, settings)) is not None:
-        table = pivoted(raw, roles, settings, labels, other_units=long.other_units, keep_apart=keep_apart)
+        table = pivoted(
+            raw,
+            roles,
+            settings,
+            labels,
+            other_units=long.other_units,
+            keep_apart=keep_apart,
+            is_one_of_several=is_one_of_several,
+        )
         table = table if tasks is None else table.select(tasks)
         notes = [*table.notes, *reader.notes]
         return replace(table, rejected=sorted([*rejected, *table.rejected]), notes=notes)
-    return _wide(reader, raw, rejected, tasks, labels, settings)
+    declared = _declared(reader, settings, tasks, is_one_of_several=is_one_of_several)
+    return _wide(reader, raw, rejected, tasks, labels, settings, declared)
 
 
 def _wide(
@@ -115,10 +127,10 @@ def _wide(
     tasks: Sequence[str] | None,
     labels: Mapping[str, float | None],
     settings: Mapping[str, AssaySettings],
+    declared: Sequence[Declared],
 ) -> AssayTable:
     """The assay table of a wide one, that is, with a column per assay."""
     plain = {name: each.model_dump(exclude_defaults=True) for name, each in settings.items()}
-    declared = _declared(reader, settings, tasks)
     given = None if tasks is None else _checked_tasks(reader, tasks, declared)
     columns = read_columns(raw, declared)
     unmeasured = raw.but_columns(columns)
@@ -286,11 +298,16 @@ def _label_matrix(raw: RawTable, tasks: Sequence[str]) -> np.ndarray:
 
 
 def _declared(
-    reader: TableReader, settings: Mapping[str, AssaySettings], tasks: Sequence[str] | None
+    reader: TableReader,
+    settings: Mapping[str, AssaySettings],
+    tasks: Sequence[str] | None,
+    *,
+    is_one_of_several: bool,
 ) -> list[Declared]:
     """The assays of measured values: all that are declared, or those among `tasks`."""
     columns = [name for name in reader.columns if name not in (reader.smiles, reader.id)]
-    declared = declared_assays(columns, settings, tasks) if settings else []
+    among = () if is_one_of_several and tasks is None else tasks
+    declared = declared_assays(columns, settings, among) if settings else []
     return [each for each in declared if tasks is None or each.assay.name in tasks]
 
 

@@ -28,6 +28,7 @@ from .declared import AnySettings
 from .downloads import DownloadError, download
 from .formats.opening import is_stream, lasting
 from .moleculeace_table import is_installed, make_moleculeace
+from .several_files import read_several
 from .tables import IN_MEMORY
 
 MAKERS: Mapping[str, Callable[[Path], Path]] = MappingProxyType(
@@ -147,8 +148,20 @@ def verify_table(name: str) -> tuple[Path, list[str]]:
     return path, _differs_from_new(name, path) if row.address is None else differences_of_file(row, path)
 
 
+def files_of(sources: Sequence[str], data: object = None) -> list[Path]:
+    """The files of a list in `data.source`.
+
+    Raises
+    ------
+    ConfigError : `data` is given, which names one file; or a name is none of a file or of the catalogue.
+    """
+    if data is not None:
+        raise ConfigError("data.source is a list of files: name them there, and leave `data` out.")
+    return [find(name) for name in sources]
+
+
 def load_dataset(
-    source: str,
+    source: str | Sequence[str],
     *,
     data: str | Path | AssayTable | None = None,
     smiles: str | None = None,
@@ -162,12 +175,16 @@ def load_dataset(
 ) -> AssayTable:
     """The table `find` finds, as `read_assays` reads it; the catalogue's assays unless others are given.
 
-    A table in memory, as `data`, is taken as it is, with the assays `tasks`.
+    A table in memory, as `data`, is taken as it is, with the assays `tasks`. Several sources are one table of
+    all rows; settings of `assays` then need to fit in one of them alone.
 
     A note says if the content is not that of the catalogue, and what its row gives notice of.
     """
     if isinstance(data, AssayTable):
         return data if tasks is None else data.select(tasks)
+    if not isinstance(source, str):
+        read = partial(read_several, files_of(source, data), tasks, assays, keep_apart=keep_apart)
+        return read(smiles=smiles, id=id, labels=labels, format=format, long=long)
     path = find(source, data=data)
     read = partial(read_assays, path, smiles=smiles, id=id, labels=labels)
     read = partial(read, format=format, long=long, keep_apart=keep_apart)

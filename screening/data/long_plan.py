@@ -44,8 +44,10 @@ class Plan(NamedTuple):
         return np.array([not declared for declared in self.declared], bool)
 
 
-def plan_of(raw: RawTable, roles: Roles, settings: Mapping[str, AssaySettings]) -> Plan:
-    """The assays that `data.assays` makes of the names in a long table.
+def plan_of(
+    raw: RawTable, roles: Roles, settings: Mapping[str, AssaySettings], *, is_one_of_several: bool = False
+) -> Plan:
+    """The assays that `data.assays` makes of the names in a long table; those it does not name have classes.
 
     Raises
     ------
@@ -53,7 +55,8 @@ def plan_of(raw: RawTable, roles: Roles, settings: Mapping[str, AssaySettings]) 
     """
     names, codes = assay_names(raw, roles.assay)
     by_name: dict[str, list[Declared]] = {name: [] for name in names}
-    for each in declared_assays(names, settings) if settings else []:
+    among = () if is_one_of_several else None  # settings may then be of another file
+    for each in declared_assays(names, settings, among) if settings else []:
         if each.relation is not None:
             raise ConfigError(
                 f"data.assays, '{each.setting}': relation is of tables with a column per assay. In the "

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..config_sections import AssaySettings
 from ..errors import DataError, listed
 from .assay_columns import RawTable, is_measured, words_of
 from .assay_kinds import Assay
@@ -17,7 +16,7 @@ from .declared import Declared
 from .label_words import as_setting, setting_of
 from .labels import UNKNOWN
 from .long_columns import Roles
-from .long_plan import Plan, plan_of, suggested_assays, unit_codes
+from .long_plan import Plan, suggested_assays, unit_codes
 from .transforms import transforms
 from .units import factor
 from .values import classes_of, numbers_of, on_scale, relations_of
@@ -48,13 +47,11 @@ class LongValues:
 def read_values(
     raw: RawTable,
     roles: Roles,
-    assays: Mapping[str, AssaySettings],
+    plan: Plan,
     labels: Mapping[str, float | None],
     other_units: str = "error",
 ) -> LongValues:
     """The assays and values of all records; texts that are no values are counted in `notes`.
-
-    An assay that no pattern of `assays` names has classes.
 
     Parameters
     ----------
@@ -64,9 +61,7 @@ def read_values(
     Raises
     ------
     DataError : a value of an assay of classes is no label, or units of an assay contradict.
-    ConfigError : an entry of `assays` fits no assay, or lacks a unit.
     """
-    plan = plan_of(raw, roles, assays)
     is_class = plan.is_class[plan.codes]
     _check_classes(raw, roles, plan, np.flatnonzero(is_class), labels)
     parts = [_class_cells(raw, roles, plan, np.flatnonzero(is_class))]

@@ -15,6 +15,7 @@ from .assay_columns import RawTable
 from .assay_table import AssayTable, texts_at
 from .labels import Codes, ExplainedColumn
 from .long_columns import Roles
+from .long_plan import plan_of
 from .long_values import Cells, LongValues, read_values
 from .sparse_cells import cells_of
 from .tables import Rejected
@@ -28,6 +29,7 @@ def pivoted(
     *,
     other_units: str = "error",
     keep_apart: str | None = None,
+    is_one_of_several: bool = False,
 ) -> AssayTable:
     """The assay table of a long one.
 
@@ -37,15 +39,18 @@ def pivoted(
     keep_apart : column, such as one of a split, in which records of a structure may differ: it then has a row
         for each of its texts.
 
+    is_one_of_several : `assays` need not all fit a name of this table.
+
     Raises
     ------
-    DataError, ConfigError : as `read_values`; or no record has an assay, or no such column.
+    DataError, ConfigError : as `plan_of` and `read_values`; or no record has an assay, or no such column.
     """
     if keep_apart is not None and keep_apart not in raw.columns:
         hint = did_you_mean(keep_apart, list(raw.columns))
         raise DataError(f"{raw.path} has no column '{keep_apart}' (data.keep_apart). {hint}")
     raw, rejected = _without_blanks(raw, roles)
-    values = read_values(raw, roles, assays, labels, other_units)
+    plan = plan_of(raw, roles, assays, is_one_of_several=is_one_of_several)
+    values = read_values(raw, roles, plan, labels, other_units)
     structures = _structures(raw, keep_apart)
     owners, row_of_cell = rows_of_cells(structures, values.cells)
     others = raw.others([name for _, name in roles.by_setting()])

@@ -189,6 +189,18 @@ def measured_cells(labels: Cells) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return rows, tasks, labels[rows, tasks]
 
 
+def marked_cells(censored: Cells | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rows, tasks and marks of the censored cells: int64, int64 and int8 [m]; None = there is none."""
+    if censored is None:
+        nothing = np.zeros(0, np.int64)
+        return nothing, nothing, nothing.astype(np.int8)
+    if isinstance(censored, SparseCells):
+        marked = censored.values != 0
+        return censored.rows[marked], censored.tasks[marked].astype(np.int64), censored.values[marked]
+    rows, tasks = np.nonzero(censored)
+    return rows, tasks, censored[rows, tasks]
+
+
 def packed(labels: Cells, censored: Cells | None = None) -> tuple[np.ndarray, np.ndarray | None]:
     """The labels of each assay one below the other, without molecules that have none: [most, T], and marks.
 

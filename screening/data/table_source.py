@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from ..runtime.files import file_sha256
 from .assay_table import AssayTable
-from .datasets import find
+from .datasets import files_of, find
 from .tables import IN_MEMORY
 
 
@@ -23,14 +24,18 @@ class TableSource(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Of the file, without its folders."""
-        return Path(self.path).name
+        """Of the file, or of each of several, without its folders."""
+        return ", ".join(Path(path).name for path in self.path.split(", "))
 
 
-def source_of(name: str, *, data: str | Path | AssayTable | None = None) -> TableSource:
+def source_of(name: str | Sequence[str], *, data: str | Path | AssayTable | None = None) -> TableSource:
     """Where `load_dataset(name, data=data)` has its table from."""
     if isinstance(data, AssayTable):
         return TableSource(IN_MEMORY, _content_sha256(data))
+    if not isinstance(name, str):
+        paths = files_of(name, data)
+        total = hashlib.sha256("".join(map(file_sha256, paths)).encode())
+        return TableSource(", ".join(map(str, paths)), total.hexdigest())
     path = find(name, data=data)
     return TableSource(str(path), file_sha256(path))
 

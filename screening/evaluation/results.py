@@ -80,7 +80,7 @@ def read_material(folder: Path) -> Material:
         counts=counts,
         history=history,
         rejected=read_table(folder, "rejected.csv"),
-        data=catalogue.get(config.data.source),
+        data=catalogue.get(str(config.data.source)),
         intervals=read_table(folder, "intervals.csv"),
     )
 
