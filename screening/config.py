@@ -72,7 +72,7 @@ def _config_path(path: Path) -> Path:
 
 
 def data_settings(
-    source: str, overrides: Iterable[str], *, fixed: Mapping[str, str] = MappingProxyType({})
+    source: str | list[str], overrides: Iterable[str], *, fixed: Mapping[str, str] = MappingProxyType({})
 ) -> Data:
     """How a table outside of a config is read: `data.key=value` settings as for a training.
 
@@ -93,7 +93,8 @@ def data_settings(
         if keys[1] in fixed:
             raise ConfigError(f"'{text}' cannot be given here: {fixed[keys[1]]}.")
         _set(values, keys[1:], value)
-    return check_config({"name": "table", "data": values}, where=source).data
+    where = source if isinstance(source, str) else ", ".join(source)
+    return check_config({"name": "table", "data": values}, where=where).data
 
 
 def check_config(values: Any, where: str = "config") -> Config:

@@ -1,4 +1,4 @@
-"""Commands about assay tables: data list, describe, join, fetch. Joined to the command line by `main`."""
+"""Commands about assay tables: list, describe, join, merge, fetch. Joined to the command line by `main`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -79,6 +79,28 @@ def join(
     from ..data.joining import join_lists
 
     tell(str(join_lists(actives, inactives, out, assay=assay, overwrite=overwrite)))
+
+
+def merge(
+    sources: Annotated[
+        list[str], typer.Argument(metavar="FILE... [KEY=VALUE]...", help="Files, then data.key=value.")
+    ],
+    out: Annotated[Path, typer.Option(help="The table to write: .csv, .csv.gz or .parquet.")],
+    overwrite: Annotated[bool, typer.Option(help="Replace the table.")] = False,
+) -> None:
+    """Make one table of several files, joined by structure.
+
+    Every measurement is kept; what contradicts itself is listed beside the table.
+    """
+    from ..config import data_settings
+    from ..data.file_merging import merge_files
+
+    files = [text for text in sources if not text.startswith("data.")]
+    fixed = {"source": "the first arguments name the files", "duplicates": "every measurement is kept"}
+    given = data_settings(files, [text for text in sources if text.startswith("data.")], fixed=fixed)
+    with progress_shown():
+        merged = merge_files(files, out, given, overwrite=overwrite)
+    tell(str(merged))
 
 
 def fetch(name: Annotated[str, typer.Argument(help="Catalogue name.")]) -> None:

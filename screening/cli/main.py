@@ -107,7 +107,8 @@ COMMANDS: dict[str, Callable[..., None]] = {
     **{"score": score, "hits": hits, "export": export, "verify": verify, "check": check, "list": list_family},
 }
 DATA_COMMANDS: dict[str, Callable[..., None]] = {
-    **{"list": data.catalogue, "describe": data.describe, "join": data.join, "fetch": data.fetch}
+    **{"list": data.catalogue, "describe": data.describe, "join": data.join, "merge": data.merge},
+    **{"fetch": data.fetch},
 }
 for _app, _commands in ((app, COMMANDS), (data_app, DATA_COMMANDS)):
     for _name, _command in _commands.items():

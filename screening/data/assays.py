@@ -21,6 +21,7 @@ from ..runtime.progress import progress
 from .assay_columns import ATTENTION, RawTable, check_labels, likely_assays, no_assay
 from .assay_kinds import Assay
 from .assay_table import AssayTable, texts_at
+from .cell_texts import settings_of
 from .column_notes import column_notes
 from .declared import AnySettings, Declared, checked_settings, declared_assays
 from .labels import UNKNOWN, TextColumn, label_meanings
@@ -28,6 +29,7 @@ from .long_columns import roles_of
 from .molecules import canonical_smiles
 from .pivoting import pivoted
 from .real_columns import ReadAssay, RealColumn, assay_of, read_columns
+from .table_files import kinds_of
 from .tables import Block, Rejected, TableReader, open_table
 from .value_notes import check_values, value_notes
 
@@ -62,7 +64,8 @@ def read_assays(
         The other columns are passed through in `extra`.
     labels : text (without regard to case and outer blanks) to 1, 0 or None = not measured; numbers that are
         equal are the same label. What it calls not measured is so among measured values too.
-    assays : what columns of measured values are, by name or pattern, as `data.assays` in a config:
+    assays : what columns of measured values are, by name or pattern, as `data.assays` in a config; none =
+        what a Parquet file of `screening data merge` says of itself:
         `{"Ki_*": {"kind": "real", "unit": "nM", "transform": "neg_log10_molar"}}`.
     format : wide = a row per structure, repeated measurements aside; long = a row per structure and assay;
         auto = found from names and content, and refused with the settings to give where they do not tell.
@@ -99,6 +102,7 @@ def assays_of(
         raise ConfigError(f"data.format: there is no '{format}'. {did_you_mean(format, FORMATS)}")
     meanings, settings = label_meanings(labels), checked_settings(assays)
     reader, long = opened(), long or LongColumns()
+    settings = settings or settings_of(one for one in kinds_of(reader.metadata) if one.name in reader.columns)
     tasks = [tasks] if isinstance(tasks, str) else tasks
     raw, rejected = _read_columns(reader, meanings)
     if not len(raw.rows):

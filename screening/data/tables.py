@@ -6,7 +6,7 @@ Everything stays text as written: an identifier 0012 remains 0012.
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -130,6 +130,8 @@ class TableReader:
     """Name of the structure column."""
     id: str | None
     """Name of the identifier column, None where there is none."""
+    metadata: Mapping[bytes, bytes]
+    """What a Parquet file says of itself; of others nothing."""
 
     def __init__(
         self,
@@ -146,6 +148,7 @@ class TableReader:
         source = self._open()
         self._format: Format | None = source
         self._reading: Format | None = source
+        self.metadata = source.metadata
         names = [name.strip() for name in source.names]
         self.columns = _unique(name or f"unnamed_{i + 1}" for i, name in enumerate(names))
         self._block_size = block_size or min(8192, max(FIELDS // max(len(names), 1), 1))

@@ -26,6 +26,7 @@ class Parquet(Format):
         except (pyarrow.ArrowException, OSError) as problem:
             raise self._broken(problem) from problem
         self.names = self.file.schema_arrow.names
+        self.metadata = self.file.schema_arrow.metadata or {}
         self.done = 0
         self.share = lambda: self.done / max(self.file.metadata.num_rows, 1)
 

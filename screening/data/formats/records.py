@@ -44,6 +44,8 @@ class Format:
     """Whether `id` differs between records; if not, a column whose name says identifier is preferred."""
     without_id: str = ""
     """What the user should know if no column of identifiers is found."""
+    metadata: Mapping[bytes, bytes] = MappingProxyType({})
+    """What the file says of itself besides its table."""
     header_seems: tuple[int, list[str]] | None = None
     """Line and names of what looks like the header, where `names` do not."""
 
