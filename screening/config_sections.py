@@ -29,6 +29,8 @@ from .sizes import LARGEST, MOST_ATOMS
 def _as_files(value: Any) -> Any:
     """One name as it is; of a list the names, and of a list of one that one."""
     if not isinstance(value, list | tuple):
+        if not isinstance(value, str):
+            raise ValueError("expected the name of a file or table, or a list of them")
         return value
     return str(value[0]) if len(value) == 1 else tuple(map(str, value))
 
