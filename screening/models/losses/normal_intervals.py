@@ -79,12 +79,12 @@ def best_constants(low: Tensor, high: Tensor, tasks: Tensor, n_tasks: int) -> tu
     tasks : int64 [m].
     """
     likelihood = _Likelihood(low, high, tasks)
-    place = low.new_tensor([[0.0], [1.0]]).repeat(1, n_tasks)
+    place = likelihood.of_exact(n_tasks)
     for _ in range(STEPS):
         cost, step, gain = likelihood.newton_step(place)
         length = (-0.9 * place[1] / step[1].clamp(max=-torch.finfo(step.dtype).tiny)).clamp(max=1)
         for _ in range(HALVINGS):
-            is_worse = likelihood.costs(place + length * step) > cost
+            is_worse = ~(likelihood.costs(place + length * step) <= cost)
             if not is_worse.any():
                 break
             length = torch.where(is_worse, length / 2, length)
@@ -102,6 +102,17 @@ class _Likelihood:
         self.values, self.exact_tasks = low[is_exact], tasks[is_exact]
         self.ends = tuple(end[~is_exact].clamp(-OPEN, OPEN) for end in (low, high))
         self.open_tasks = tasks[~is_exact]
+
+    def of_exact(self, n_tasks: int) -> Tensor:
+        """The best place [2, T] for the exact values alone."""
+        ones = torch.ones_like(self.values)
+        count, total, squares = (
+            ones.new_zeros(n_tasks).index_add(0, self.exact_tasks, each)
+            for each in (ones, self.values, self.values**2)
+        )
+        mean = total / count
+        sd = (squares / count - mean**2).clamp(min=torch.finfo(mean.dtype).eps).sqrt()
+        return torch.stack([mean / sd, 1 / sd])
 
     def costs(self, place: Tensor) -> Tensor:
         """-log likelihood [T], but for log(2 pi) / 2 of every exact cell."""
