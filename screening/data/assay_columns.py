@@ -14,12 +14,16 @@ from ..errors import DataError, UndeclaredError, listed
 from .assay_guesses import Guess, is_named_as_measured, setting_for, suggested
 from .label_words import as_setting, guessed_label, guessed_meanings, tasks_setting
 from .labels import ExplainedColumn, label_key
+from .values import COMMA, is_number_like, likely_decimal, numbers_of
 
 ATTENTION = "Attention: "
 """Begins a note that the user should not miss: a model of the wrong columns is silent."""
 
 MOST_WORDS = 12
 """Different texts of a column that may still be words for labels."""
+
+MOST_LOOKED_AT = 2000
+"""Different texts of a column that are looked at to tell whether they are measured values."""
 
 MOST_ASSAYS_LISTED = 40
 """Assays that a setting to paste names at most."""
@@ -256,13 +260,24 @@ def words_of(column: ExplainedColumn) -> dict[str, int | None]:
 
 
 def is_measured(column: ExplainedColumn) -> bool:
-    """Whether most values that are no labels are numbers other than small codes such as 2 and 3."""
+    """Whether most values that are no labels are numbers other than small codes such as 2 and 3.
+
+    Numbers with a qualifier, a unit or a comma count; of very many different ones the first are looked at.
+    """
     unknown = column.unknown()
-    keys = {text: label_key(text.strip().lstrip("<>=~ ")) for text in unknown}
-    numbers = {text: key for text, key in keys.items() if isinstance(key, float)}
-    n_numbers = sum(unknown[text] for text in numbers)
-    is_code = set(numbers.values()) <= {-1.0, 2.0, 3.0, 4.0, 5.0} and len(set(numbers.values())) <= 3
-    return bool(numbers) and n_numbers > column.n_unknown / 2 and not is_code
+    texts = list(unknown)[:MOST_LOOKED_AT]
+    if not texts:
+        return False
+    numbers = numbers_of(texts)
+    commas = [text for text, problem in zip(texts, numbers.problems, strict=True) if problem == COMMA]
+    if commas:
+        numbers = numbers_of(texts, decimal=likely_decimal(commas))
+    is_number = ~np.isnan(numbers.values)
+    is_number |= np.array([bool(problem) and is_number_like(problem) for problem in numbers.problems])
+    counts = np.array([unknown[text] for text in texts])
+    different = set(numbers.values[~np.isnan(numbers.values)].tolist())
+    is_code = different <= {-1.0, 0.0, 1.0, 2.0, 3.0, 4.0, 5.0} and 0 < len(different) <= 3
+    return bool(counts @ is_number > counts.sum() / 2) and not is_code
 
 
 # --- columns named as properties -----------------------------------------------------------------------

@@ -4,15 +4,17 @@ Unit and scale are guessed from the name and the values. Nothing is read so unle
 """
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from .companions import UNIT_WORDS, is_companion
 from .label_words import assays_setting
 from .labels import ExplainedColumn
 from .transforms import MOLAR
 from .units import unit_name
-from .values import numbers_of
+from .values import COMMA, likely_decimal, numbers_of
 
 Guess = dict[str, object]
 """Settings of an assay as plain values."""
@@ -32,13 +34,22 @@ _ACTIVITY = re.compile(
 )
 
 
-def guessed_settings(name: str, column: ExplainedColumn) -> Guess:
-    """The settings of a column of measured values, as its name and values suggest."""
-    unit = _unit_in(name)
+def guessed_settings(name: str, column: ExplainedColumn, unit: str = "") -> Guess:
+    """The settings of a column of measured values, as its name and values suggest.
+
+    Parameters
+    ----------
+    unit : that a column beside it names, "" = none does.
+    """
     texts = [text for text, n in zip(column.different, column.counts.tolist(), strict=True) if n]
-    values = numbers_of(texts, unit).values
+    unit = unit or _unit_in(name) or _unit_of_cells(texts)
+    problems = numbers_of(texts, unit).problems
+    commas = [text for text, problem in zip(texts, problems, strict=True) if problem == COMMA]
+    decimal = likely_decimal(commas) if commas else None
+    values = numbers_of(texts, unit, decimal).values
     values = values[~np.isnan(values)]
     settings: Guess = {"kind": "real", **({"unit": unit} if unit else {})}
+    settings |= {"decimal": decimal} if decimal else {}
     is_positive = len(values) > 0 and bool((values > 0).all())
     if _LOGARITHM.search(name) or not is_positive:
         return settings
@@ -48,11 +59,27 @@ def guessed_settings(name: str, column: ExplainedColumn) -> Guess:
     return {**settings, "transform": "log10"} if is_wide else settings
 
 
+def _unit_beside(name: str, columns: Mapping[str, ExplainedColumn]) -> str:
+    """The commonest text of the column of units that is named after this one, "" = there is none."""
+    for other, column in columns.items():
+        if other != name and is_companion(other, name, UNIT_WORDS):
+            texts = Counter(dict(zip(column.different, column.counts.tolist(), strict=True)))
+            del texts[""]
+            return unit_name(max(texts, key=lambda text: texts[text], default=""))
+    return ""
+
+
+def _unit_of_cells(texts: Sequence[str]) -> str:
+    """The commonest unit behind the numbers, "" = they have none."""
+    units = [behind[1] for text in texts if (behind := re.search(r"\d\s*([^\W\d_]\D*|%)$", text))]
+    return unit_name(Counter(units).most_common(1)[0][0]) if units else ""
+
+
 def suggested(
     columns: Mapping[str, ExplainedColumn], names: Sequence[str], given: Mapping[str, Guess]
 ) -> dict[str, Guess]:
     """`data.assays` that takes these columns in beside the `given` ones."""
-    guesses = {name: guessed_settings(name, columns[name]) for name in names}
+    guesses = {name: guessed_settings(name, columns[name], _unit_beside(name, columns)) for name in names}
     return {**given, **by_pattern(guesses, list(columns))}
 
 

@@ -84,8 +84,6 @@ class Description:
             "have several components"
         )
         lines += self._counts()
-        if self.overlap:
-            lines.append(str(self.overlap))
         if self.entry:
             lines += [f"known defects: {self.entry.defects}", f"source: {self.entry.source}"]
             lines += [f"licence: {self.entry.licence}"]
@@ -94,6 +92,7 @@ class Description:
         lines += [f"rejected: record {r.row}, {r.smiles[:60]!r}: {r.reason}" for r in self.rejected[:10]]
         if len(self.rejected) > 10:
             lines.append(f"rejected: {len(self.rejected) - 10:,} more")
+        lines += [str(self.overlap)] if self.overlap else []
         return "\n".join([*lines, *(note for note in self.notes if note not in loud)])
 
     def _counts(self) -> Iterator[str]:

@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..errors import ConfigError
+from ..errors import ConfigError, DataError, listed
 from ..registry import did_you_mean
 from .assay_columns import RawTable
 from .assay_kinds import Assay
-from .companions import RELATION_WORDS, is_companion, words_of_name
+from .companions import RELATION_WORDS, UNIT_WORDS, is_companion, words_of_name
 from .declared import Declared
 from .labels import ExplainedColumn
+from .units import factor, unit_name
 from .values import Numbers, classes_of, numbers_of, on_scale, relations_of
 
 MOST_RELATIONS = 40
@@ -40,6 +41,10 @@ class RealColumn:
     """Column that the relations are from, None = the cells alone."""
     n_about: int
     """Cells written as approximate (~ 3)."""
+    units: str | None = None
+    """Column that the units are from, None = the settings alone."""
+    n_converted: int = 0
+    """Values of another unit of it."""
 
     @property
     def n_filled(self) -> int:
@@ -119,7 +124,10 @@ def _read(raw: RawTable, declared: Declared, *, alone: bool) -> RealColumn:
         int(texts.counts[numbers.about].sum()),
     )
     qualifier = qualifier_of(declared, raw.columns, alone=alone)
-    return column if qualifier is None else _qualified(column, qualifier, raw.columns[qualifier])
+    if qualifier is not None:
+        column = _qualified(column, qualifier, raw.columns[qualifier])
+    units = unit_column_of(declared, raw.columns, alone=alone)
+    return column if units is None else _in_unit(raw, column, units, declared.assay.unit)
 
 
 def _explained(numbers: Numbers, texts: ExplainedColumn) -> Numbers:
@@ -151,7 +159,42 @@ def _qualified(column: RealColumn, name: str, texts: ExplainedColumn) -> RealCol
     )
 
 
-# --- the column of qualifiers --------------------------------------------------------------------------
+def _in_unit(raw: RawTable, column: RealColumn, name: str, unit: str) -> RealColumn:
+    """The column with values of another unit, which a column of their own names, converted.
+
+    A value without a unit there is taken to be in the assay's.
+
+    Raises
+    ------
+    DataError : there are several units, and the settings do not say which the assay has.
+    """
+    texts, measured = raw.columns[name], ~np.isnan(column.values)
+    counts = np.bincount(texts.codes[measured], minlength=len(texts.different))
+    units = [unit_name(text) for text in texts.different]
+    named = dict.fromkeys(u for u, n in zip(units, counts.tolist(), strict=True) if u and n)
+    if not unit:
+        if len(named) < 2:
+            return replace(column, units=name)
+        raise DataError(
+            f"{raw.path}: the values of '{column.name}' have the units {listed(named, 5)} in '{name}'. Say "
+            "the one that they are to be converted to with `unit` in data.assays."
+        )
+    factors = [1.0 if not each else factor(each, unit) for each in units]
+    by_text = np.array([np.nan if each is None else each for each in factors])[texts.codes]
+    is_other = np.isnan(by_text) & measured
+    reasons = (*column.reasons, f"a unit in '{name}' that cannot be converted to {unit}")
+    return replace(
+        column,
+        values=np.where(is_other, np.nan, column.values * by_text),
+        relations=np.where(is_other, 0, column.relations).astype(np.int8),
+        problems=np.where(is_other, len(reasons) - 1, column.problems),
+        reasons=reasons,
+        units=name,
+        n_converted=int((measured & ~is_other & (by_text != 1)).sum()),
+    )
+
+
+# --- the columns of qualifiers and units ---------------------------------------------------------------
 
 
 def qualifier_of(declared: Declared, columns: Mapping[str, ExplainedColumn], *, alone: bool) -> str | None:
@@ -182,6 +225,13 @@ def qualifier_of(declared: Declared, columns: Mapping[str, ExplainedColumn], *, 
         and is_companion(name, declared.column, RELATION_WORDS, alone=alone)
         and _are_relations(texts)
     ]
+    return named[0] if len(named) == 1 else None
+
+
+def unit_column_of(declared: Declared, columns: Mapping[str, ExplainedColumn], *, alone: bool) -> str | None:
+    """The column of units that is named after an assay's column, None unless it is the only one."""
+    others = [name for name in columns if name != declared.column]
+    named = [name for name in others if is_companion(name, declared.column, UNIT_WORDS, alone=alone)]
     return named[0] if len(named) == 1 else None
 
 

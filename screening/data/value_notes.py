@@ -1,6 +1,5 @@
 """What to say of columns of measured values: what is refused, taken as missing, or cannot be learned."""
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -11,14 +10,10 @@ from .assay_columns import ATTENTION, RawTable
 from .label_words import assays_setting
 from .real_columns import ReadAssay, RealColumn, unused_qualifiers
 from .transforms import transforms
-from .values import COMMA
+from .values import COMMA, likely_decimal
 
 MOST_LISTED = 5
 """Assays that a note names."""
-
-_DECIMAL = re.compile(r"[^\d.,]*\d*,\d+[^\d.,]*")
-_GROUPED = re.compile(r"[^\d.,]*[1-9]\d{0,2}(,\d{3})+(\.\d*)?[^\d.,]*")
-
 
 # --- what is refused -----------------------------------------------------------------------------------
 
@@ -47,15 +42,14 @@ def _comma_message(
     """Which of two meanings the commas have, where they tell, and the setting that says so."""
     columns = _columns(measured)
     texts = [text for column in columns for text in _texts_with(column, COMMA)]
-    meanings = {",": ("decimal commas", _DECIMAL), ".": ("thousand separators", _GROUPED)}
-    likely = [sign for sign, (_, looks) in meanings.items() if all(map(looks.fullmatch, texts))]
-    sign = likely[0] if len(likely) == 1 else ""
+    sign = likely_decimal(texts)
     keys = {each.declared.setting for each in measured}
     full = {
         name: each.model_dump(exclude_defaults=True) | ({"decimal": sign or ","} if name in keys else {})
         for name, each in settings.items()
     }
-    what = meanings[sign][0] if sign else "decimal commas or thousand separators"
+    meanings = {",": "decimal commas", ".": "thousand separators"}
+    what = meanings[sign] if sign else "decimal commas or thousand separators"
     otherwise = (
         "" if sign else ' where the comma comes before decimals; where it groups thousands, decimal: "."'
     )
@@ -80,6 +74,9 @@ def value_notes(raw: RawTable, measured: Sequence[ReadAssay]) -> list[str]:
         **_unlearnable(measured),
         "real values": [_scale(each) for each in real],
         "qualifiers": [_qualifier(each) for each in columns],
+        "values converted to the unit of their assay": [
+            _counted(each.name, each.n_converted, f", by '{each.units}'") for each in columns
+        ],
         "censored values": [_censored(each) for each in real],
         "censored values of which the threshold makes no class, taken as missing": [
             _counted(each.assay.name, each.n_undecided) for each in measured
@@ -107,28 +104,28 @@ def _unused(raw: RawTable, columns: Sequence[RealColumn]) -> str:
 
 
 def _unlearnable(measured: Sequence[ReadAssay]) -> dict[str, list[str]]:
-    """Assays of which nothing can be learned, by what is the matter."""
-    matters: dict[str, list[str]] = {
-        "no value at all": [],
-        "one value only": [],
-        "the same value everywhere": [],
-        "all values are censored": [],
-        "one class alone": [],
-    }
+    """Assays of which nothing, or hardly what was meant, can be learned, by what is the matter."""
+    matters: dict[str, list[str]] = {}
     for each in measured:
-        values = each.labels[~np.isnan(each.labels)]
-        is_constant = len(values) > 1 and values.min() == values.max()
-        is_censored = len(values) > 1 and bool(each.censored[~np.isnan(each.labels)].all())
-        conditions = {
-            "no value at all": not len(values),
-            "one value only": len(values) == 1,
-            "all values are censored": is_censored,
-            "the same value everywhere": each.assay.is_real and is_constant and not is_censored,
-            "one class alone": not each.assay.is_real and is_constant,
-        }
-        for matter in (matter for matter, is_so in conditions.items() if is_so):
-            matters[matter].append(f"'{each.assay.name}'")
-    return {f"{ATTENTION}{matter}, which cannot be learned from": names for matter, names in matters.items()}
+        if matter := _matter(each):
+            matters.setdefault(f"{ATTENTION}{matter}", []).append(f"'{each.assay.name}'")
+    return matters
+
+
+def _matter(each: ReadAssay) -> str:
+    """What is the matter with the values of an assay, "" = nothing."""
+    is_there = ~np.isnan(each.labels)
+    values, nothing = np.unique(each.labels[is_there]), "which cannot be learned from"
+    if not is_there.any():
+        return f"no value at all, {nothing}"
+    if is_there.sum() == 1:
+        return f"one value only, {nothing}"
+    if each.censored[is_there].all():
+        return f"all values are censored, {nothing}"
+    if len(values) == 1:
+        return f"{'the same value everywhere' if each.assay.is_real else 'one class alone'}, {nothing}"
+    is_classes = each.assay.is_real and not each.censored.any() and values.tolist() == [0, 1]
+    return "values of 0 and 1 alone, declared as real ones (kind: binary)" if is_classes else ""
 
 
 def _problems(raw: RawTable, column: RealColumn) -> str:
@@ -172,8 +169,8 @@ def _censored(each: ReadAssay) -> str:
     return f"'{each.assay.name}' {n_above + n_below:,} of {n:,} ({n_above:,} above, {n_below:,} below)"
 
 
-def _counted(name: str, n: int) -> str:
-    return f"'{name}' {n:,}" if n else ""
+def _counted(name: str, n: int, more: str = "") -> str:
+    return f"'{name}' {n:,}{more}" if n else ""
 
 
 def _joined(pieces: Iterable[str]) -> str:

@@ -59,6 +59,9 @@ _ODD_PATTERNS = {why: re.compile(pattern, re.IGNORECASE) for why, pattern in _OD
 COMMA = "a comma: decimal sign or thousand separator?"
 """The problem that a setting solves, and so is asked about and not counted."""
 
+_UNIT = "the unit "
+"""How the problem of a unit begins."""
+
 SAME = 1e-9
 """Values that differ by less on the trained scale are equal to a threshold: rounding of a logarithm."""
 
@@ -169,6 +172,28 @@ def classes_of(values: np.ndarray, relations: np.ndarray, assay: Assay) -> np.nd
     return np.select([active, inactive], [1.0, 0.0], np.nan).astype(np.float32)
 
 
+_ONE_COMMA = re.compile(r"[^\d.,]*\d*,\d+[^\d.,]*")
+_THOUSANDS = re.compile(r"[^\d.,]*[1-9]\d{0,2}(,\d{3})+(\.\d*)?[^\d.,]*")
+
+
+def likely_decimal(texts: Sequence[str]) -> Decimal | None:
+    """The decimal sign that numbers with commas must have, None where both could be meant.
+
+    Examples
+    --------
+    >>> likely_decimal(["4,5", "10,000"]), likely_decimal(["1,234.5"]), likely_decimal(["> 10,000"])
+    (',', '.', None)
+    """
+    is_decimal = all(map(_ONE_COMMA.fullmatch, texts))
+    is_grouped = all(map(_THOUSANDS.fullmatch, texts))
+    return None if is_decimal == is_grouped else "," if is_decimal else "."
+
+
+def is_number_like(problem: str) -> bool:
+    """Whether a text with this problem is a number after all, once the settings say its unit or comma."""
+    return problem in ("", COMMA) or problem.startswith(_UNIT)
+
+
 # --- one text ------------------------------------------------------------------------------------------
 
 
@@ -212,7 +237,7 @@ def _number(plain: str, unit: str, decimal: Decimal | None) -> _Cell:
     scale = factor(behind, unit) if behind and unit else 1.0
     if scale is None or (behind and not unit):
         expected = f"where {unit} was expected" if unit else "and the settings name none"
-        return _Cell(problem=f"the unit '{behind}', {expected}")
+        return _Cell(problem=f"{_UNIT}'{behind}', {expected}")
     digits = digits.replace("," if decimal != "," else ".", "").replace(",", ".")
     return _finite(float(digits) * scale)
 

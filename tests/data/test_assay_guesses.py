@@ -1,5 +1,6 @@
 """Settings for columns of measured values are offered for pasting, and what is pasted reads the table."""
 
+import copy
 import shlex
 from typing import Any
 
@@ -7,10 +8,11 @@ import pandas as pd
 import pytest
 
 from screening.config import load_config
+from screening.data.assay_columns import is_measured
 from screening.data.assay_guesses import by_pattern, guessed_settings
 from screening.data.assay_table import AssayTable
 from screening.data.labels import TextColumn
-from screening.errors import DataError
+from screening.errors import DataError, UndeclaredError
 
 
 def guess(name: str, *texts: str) -> dict[str, Any]:
@@ -32,6 +34,10 @@ def guess(name: str, *texts: str) -> dict[str, Any]:
         ("hERG_inhibition", ["5", "700"], {"unit": "%"}),
         ("remaining [%]", ["5", "700"], {"unit": "%"}),
         ("form M", ["1", "2"], {}),
+        ("Ki", ["10 nM", "> 7 nM", "1 uM"], {"unit": "nM", "transform": "neg_log10_molar"}),
+        ("a", ["45%", "> 90 %"], {"unit": "%"}),
+        ("a", ["4,5", "10,25"], {"decimal": ","}),
+        ("a", ["1,234", "2,345"], {}),
         ("empty", [""], {}),
     ],
 )
@@ -71,6 +77,24 @@ def test_settings_that_are_there_already_are_offered_with_the_others() -> None:
     frame = pd.DataFrame({"smiles": ["CCO", "CCN"], "Ki": [5.0, 600], "pKd": [5.5, 6], "tox": [0, 1]})
     notes = AssayTable.from_frame(frame, assays={"Ki": {"kind": "real", "unit": "nM"}}).notes
     assert any("{Ki: {kind: real, unit: nM}, pKd: {kind: real}}" in note for note in notes)
+
+
+def test_the_unit_may_stand_in_a_column_beside() -> None:
+    frame = pd.DataFrame({"smiles": ["CCO", "CCN"], "Ki": [5.0, 600], "Ki_unit": ["nM", "nM"]})
+    with pytest.raises(UndeclaredError) as caught:
+        AssayTable.from_frame(frame)
+    assert caught.value.assays == {"Ki": {"kind": "real", "unit": "nM", "transform": "neg_log10_molar"}}
+    again = copy.copy(caught.value)
+    assert (str(again), again.assays) == (str(caught.value), caught.value.assays)
+
+
+@pytest.mark.parametrize(
+    "texts", [["1,0", "0,0", "1,0"], ["2", "3", "4"], ["2020-01-05", "x", "y"], ["", ""]]
+)
+def test_codes_words_and_labels_are_no_measured_values(texts: list[str]) -> None:
+    column = TextColumn()
+    column.append(texts)
+    assert not is_measured(column.explained({}))
 
 
 def test_properties_are_not_offered() -> None:

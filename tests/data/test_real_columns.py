@@ -156,6 +156,27 @@ def test_what_cannot_be_learned_is_said_loudly(texts: list[str], matter: str) ->
     assert "one class alone, which cannot be learned from: 'A'." in notes(one_class, "Attention")
 
 
+def test_values_of_0_and_1_declared_as_real_are_said_loudly() -> None:
+    table = read({"A": [0, 1, 0], "B": [0, 1, 2]}, {"?": REAL})
+    assert "declared as real ones (kind: binary): 'A'." in notes(table, "Attention")
+
+
+def test_units_of_a_column_beside_are_converted_or_the_value_is_missing() -> None:
+    cells = {"Ki": ["5", "> 7", "3", "1", "2"], "Ki_unit": ["nM", "µM", "mg/ml", "", "nM"]}
+    table = read(cells, {"Ki": MOLAR})
+    np.testing.assert_allclose(table.labels[:, 0], [8.30103, 5.154902, NAN, 9, 8.69897], rtol=1e-6)
+    assert "'Ki' 1, by 'Ki_unit'" in notes(table, "converted to the unit")
+    assert "a unit in 'Ki_unit' that cannot be converted to nM (1: record 3 '3')" in notes(table, "no values")
+
+
+def test_units_that_contradict_need_one_to_be_converted_to() -> None:
+    cells = {"Ki": ["5", "7"], "units": ["nM", "uM"]}
+    with pytest.raises(DataError, match="'Ki' have the units 'nM', 'uM' in 'units'"):
+        read(cells, {"Ki": REAL})
+    assert read({**cells, "units": ["kg", "kg"]}, {"Ki": REAL}).labels.ravel().tolist() == [5, 7]
+    assert read(cells, {"Ki": {**REAL, "unit": "uM"}}).labels.ravel().tolist() == pytest.approx([0.005, 7])
+
+
 def test_named_assays_are_those_of_the_settings_too() -> None:
     cells = {"p": ["5", "7"], "q": ["1", "2"], "tox": [0, 1]}
     settings = {"p": {**REAL, "threshold": 6}, "q": REAL}
