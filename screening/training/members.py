@@ -274,13 +274,21 @@ def _fit_baselines(config: Config, part: Component, prepared: Prepared, on_note:
     of_training, targets = np.asarray(prepared.table.labels), prepared.targets
     standardised = of_training if targets is None else targets.standardised(of_training)
     rows, labels = torch.from_numpy(prepared.split.rows("train")), torch.from_numpy(standardised)
-    is_real = torch.from_numpy(prepared.table.is_real)
+    is_real, marks = torch.from_numpy(prepared.table.is_real), prepared.table.censored
+    censored = None if marks is None else torch.from_numpy(marks)
     for number, seed in enumerate(_seeds(config)):
         baseline = make_baseline(config, part)
         if number == 0:
             on_note(_describe_baseline(config, baseline, prepared))
-        workers = config.train.workers
-        baseline.fit(prepared.store, labels, rows, is_real=is_real, seed=seed, workers=workers)
+        baseline.fit(
+            prepared.store,
+            labels,
+            rows,
+            is_real=is_real,
+            censored=censored,
+            seed=seed,
+            workers=config.train.workers,
+        )
         for text in baseline.notes if number == 0 else ():
             on_note(text)
         members.append(Member(baseline, tuple(range(len(is_real)))))

@@ -134,6 +134,22 @@ def test_drawn_classes_keep_the_rarer_one_and_the_share_of_all() -> None:
     assert float(chances[0]) == pytest.approx(float(chances[1]), abs=0.04)
 
 
+def test_bounds_reach_the_posterior_of_their_assay_alone() -> None:
+    marks = torch.zeros(150, 4, dtype=torch.int8)
+    marks[:100:2, 0] = 1
+    process = baselines.build("gaussian_process")
+    process.fit(store(), labels(), torch.arange(100), is_real=IS_REAL, censored=marks, workers=1)
+    values, sides = labels()[:100, 0].double().numpy(), marks[:100, 0].numpy()
+    among, exact = similarity()[:100, :100], np.flatnonzero(sides == 0)
+    noise = noise_of(among[exact[:, None], exact], values[exact])
+    expected = posterior(among, values, noise, sides)
+    means, plain = (each.predict(store(), torch.arange(100, 150)) for each in (process, fitted()))
+    across = similarity()[100:, :100]
+    np.testing.assert_allclose(means[:, 0], expected.mean + across @ expected.weights, atol=1e-4)
+    assert torch.equal(means[:, 1:], plain[:, 1:])
+    assert (means[:, 0] > plain[:, 0]).double().mean() > 0.8
+
+
 def test_similarities_made_once_or_for_each_assay_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = torch.arange(150)
     once = fitted().predict(store(), rows)

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy.stats import multivariate_normal
+from scipy.stats import multivariate_normal, truncnorm
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Kernel, WhiteKernel
 from sklearn.linear_model import LogisticRegression
@@ -13,6 +13,7 @@ from screening.models.baselines.normal_posterior import (
     LEAST_NOISE,
     LEAST_SLOPE,
     MOST_NOISE,
+    beyond,
     factor_of,
     line_of,
     noise_of,
@@ -149,3 +150,45 @@ def test_a_line_always_rises_and_stays_finite() -> None:
     slope, offset = line_of(classes, classes)
     assert np.isfinite([slope, offset]).all()
     assert slope > 1
+
+
+def test_beyond_a_bound_is_the_mean_of_the_cut_normal_distribution() -> None:
+    bounds, sides = np.array([0.5, 0.5, -3.0, 40.0, 1.5]), np.array([1, -1, 1, 1, 0])
+    means, deviations = np.array([0.0, 0.0, 1.0, 0.0, 7.0]), np.array([1.0, 2.0, 0.5, 1.0, 1.0])
+    cut = [(0.5, np.inf), (-np.inf, 0.25), (-8.0, np.inf)]
+    expected = [truncnorm.mean(*ends, loc=means[i], scale=deviations[i]) for i, ends in enumerate(cut)]
+    values = beyond(bounds, sides, means, deviations)
+    assert values[:3] == pytest.approx(expected)
+    assert values[3] == pytest.approx(40.025, abs=0.001)  # b + 1 / b far out, where SciPy has no digits left
+    assert values[4] == 1.5
+
+
+def test_bounds_teach_more_than_values_that_were_not_measured() -> None:
+    """Of 30 functions two fifths of the values are cut off: others are nearer than with bounds as values."""
+    inputs, others = points(150), points(100, seed=9)
+    both = np.concatenate([inputs, others])
+    covariance = similarity(both, both) + 0.05 * np.eye(250)
+    away = {"values": 0.0, "bounds": 0.0}
+    for truth in np.random.default_rng(5).multivariate_normal(np.zeros(250), covariance, size=30):
+        cut = np.minimum(truth[:150], np.quantile(truth[:150], 0.6))
+        sides = (cut < truth[:150]).astype(np.int8)
+        for name, given in (("values", None), ("bounds", sides)):
+            process = posterior(similarity(inputs, inputs), cut, 0.05, given)
+            means = process.mean + similarity(others, inputs) @ process.weights
+            away[name] += float(((means - truth[150:]) ** 2).mean())
+    assert away["bounds"] < 0.93 * away["values"]
+
+
+def test_mirrored_bounds_give_mirrored_values_and_a_few_exact_ones_hold_them() -> None:
+    matrix, values = similarity(points(60), points(60)), drawn(60, 0.1, mean=0.0)
+    sides = (np.arange(60) % 3 == 0).astype(np.int8)
+    one, other = posterior(matrix, values, 0.1, sides), posterior(matrix, -values, 0.1, -sides)
+    np.testing.assert_allclose(one.weights, -other.weights, atol=1e-9)
+    assert one.mean > posterior(matrix, values, 0.1).mean
+    nearly_all = np.ones(60, np.int8)
+    nearly_all[:2] = 0
+    assert np.abs(posterior(matrix, values, 0.1, nearly_all).left_out).max() < 10 * values.std()
+    nearly_all[1] = 1
+    np.testing.assert_array_equal(
+        posterior(matrix, values, 0.1, nearly_all).weights, posterior(matrix, values, 0.1).weights
+    )

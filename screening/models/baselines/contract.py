@@ -52,6 +52,8 @@ class Baseline(ABC):
     """[T] float32, logit of the base rate of each assay in training; of a real one its mean."""
     is_real: Tensor
     """[T] bool, which assays have values, predicted as they are; logits of the others."""
+    sides: Tensor | None = None
+    """While it is fitted: int8 [molecules of the training part, T], see `censored` of `fit`."""
     notes: Sequence[str] = ()
     """What the user should know of the fit."""
 
@@ -62,6 +64,7 @@ class Baseline(ABC):
         rows: Tensor,
         *,
         is_real: Tensor | None = None,
+        censored: Tensor | None = None,
         seed: int = 0,
         workers: int | None = None,
     ) -> Self:
@@ -70,9 +73,11 @@ class Baseline(ABC):
         Parameters
         ----------
         labels : [n, T] of all molecules of the store; 1, 0, NaN = not measured. Of real assays standardised
-            values; one that is known by a bound alone counts as if measured there.
+            values, or the bound of one that is known by a bound alone.
         rows : int64, the training molecules.
         is_real : bool [T], which assays have values; None = none.
+        censored : int8 [n, T], 1 = the true value is above the label, -1 = below; None = all are exact. All
+            but the Gaussian process take a bound as if it were measured.
         workers : threads; None = one per processor. The result is the same.
 
         Raises
@@ -87,6 +92,7 @@ class Baseline(ABC):
                 f"baseline '{self.kind}' needs vector features. Add some: features.vectors=[ecfp_counts]."
             )
         answers = labels[rows]
+        self.sides = None if censored is None else censored[rows].cpu()
         self.base = _bases(answers, self.is_real)
         counts = (~answers.isnan()).sum(0)
         can_be_fitted = answers.nan_to_num(-torch.inf).amax(0) > answers.nan_to_num(torch.inf).amin(0)
@@ -97,6 +103,7 @@ class Baseline(ABC):
             store, answers, rows, tasks, seed, default_workers() if workers is None else workers
         )
         self._keep(dict(zip(tasks, results, strict=True)), len(counts))
+        self.sides = None
         return self
 
     def check_kinds(self, is_real: Tensor) -> None:

@@ -17,6 +17,7 @@ from .contract import Baseline, Count, baselines, taken
 from .min_max_kernel import EVEN, FALLING, Counts, MinMax
 from .normal_posterior import LEAST_NOISE, Posterior, factor_of, line_of, noise_of, posterior, variances
 
+FEW = 20  # exact values from which the noise is learnt without the bounds beside them
 LEARNS_FROM = 2000  # molecules of an assay of which the noise is learnt: a number that needs no more
 WHOLE = 11_000  # molecules whose similarities, 0.5 GiB, are kept while the assays are fitted
 ALONE = 4000  # molecules from which one assay at a time is fitted
@@ -119,9 +120,11 @@ class GaussianProcess(Baseline):
         similarity = self._similarities(chosen)
 
         def one(task: int, rows: np.ndarray) -> Fitted:
-            fit = self._fit_values if bool(self.is_real[task]) else self._fit_one
-            process = fit(similarity(rows), values[rows, task], seed)
-            if not self.is_real[task]:
+            if self.is_real[task]:
+                sides = None if self.sides is None else self.sides[rows, task].numpy()
+                process = self._fit_values(similarity(rows), values[rows, task], seed, sides)
+            else:
+                process = self._fit_one(similarity(rows), values[rows, task], seed)
                 shift = _logit(float(np.nanmean(values[:, task]))) - _logit(float(values[rows, task].mean()))
                 process = process._replace(mean=process.mean + shift)
             advance(1)
@@ -170,10 +173,14 @@ class GaussianProcess(Baseline):
 
         return part
 
-    def _fit_values(self, inputs: np.ndarray, answer: np.ndarray, seed: int) -> Posterior:
-        """The process of the values [n] of molecules with similarities [n, n]."""
-        drawn = np.sort(np.random.default_rng(seed).permutation(len(answer))[:LEARNS_FROM])
-        return posterior(inputs, answer, noise_of(inputs[drawn[:, None], drawn], answer[drawn]))
+    def _fit_values(
+        self, inputs: np.ndarray, answer: np.ndarray, seed: int, sides: np.ndarray | None = None
+    ) -> Posterior:
+        """The process of the values [n] of molecules with similarities [n, n]; `sides` as in `posterior`."""
+        is_exact = np.ones(len(answer), bool) if sides is None else sides == 0
+        of_noise = np.flatnonzero(is_exact if is_exact.sum() >= FEW else ~np.isnan(answer))
+        drawn = np.sort(np.random.default_rng(seed).permutation(of_noise)[:LEARNS_FROM])
+        return posterior(inputs, answer, noise_of(inputs[drawn[:, None], drawn], answer[drawn]), sides)
 
     def _fit_one(self, inputs: np.ndarray, answer: np.ndarray, seed: int) -> Posterior:
         """Of classes [n]: the process of -1 and 1, made logits by a line."""

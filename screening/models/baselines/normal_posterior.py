@@ -3,11 +3,13 @@
 from typing import NamedTuple
 
 import numpy as np
-from scipy.linalg import eigh, lapack
+from scipy.linalg import blas, eigh, lapack
 from scipy.optimize import minimize
+from scipy.special import log_ndtr
 
 LEAST_NOISE, MOST_NOISE = 1e-3, 1e3  # variance of the noise by that of the function
 LEAST_SLOPE = 0.01  # of a line: too flat to change a chance, and the order of molecules is kept
+MOST_ROUNDS, SETTLED = 50, 1e-3  # of values beyond their bounds; in standard deviations
 ROUNDS, TRIED = 3, 25  # noises tried on a grid, which is then made finer around the best
 
 
@@ -58,20 +60,53 @@ def noise_of(similarity: np.ndarray, values: np.ndarray) -> float:
     return float(np.exp(best))
 
 
-def posterior(similarity: np.ndarray, values: np.ndarray, noise: float) -> Posterior:
+def posterior(
+    similarity: np.ndarray, values: np.ndarray, noise: float, sides: np.ndarray | None = None
+) -> Posterior:
     """The posterior of n values; mean and scale are the likeliest.
+
+    A value that is known by a bound alone counts as what it is expected to be beyond the bound, given the
+    others: worked out again and again until it stays. With fewer than two exact values all count as exact.
+
+    Parameters
+    ----------
+    sides : [n], 1 = the true value is above, -1 = below, 0 = measured exactly; None = all are.
 
     References
     ----------
     Rasmussen and Williams, equations 2.25, 2.38 (here with a constant mean) and 5.12 (leaving one out).
     """
-    factor = factor_of(similarity, noise)
-    solved = lapack.dpotrs(factor, np.stack([values, np.ones_like(values)], axis=1), lower=True)[0]
-    mean = float(solved[:, 0].sum() / solved[:, 1].sum())
-    weights = solved[:, 0] - mean * solved[:, 1]
+    inverse = lapack.dpotri(factor_of(similarity, noise), lower=True, overwrite_c=True)[0]
+    process = _given(inverse, values, noise)
+    if sides is None or not sides.any() or (sides == 0).sum() < 2:
+        return process
+    expected = values
+    for _ in range(MOST_ROUNDS):
+        deviations = np.sqrt(process.scale / inverse.diagonal())
+        before, expected = expected, beyond(values, sides, process.left_out, deviations)
+        process = _given(inverse, expected, noise)
+        if np.abs(expected - before).max() <= SETTLED * deviations.max():
+            break
+    return process
+
+
+def _given(inverse: np.ndarray, values: np.ndarray, noise: float) -> Posterior:
+    """The posterior of exact values, by the lower triangle of (similarity + noise)^-1."""
+    level = blas.dsymv(1.0, inverse, np.ones_like(values), lower=True)
+    mean = float(level @ values / level.sum())
+    weights = blas.dsymv(1.0, inverse, values - mean, lower=True)
     scale = float((values - mean) @ weights / len(values))
-    inverse = lapack.dpotri(factor, lower=True, overwrite_c=True)[0]
     return Posterior(weights, mean, scale, noise, values - weights / inverse.diagonal())
+
+
+def beyond(bounds: np.ndarray, sides: np.ndarray, means: np.ndarray, deviations: np.ndarray) -> np.ndarray:
+    """Expected values [n] of normal variables of which a bound is known; the bound where `sides` is 0.
+
+    The mean of a normal distribution cut off at the bound: mean + deviation * density / share beyond.
+    """
+    steps = sides * (bounds - means) / np.maximum(deviations, np.finfo(np.float64).tiny)
+    hazards = np.exp(-(steps**2) / 2 - np.log(2 * np.pi) / 2 - log_ndtr(-steps))
+    return np.where(sides == 0, bounds, means + sides * deviations * hazards)
 
 
 def factor_of(similarity: np.ndarray, noise: float) -> np.ndarray:
