@@ -246,8 +246,8 @@ class GaussianProcess(Baseline):
     def _similar(self, inputs: Tensor) -> Iterator[np.ndarray]:
         """Similarities [some, n] of some molecules at a time to all that any assay rests on."""
         step = max(1, CELLS // max(1, len(self.fingerprints[0])))
-        for some in inputs.split(step):
-            yield self._kernel.to([Counts.of([part]) for part in self._split(some)])
+        for group in inputs.split(step):
+            yield self._kernel.to([Counts.of([part]) for part in self._split(group)])
 
     def _means(self, similarities: np.ndarray) -> Tensor:
         return torch.from_numpy((self._weights @ similarities.T).T) + self.mean
