@@ -35,7 +35,7 @@ COMMENTS = {
     "labels": "what texts in the table mean; null = not measured",
     "assays": "real values: check unit and transform; threshold: 6 makes classes of them",
     "standardize": "or cleanup, fragment (the largest component of a salt), neutral",
-    "split": "new scaffolds are the test; others: screening list splits",
+    "split": "which molecules are the test; others: screening list splits",
     "features": "others: screening list featurizers",
     "model": "others: screening list encoders; model=baseline:random_forest to compare with",
     "balancer": "how the assays' losses are weighed: screening list balancers",
@@ -135,7 +135,7 @@ def _values(folder: Path, table: str, description: Description) -> dict[str, Any
         "name": name,
         "title": printable(table if table in catalogue else description.path.name),
         "facts": _facts(description),
-        "data": list(_data_lines(_source(folder, table, description.path), description)),
+        "data": list(_data_lines(_source(folder, table, description.path), description, recipe)),
         "training": list(_training_lines(recipe)),
         "assay": shlex.quote(max(description.assays, key=lambda count: count.actives or 0).assay),
         "computed": table == "alerts",
@@ -173,7 +173,7 @@ def _source(folder: Path, table: str, path: Path) -> str:
     return os.path.relpath(path.resolve(), home) if near else str(path.resolve())
 
 
-def _data_lines(source: str, description: Description) -> Iterator[str]:
+def _data_lines(source: str, description: Description, recipe: Config) -> Iterator[str]:
     """Lines of the section `data`: where the table is, its columns, its assays, and what else was given."""
     settings = description.settings
     reader = open_table(description.path, smiles=settings.smiles, id=settings.id)
@@ -186,6 +186,8 @@ def _data_lines(source: str, description: Description) -> Iterator[str]:
     if settings.tasks is not None or is_listed:
         yield from _lines("tasks", assays, a_line_each=True)
     given = settings.model_dump(exclude={"source", "smiles", "id", "tasks"}, exclude_defaults=True)
+    if source in catalogue and recipe.data.keep_apart is not None:
+        given.setdefault("keep_apart", recipe.data.keep_apart)
     for key, value in ({"standardize": settings.standardize} | given).items():
         yield from _lines(key, value)
 

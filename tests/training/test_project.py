@@ -16,6 +16,7 @@ from screening.cli import main as cli
 from screening.config import Data, load_config
 from screening.data import datasets
 from screening.data.assay_table import AssayTable
+from screening.data.moleculeace_table import is_installed
 from screening.errors import ConfigError, DataError
 from screening.recipes import recipes
 from screening.training.project import MOST_NAMES, run_name, write_project
@@ -206,3 +207,11 @@ def test_nothing_is_written_for_a_table_that_cannot_be_used(here: Path) -> None:
 )
 def test_runs_are_called_after_the_table_or_the_folder(text: str, name: str) -> None:
     assert run_name(text, Path("/somewhere/home")) == name
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not is_installed(), reason="moleculeace is not installed: see the Makefile")
+def test_a_project_of_a_table_with_parts_of_measurements_keeps_its_rows_apart(tmp_path: Path) -> None:
+    write_project(tmp_path / "project", "moleculeace")
+    config = load_config(tmp_path / "project" / "config.yaml")
+    assert config.data.keep_apart == config.split.options["column"] == "split"
