@@ -28,6 +28,7 @@ from .labels import UNKNOWN, TextColumn, label_meanings
 from .long_columns import roles_of
 from .molecules import canonical_smiles
 from .pivoting import pivoted
+from .pubchem import OUTCOME, is_data_table, named_by_assay, with_outcomes
 from .real_columns import ReadAssay, RealColumn, assay_of, read_columns
 from .table_files import kinds_of
 from .tables import Block, Rejected, TableReader, open_table
@@ -100,14 +101,17 @@ def assays_of(
     """`read_assays` of what `opened` opens, once the settings are checked."""
     if format not in FORMATS:
         raise ConfigError(f"data.format: there is no '{format}'. {did_you_mean(format, FORMATS)}")
-    meanings, settings = label_meanings(labels), checked_settings(assays)
+    settings = checked_settings(assays)
     reader, long = opened(), long or LongColumns()
+    is_pubchem = is_data_table(reader.columns) and tasks is None and format != "long"
+    labels = with_outcomes(labels) if is_pubchem else labels
+    meanings = label_meanings(labels)
     settings = settings or settings_of(one for one in kinds_of(reader.metadata) if one.name in reader.columns)
     tasks = [tasks] if isinstance(tasks, str) else tasks
     raw, rejected = _read_columns(reader, meanings)
     if not len(raw.rows):
         raise _no_record(reader.path, rejected)
-    if (roles := roles_of(raw, format, long, tasks, settings)) is not None:
+    if not is_pubchem and (roles := roles_of(raw, format, long, tasks, settings)) is not None:
         table = pivoted(
             raw,
             roles,
@@ -121,7 +125,10 @@ def assays_of(
         notes = [*table.notes, *reader.notes]
         return replace(table, rejected=sorted([*rejected, *table.rejected]), notes=notes)
     declared = _declared(reader, settings, tasks, is_one_of_several=is_one_of_several)
-    return _wide(reader, raw, rejected, tasks, labels, settings, declared)
+    if not is_pubchem:
+        return _wide(reader, raw, rejected, tasks, labels, settings, declared)
+    tasks = list(dict.fromkeys([OUTCOME, *(each.assay.name for each in declared)]))
+    return named_by_assay(_wide(reader, raw, rejected, tasks, labels, settings, declared), reader.path)
 
 
 def _wide(

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..errors import DataError, listed
+from ..errors import DataError, UndeclaredError, listed
 from .assay_columns import RawTable, is_measured, words_of
 from .assay_kinds import Assay
 from .declared import Declared
@@ -97,21 +97,23 @@ def _check_classes(
         return
     record, name = bad[0], plan.names[plan.codes[bad[0]]]
     n_assays = len(np.unique(plan.codes[bad]))
-    words = words_of(column)
+    words, suggested = words_of(column), dict[str, dict[str, str]]()
     if words and not is_measured(column):
         advice = f"Say what they mean with {as_setting({**labels, **words})}."
     elif is_measured(column):
-        setting = setting_of("data.assays", suggested_assays(raw, roles))
+        suggested = suggested_assays(raw, roles)
+        setting = setting_of("data.assays", suggested)
         advice = f"Say what they are, with {setting} (or with a threshold beside the kind, for classes)."
     else:
         advice = (
             "Say which texts are labels with data.labels, such as 'data.labels={active: 1, inactive: 0}', or "
             "name the column of values with data.long.value."
         )
-    raise DataError(
+    raise UndeclaredError(
         f"{raw.path} is a long table ({roles}). Record {raw.rows[record]}, assay '{name}': "
         f"{column.different[column.codes[record]]!r} is neither 1, 0 nor empty; so are {len(bad):,} values "
-        f"of {n_assays:,} assays. {advice}"
+        f"of {n_assays:,} assays. {advice}",
+        suggested,
     )
 
 

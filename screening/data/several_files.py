@@ -32,10 +32,8 @@ def read_several(
     tables = [read_assays(path, assays=declared, is_one_of_several=True, **settings) for path in paths]
     names = [path.name for path in paths]
     table = united(tables, names if len(set(names)) == len(names) else [str(path) for path in paths])
-    for pattern, one in declared.items():
-        meant = pattern if one.column is None else f"{pattern}*"
-        if not any(matches(meant, name) or name.startswith(pattern) for name in table.tasks):
-            raise ConfigError(
-                f"data.assays, '{pattern}': no file has it. {did_you_mean(pattern, table.tasks)}"
-            )
+    for pattern in declared:
+        if not any(matches(f"*{pattern}*", name) for name in table.tasks):
+            hint = did_you_mean(pattern, table.tasks)
+            raise ConfigError(f"data.assays, '{pattern}': no file has it. {hint}")
     return table if tasks is None else table.select(tasks)
