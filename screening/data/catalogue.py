@@ -50,6 +50,8 @@ class DataSet:
     """What its columns of measured values are, as `data.assays` says it in a config; none = classes."""
     notice: str = ""
     """What everybody who trains on it is told."""
+    is_computed: bool = False
+    """Whether its labels are computed, not measured."""
     sha256: str | None = None
     """Sum of the file at the address. None = not known here, and so far it is for none: copies that go round
     are packed anew. Such a download is checked by its rows, labels and actives."""
@@ -106,6 +108,7 @@ _ROWS = (
         defects="No label was measured: a figure on this table says that the program works, and nothing of "
         "biology. Sizes are those with RDKit 2026.09.1; another version may give some panels more or less.",
         notice="the labels of this table are computed by RDKit rules, not measured.",
+        is_computed=True,
     ),
     DataSet(
         "moleculeace",

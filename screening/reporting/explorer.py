@@ -21,7 +21,7 @@ from ..training.run_folder import Predictions
 from .curves import bins, cumulative
 from .sketches import sketch
 from .value_section import kept_intervals
-from .values import censored_at, points_of, value_text
+from .values import censored_at, good_end, points_of, value_text
 
 MOLECULES = 6
 """Molecules in each list of an assay, at most."""
@@ -132,8 +132,8 @@ def _outcome(test: Predictions, task: int, sizes: Sizes) -> dict[str, Any]:
         }
     points = points_of(test, task, 3 * sizes.points)
     columns = np.stack([points.measured, points.predicted, points.censored], axis=1)
-    is_log = "log10" in assay.transform
-    about = {"scale": assay.scale, "wanted": assay.wanted, "isLog": is_log}
+    is_log, good = "log10" in assay.transform, good_end(assay)
+    about = {"scale": assay.scale, "good": good, "isLog": is_log}
     return {"points": _rows(columns), "about": about}
 
 

@@ -161,7 +161,7 @@ def _context(material: Material, hits: dict[str, list[Hit]]) -> dict[str, Any]:
         "config_text": to_yaml(material.config),
         "manifest": material.manifest,
         "catalogued": material.data,
-        "computed": material.data is not None and material.data.address is None,
+        "computed": material.data is not None and material.data.is_computed,
         "n_assays": len(evaluation),
         "n_classes": len(classes),
         "headline": metric,

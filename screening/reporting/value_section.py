@@ -121,7 +121,11 @@ def _boxes(material: Material, summary: pd.DataFrame) -> list[Box]:
         width = "" if scale is None else f"; median half width {short(kept['half_width'].median())}"
         note = f"mean share of test values inside{width}"
         boxes.append(
-            Box(f"Intervals of {1 - ERROR:.0%}".replace("%", " %"), f"{kept['covered'].mean():.1%}", note)
+            Box(
+                f"Intervals of {1 - ERROR:.0%}".replace("%", " %"),
+                f"{kept['covered'].mean():.0%}".replace("%", " %"),
+                note,
+            )
         )
     return boxes
 

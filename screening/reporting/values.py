@@ -61,6 +61,20 @@ def errors(predictions: Predictions) -> np.ndarray:
     return table
 
 
+def good_end(assay: Assay) -> str:
+    """Which values of an assay a project looks for, on both scales.
+
+    Examples
+    --------
+    >>> good_end(Assay("Ki", "real", "nM", "neg_log10_molar")), good_end(Assay("B", "real", wanted="low"))
+    ('high on the scale -log10 M, low in nM', 'low')
+    """
+    if assay.transform == "none":
+        return assay.wanted
+    own = "high" if assay.is_high_good else "low"
+    return f"{assay.wanted} on the scale {assay.scale}, {own} in {assay.unit or '%'}"
+
+
 def value_text(assay: Assay, value: float, censored: int = 0) -> str:
     """A value of the trained scale, and in brackets in the user's unit where that is another scale.
 

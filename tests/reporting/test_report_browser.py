@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import mixed_runs
 import numpy as np
 import pandas as pd
 import pytest
@@ -240,3 +241,39 @@ def test_a_page_of_617_assays_is_small_and_quick(tmp_path: Path, open_page: Open
     page.locator("#assay-table tbody th a").nth(300).click()
     assert page.locator("dialog svg.chart").count() >= 5
     assert page.evaluate("performance.timing.domComplete - performance.timing.responseEnd") < 20_000
+
+
+@pytest.fixture(scope="module")
+def mixed_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Assays of both kinds."""
+    return write_report(mixed_runs.run_folder(tmp_path_factory.mktemp("mixed") / "run")).page
+
+
+@pytest.mark.parametrize(("width", "dark"), [(DESKTOP, False), (PHONE, True)])
+def test_pages_of_both_kinds_of_assay_open_and_fit(
+    mixed_file: Path, open_page: Opener, width: int, dark: bool
+) -> None:
+    page = open_page(mixed_file, width=width, dark=dark)
+    assert too_wide(page) == []
+    assert "8 of 8 assays shown" in page.locator("#shown").inner_text()
+    page.locator("#values h3 a", has_text="pKi").click()
+    assert opened(page, "pKi") == "pKi"
+    shown = page.locator("#assay-body").inner_text()
+    assert "nM" in shown
+    assert "Good values are high on the scale -log10 M, low in nM." in shown
+    assert "ROC" not in shown
+    assert page.locator("#assay-body .chart .bound").count() > 0
+    assert too_wide(page) == []
+    page.locator("#assay-next").click()  # on, through the table of values and then that of classes
+    assert page.locator("#assay-place").inner_text().endswith("of 8 in the table")
+    page.goto(f"{mixed_file.as_uri()}#assay=toxic")
+    assert opened(page, "toxic") == "toxic"
+    assert "ROC-AUC" in page.locator("#assay-body").inner_text()
+
+
+def test_filters_reach_both_tables(mixed_file: Path, open_page: Opener) -> None:
+    page = open_page(mixed_file)
+    page.locator("#filter-text").fill("pKi")
+    assert page.locator("#value-table tbody tr:visible").count() == 1
+    assert page.locator("#assay-table tbody tr:visible").count() == 1
+    assert "2 of 8 assays shown" in page.locator("#shown").inner_text()

@@ -119,7 +119,7 @@ def test_the_explorer_has_points_of_values_and_curves_of_classes(material: Mater
     assert len(points) == (~np.isnan(labels)).sum()
     assert (points[:, 2] == censored[~np.isnan(labels), task]).all()
     assert points[:, 0] == pytest.approx(labels[~np.isnan(labels)], rel=0.006)
-    assert assays["clearance"]["about"]["wanted"] == "low"
+    assert assays["clearance"]["about"]["good"] == "low on the scale log10 ml/min, low in ml/min"
     assert assays["not tested"]["points"] == []
     assert assays["pKi"]["labels"][0][3] > 0  # bounds of the training part
 

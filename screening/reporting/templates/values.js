@@ -43,8 +43,7 @@ const valuePages = ({ number, digits, count, chart, within }) => {
   };
 
   const lists = (assay) => {
-    const better = assay.about.wanted === "low" ? "low" : "high";
-    const end = "Wanted are " + better + " values" + (assay.about.scale ? " (" + assay.about.scale + ")" : "") + ".";
+    const end = "Good values are " + assay.about.good + ".";
     return [
       ["Predicted better than measured", "The largest errors on this side: false alarms. In bold the prediction. " + end, assay.false],
       ["Measured better than predicted", "The largest errors on this side: missed. In bold the prediction.", assay.missed],
