@@ -162,11 +162,12 @@ def _qualifier(column: RealColumn) -> str:
 
 
 def _censored(each: ReadAssay) -> str:
-    n_above, n_below = int((each.censored > 0).sum()), int((each.censored < 0).sum())
+    turn = 1 if transforms[each.assay.transform].is_rising else -1  # as the user wrote them
+    n_above, n_below = (int((turn * sign * each.censored > 0).sum()) for sign in (1, -1))
     if not n_above + n_below:
         return ""
     n = int((~np.isnan(each.labels)).sum())
-    return f"'{each.assay.name}' {n_above + n_below:,} of {n:,} ({n_above:,} above, {n_below:,} below)"
+    return f"'{each.assay.name}' {n_above + n_below:,} of {n:,} ({n_above:,} with >, {n_below:,} with <)"
 
 
 def _counted(name: str, n: int, more: str = "") -> str:

@@ -29,13 +29,13 @@ def notes(table: AssayTable, word: str) -> str:
 
 
 def test_values_are_on_the_trained_scale_and_relations_turn_with_it() -> None:
-    table = read({"Ki": ["> 10000", "10", "<1", "", "n.d."], "tox": [0, 1, 0, 1, None]}, {"Ki": MOLAR})
+    table = read({"Ki": ["> 10000", "10", "<1", ">1", "n.d."], "tox": [0, 1, 0, 1, None]}, {"Ki": MOLAR})
     assert table.tasks == ("Ki", "tox")
     assert table.censored is not None
-    np.testing.assert_allclose(table.labels[:, 0], [5, 8, 9, NAN, NAN], rtol=1e-6)
-    assert table.censored.tolist() == [[-1, 0], [0, 0], [1, 0], [0, 0], [0, 0]]
+    np.testing.assert_allclose(table.labels[:, 0], [5, 8, 9, 9, NAN], rtol=1e-6)
+    assert table.censored.tolist() == [[-1, 0], [0, 0], [1, 0], [-1, 0], [0, 0]]
     assert [assay.kind for assay in table.about] == ["real", "binary"]
-    assert "'Ki' 2 of 3 (1 above, 1 below)" in notes(table, "censored values")
+    assert "'Ki' 3 of 4 (2 with >, 1 with <)" in notes(table, "censored values")
 
 
 def test_without_measured_values_nothing_is_said_of_assays() -> None:
