@@ -149,7 +149,7 @@ def _split(config: Config, read: _Read, notes: _Notes) -> Split:
     table, workers = read.table, config.train.workers
     _check_labels(table, read.source.path)
     split = split_table(table, config.split.name, seed=config.seed, workers=workers, **config.split.options)
-    notes.tell(*split.notes, *_unlearnable(table, split))
+    notes.tell(*split.notes, *_unlearnable(table, split), *_without_values(table, split))
     sizes = ", ".join(f"{len(split.rows(part)):,} {part}" for part in PARTS)
     notes.tell(
         f"{_sizes(table)}; {len(read.rejected)} rows rejected",
@@ -207,6 +207,19 @@ def _unlearnable(table: AssayTable, split: Split) -> list[str]:
                 f"learned from {other} labels alone. Another split (split=stratified) may share them out."
             )
     return notes
+
+
+def _without_values(table: AssayTable, split: Split) -> list[str]:
+    """Real assays that have no value in train, or a single one, though the table has more."""
+    in_train = n_measured(take_rows(table.labels, split.rows("train")))
+    few = table.is_real & (in_train < 2) & (n_measured(table.labels) > in_train)
+    names = [table.tasks[task] for task in np.flatnonzero(few)]
+    if not names:
+        return []
+    return [
+        f"{ATTENTION}the training part has no or one value of {listed(names)}: they cannot be learned. "
+        "Another split (split=stratified) may share them out."
+    ]
 
 
 def _check_labels(table: AssayTable, source: str) -> None:

@@ -15,6 +15,7 @@ from screening.bundle.bundle import Bundle
 from screening.config import check_config
 from screening.errors import BundleError, ConfigError
 from screening.training import evaluate, train
+from screening.training.preparation import prepare_sample
 from screening.training.run_folder import read_predictions
 
 
@@ -131,3 +132,15 @@ def test_the_losses_must_be_for_their_kind(tmp_path: Path) -> None:
     for section in ({"loss": "squared"}, {"real_loss": "focal"}):
         with pytest.raises(ConfigError, match="not for"):
             mixed.trained(tmp_path, **section)
+
+
+def test_a_real_assay_that_train_has_no_values_of_is_named(tmp_path: Path) -> None:
+    table = mixed.table(missing=0.0, censored=False)
+    parts = ["train"] * 100 + ["test"] * (len(table) - 100)
+    labels = table.labels.copy()
+    labels[1:100, table.tasks.index("Ki")] = np.nan
+    table = replace(table, labels=labels, extra={**table.extra, "part": parts})
+    config = check_config(mixed.settings(tmp_path, split={"name": "column", "column": "part"}))
+    notes = prepare_sample(config, table).notes
+    assert any("no or one value of 'Ki': they cannot be learned" in note for note in notes)
+    assert not any("logP'" in note for note in notes)
