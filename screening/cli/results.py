@@ -102,7 +102,7 @@ def evaluate(
     from ..evaluation import external
     from ..metrics import per_assay
 
-    given = data_settings(data or "", settings or [], fixed=OF_THE_MODEL)
+    given = None if data is None else data_settings(data, settings or [], fixed=OF_THE_MODEL)
     is_set = _check_set(run, {"--data": data is not None, "--learning": learning})
     if sort is not None:
         _check_sort(run, sort, is_set=is_set)
@@ -110,7 +110,7 @@ def evaluate(
         print_learning(external.learning(run), all_assays=all_assays)
         return
     title = f"{part} part" if data is None else Path(data).name
-    if data is not None:
+    if data is not None and given is not None:
         columns = {"smiles": smiles or given.smiles, "id": id_column or given.id}
         results = _of_table(run, data, given.model_copy(update=columns), keep_known)
     else:
