@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..errors import DataError, UndeclaredError, listed
-from .assay_guesses import Guess, is_named_as_measured, setting_for, suggested
+from .assay_guesses import MOST_LOOKED_AT, Guess, is_named_as_measured, setting_for, suggested
 from .label_words import as_setting, guessed_label, guessed_meanings, tasks_setting
 from .labels import ExplainedColumn, label_key
 from .values import COMMA, is_number_like, likely_decimal, numbers_of
@@ -21,9 +21,6 @@ ATTENTION = "Attention: "
 
 MOST_WORDS = 12
 """Different texts of a column that may still be words for labels."""
-
-MOST_LOOKED_AT = 2000
-"""Different texts of a column that are looked at to tell whether they are measured values."""
 
 MOST_ASSAYS_LISTED = 40
 """Assays that a setting to paste names at most."""
@@ -148,10 +145,11 @@ def _is_index(name: str) -> bool:
 
 def _is_numbering(name: str, column: ExplainedColumn) -> bool:
     """Whether the column counts 1, 2, ... replicates, plates and the like, and does not end at 1."""
+    if not column.n_unknown or _NUMBERED.fullmatch(name.strip()) is None:
+        return False
     keys = [label_key(text) for text, n in zip(column.different, column.counts.tolist(), strict=True) if n]
     numbers = {key for key in keys if key != ""}
-    steps = set(map(float, range(len(numbers) + 1)))
-    return column.n_unknown > 0 and numbers <= steps and _NUMBERED.fullmatch(name.strip()) is not None
+    return numbers <= set(map(float, range(len(numbers) + 1)))
 
 
 def _advice(

@@ -22,6 +22,9 @@ Guess = dict[str, object]
 WIDE_RANGE = 100.0
 """Largest by smallest value from which values above 0 are taken for ones on a scale of factors."""
 
+MOST_LOOKED_AT = 2000
+"""Different texts of a column that are looked at."""
+
 SHARED = 3
 """Columns of one prefix or suffix from which a pattern stands for them."""
 
@@ -42,6 +45,7 @@ def guessed_settings(name: str, column: ExplainedColumn, unit: str = "") -> Gues
     unit : that a column beside it names, "" = none does.
     """
     texts = [text for text, n in zip(column.different, column.counts.tolist(), strict=True) if n]
+    texts = texts[:MOST_LOOKED_AT]
     unit = unit or _unit_in(name) or _unit_of_cells(texts)
     problems = numbers_of(texts, unit).problems
     commas = [text for text, problem in zip(texts, problems, strict=True) if problem == COMMA]

@@ -99,13 +99,18 @@ def numbers_of(texts: Sequence[str], unit: str = "", decimal: Decimal | None = N
     >>> numbers.relations.tolist(), numbers.problems[5:]
     ([2, -1, 0, 0, 0, 0, 2, 0], ['a comma: decimal sign or thousand separator?', '', 'two relations'])
     """
-    cells = [_cell(text, unit, decimal) for text in texts]
-    return Numbers(
-        np.array([cell.value for cell in cells], np.float64),
-        np.array([0 if cell.problem else cell.relation for cell in cells], np.int8),
-        [cell.problem for cell in cells],
-        np.array([cell.is_about and not cell.problem for cell in cells], bool),
-    )
+    values, relations = np.full(len(texts), np.nan), np.zeros(len(texts), np.int8)
+    about, problems = np.zeros(len(texts), bool), [""] * len(texts)
+    for place, text in enumerate(texts):
+        if decimal != "," and _PLAIN.fullmatch(text):  # most cells
+            values[place] = float(text)
+            continue
+        cell = _cell(text, unit, decimal)
+        values[place], problems[place] = cell.value, cell.problem
+        relations[place], about[place] = cell.relation, cell.is_about
+    for place in np.flatnonzero(np.isinf(values)).tolist():
+        values[place], relations[place], problems[place] = np.nan, EQUAL, "not finite"
+    return Numbers(values, relations, problems, about)
 
 
 def relations_of(texts: Sequence[str]) -> tuple[np.ndarray, list[str]]:
@@ -207,8 +212,6 @@ class _Cell(NamedTuple):
 
 
 def _cell(text: str, unit: str, decimal: Decimal | None) -> _Cell:
-    if decimal != "," and _PLAIN.fullmatch(text):  # most cells
-        return _finite(float(text))
     plain = text.strip().removeprefix('="').strip("\"' ").replace("−", "-")
     if not plain or plain.casefold() in MISSING_WORDS:
         return _Cell()
@@ -218,11 +221,14 @@ def _cell(text: str, unit: str, decimal: Decimal | None) -> _Cell:
     rest, sign = plain[leading.end() :], leading[1].casefold()
     if _LEADING.match(rest):
         return _Cell(problem="two relations")
-    return _number(rest, unit, decimal)._replace(relation=_RELATION[sign], is_about=sign in _ABOUT)
+    cell = _number(rest, unit, decimal)
+    return cell if cell.problem else _Cell(cell.value, _RELATION[sign], "", sign in _ABOUT)
 
 
 def _number(plain: str, unit: str, decimal: Decimal | None) -> _Cell:
     """The number and perhaps unit behind a relation."""
+    if decimal != "," and _PLAIN.fullmatch(plain):
+        return _Cell(float(plain))
     odd = next((why for why, pattern in _ODD_PATTERNS.items() if pattern.fullmatch(plain)), "")
     parts = _DIGITS.fullmatch(plain)
     if odd or parts is None:
@@ -239,8 +245,4 @@ def _number(plain: str, unit: str, decimal: Decimal | None) -> _Cell:
         expected = f"where {unit} was expected" if unit else "and the settings name none"
         return _Cell(problem=f"{_UNIT}'{behind}', {expected}")
     digits = digits.replace("," if decimal != "," else ".", "").replace(",", ".")
-    return _finite(float(digits) * scale)
-
-
-def _finite(value: float) -> _Cell:
-    return _Cell(value) if math.isfinite(value) else _Cell(problem="not finite")
+    return _Cell(float(digits) * scale)
