@@ -115,17 +115,19 @@ class GaussianProcess(Baseline):
     def _fit_all(
         self, store: GraphStore, labels: Tensor, rows: Tensor, tasks: list[int], seed: int, workers: int
     ) -> list[Fitted]:
-        values = labels.numpy().astype(np.float64)
-        chosen = [self._chosen(values[:, task], bool(self.is_real[task]), seed, task) for task in tasks]
+        chosen = [
+            self._chosen(labels[:, task].numpy(), bool(self.is_real[task]), seed, task) for task in tasks
+        ]
         similarity = self._similarities(chosen)
 
         def one(task: int, rows: np.ndarray) -> Fitted:
+            values = labels[:, task].double().numpy()
             if self.is_real[task]:
                 sides = None if self.sides is None else self.sides[rows, task].numpy()
-                process = self._fit_values(similarity(rows), values[rows, task], seed, sides)
+                process = self._fit_values(similarity(rows), values[rows], seed, sides)
             else:
-                process = self._fit_one(similarity(rows), values[rows, task], seed)
-                shift = _logit(float(np.nanmean(values[:, task]))) - _logit(float(values[rows, task].mean()))
+                process = self._fit_one(similarity(rows), values[rows], seed)
+                shift = _logit(float(np.nanmean(values))) - _logit(float(values[rows].mean()))
                 process = process._replace(mean=process.mean + shift)
             advance(1)
             return Fitted(rows, process)
@@ -236,6 +238,7 @@ class GaussianProcess(Baseline):
     def predict_with_sd(
         self, store: GraphStore, rows: Tensor, *, batch_size: int = 512
     ) -> tuple[Tensor, Tensor]:
+        """`predict` and `predict_sd`: similarities, the larger part of the work, are made once."""
         means, deviations = [torch.zeros(0, len(self.mean))], [torch.zeros(0, len(self.mean))]
         for part in rows.split(batch_size):
             for similarities in self._similar(store.batch(part).vectors):
