@@ -36,10 +36,12 @@ from ..uncertainty.structure_domain import Domain
 from .files import SUMS, check_sums
 from .member import DESCRIPTION, Member, restored_member
 from .needed_plugins import Needed, changes, require
-from .prediction import Prediction, Votes
+from .prediction import Prediction, Votes, joined
 from .reference import Reference
 
 FORMAT = 2
+CELLS = 2**23
+"""Molecules times assays that are predicted at a time: their sums take 256 MiB."""
 UNREADABLE = (
     ConfigError,
     SafetensorError,
@@ -126,6 +128,14 @@ class Bundle:
         With `distance` also their distances from the training part, where there is a `representation`: out
         of the same pass through the networks.
         """
+        most = max(CELLS // max(len(self.tasks), 1) // batch_size, 1) * batch_size
+        if len(rows) <= most:
+            return self._predict(store, rows, batch_size, distance)
+        blocks = (self._predict(store, part, batch_size, distance) for part in rows.split(most))
+        return joined(blocks, len(rows))
+
+    def _predict(self, store: GraphStore, rows: Tensor, batch_size: int, distance: bool) -> Prediction:
+        """`predict` of so many molecules as the sums over members fit for."""
         count = np.bincount([column for member in self.members for column in member.columns])
         votes = Votes(len(rows), count, self.calibration, self.targets)
         measured = self.representation if distance else None

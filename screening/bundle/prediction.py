@@ -1,5 +1,6 @@
 """What the members of a bundle say together: means of probabilities and values, and how far they agree."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -26,6 +27,19 @@ class Prediction(NamedTuple):
     """float32 [n, T], of a real assay what the model says of its error: root of the mean square of the
     members' own standard deviations and of their spread; NaN where it says nothing, and of classes; None
     where it says nothing of any assay."""
+
+
+def joined(pieces: Iterable[Prediction], n: int) -> Prediction:
+    """Predictions of consecutive molecules, n in all, as one; each is let go of before the next is made."""
+    arrays: dict[str, np.ndarray] = {}
+    start = 0
+    for piece in pieces:
+        for name, values in piece._asdict().items():
+            if values is not None:
+                whole = arrays.setdefault(name, np.empty((n, *values.shape[1:]), values.dtype))
+                whole[start : start + len(values)] = values
+        start += len(piece.scores)
+    return Prediction(**{name: arrays.get(name) for name in Prediction._fields})  # type: ignore[arg-type]
 
 
 class Votes:

@@ -201,23 +201,31 @@ def marked_cells(censored: Cells | None) -> tuple[np.ndarray, np.ndarray, np.nda
     return rows, tasks, censored[rows, tasks]
 
 
-def packed(labels: Cells, censored: Cells | None = None) -> tuple[np.ndarray, np.ndarray | None]:
-    """The labels of each assay one below the other, without molecules that have none: [most, T], and marks.
+def packed(labels: Cells, *others: Cells | None) -> list[Any]:
+    """The labels of each assay one below the other, without molecules that have none: [most, T]; others too.
 
-    Its columns have the same labels as those of the array, in the same order, and NaN below: all that counts,
-    means and constants of assays need, in little room.
+    Its columns have the same labels as those of the array, in the same order, and NaN below: all that is
+    needed for what is counted, fitted and measured assay by assay, in little room. Numbers of the others are
+    0.5 below, marks 0; None stays None.
     """
     rows, tasks, values = measured_cells(labels)
     order = np.argsort(tasks, kind="stable")
+    rows, tasks = rows[order], tasks[order]
     counts = np.bincount(tasks, minlength=labels.shape[1])
-    place = np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts)
-    array = np.full((int(counts.max(initial=0)), labels.shape[1]), np.nan, np.float32)
-    array[place, tasks[order]] = values[order]
-    if censored is None:
-        return array, None
-    marks = np.zeros(array.shape, np.int8)
-    marks[place, tasks[order]] = cells_at(censored, rows[order], tasks[order])
-    return array, marks
+    place = np.arange(len(tasks)) - np.repeat(np.cumsum(counts) - counts, counts)
+
+    def filled(cells: np.ndarray, fill: float) -> np.ndarray:
+        array = np.full((int(counts.max(initial=0)), labels.shape[1]), fill, cells.dtype)
+        array[place, tasks] = cells
+        return array
+
+    alike = [None if other is None else cells_at(other, rows, tasks) for other in others]
+    below = [0.0 if cells is None or cells.dtype.kind != "f" else 0.5 for cells in alike]
+    pairs = zip(alike, below, strict=True)
+    return [
+        filled(values[order], np.nan),
+        *(None if cells is None else filled(cells, fill) for cells, fill in pairs),
+    ]
 
 
 def n_measured(labels: Cells) -> np.ndarray:

@@ -16,12 +16,14 @@ from ..bundle.reference import Reference
 from ..config import Config
 from ..config_sections import Domain as DomainSettings
 from ..data import datasets
+from ..data.sparse_cells import Cells, SparseCells, take_rows
 from ..errors import listed
 from ..uncertainty.calibration import calibrations, compare, effect
 from ..uncertainty.conformal import ConformalSets
 from ..uncertainty.intervals import Intervals, coverage
 from ..uncertainty.latent_domain import MOST_NETWORKS, Representation
 from ..uncertainty.structure_domain import SOURCES, Domain, Fingerprints, fingerprints, fingerprints_of
+from .measured import Measured, measured
 from .preparation import Prepared
 
 SAMPLE = 2000
@@ -55,40 +57,41 @@ def with_trust(config: Config, prepared: Prepared, bundle: Bundle) -> Bundle:
     if not len(rows):
         return bundle
     prediction = predicted(bundle, prepared, "valid")
-    scores, labels = _classes(prediction.raw, prepared.table.labels[rows], bundle)
+    scores, labels = _classes(prediction.raw, take_rows(prepared.table.labels, rows), bundle)
     calibration = calibrations.build(config.calibration.name, scores, labels, **config.calibration.options)
+    part = measured(prepared.table, rows, prediction)
     return replace(
         bundle,
         calibration=calibration,
-        conformal=ConformalSets.fit(scores, labels),
-        intervals=_intervals(bundle, prepared, prediction, rows),
+        conformal=ConformalSets.fit(*_classes(part.raw, part.labels, bundle)),
+        intervals=_intervals(bundle, part),
         domain=_domain(config.domain, prepared) if config.domain.fit else None,
         representation=_representation(config.domain, prepared, bundle) if config.domain.fit else None,
     )
 
 
-def _classes(scores: np.ndarray, labels: np.ndarray, bundle: Bundle) -> tuple[np.ndarray, np.ndarray]:
+def _classes(scores: np.ndarray, labels: Cells, bundle: Bundle) -> tuple[np.ndarray, Cells]:
     """Scores and labels [n, T] of the binary assays; real ones count as not measured."""
     if bundle.targets is None:
         return scores, labels
     is_real = bundle.targets.is_real
     half, nothing = np.float32(0.5), np.float32("nan")
+    if isinstance(labels, SparseCells):
+        values = np.where(is_real[labels.tasks], nothing, labels.values)
+        return np.where(is_real, half, scores), replace(labels, values=values)
     return np.where(is_real, half, scores), np.where(is_real, nothing, labels)
 
 
-def _intervals(
-    bundle: Bundle, prepared: Prepared, prediction: Prediction, rows: np.ndarray
-) -> Intervals | None:
-    """Intervals of the real assays from the validation molecules `rows`; None where no assay is real."""
+def _intervals(bundle: Bundle, part: Measured) -> Intervals | None:
+    """Intervals of the real assays from the validation part; None where no assay is real."""
     if bundle.targets is None:
         return None
-    table = prepared.table
     return Intervals.fit(
-        prediction.scores,
-        table.labels[rows],
+        part.scores,
+        part.labels,
         bundle.targets.is_real,
-        censored=None if table.censored is None else table.censored[rows],
-        sd=prediction.sd,
+        censored=part.censored,
+        sd=part.sd,
         deviation=bundle.targets.deviation,
     )
 
@@ -100,11 +103,8 @@ def interval_table(bundle: Bundle, prepared: Prepared, test: Prediction) -> pd.D
     """
     if bundle.intervals is None:
         return pd.DataFrame()
-    table, rows = prepared.table, prepared.split.rows("test")
-    censored = None if table.censored is None else table.censored[rows]
-    return coverage(
-        bundle.intervals, test.scores, table.labels[rows], table.tasks, censored=censored, sd=test.sd
-    )
+    part, tasks = measured(prepared.table, prepared.split.rows("test"), test), prepared.table.tasks
+    return coverage(bundle.intervals, part.scores, part.labels, tasks, censored=part.censored, sd=part.sd)
 
 
 def predicted(bundle: Bundle, prepared: Prepared, part: str) -> Prediction:
@@ -118,8 +118,8 @@ def calibration_table(bundle: Bundle, prepared: Prepared, test: Prediction) -> p
     Columns: assay, method, slope and intercept of its logits (of the line, where isotonic has a curve),
     actives and inactives it was fitted on, reason, then the columns of `compare`.
     """
-    labels, tasks = prepared.table.labels[prepared.split.rows("test")], prepared.table.tasks
-    calibration = bundle.calibration or calibrations.build("none", test.raw[:0], labels[:0])
+    part, tasks = measured(prepared.table, prepared.split.rows("test"), test), prepared.table.tasks
+    calibration = bundle.calibration or calibrations.build("none", part.raw[:0], part.labels[:0])
     fitted = {
         "method": calibration.method,
         "slope": calibration.slope,
@@ -128,7 +128,7 @@ def calibration_table(bundle: Bundle, prepared: Prepared, test: Prediction) -> p
         "inactives": calibration.inactives,
         "reason": calibration.reasons(),
     }
-    (raw, labels), (scores, _) = (_classes(each, labels, bundle) for each in (test.raw, test.scores))
+    (raw, labels), (scores, _) = (_classes(each, part.labels, bundle) for each in (part.raw, part.scores))
     table = compare(labels, raw, scores, tasks)
     whole = pd.concat([table[["assay"]], pd.DataFrame(fitted, index=table.index), table.iloc[:, 1:]], axis=1)
     return whole[~prepared.table.is_real].reset_index(drop=True)

@@ -15,6 +15,7 @@ from ..metrics.per_assay import evaluate as evaluate_scores
 from ..metrics.per_assay import summarize
 from ..uncertainty.calibration import effect
 from .after_training import OPTIMISTIC
+from .measured import measured
 from .preparation import Prepared
 from .run_folder import read_config, read_predictions, read_table
 
@@ -45,9 +46,8 @@ def evaluate_parts(config: Config, predictions: dict[str, Prediction], prepared:
     """The tables of all parts, one below the other."""
     table, tables = prepared.table, []
     for part, prediction in predictions.items():
-        rows = prepared.split.rows(part)
-        censored = None if table.censored is None else table.censored[rows]
-        labels, scores = table.labels[rows], prediction.scores
+        of_part = measured(table, prepared.split.rows(part), prediction)
+        labels, scores, censored = of_part.labels, of_part.scores, of_part.censored
         tables.append(_evaluate_part(config, labels, scores, table.assays, part, censored))
     return pd.concat(tables, ignore_index=True)
 

@@ -31,7 +31,8 @@ class LabelRows:
             censored = censored.take(places)
         elif censored is not None:
             censored = censored[places]
-        return _tensor(*packed(self._labels.take(places), censored), self._targets)
+        labels, marks = packed(self._labels.take(places), censored)
+        return _tensor(labels, marks, self._targets)
 
 
 Labels: TypeAlias = Tensor | LabelRows

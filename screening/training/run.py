@@ -42,6 +42,7 @@ from .after_training import (
 from .components import check_components, plugins_in_use
 from .evaluating import evaluate_parts, pooled_precision
 from .history import Epoch
+from .measured import measured
 from .members import Fitted, describe, fit
 from .origins import Origin, check_origin, check_settings, origin_of
 from .preparation import Note, Prepared, prepare_data, prepare_sample
@@ -156,8 +157,8 @@ def _train(
     if is_main:
         _write_results(config, prepared, origin, fitted, bundle, predictions, table, on_note)
     test = table[table["part"] == "test"].reset_index(drop=True)
-    labels = prepared.table.labels[prepared.split.rows("test")]
-    pooled = pooled_precision(labels, predictions["test"].scores, prepared.table.is_real)
+    part = measured(prepared.table, prepared.split.rows("test"), predictions["test"])
+    pooled = pooled_precision(part.labels, part.scores, prepared.table.is_real)
     return Trained(config.folder, config, test, summarize(test, pooled=pooled))
 
 

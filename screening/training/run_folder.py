@@ -131,6 +131,10 @@ def write_parquet(path: Path, table: pa.Table) -> None:
         pq.write_table(table, work)
 
 
+CELLS = 2**25
+"""Cells of predictions that are written at a time: 128 MiB of scores."""
+
+
 def write_split(path: Path, table: AssayTable, split: Split) -> None:
     """`row` counts records of the table's file from 0, as the published split files do.
 
@@ -166,14 +170,32 @@ def write_predictions(
     ----------
     predictions : part to scores [n, T], rows as `split.rows(part)`.
     """
-    rows = np.concatenate([split.rows(part) for part in predictions])
-    labels, scores = table.labels[rows], np.concatenate(list(predictions.values()))
-    is_real = table.is_real
+    most = max(CELLS // max(len(table.tasks), 1), 1)
+    blocks = [(part, start) for part, scores in predictions.items() for start in range(0, len(scores), most)]
+    if len(blocks) <= len(predictions):  # a file of one piece, as long as it fits
+        pieces = [_predictions(part, scores, table, split.rows(part)) for part, scores in predictions.items()]
+        write_parquet(path, pa.concat_tables(pieces).combine_chunks())
+        return
+    with atomic_file(path) as work:
+        writer = None
+        for part, start in blocks:
+            at = slice(start, start + most)
+            piece = _predictions(part, predictions[part][at], table, split.rows(part)[at])
+            writer = writer or pq.ParquetWriter(work, piece.schema)
+            writer.write_table(piece)
+        if writer is not None:
+            writer.close()
+
+
+def _predictions(part: str, scores: np.ndarray, table: AssayTable, rows: np.ndarray) -> pa.Table:
+    """The molecules `rows` of a part, with what was measured and what is said of them."""
+    labels, is_real = table.labels[rows], table.is_real
+    censored = None if table.censored is None else table.censored[rows]
     columns: dict[str, Any] = {
         "row": table.rows[rows],
-        "id": [table.ids[row] for row in rows],
-        "smiles": [table.smiles[row] for row in rows],
-        "part": [part for part, values in predictions.items() for _ in values],
+        "id": pa.array([table.ids[row] for row in rows], pa.string()),
+        "smiles": pa.array([table.smiles[row] for row in rows], pa.string()),
+        "part": pa.array([part] * len(rows), pa.string()),
     }
     for index, task in enumerate(table.tasks):
         missing = np.isnan(labels[:, index])
@@ -181,9 +203,9 @@ def write_predictions(
         of_task = of_task if is_real[index] else of_task.astype(np.int8)
         columns[LABEL + task] = pa.array(of_task, mask=missing)
         columns[SCORE + task] = pa.array(scores[:, index])
-        if is_real[index] and table.censored is not None:
-            columns[CENSORED + task] = pa.array(table.censored[rows, index])
-    write_parquet(path, pa.table(columns))
+        if is_real[index] and censored is not None:
+            columns[CENSORED + task] = pa.array(censored[:, index])
+    return pa.table(columns)
 
 
 def read_predictions(run: Path | str, *, part: str = "test") -> Predictions:

@@ -13,6 +13,7 @@ import pandas as pd
 from pydantic import Field
 from scipy.special import expit, logit
 
+from ..data.sparse_cells import ROWS, Cells, SparseCells, measured_cells, n_equal
 from ..errors import BundleError
 from ..metrics.contract import metrics
 from ..metrics.per_assay import FEW
@@ -135,14 +136,14 @@ register = calibrations.register
 
 
 @calibrations.register("none")
-def none(probabilities: np.ndarray, labels: np.ndarray) -> Calibration:
+def none(probabilities: np.ndarray, labels: Cells) -> Calibration:
     """Probabilities as the model gives them."""
     n_tasks = labels.shape[1]
     return _lines("none", np.ones(n_tasks), np.zeros(n_tasks), labels)
 
 
 @calibrations.register("temperature")
-def temperature(probabilities: np.ndarray, labels: np.ndarray, *, pooled: bool = True) -> Calibration:
+def temperature(probabilities: np.ndarray, labels: Cells, *, pooled: bool = True) -> Calibration:
     """One number per assay: its logits divided by a temperature; the decision at 0.5 stays.
 
     Parameters
@@ -162,7 +163,7 @@ def temperature(probabilities: np.ndarray, labels: np.ndarray, *, pooled: bool =
 
 @calibrations.register("platt")
 def platt(
-    probabilities: np.ndarray, labels: np.ndarray, *, smoothing: bool = True, pooled: bool = True
+    probabilities: np.ndarray, labels: Cells, *, smoothing: bool = True, pooled: bool = True
 ) -> Calibration:
     """Two numbers per assay, slope (above 0) and intercept of its logits, shared out by partial pooling.
 
@@ -194,7 +195,7 @@ def platt(
 
 @calibrations.register("isotonic")
 def isotonic(
-    probabilities: np.ndarray, labels: np.ndarray, *, least: Annotated[int, Field(ge=2)] = 30
+    probabilities: np.ndarray, labels: Cells, *, least: Annotated[int, Field(ge=2)] = 30
 ) -> Calibration:
     """The best increasing curve per assay, without a shape; makes ties, so the order loses a little.
 
@@ -278,14 +279,28 @@ class _Sample(NamedTuple):
     """float64 [T], mean logit of the assay over all molecules, measured or not."""
 
 
-def _sample(probabilities: np.ndarray, labels: np.ndarray) -> _Sample:
-    if labels.ndim != 2 or labels.shape != probabilities.shape:
+def _sample(probabilities: np.ndarray, labels: Cells) -> _Sample:
+    if len(labels.shape) != 2 or labels.shape != probabilities.shape:
         raise ValueError(f"labels {labels.shape} and probabilities {probabilities.shape}: expected [n, T].")
+    if isinstance(labels, SparseCells):
+        return _sample_of_cells(probabilities, labels)
     by_task, logits = labels.T, _logits(probabilities).T.astype(np.float64)
     measured = np.isfinite(by_task)
     task = ragged.owners(measured.sum(axis=1))
     centre = logits.mean(axis=1) if logits.shape[1] else np.zeros(len(logits))
     return _Sample(logits[measured], by_task[measured].astype(np.float64), task, centre)
+
+
+def _sample_of_cells(probabilities: np.ndarray, labels: SparseCells) -> _Sample:
+    """The same of labels that are kept as their cells, whose array would be large."""
+    rows, tasks, values = measured_cells(labels)
+    order = np.argsort(tasks, kind="stable")
+    rows, tasks = rows[order], tasks[order]
+    starts = range(0, len(probabilities), ROWS)
+    sums = [_logits(probabilities[at : at + ROWS]).sum(axis=0, dtype=np.float64) for at in starts]
+    centre = np.sum(sums, axis=0) / max(len(probabilities), 1) if sums else np.zeros(labels.shape[1])
+    logits = _logits(probabilities[rows, tasks]).astype(np.float64)
+    return _Sample(logits, values[order].astype(np.float64), tasks, centre)
 
 
 def _logits(probabilities: np.ndarray) -> np.ndarray:
@@ -296,7 +311,7 @@ def _logits(probabilities: np.ndarray) -> np.ndarray:
 
 def _lines(method: str, slope: np.ndarray, intercept: np.ndarray, labels: np.ndarray) -> Calibration:
     nothing, bounds = np.zeros(0), np.zeros(labels.shape[1] + 1, np.int64)
-    actives, inactives = ((labels == value).sum(axis=0) for value in (1, 0))
+    actives, inactives = (n_equal(labels, value) for value in (1, 0))
     return Calibration(method, slope, intercept, actives, inactives, bounds, nothing, nothing)
 
 

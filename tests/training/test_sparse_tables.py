@@ -1,0 +1,60 @@
+"""A table that is kept as its measured cells trains and is judged as the same one in an array."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import mixed
+import numpy as np
+import pandas as pd
+import pytest
+import small
+
+from screening import training
+from screening.bundle import bundle as bundles
+from screening.config import load_config
+from screening.data import sparse_cells
+from screening.data.assay_table import AssayTable
+from screening.data.sparse_cells import SparseCells, marked_cells, measured_cells
+from screening.training import run_folder
+
+
+def sparse(table: AssayTable) -> AssayTable:
+    labels = SparseCells.of(*measured_cells(table.labels), table.labels.shape, np.nan)
+    censored = None
+    if table.censored is not None:
+        censored = SparseCells.of(*marked_cells(table.censored), table.labels.shape, 0)
+    return replace(table, labels=labels, censored=censored)
+
+
+def run_of(folder: Path, name: str, table: AssayTable) -> Path:
+    config = load_config(
+        {
+            "name": name,
+            "data": {"source": "t.csv"},
+            "runs": str(folder),
+            "split": "random",
+            "features": {"graph": None, "vectors": ["ecfp_counts"]},
+            "model": {"encoder": {"name": "fingerprint", "widths": [16]}},
+            "train": {"epochs": 2, "batch_size": 32, "workers": 0},
+        }
+    )
+    training.train(config, data=table)
+    return folder / name
+
+
+@pytest.mark.parametrize("kind", ["classes", "mixed"])
+def test_cells_train_as_an_array_does(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = small.table() if kind == "classes" else mixed.table()
+    dense = run_of(tmp_path, "dense", table)
+    monkeypatch.setattr(sparse_cells, "DENSE_BYTES", 0)
+    monkeypatch.setattr(sparse_cells, "DENSE_SHARE", 2.0)
+    monkeypatch.setattr(bundles, "CELLS", 1)
+    monkeypatch.setattr(run_folder, "CELLS", 64)
+    cells = run_of(tmp_path, "cells", sparse(table))
+    for name in ("labels.csv", "evaluation.csv", "calibration.csv", "split.csv"):
+        assert (cells / name).read_text() == (dense / name).read_text(), name
+    one, other = (pd.read_csv(folder / "history.csv") for folder in (dense, cells))
+    pd.testing.assert_frame_equal(one, other)
+    first, second = (run_folder.read_predictions(folder) for folder in (dense, cells))
+    np.testing.assert_array_equal(first.labels, second.labels)
+    np.testing.assert_allclose(first.scores, second.scores, rtol=1e-6)
