@@ -89,6 +89,10 @@ def value_section(material: Material, ranked: Sequence[int], summary: pd.DataFra
     )
 
 
+def _assays(n: int) -> str:
+    return f"{n:,} assay{'s' if n != 1 else ''}"
+
+
 def kept_intervals(material: Material) -> dict[str, np.ndarray]:
     """`half_width` of the intervals of each assay, and `covered`, their share that held: float64 [T].
 
@@ -111,9 +115,9 @@ def _boxes(material: Material, summary: pd.DataFrame) -> list[Box]:
     scale, boxes, kept = common_scale(material.assays), list[Box](), _intervals(material)
     means, n = summary["mean"], summary["assays"]
     if scale is not None:
-        note = f"mean absolute error {in_digits(means['mae'], 2)}; {n['rmse']:,} assays"
+        note = f"mean absolute error {in_digits(means['mae'], 2)}; {_assays(n['rmse'])}"
         boxes.append(Box(f"RMSE, mean{scale and f', {scale}'}", short(means["rmse"]), note))
-    note = f"explained variance; {n['r2']:,} assays"
+    note = f"explained variance; {_assays(n['r2'])}"
     boxes.append(Box("R2, mean", in_digits(means["r2"], 2), note))
     note = f"rank correlation; Kendall's tau {in_digits(means['kendall'], 2)}"
     boxes.append(Box("Spearman's rho, mean", in_digits(means["spearman"], 2), note))

@@ -9,9 +9,14 @@ import numpy as np
 import pytest
 from html_page import Page
 
+from screening.data.assay_kinds import Assay
+from screening.errors import ConfigError, DataError
 from screening.evaluation.results import Material, read_material
+from screening.metrics.per_assay import summarize
+from screening.reporting import run_card
 from screening.reporting.explorer import MOLECULES, explore
 from screening.reporting.report import Report, write_report
+from screening.reporting.run_pictures import RunPictures
 
 OF_CLASSES = re.compile(r"ROC|inactive|probabilit|nrichment|Precision|recall|log-odds|base rate", re.I)
 """Words that have no place on a page about values alone."""
@@ -100,6 +105,43 @@ def test_a_page_about_values_alone_does_not_speak_of_classes(values: Path) -> No
     assert OF_CLASSES.findall(written.card.read_text(encoding="utf-8")) == []
     described = [attributes.get("aria-label", "") for _, attributes in page.elements]
     assert OF_CLASSES.findall(" ".join(described)) == []
+
+
+def test_what_there_is_none_of_has_no_column(tmp_path: Path, values: Path) -> None:
+    one = mixed_runs.run_folder(tmp_path / "run", (Assay("A", "real"),))
+    written = write_report(one)
+    page = Page(written.page.read_text(encoding="utf-8"))
+    assert "bounds" not in page.words()
+    assert "--name: 8ch" in page.all("div")[0]["style"]  # short names leave room for the head
+    assert written.card is not None
+    assert "bounds among" not in written.card.read_text(encoding="utf-8")
+    assert "of them bounds" in Page(write_report(values).page.read_text(encoding="utf-8")).words()
+
+
+def test_pictures_and_card_of_values_alone(values: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    results = read_material(values)
+    plot = RunPictures(results)
+    assert plot.ranked_assays().heading == "Concordance of each assay"
+    assert plot.validation_roc_auc().heading == "Concordance of the validation part"
+    assert plot.predicted_and_measured("noise").heading == "noise: predicted against measured"
+    measured = np.isfinite(results.test_predictions.labels).sum(axis=0)
+    assert results.assays[int(measured.argmax())].name in plot.predicted_and_measured().heading
+    assert "3 assays" in plot.errors().note or "2 assays" in plot.errors().note
+    with pytest.raises(DataError, match="none of its assays has two classes"):
+        plot.roc()
+    with pytest.raises(ConfigError, match=r"no assay 'pK' with real values.*pKi"):
+        plot.predicted_and_measured("pK")
+    text = " ".join(run_card.lines(results, summarize(results.evaluation)))
+    assert "concordance" in text
+    assert "roc_auc" not in text
+
+
+def test_runs_of_a_set_have_one_page(tmp_path: Path) -> None:
+    for fold in range(2):
+        mixed_runs.run_folder(tmp_path / f"a-fold{fold}")
+    page = Page(write_report(tmp_path / "a").page.read_text(encoding="utf-8"))
+    assert "Concordance, mean within runs" in page.words()
+    assert "2 runs together" in page.words()
 
 
 @pytest.fixture(scope="module")
