@@ -80,6 +80,8 @@ def best_hits(
 ) -> dict[str, list[Hit]]:
     """The best molecules of a scored library for the assays that are predicted most surely.
 
+    Of assays of both kinds half are such with real values, which come first.
+
     Parameters
     ----------
     folder : with top.csv or part files; None = no library was scored.
@@ -93,7 +95,10 @@ def best_hits(
     if not len(sure):
         return {}
     of_name = {kind.name: kind for kind in kinds}
-    chosen = [of_name.get(name, Assay(name)) for name in sure["assay"].head(ASSAYS)]
+    every = [of_name.get(name, Assay(name)) for name in sure["assay"]]
+    real, classes = ([kind for kind in every if kind.is_real == is_real] for is_real in (True, False))
+    n_real = max(ASSAYS // 2, ASSAYS - len(classes))
+    chosen = [*real[:n_real], *classes][:ASSAYS]
     hits: dict[str, list[Hit]] = {}
     for row in _top_molecules(folder, chosen).to_dict("records"):
         assay = of_name.get(row["assay"], Assay(row["assay"]))

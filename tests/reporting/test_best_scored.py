@@ -127,3 +127,17 @@ def test_real_values_have_units_intervals_and_the_good_end_first(tmp_path: Path,
     ]
     if not from_top:
         assert [hit.shown for hit in hits["toxic"]] == ["0.900", "0.500", "0.100"]
+
+
+def test_half_of_the_assays_of_both_kinds_have_real_values(tmp_path: Path) -> None:
+    names = [f"class {n}" for n in range(5)] + [f"value {n}" for n in range(3)]
+    kinds = tuple(Assay(name, "real" if name.startswith("value") else "binary") for name in names)
+    evaluation = pd.DataFrame({"assay": names, "status": "ok", "concordance_low": np.linspace(0.9, 0.5, 8)})
+    evaluation = evaluation.assign(concordance=0.9, concordance_high=0.95)
+    frame = pd.DataFrame({"id": ["a"], "smiles": ["C"], **dict.fromkeys(names, np.array([0.5], np.float32))})
+    frame.to_parquet(tmp_path / "part-000000.parquet")
+    assert list(best_hits(tmp_path, evaluation, kinds)) == ["value 0", "value 1", "class 0", "class 1"]
+    of_values = evaluation[5:]
+    assert list(best_hits(tmp_path, of_values, kinds)) == ["value 0", "value 1", "value 2"]
+    few = evaluation.iloc[[0, 5, 6, 7]]
+    assert list(best_hits(tmp_path, few, kinds)) == ["value 0", "value 1", "value 2", "class 0"]
