@@ -4,7 +4,7 @@ Reads the part files of `scoring`; writes hits.csv, hits.sdf and hits.html (`hit
 `screening hits`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from os import PathLike
@@ -122,24 +122,20 @@ def choose_hits(
 
     Parameters
     ----------
-    run : the run whose scores they are: its bundle knows the training molecules.
-    scores : folder that `screening score` wrote.
+    run, scores : the run whose scores they are, and the folder that `screening score` wrote.
     n, candidates : hits at most, and how many of the best are looked at.
-    threshold : look at those alone that reach this probability; of a real assay this value in its unit, from
-        the good end.
+    threshold : look at those alone that reach this probability, or this value in the unit of a real assay.
     filters : names of `filters.filters`; a candidate that one of them speaks against is left out.
     keep_flagged : keep such candidates, and only say what speaks against them.
     diversity : `spheres` goes down the ranking and passes over what is nearer than `distance` to a hit;
         `maxmin` starts from the best and takes the candidate farthest from all hits; `none` = the best.
     distance : Tanimoto distance of ECFP4, 0 to 1.
-    explain : also explain the hits (`explain.explain`), in the folder `explained` of `out`; the page links
-        there, as it does to what an earlier call explained.
+    explain : also explain the hits (`explain.explain`), in the folder `explained` of `out`.
     csv_safe : no cell of hits.csv, and of what the page saves, is run by a spreadsheet (see `cells`).
 
     Raises
     ------
-    ConfigError : no such assay, filter or way to be diverse, a number out of range, or an assay that cannot
-        be explained.
+    ConfigError : no such assay, filter or way to be diverse, or a number out of range.
     DataError : no scores there, or the folder cannot be written.
 
     References
@@ -152,8 +148,7 @@ def choose_hits(
     if explain:
         networks_of(bundle, assay)
     about = next((each for each in bundle.assays if each.name == assay), Assay(assay))
-    best = _reaching(_best(Path(scores), about, bundle.tasks, candidates), about, threshold)
-    best, mols = _readable(best, bundle)
+    best, mols = _best_mols(bundle, Path(scores), about, candidates, threshold)
     single = _first_of_each([MolToSmiles(mol) for mol in mols])
     flags = dict(zip(single, _flags([mols[row] for row in single], filters), strict=True))
     passed = [row for row in single if keep_flagged or not any(flags[row].values())]
@@ -163,7 +158,7 @@ def choose_hits(
     table, notes = _beside_known(table, chosen, bundle, assay, Path(run))
     counts = {"candidates": len(mols), "repeated": len(mols) - len(single)}
     counts |= {"left_out": len(single) - len(passed), "alike": len(passed) - len(picked)}
-    flagged = {name: sum(bool(each[name]) for each in flags.values()) for name in filters}
+    flagged = _flag_counts(flags.values(), filters)
     hits = Hits(Path(out), assay, table, **counts, flagged=flagged, notes=notes, about=about)
     _write(hits, chosen, bundle, Path(run), explain=explain, csv_safe=csv_safe)
     return hits
@@ -189,6 +184,19 @@ def _check(n: int, candidates: int, filters: Sequence[str], diversity: str, dist
         raise ConfigError(
             f"{n} hits of {candidates} at distance {distance}: expected at least 1, at least 1 and 0 to 1."
         )
+
+
+def _best_mols(
+    bundle: Bundle, scores: Path, about: Assay, candidates: int, threshold: float | None
+) -> tuple[pd.DataFrame, list[Mol]]:
+    """The best candidates on the good side of a threshold, and their structures as the model sees them."""
+    return _readable(_reaching(_best(scores, about, bundle.tasks, candidates), about, threshold), bundle)
+
+
+def _flag_counts(flags: Iterable[dict[str, list[str]]], filters: Sequence[str]) -> dict[str, int]:
+    """How many molecules each filter has something against."""
+    flags = list(flags)
+    return {name: sum(bool(each[name]) for each in flags) for name in filters}
 
 
 def _readable(best: pd.DataFrame, bundle: Bundle) -> tuple[pd.DataFrame, list[Mol]]:
