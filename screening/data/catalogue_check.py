@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-import numpy as np
-
 from ..errors import DataError, listed
 from .assays import AssayTable, read_assays
 from .catalogue import AssayCounts, DataSet, known_counts
+from .sparse_cells import n_equal, n_measured
 
 
 def compare_with_catalogue(row: DataSet, table: AssayTable, n_rows: int) -> list[str]:
@@ -48,8 +47,8 @@ def differences_of_file(row: DataSet, path: Path) -> list[str]:
 
 def count_labels(table: AssayTable) -> list[AssayCounts]:
     """Labels and, of classes, actives of each assay, in the order of the table."""
-    labels = (~np.isnan(table.labels)).sum(axis=0).tolist()
-    ones = (table.labels == 1).sum(axis=0).tolist()
+    labels = n_measured(table.labels).tolist()
+    ones = n_equal(table.labels, 1).tolist()
     actives = [None if is_real else n for n, is_real in zip(ones, table.is_real, strict=True)]
     return [AssayCounts(*count) for count in zip(table.tasks, labels, actives, strict=True)]
 

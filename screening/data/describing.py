@@ -23,6 +23,12 @@ from .tables import Rejected
 MANY_SALTS = 0.01
 """Share of structures of several components from which advice is given; 3 % in Tox21."""
 
+MOST_LINES = 1000
+"""Lines of assays that are all shown."""
+
+FEW_LINES = 50
+"""Lines that are shown of more."""
+
 
 @dataclass(frozen=True)
 class Description:
@@ -87,8 +93,8 @@ class Description:
         if self.entry:
             lines += [f"known defects: {self.entry.defects}", f"source: {self.entry.source}"]
             lines += [f"licence: {self.entry.licence}"]
-        lines += _class_lines(self.classes) if self.classes or not self.real else []
-        lines += _real_lines(self.real)
+        lines += _few(_class_lines(self.classes) if self.classes or not self.real else [])
+        lines += _few(_real_lines(self.real))
         lines += [f"rejected: record {r.row}, {r.smiles[:60]!r}: {r.reason}" for r in self.rejected[:10]]
         if len(self.rejected) > 10:
             lines.append(f"rejected: {len(self.rejected) - 10:,} more")
@@ -173,6 +179,13 @@ def _table_of(source: str, data: str | Path | None, settings: Data) -> tuple[Ass
 
 
 # --- lines ---------------------------------------------------------------------------------------------
+
+
+def _few(lines: list[str]) -> list[str]:
+    """The lines of assays, of thousands the first ones; the first line is the heading."""
+    if len(lines) <= MOST_LINES:
+        return lines
+    return [*lines[: FEW_LINES + 1], f"  and {len(lines) - FEW_LINES - 1:,} more"]
 
 
 def _class_lines(assays: Sequence[AssayCounts]) -> list[str]:

@@ -11,6 +11,7 @@ import numpy as np
 from ..runtime.files import file_sha256
 from .assay_table import AssayTable
 from .datasets import files_of, find
+from .sparse_cells import SparseCells, cells_at, measured_cells
 from .tables import IN_MEMORY
 
 
@@ -43,5 +44,14 @@ def source_of(name: str | Sequence[str], *, data: str | Path | AssayTable | None
 def _content_sha256(table: AssayTable) -> str:
     texts = [table.ids, table.smiles, table.tasks, table.extra, table.rows.tolist()]
     total = hashlib.sha256(json.dumps(texts).encode())
-    total.update(np.where(np.isnan(table.labels), np.float32(-1), table.labels).tobytes())
+    if isinstance(table.labels, SparseCells):
+        for part in measured_cells(table.labels):
+            total.update(part.tobytes())
+    else:
+        total.update(np.where(np.isnan(table.labels), np.float32(-1), table.labels).tobytes())
+    if table.about:  # tables of classes alone keep the sum that they had
+        total.update(json.dumps([assay.as_dict() for assay in table.about]).encode())
+    if table.censored is not None:
+        rows, tasks, _ = measured_cells(table.labels)
+        total.update(cells_at(table.censored, rows, tasks).tobytes())
     return total.hexdigest()

@@ -88,6 +88,22 @@ def test_the_config_that_is_written_trains_as_it_stands(here: Path) -> None:
     assert (here / "runs" / "t" / "evaluation.csv").is_file()
 
 
+def test_thousands_of_assays_kept_as_cells_are_described_in_short(here: Path) -> None:
+    n = 3000
+    smiles = ["C" * (1 + row % 40) + "N" * (1 + row % 3) for row in range(n)]
+    cells = {
+        "assay": [f"A{row}" for row in range(n)],
+        "smiles": smiles,
+        "label": [row % 2 for row in range(n)],
+    }
+    pd.DataFrame(cells).to_csv("long.csv", index=False)
+    long = {"assay": ["assay"], "value": "label"}
+    settings = load_config({"name": "t", "data": {"source": "long.csv", "format": "long", "long": long}}).data
+    text = str(describe("long.csv", settings=settings, workers=0))
+    assert "3,000 assays; 3,000 labels" in text
+    assert "  and 2,950 more" in text
+
+
 def test_a_config_is_not_written_over(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
     small.table(30).write_csv(here / "t.csv")
     (here / "own.yaml").write_text("kept")
