@@ -141,15 +141,16 @@ class Bundle:
         measured = self.representation if distance else None
         off: list[Tensor] = []
         for number, member in enumerate(self.members):
-            model, sd = member.model, None
-            if measured is not None and model.network is not None:
+            model, network = member.model, member.model.network
+            has_sd = self.targets is not None and model.gives_sd
+            if measured is not None and network is not None:
                 watcher = measured.watcher(number, off)
-                outputs = model.network.predict(store, rows, batch_size=batch_size, on_features=watcher)
-            elif self.targets is not None and model.gives_sd:
+                outputs, sd = network.predict_with_sd(store, rows, batch_size=batch_size, on_features=watcher)
+            elif has_sd:
                 outputs, sd = model.predict_with_sd(store, rows, batch_size=batch_size)
             else:
-                outputs = model.predict(store, rows, batch_size=batch_size)
-            votes.add(list(member.columns), member.weight, outputs, sd)
+                outputs, sd = model.predict(store, rows, batch_size=batch_size), None
+            votes.add(list(member.columns), member.weight, outputs, sd if has_sd else None)
         return votes.prediction(None if measured is None else measured.distance(off))
 
     def save(self, folder: Path) -> None:

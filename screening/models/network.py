@@ -98,24 +98,27 @@ class ScreeningModel(nn.Module):
 
     def predict_sd(self, store: GraphStore, rows: Tensor, *, batch_size: int = 512) -> Tensor:
         """Standard deviations [n, T] of standardised values, float32 on the CPU; NaN: its heads say none."""
+        return self.predict_with_sd(store, rows, batch_size=batch_size)[1]
+
+    def predict_with_sd(
+        self,
+        store: GraphStore,
+        rows: Tensor,
+        *,
+        batch_size: int = 512,
+        on_features: Callable[[Tensor], object] = lambda features: None,
+    ) -> tuple[Tensor, Tensor]:
+        """`predict` and `predict_sd`, out of one pass."""
         parts = [torch.zeros(0, self.heads.n_tasks)]
 
         def keep(features: Tensor) -> None:
+            on_features(features)
             log_spreads = self.heads.log_spreads(features)
             if log_spreads is not None:
                 parts.append(log_spreads.exp().float().cpu())
 
-        if not self.gives_sd:
-            return torch.full((len(rows), self.heads.n_tasks), torch.nan)
-        self.predict(store, rows, batch_size=batch_size, on_features=keep)
-        return torch.cat(parts)
-
-    def predict_with_sd(
-        self, store: GraphStore, rows: Tensor, *, batch_size: int = 512
-    ) -> tuple[Tensor, Tensor]:
-        """Logits and NaN."""
-        logits = self.predict(store, rows, batch_size=batch_size)
-        return logits, self.predict_sd(store, rows, batch_size=batch_size)
+        logits = self.predict(store, rows, batch_size=batch_size, on_features=keep)
+        return logits, torch.cat(parts) if self.gives_sd else torch.full_like(logits, torch.nan)
 
     def represent(self, store: GraphStore, rows: Tensor) -> Tensor:
         """Representations [n, d], float32 on the CPU, of the molecules `rows`; as in `predict`."""

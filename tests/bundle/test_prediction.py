@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import mixed
 import numpy as np
 import pytest
 import small
@@ -12,9 +13,15 @@ from numpy.testing import assert_allclose, assert_array_equal
 from torch import Tensor
 
 from screening.bundle.bundle import Bundle
+from screening.bundle.member import Member
 from screening.bundle.prediction import Votes
+from screening.config_sections import Heads
 from screening.errors import BundleError
+from screening.models.network import ScreeningModel
 from screening.models.targets import Targets
+from screening.scoring.scorer import Scorer
+from screening.uncertainty.intervals import Intervals
+from screening.uncertainty.latent_domain import Representation
 
 REAL = np.array([True, False, True])
 TARGETS = Targets(REAL, np.array([5.0, 0, -1]), np.array([2.0, 1, 0.5]))
@@ -56,6 +63,32 @@ def test_one_member_without_deviations_says_nothing_of_its_error() -> None:
     assert sd is not None
     assert_allclose(sd[:, [0, 2]], own.numpy()[:, [0, 2]] * [2, 0.5], rtol=1e-6)
     assert np.isnan(sd[:, 1]).all()
+
+
+def test_distances_come_out_of_the_same_pass_and_change_nothing() -> None:
+    """A network that says how sure it is of each molecule, looked at with and without the domain."""
+    bundle, store, rows = both_kinds(n_networks=1), small.store(), torch.arange(150)
+    settings = bundle.settings.model_copy(update={"heads": Heads(heteroscedastic=True)})
+    network = ScreeningModel(settings, bundle.inputs, 5).eval()
+    torch.nn.init.normal_(network.heads.spread_weight)
+    near = Representation.fit({0: network}, store, rows[:80], rows[80:])
+    members = (Member(network, (0, 1, 2, 3, 4)),)
+    plain = replace(bundle, settings=settings, members=members, representation=near, intervals=None)
+    table, one = mixed.table(), plain.predict(store, rows)
+    two = plain.predict(store, rows, distance=True)
+    assert one.sd is not None
+    assert two.sd is not None
+    assert_array_equal(one.sd, two.sd)
+    assert_array_equal(one.scores, two.scores)
+    assert np.isfinite(one.sd[:, [1, 3]]).all()
+    assert two.distance is not None
+    fitted = Intervals.fit(one.scores, table.labels, table.is_real, sd=one.sd)
+    scaled = replace(fitted, floor=np.where(table.is_real, 0.1, np.inf))
+    whole = replace(plain, intervals=scaled)
+    texts = list(small.smiles(20))
+    beside = Scorer(whole, conformal=0.2, domain=True).score(texts)
+    alone = Scorer(whole, conformal=0.2).score(texts)
+    assert_array_equal(beside["Ki:low"], alone["Ki:low"])
 
 
 def test_intervals_are_a_part_of_the_bundle(tmp_path: Path) -> None:
