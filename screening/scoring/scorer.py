@@ -18,7 +18,7 @@ import torch
 from ..bundle.bundle import Bundle
 from ..bundle.prediction import Prediction
 from ..data.assay_kinds import Assay, are_real, in_units, limits_in_units
-from ..errors import ConfigError
+from ..errors import ConfigError, listed
 from ..features.packing import pack_all
 from ..features.store import GraphStore, featurize
 from ..registry import did_you_mean
@@ -92,7 +92,18 @@ class Scorer:
                 "No column 'distance', and in_domain goes by similarity alone: the model has no "
                 "representation (a baseline, more than 20 networks, or trained before version 0.3.0)."
             )
-        return [note for note in notes if note]
+        return [note for note in (*notes, self._note_of_limits()) if note]
+
+    def _note_of_limits(self) -> str:
+        """Which real assays have no limits at the error that was asked for; "" if all have."""
+        intervals, alpha = self.bundle.intervals, self._alpha
+        if intervals is None or alpha is None:
+            return ""
+        said = intervals.reasons(alpha)
+        reasons = {self.bundle.tasks[task]: said[task] for task in self._columns if said[task]}
+        if not reasons:
+            return ""
+        return f"No limits (infinite) for {listed(reasons, 3)}. The first has: {next(iter(reasons.values()))}"
 
     @classmethod
     def load(cls, path: str | PathLike[str], **options: Any) -> "Scorer":

@@ -125,4 +125,8 @@ def test_few_values_have_no_limits(run: Path) -> None:
     frame = Scorer.load(run, conformal=0.001, assays=["Ki", "logP"]).score(SMILES[:3])
     assert (frame["Ki:low"] == 0).all()
     assert np.isposinf(frame[["Ki:high", "logP:high"]]).all(axis=None)
+    (note,) = Scorer.load(run, conformal=0.001, assays=["Ki", "acid"]).notes
+    assert note.startswith("No limits (infinite) for 'Ki'. The first has: ")
+    assert note.endswith("exact validation values: an interval at error 0.001 takes 999 or more.")
+    assert not Scorer.load(run, conformal=0.2).notes
     assert mixed.ASSAYS[3].unit == "nM"
