@@ -131,13 +131,15 @@ def _context(material: Material, hits: dict[str, list[Hit]]) -> dict[str, Any]:
     """Everything that the templates show, by the names they use."""
     evaluation, metric = material.evaluation, headline(material.evaluation)
     value, low, high = metric.columns
-    classes = evaluation[~are_real_rows(evaluation)]
+    is_real = are_real_rows(evaluation)
+    classes = evaluation[~is_real]
     summary = comparable_means(summarize(evaluation), material.assays).set_index("metric")
     test = material.test_predictions
     curves = make_curves(test, evaluation)
+    alike = likeness(material.labels, material.scores, material.is_real)
     shown = evaluation.assign(
         sure=evaluation["status"] == "ok",
-        is_real=are_real_rows(evaluation),
+        is_real=is_real,
         labels=n_measured(evaluation),
         scale=[assay.scale for assay in material.assays],
         wanted=[assay.wanted for assay in material.assays],
@@ -150,8 +152,16 @@ def _context(material: Material, hits: dict[str, list[Hit]]) -> dict[str, Any]:
     n_verdicts = count_verdicts(evaluation["verdict"].to_numpy())
     weak = shown[shown["verdict"] != "good"].sort_values("high", kind="stable")
     return {
-        **_about_run(material),
+        "name": material.config.name,
+        "runs": [folder.name for folder in material.folders],
+        "pooled_note": material.note,
         "within": _within_runs(evaluation),
+        "model": model_in_words(material.config),
+        "config": material.config,
+        "config_text": to_yaml(material.config),
+        "manifest": material.manifest,
+        "catalogued": material.data,
+        "computed": material.data is not None and material.data.is_computed,
         "n_assays": len(evaluation),
         "n_classes": len(classes),
         "headline": metric,
@@ -185,37 +195,13 @@ def _context(material: Material, hits: dict[str, list[Hit]]) -> dict[str, Any]:
         "data": explore(material),
         "pictures": _pictures(material),
         "weights": _weights_story(material.history),
-        **_about_likeness(material),
-        "hits": hits,
-    }
-
-
-def _about_likeness(material: Material) -> dict[str, Any]:
-    """Which assays are alike, in their labels and in their predictions."""
-    alike = likeness(material.labels, material.scores, material.is_real)
-    tasks = material.test_predictions.tasks
-    return {
-        "likeness": pictures.likeness_map(alike, tasks) if len(tasks) > 1 else None,
-        "clusters": clusters(alike, tasks),
-        "pairs": best_pairs(alike, tasks),
+        "likeness": pictures.likeness_map(alike, test.tasks) if len(test.tasks) > 1 else None,
+        "clusters": clusters(alike, test.tasks),
+        "pairs": best_pairs(alike, test.tasks),
         "alike": alike.alike,
         "shared": in_common(alike),
         "n_compared": len(material.labels),
-    }
-
-
-def _about_run(material: Material) -> dict[str, Any]:
-    """What was trained on what, and what of it was not used."""
-    return {
-        "name": material.config.name,
-        "runs": [folder.name for folder in material.folders],
-        "pooled_note": material.note,
-        "model": model_in_words(material.config),
-        "config": material.config,
-        "config_text": to_yaml(material.config),
-        "manifest": material.manifest,
-        "catalogued": material.data,
-        "computed": material.data is not None and material.data.is_computed,
+        "hits": hits,
         "rejected": list(material.rejected.head(REJECTS).itertuples(index=False)),
         "n_rejected": len(material.rejected),
         "reasons": _counted_reasons(material.rejected),

@@ -85,22 +85,21 @@ def score_library(
         a pipe such as <(zcat x) is read once, like it.
     out : folder for `part-FILE-BLOCK.parquet`, `_manifest.json`, `top.csv` and `scores.csv` or `scores.sdf`.
     assays : those wanted, as `Scorer` takes them; None = all.
-    top : best molecules per assay to list in `top.csv`; they are taken from the parts, with what a
-        threshold leaves of them and in the precision of `output`; ties by place in the library. Of a real
-        assay the best are at its `wanted` end.
-    threshold : keep only molecules that reach this probability in one of the assays, and those rejected. Of
-        real assays a value in their unit, which all assays must share: the good side of it is kept.
+    top : best molecules per assay (of a real one, those at its good end) to list in `top.csv`; taken from the
+        parts, with what a threshold leaves of them and in the precision of `output`; ties by place.
+    threshold : keep only those that reach this probability (value, in their one unit) in one of the assays.
     shard : "I/N" = the I-th of N portions: whole files where there are at least N (and no limit), else every
         N-th block. Shards may share a folder; the same call without `shard` then finishes the whole job.
     limit, workers : most records to read; processes (None = one per processor, 0 = this process alone).
     block_size : molecules of a part file, the unit that is done again after a stop.
     overwrite : remove the scores of an earlier job from `out` first.
     input, extras, output, engine : how the library is read, more columns, what is written, what computes; of
-        the last two the name alone will do, such as output="csv".
+        the latter two the name alone will do, such as output="csv".
 
     Raises
     ------
-    BundleError, ConfigError : no usable model in `run`, or an option that is not possible.
+    BundleError : no usable model in `run`.
+    ConfigError : an option that is not possible.
     DataError : `out` holds another job or cannot be written, or the library is damaged (from there on).
     """
     check_counts(threshold, top, limit, workers, block_size)
@@ -109,7 +108,8 @@ def score_library(
     part = None if shard is None else Shard.parse(shard)
     check_places(sources, out, engine.name)
     files = open_library(sources, smiles=input.smiles, id=input.id, block_size=block_size, limit=limit)
-    recipe = _recipe(Path(run), assays, threshold, extras, input, output, engine)
+    names = (assays,) if isinstance(assays, str) else None if assays is None else tuple(assays)
+    recipe = Recipe(Path(run), names, threshold, output.dtype, engine.device, extras, input.max_atoms)
     folder = PartFolder(Path(out))
     with folder.claimed(part):  # before the model, which takes seconds
         maker = PartMaker(recipe, files.extra, folder)
@@ -118,19 +118,6 @@ def score_library(
             folder.clear()
         folder.check_job(job)
         return _carried_out(folder, files, maker, job, part, top, output, engine, workers)
-
-
-def _recipe(
-    run: Path,
-    assays: str | Sequence[str] | None,
-    threshold: float | None,
-    extras: Extras,
-    input: Input,
-    output: Output,
-    engine: Engine,
-) -> Recipe:
-    names = (assays,) if isinstance(assays, str) else None if assays is None else tuple(assays)
-    return Recipe(run, names, threshold, output.dtype, engine.device, extras, input.max_atoms)
 
 
 def _named(choice: str | Choice, kind: Callable[[str], Choice]) -> Choice:

@@ -134,7 +134,7 @@ def calibration_table(bundle: Bundle, prepared: Prepared, test: Prediction) -> p
     return whole[~prepared.table.is_real].reset_index(drop=True)
 
 
-def describe_trust(bundle: Bundle, table: pd.DataFrame, intervals: pd.DataFrame) -> list[str]:
+def describe_trust(bundle: Bundle, table: pd.DataFrame, intervals: pd.DataFrame | None = None) -> list[str]:
     """Lines about calibration and intervals (their tables) and the domain for people."""
     if bundle.calibration is None:
         return ["no validation molecules: scores are not calibrated and there is no domain"]
@@ -145,7 +145,7 @@ def describe_trust(bundle: Bundle, table: pd.DataFrame, intervals: pd.DataFrame)
             f"before, {losses['after']:.4f} after; "
             f"better in {losses['better']:.0f} of {losses['assays']:.0f} assays"
         )
-    if len(intervals):
+    if intervals is not None and len(intervals):
         lines += _describe_intervals(intervals[intervals["error"] == SHOWN])
     if bundle.domain is not None:
         lines.append(_describe_domain(bundle, bundle.domain))

@@ -4,7 +4,7 @@ Reads the part files of `scoring`; writes hits.csv, hits.sdf and hits.html (`hit
 `screening hits`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from os import PathLike
@@ -122,20 +122,21 @@ def choose_hits(
 
     Parameters
     ----------
-    run, scores : the run whose scores they are, and the folder that `screening score` wrote.
+    run : the run whose scores they are: its bundle knows the training molecules.
+    scores : folder that `screening score` wrote.
     n, candidates : hits at most, and how many of the best are looked at.
-    threshold : look at those alone that reach this probability, or this value in the unit of a real assay.
+    threshold : only those that reach this probability, or this value in a real assay's unit, are looked at.
     filters : names of `filters.filters`; a candidate that one of them speaks against is left out.
     keep_flagged : keep such candidates, and only say what speaks against them.
     diversity : `spheres` goes down the ranking and passes over what is nearer than `distance` to a hit;
         `maxmin` starts from the best and takes the candidate farthest from all hits; `none` = the best.
     distance : Tanimoto distance of ECFP4, 0 to 1.
-    explain : also explain the hits (`explain.explain`), in the folder `explained` of `out`.
+    explain : also explain the hits, in the folder `explained` of `out`; the page links to it in any case.
     csv_safe : no cell of hits.csv, and of what the page saves, is run by a spreadsheet (see `cells`).
 
     Raises
     ------
-    ConfigError : no such assay, filter or way to be diverse, or a number out of range.
+    ConfigError : no such assay, filter or way to be diverse, a number out of range, nothing to explain.
     DataError : no scores there, or the folder cannot be written.
 
     References
@@ -148,18 +149,17 @@ def choose_hits(
     if explain:
         networks_of(bundle, assay)
     about = next((each for each in bundle.assays if each.name == assay), Assay(assay))
-    best, mols = _best_mols(bundle, Path(scores), about, candidates, threshold)
+    best, mols = _readable(_best(Path(scores), about, bundle.tasks, candidates, threshold), bundle)
     single = _first_of_each([MolToSmiles(mol) for mol in mols])
     flags = dict(zip(single, _flags([mols[row] for row in single], filters), strict=True))
     passed = [row for row in single if keep_flagged or not any(flags[row].values())]
     picked = [passed[place] for place in _diverse([mols[row] for row in passed], n, diversity, distance)]
     chosen = [mols[row] for row in picked]
-    table = _described(best.iloc[picked], chosen, [flags[row] for row in picked])
-    table, notes = _beside_known(table, chosen, bundle, assay, Path(run))
-    counts = {"candidates": len(mols), "repeated": len(mols) - len(single)}
-    counts |= {"left_out": len(single) - len(passed), "alike": len(passed) - len(picked)}
-    flagged = _flag_counts(flags.values(), filters)
-    hits = Hits(Path(out), assay, table, **counts, flagged=flagged, notes=notes, about=about)
+    described = _described(best.iloc[picked], chosen, [flags[row] for row in picked])
+    table, notes = _beside_known(described, chosen, bundle, assay, Path(run))
+    left_out, alike, repeated = len(single) - len(passed), len(passed) - len(picked), len(mols) - len(single)
+    flagged = {name: sum(bool(each[name]) for each in flags.values()) for name in filters}
+    hits = Hits(Path(out), assay, table, len(mols), repeated, flagged, left_out, alike, notes, about)
     _write(hits, chosen, bundle, Path(run), explain=explain, csv_safe=csv_safe)
     return hits
 
@@ -186,19 +186,6 @@ def _check(n: int, candidates: int, filters: Sequence[str], diversity: str, dist
         )
 
 
-def _best_mols(
-    bundle: Bundle, scores: Path, about: Assay, candidates: int, threshold: float | None
-) -> tuple[pd.DataFrame, list[Mol]]:
-    """The best candidates on the good side of a threshold, and their structures as the model sees them."""
-    return _readable(_reaching(_best(scores, about, bundle.tasks, candidates), about, threshold), bundle)
-
-
-def _flag_counts(flags: Iterable[dict[str, list[str]]], filters: Sequence[str]) -> dict[str, int]:
-    """How many molecules each filter has something against."""
-    flags = list(flags)
-    return {name: sum(bool(each[name]) for each in flags) for name in filters}
-
-
 def _readable(best: pd.DataFrame, bundle: Bundle) -> tuple[pd.DataFrame, list[Mol]]:
     """The candidates that can be read, and their structures as the model sees them."""
     structures = [(text.split() or [""])[0] for text in best["smiles"]]  # without names and notes
@@ -216,8 +203,8 @@ def _reaching(best: pd.DataFrame, about: Assay, threshold: float | None) -> pd.D
     return best[reached].reset_index(drop=True)
 
 
-def _best(folder: Path, about: Assay, tasks: Sequence[str], k: int) -> pd.DataFrame:
-    """The k best molecules, in constant memory; ties in the library's order."""
+def _best(folder: Path, about: Assay, tasks: Sequence[str], k: int, threshold: float | None) -> pd.DataFrame:
+    """The k best molecules that reach a threshold, in constant memory; ties in the library's order."""
     assay = about.name
     parts = PartFolder(folder)
     numbers = parts.numbers()
@@ -242,7 +229,7 @@ def _best(folder: Path, about: Assay, tasks: Sequence[str], k: int) -> pd.DataFr
     titles |= {name: name.removeprefix(score + ":") for name in limits}
     table = rows_at(places, partial(parts.read, columns=columns)).to_pandas().rename(columns=titles)
     table.insert(0, "rank", np.arange(1, len(table) + 1))
-    return table
+    return _reaching(table, about, threshold)
 
 
 def _first_of_each(structures: list[str]) -> list[int]:

@@ -5,7 +5,7 @@ A method of the registry `calibrations` takes probabilities and labels of the va
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, NamedTuple
 
 import numpy as np
@@ -225,16 +225,9 @@ def isotonic(
         knots.append(curve.X_thresholds_)
         values.append(curve.y_thresholds_)
         bounds[task + 1] = len(knots[-1])
-    return Calibration(
-        "isotonic",
-        lines.slope,
-        lines.intercept,
-        lines.actives,
-        lines.inactives,
-        np.cumsum(bounds),
-        np.concatenate(knots).astype(np.float64),
-        np.concatenate(values).astype(np.float64),
-    )
+    of_all = (np.concatenate(arrays).astype(np.float64) for arrays in (knots, values))
+    whole = dict(zip(("knots", "values"), of_all, strict=True))
+    return replace(lines, method="isotonic", bounds=np.cumsum(bounds), **whole)
 
 
 def compare(labels: np.ndarray, before: np.ndarray, after: np.ndarray, tasks: Sequence[str]) -> pd.DataFrame:
