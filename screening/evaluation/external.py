@@ -22,7 +22,7 @@ from ..data.assays import read_assays
 from ..data.declared import declared_assays
 from ..data.labels import label_key
 from ..data.merging import prepare
-from ..data.tables import Rejected, open_table
+from ..data.tables import IN_MEMORY, Rejected, open_table
 from ..errors import ConfigError, DataError, listed
 from ..features.store import featurize
 from ..metrics.per_assay import evaluate, summarize
@@ -266,7 +266,7 @@ def _labels_of(
 def _data_settings(run: Path) -> Data:
     """How the run read its table; the defaults for a bundle without a run folder."""
     folder = run if (run / "config.yaml").is_file() else run.parent
-    return read_config(folder).data if (folder / "config.yaml").is_file() else Data(source="")
+    return read_config(folder).data if (folder / "config.yaml").is_file() else Data(source=IN_MEMORY)
 
 
 def _columns(path: Path, smiles: str | None, id: str | None) -> list[str]:
