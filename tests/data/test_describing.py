@@ -1,6 +1,7 @@
 """What `data describe` says of tables of real values, and the config that it writes."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from unittest.mock import patch
 
@@ -16,8 +17,10 @@ from screening.config import load_config
 from screening.data.assay_kinds import Assay
 from screening.data.assay_summaries import median_ranges, overlap_of, real_summaries
 from screening.data.assay_table import AssayTable
+from screening.data.catalogue_check import count_labels
 from screening.data.describing import describe
 from screening.data.sparse_cells import SparseCells
+from screening.data.table_source import source_of
 from screening.errors import DataError
 
 
@@ -88,7 +91,7 @@ def test_the_config_that_is_written_trains_as_it_stands(here: Path) -> None:
     assert (here / "runs" / "t" / "evaluation.csv").is_file()
 
 
-def test_thousands_of_assays_kept_as_cells_are_described_in_short(here: Path) -> None:
+def test_thousands_of_assays_are_described_in_short(here: Path) -> None:
     n = 3000
     smiles = ["C" * (1 + row % 40) + "N" * (1 + row % 3) for row in range(n)]
     cells = {
@@ -149,11 +152,24 @@ def test_shared_molecules_are_counted_in_arrays_and_in_cells(cells: list[list[fl
     rows, tasks = np.nonzero(present)
     sparse = SparseCells.of(rows, tasks, table.labels[rows, tasks], table.labels.shape, np.nan)
     for labels in (table.labels, sparse):
-        overlap = overlap_of(AssayTable(**{**vars(table), "labels": labels, "censored": None}))
+        other = AssayTable(**{**vars(table), "labels": labels, "censored": None})
+        assert count_labels(other) == count_labels(table)
+        assert len(source_of("t", data=other).sha256) == 64
+        overlap = overlap_of(other)
         assert overlap is not None
         assert (overlap.n_pairs, overlap.n_blind) == (3, sum(n == 0 for n in pairs.values()))
         assert (overlap.middle, overlap.most) == (np.median(list(pairs.values())), max(pairs.values()))
         assert pairs[tuple("ABC".index(name) for name in overlap.pair)] == overlap.most  # type: ignore[index]
+
+
+def test_bounds_and_units_are_part_of_what_a_table_in_memory_is_known_by() -> None:
+    table = table_of([[4.0, 5.0, 6.5]])
+    others = [
+        replace(table, censored=None),
+        replace(table, about=(replace(table.about[0], unit="uM"), *table.about[1:])),
+    ]
+    sums = {source_of("t", data=each).sha256 for each in (table, *others)}
+    assert len(sums) == 3
 
 
 @given(st.lists(st.tuples(st.sampled_from([np.nan, 0.0, 1.0, 2.5]), st.integers(0, 2)), max_size=12))
