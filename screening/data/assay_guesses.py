@@ -46,7 +46,7 @@ def guessed_settings(name: str, column: ExplainedColumn, unit: str = "") -> Gues
     """
     texts = [text for text, n in zip(column.different, column.counts.tolist(), strict=True) if n]
     texts = texts[:MOST_LOOKED_AT]
-    unit = unit or _unit_in(name) or _unit_of_cells(texts)
+    unit = unit or unit_in_name(name) or _unit_of_cells(texts)
     problems = numbers_of(texts, unit).problems
     commas = [text for text, problem in zip(texts, problems, strict=True) if problem == COMMA]
     decimal = likely_decimal(commas) if commas else None
@@ -133,7 +133,7 @@ def is_named_as_measured(name: str) -> bool:
     return _ACTIVITY.search(name) is not None
 
 
-def _unit_in(name: str) -> str:
+def unit_in_name(name: str) -> str:
     """The unit that a column's name ends in or has in brackets, "" = none."""
     brackets = re.search(r"[\[(]([^\])]+)[\])]\s*$", name)
     last = brackets[1] if brackets else re.split(r"[\s_]", name)[-1]
@@ -141,3 +141,15 @@ def _unit_in(name: str) -> str:
     if unit in MOLAR and (brackets or unit != "M"):
         return unit
     return "%" if _PERCENT.search(name) else ""
+
+
+def is_another_unit(name: str, unit: str) -> bool:
+    """Whether a column's name says a unit of concentration, and not this one.
+
+    Examples
+    --------
+    >>> [is_another_unit(name, "uM") for name in ("Ki [nM]", "Ki [uM]", "Ki", "inhibition")]
+    [True, False, False, False]
+    """
+    said = unit_in_name(name)
+    return said in MOLAR and unit_name(unit) not in ("", said)

@@ -10,16 +10,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..errors import DataError, UndeclaredError, listed
-from .assay_columns import RawTable, is_measured, words_of
+from .assay_columns import ATTENTION, RawTable, is_measured, words_of
+from .assay_guesses import is_another_unit
 from .assay_kinds import Assay
 from .declared import Declared
 from .label_words import as_setting, setting_of
 from .labels import UNKNOWN
 from .long_columns import Roles
 from .long_plan import Plan, suggested_assays, unit_codes
-from .transforms import transforms
 from .units import factor
-from .values import classes_of, numbers_of, on_scale, relations_of
+from .values import classes_of, numbers_of, on_scale, relations_of, why_off
 
 
 class Cells(NamedTuple):
@@ -141,7 +141,7 @@ class _Numbers:
         """Labels of the assay with this number, from 0, among those of its name."""
         scaled = on_scale(values, relations, assay)
         if number == 0:
-            self._count(records, scaled.is_off, f"not {transforms[assay.transform].needs}")
+            self._count(records, scaled.is_off, why_off(assay))
         labels, marks = scaled.values.astype(np.float32), np.sign(scaled.relations).astype(np.int8)
         if not assay.is_real:
             labels, marks = (
@@ -167,7 +167,8 @@ class _Numbers:
         if self._roles.relation is not None:
             values, relations = self._with_relations(records, values, relations)
         if self._roles.unit is not None:
-            values = values * self._factors(records, ~np.isnan(values), unit)
+            asks_unit = ~np.isnan(values) & ~numbers.has_unit[at]  # what the cell says is converted already
+            values = np.where(asks_unit, values * self._factors(records, asks_unit, unit), values)
         return values, relations
 
     def _with_relations(
@@ -229,6 +230,13 @@ class _Numbers:
             f"{column.different[column.codes[first]]!r} of record {self._raw.rows[first]}."
             for reason, (n, first) in self._problems.items()
         ]
+        name = self._roles.value
+        units = sorted({one.assay.unit for of_name in self._plan.declared for one in of_name})
+        if others := [unit for unit in units if is_another_unit(name, unit) and self._roles.unit is None]:
+            notes.append(
+                f"{ATTENTION}{self._raw.path}: '{name}' says another unit than data.assays, which counts: "
+                f"values are read as {listed(others, mark='')}."
+            )
         if self._n_converted:
             notes.append(
                 f"{self._raw.path}: {self._n_converted:,} values were converted to the unit of their assay."

@@ -43,6 +43,8 @@ class RealColumn:
     """Cells written as approximate (~ 3)."""
     units: str | None = None
     """Column that the units are from, None = the settings alone."""
+    unit: str = ""
+    """The one unit of that column where the settings name none."""
     n_converted: int = 0
     """Values of another unit of it."""
 
@@ -96,7 +98,9 @@ def read_columns(raw: RawTable, declared: Sequence[Declared]) -> dict[str, RealC
 
 
 def assay_of(declared: Declared, column: RealColumn) -> ReadAssay:
-    """The labels of one assay."""
+    """The labels of one assay; its unit is that of a column of units where the settings name none."""
+    unit = declared.assay.unit or column.unit
+    declared = declared._replace(assay=replace(declared.assay, unit=unit))
     scaled = on_scale(column.values, column.relations, declared.assay)
     if declared.assay.is_real:
         labels, censored = scaled.values.astype(np.float32), np.sign(scaled.relations).astype(np.int8)
@@ -127,7 +131,9 @@ def _read(raw: RawTable, declared: Declared, *, alone: bool) -> RealColumn:
     if qualifier is not None:
         column = _qualified(column, qualifier, raw.columns[qualifier])
     units = unit_column_of(declared, raw.columns, alone=alone)
-    return column if units is None else _in_unit(raw, column, units, declared.assay.unit)
+    if units is None:
+        return column
+    return _in_unit(raw, column, units, declared.assay.unit, numbers.has_unit[texts.codes])
 
 
 def _explained(numbers: Numbers, texts: ExplainedColumn) -> Numbers:
@@ -159,10 +165,11 @@ def _qualified(column: RealColumn, name: str, texts: ExplainedColumn) -> RealCol
     )
 
 
-def _in_unit(raw: RawTable, column: RealColumn, name: str, unit: str) -> RealColumn:
+def _in_unit(raw: RawTable, column: RealColumn, name: str, unit: str, says_its_own: np.ndarray) -> RealColumn:
     """The column with values of another unit, which a column of their own names, converted.
 
-    A value without a unit there is taken to be in the assay's.
+    A value without a unit there is taken to be in the assay's; one whose cell says its unit (bool [n],
+    `says_its_own`) is converted already.
 
     Raises
     ------
@@ -174,13 +181,14 @@ def _in_unit(raw: RawTable, column: RealColumn, name: str, unit: str) -> RealCol
     named = dict.fromkeys(u for u, n in zip(units, counts.tolist(), strict=True) if u and n)
     if not unit:
         if len(named) < 2:
-            return replace(column, units=name)
+            return replace(column, units=name, unit=next(iter(named), ""))
         raise DataError(
             f"{raw.path}: the values of '{column.name}' have the units {listed(named, 5)} in '{name}'. Say "
             "the one that they are to be converted to with `unit` in data.assays."
         )
     factors = [1.0 if not each else factor(each, unit) for each in units]
     by_text = np.array([np.nan if each is None else each for each in factors])[texts.codes]
+    by_text = np.where(says_its_own, 1.0, by_text)
     is_other = np.isnan(by_text) & measured
     reasons = (*column.reasons, f"a unit in '{name}' that cannot be converted to {unit}")
     return replace(
@@ -200,7 +208,7 @@ def _in_unit(raw: RawTable, column: RealColumn, name: str, unit: str) -> RealCol
 def qualifier_of(declared: Declared, columns: Mapping[str, ExplainedColumn], *, alone: bool) -> str | None:
     """The column of qualifiers of an assay's column: that which the settings name, or is named after it.
 
-    Found by its name it must hold relations alone, and be the only one.
+    Found by its name it must mostly hold relations, and be the only one; values beside others are missing.
 
     Parameters
     ----------
@@ -247,5 +255,10 @@ def unused_qualifiers(raw: RawTable, columns: Sequence[RealColumn]) -> list[str]
 
 
 def _are_relations(texts: ExplainedColumn) -> bool:
-    different = [text for text, n in zip(texts.different, texts.counts.tolist(), strict=True) if n]
-    return bool(different) and len(different) <= MOST_RELATIONS and not any(relations_of(different)[1])
+    """Whether a column has relations in most of its filled cells, or nothing."""
+    filled = np.array([bool(text.strip()) for text in texts.different], bool)
+    n_filled = int(texts.counts[filled].sum())
+    if not len(texts.different) or int((texts.counts > 0).sum()) > MOST_RELATIONS:
+        return False
+    is_odd = np.array([bool(problem) for problem in relations_of(texts.different)[1]], bool)
+    return 2 * int(texts.counts[is_odd].sum()) <= n_filled

@@ -103,10 +103,10 @@ def _assays_of_all(
 def _scale(first: Assay, assay: Assay, file: str, other: str) -> float:
     """What labels of `assay` are multiplied with to be those of `first`, the assay of that name in `file`."""
     if replace(assay, unit=first.unit) == first:
-        if assay.unit == first.unit or assay.transform in SAME_SCALE or not assay.is_real:
+        if assay.unit == first.unit or assay.transform in SAME_SCALE:
             return 1.0
         scale = factor(assay.unit, first.unit)
-        if assay.transform == "none" and scale is not None:
+        if assay.is_real and assay.transform == "none" and scale is not None:
             return scale
     shown = [{key: value for key, value in one.as_dict().items() if key != "name"} for one in (first, assay)]
     raise DataError(

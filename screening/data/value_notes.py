@@ -7,10 +7,11 @@ import numpy as np
 from ..config_sections import AssaySettings
 from ..errors import DataError, listed
 from .assay_columns import ATTENTION, RawTable
+from .assay_guesses import is_another_unit
 from .label_words import assays_setting
 from .real_columns import ReadAssay, RealColumn, unused_qualifiers
 from .transforms import transforms
-from .values import COMMA, likely_decimal
+from .values import COMMA, likely_decimal, why_off
 
 MOST_LISTED = 5
 """Assays that a note names."""
@@ -70,6 +71,11 @@ def value_notes(raw: RawTable, measured: Sequence[ReadAssay]) -> list[str]:
         f"{ATTENTION}cells that are no values, taken as missing": [_problems(raw, each) for each in columns],
         f"{ATTENTION}values that the scale has no number for, taken as missing": [
             *dict.fromkeys(_off_scale(raw, each) for each in measured)
+        ],
+        f"{ATTENTION}the name says another unit than data.assays, which counts": [
+            f"'{each.column.name}' (read as {each.assay.unit})"
+            for each in {each.column.name: each for each in measured}.values()
+            if is_another_unit(each.column.name, each.assay.unit)
         ],
         **_unlearnable(measured),
         "real values": [_scale(each) for each in real],
@@ -144,11 +150,8 @@ def _problems(raw: RawTable, column: RealColumn) -> str:
 def _off_scale(raw: RawTable, each: ReadAssay) -> str:
     if not each.is_off.any():
         return ""
-    transform = each.assay.transform
-    return (
-        f"'{each.column.name}' {each.is_off.sum():,}: not {transforms[transform].needs}, as {transform} "
-        f"needs ({_example(raw, each.column, each.is_off)})"
-    )
+    example = _example(raw, each.column, each.is_off)
+    return f"'{each.column.name}' {each.is_off.sum():,}: {why_off(each.assay)} ({example})"
 
 
 def _scale(each: ReadAssay) -> str:

@@ -66,6 +66,10 @@ SAME = 1e-9
 """Values that differ by less on the trained scale are equal to a threshold: rounding of a logarithm."""
 
 
+LARGEST = 1e18
+"""Size of a value on the trained scale: squares of larger ones are no float32 numbers."""
+
+
 class Numbers(NamedTuple):
     """m different texts as numbers."""
 
@@ -77,6 +81,8 @@ class Numbers(NamedTuple):
     """Why a text is no value, "" = it is one, or says that nothing was measured."""
     about: np.ndarray
     """bool [m], written as approximate (~ 3), which counts as equal."""
+    has_unit: np.ndarray
+    """bool [m], the text says its unit, so that one in a column beside it is not applied again."""
 
 
 def numbers_of(texts: Sequence[str], unit: str = "", decimal: Decimal | None = None) -> Numbers:
@@ -100,17 +106,17 @@ def numbers_of(texts: Sequence[str], unit: str = "", decimal: Decimal | None = N
     ([2, -1, 0, 0, 0, 0, 2, 0], ['a comma: decimal sign or thousand separator?', '', 'two relations'])
     """
     values, relations = np.full(len(texts), np.nan), np.zeros(len(texts), np.int8)
-    about, problems = np.zeros(len(texts), bool), [""] * len(texts)
+    about, has_unit, problems = np.zeros(len(texts), bool), np.zeros(len(texts), bool), [""] * len(texts)
     for place, text in enumerate(texts):
         if decimal != "," and _PLAIN.fullmatch(text):  # most cells
             values[place] = float(text)
             continue
         cell = _cell(text, unit, decimal)
         values[place], problems[place] = cell.value, cell.problem
-        relations[place], about[place] = cell.relation, cell.is_about
+        relations[place], about[place], has_unit[place] = cell.relation, cell.is_about, cell.has_unit
     for place in np.flatnonzero(np.isinf(values)).tolist():
         values[place], relations[place], problems[place] = np.nan, EQUAL, "not finite"
-    return Numbers(values, relations, problems, about)
+    return Numbers(values, relations, problems, about, has_unit)
 
 
 def relations_of(texts: Sequence[str]) -> tuple[np.ndarray, list[str]]:
@@ -140,7 +146,8 @@ class OnScale(NamedTuple):
     relations: np.ndarray
     """int8 [k], turned round where the scale falls."""
     is_off: np.ndarray
-    """bool [k], values that the transform has no number for, such as 0 before a logarithm."""
+    """bool [k], values that the transform has no number for, such as 0 before a logarithm, or that are too
+    large for the numbers that labels are."""
 
 
 def on_scale(values: np.ndarray, relations: np.ndarray, assay: Assay) -> OnScale:
@@ -152,9 +159,16 @@ def on_scale(values: np.ndarray, relations: np.ndarray, assay: Assay) -> OnScale
     """
     transform = transforms[assay.transform]
     scaled = np.asarray(transform.function(np.asarray(values, np.float64), assay.unit), np.float64)
-    is_off = ~np.isnan(values) & ~np.isfinite(scaled)
-    turned = np.where(np.isfinite(scaled), relations if transform.is_rising else -relations, 0)
+    fits = np.abs(scaled) <= LARGEST if assay.is_real else np.isfinite(scaled)
+    is_off = ~np.isnan(values) & ~fits
+    turned = np.where(fits, relations if transform.is_rising else -relations, 0)
     return OnScale(np.where(is_off, np.nan, scaled), turned.astype(np.int8), is_off)
+
+
+def why_off(assay: Assay) -> str:
+    """Why the assay's scale has no number for a value that `on_scale` marks."""
+    needs = transforms[assay.transform].needs
+    return f"not {needs}, as {assay.transform} needs" if needs else f"larger than {LARGEST:g}"
 
 
 def classes_of(values: np.ndarray, relations: np.ndarray, assay: Assay) -> np.ndarray:
@@ -209,6 +223,7 @@ class _Cell(NamedTuple):
     relation: int = EQUAL
     problem: str = ""
     is_about: bool = False
+    has_unit: bool = False
 
 
 def _cell(text: str, unit: str, decimal: Decimal | None) -> _Cell:
@@ -222,7 +237,7 @@ def _cell(text: str, unit: str, decimal: Decimal | None) -> _Cell:
     if _LEADING.match(rest):
         return _Cell(problem="two relations")
     cell = _number(rest, unit, decimal)
-    return cell if cell.problem else _Cell(cell.value, _RELATION[sign], "", sign in _ABOUT)
+    return cell if cell.problem else cell._replace(relation=_RELATION[sign], is_about=sign in _ABOUT)
 
 
 def _number(plain: str, unit: str, decimal: Decimal | None) -> _Cell:
@@ -245,4 +260,4 @@ def _number(plain: str, unit: str, decimal: Decimal | None) -> _Cell:
         expected = f"where {unit} was expected" if unit else "and the settings name none"
         return _Cell(problem=f"{_UNIT}'{behind}', {expected}")
     digits = digits.replace("," if decimal != "," else ".", "").replace(",", ".")
-    return _Cell(float(digits) * scale)
+    return _Cell(float(digits) * scale, has_unit=bool(behind))

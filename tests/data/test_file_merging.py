@@ -156,3 +156,15 @@ def test_units_are_converted_or_refused() -> None:
     scaled = AssayTable.from_frame(frame, assays={"x": NM})
     with pytest.raises(DataError, match="one kind, scale and unit"):
         united([small, scaled], "ab")
+
+
+def test_units_of_columns_beside_the_values_are_not_mixed_between_files() -> None:
+    frame = pd.DataFrame({"smiles": ["CCO", "CCN"], "x": ["1000", "2000"], "x_unit": ["nM", "nM"]})
+    micro = frame.assign(x=["1", "2"], x_unit=["uM", "uM"])
+    settings = AssaySettings(kind="real")
+    tables = [AssayTable.from_frame(each, assays={"x": settings}) for each in (frame, micro)]
+    np.testing.assert_allclose(united(tables, "ab").labels[:, 0], [1000, 2000, 1000, 2000])
+    classes = AssaySettings(threshold=100)
+    tables = [AssayTable.from_frame(each, assays={"x": classes}) for each in (frame, micro)]
+    with pytest.raises(DataError, match="one kind, scale and unit"):
+        united(tables, "ab")

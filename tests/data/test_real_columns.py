@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from screening.config_sections import LongColumns
 from screening.data.assay_table import AssayTable
 from screening.data.assays import read_assays
 from screening.errors import ConfigError, DataError
@@ -205,3 +206,46 @@ def test_the_unit_of_one_assay_changes_nothing(values: list[float | None], sign:
     np.testing.assert_allclose(tables[0].labels, tables[1].labels, rtol=1e-5)
     np.testing.assert_array_equal(tables[0].labels[:, 1], tables[1].labels[:, 1])
     assert np.array_equal(tables[0].censored, tables[1].censored)
+
+
+def test_a_cell_that_says_its_unit_is_not_converted_again_by_the_column_beside_it() -> None:
+    table = read({"Ki": ["10 uM", "10 nM", "> 10", "1"], "Ki_unit": ["uM", "uM", "uM", "nM"]}, {"Ki": MOLAR})
+    np.testing.assert_allclose(table.labels[:, 0], [5, 8, 5, 9], rtol=1e-6)
+    long = {"assay": ["a"] * 4, "value": ["10 uM", "10 nM", "> 10", "1"], "unit": ["uM", "uM", "uM", "nM"]}
+    table = read(long, {"a": MOLAR}, format="long")
+    np.testing.assert_allclose(table.labels[:, 0], [5, 8, 5, 9], rtol=1e-6)
+
+
+def test_one_odd_text_does_not_take_the_qualifiers_from_all_values() -> None:
+    cells = {"Ki": ["10", "10", "5", "7"], "Ki_relation": [">", "=", "see note", ""]}
+    table = read(cells, {"Ki": REAL})
+    assert table.censored is not None
+    assert table.censored[:, 0].tolist() == [1, 0, 0, 0]
+    np.testing.assert_array_equal(table.labels[:, 0], [10, 10, NAN, 7])
+    assert "no relation in 'Ki_relation' (1: record 3 '5')" in notes(table, "no values")
+
+
+@pytest.mark.parametrize("text", ["1e39", "-1e300", "1e19"])
+def test_values_too_large_to_be_trained_on_are_missing_and_counted(text: str) -> None:
+    cells = {"x": [text, "3", "1e18", f"> {text}"]}
+    table = read(cells, {"x": {**REAL, "threshold": 5}})
+    np.testing.assert_array_equal(table.labels[:3, 0], np.float32([NAN, 3, 1e18]))
+    assert np.isnan(table.labels[3, 0])
+    assert table.labels[0, 1] == float(not text.startswith("-"))
+    assert "'x' 2: larger than 1e+18" in notes(table, "scale has no number")
+    long = read({"assay": ["a"] * 4, "value": cells["x"]}, {"a": REAL}, format="long")
+    assert np.isfinite(long.labels[~np.isnan(long.labels)]).all()
+    assert "2 values were left out, larger than 1e+18" in notes(long, "left out")
+
+
+def test_a_column_of_one_unit_says_that_of_the_assay() -> None:
+    table = read({"Ki": ["1", "2"], "Ki_unit": ["uM", "uM"]}, {"Ki": {**REAL, "threshold": 2}})
+    assert [assay.unit for assay in table.about] == ["uM", "uM"]
+
+
+def test_a_name_with_another_unit_than_declared_is_told() -> None:
+    assert notes(read({"Ki [uM]": ["1", "2"]}, {"Ki*": MOLAR}), "the name says another unit")
+    assert not notes(read({"Ki [nM]": ["1", "2"]}, {"Ki*": MOLAR}), "the name says another unit")
+    long = {"assay": ["a", "a"], "value [uM]": ["1", "2"]}
+    columns = LongColumns(assay=("assay",), value="value [uM]")
+    assert notes(read(long, {"a": MOLAR}, format="long", long=columns), "says another unit")
