@@ -16,6 +16,7 @@ from .tables import print_benchmark, print_groups, print_set, print_trial
 
 if TYPE_CHECKING:
     from ..config import Config
+    from ..training.run import Trained
 
 Budget = Annotated[
     float | None,
@@ -97,6 +98,11 @@ def train(
             on_note=note,
             on_epoch=note,
         )
+    _tell_results(run)
+
+
+def _tell_results(run: "Trained") -> None:
+    """The tables of a finished run, by the one process of several that speaks."""
     from ..evaluation.headline import comparable_means
     from ..runtime.distributed import is_main, leave_processes
     from ..training.run_folder import read_kinds

@@ -6,6 +6,7 @@ The numbers for the parts of its own table are in the run folder already: `train
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from types import MappingProxyType
@@ -97,9 +98,8 @@ def assess(
     """The quality of a run's model on another table, whose assays have the same names.
 
     Structures and label texts are treated as in training. Molecules that the run trained on or validated with
-    are left out, since the model has seen their labels: they are found in the run's split.csv by their
-    canonical SMILES, or by that of their parent (another salt, charge or stereoisomer); a bundle
-    without a run folder does not know them.
+    are left out: they are found in the run's split.csv by their canonical SMILES, or by that of their parent
+    (another salt, charge or stereoisomer); a bundle without a run folder does not know them.
 
     Parameters
     ----------
@@ -114,7 +114,6 @@ def assess(
     ------
     DataError : the table has no assay of the model, or no molecule is left; or it cannot be read.
     ConfigError : real values are on another scale than the model's.
-    BundleError : there is no trained model in `run`.
     """
     scorer = Scorer.load(run)
     settings, path = _data_settings(Path(run)), datasets.find(source)
@@ -123,34 +122,43 @@ def assess(
     measured = {each.assay.name: each.column for each in declared_assays(columns, reading, among=columns)}
     matched = _matched(scorer.tasks, [*columns, *measured], tasks, path, Path(run))
     meanings = _labels_of(settings.labels, labels)
-    table = read_assays(
-        path, smiles=smiles, id=id, tasks=matched, labels=meanings, assays=reading, format=format
-    )
+    read = partial(read_assays, path, smiles=smiles, id=id, format=format)
+    table = read(tasks=matched, labels=meanings, assays=reading)
     check_scales(kinds, table.assays, path)
-    features = scorer.bundle.features
-    usable, unusable, decided = prepare(
-        table, standardize=settings.standardize, max_atoms=features.max_atoms, workers=workers
-    )
+    usable, unusable, decided = _usable(table, scorer, settings, workers)
     parts, about_known = _parts_of_run(Path(run), usable, workers)
-    is_new = np.array([not part for part in parts])
-    chosen = usable.take(np.flatnonzero(is_new | keep_known))
-    store = featurize(chosen.smiles, features, workers=workers)
-    rejected = [*table.rejected, *unusable, *without_features(chosen, store)]
-    if not store.usable.any():
-        raise _nothing_left(path, len(table) + len(table.rejected), len(rejected), int((~is_new).sum()))
-    places = [scorer.tasks.index(task) for task in matched]
-    scores, tested = scorer.probabilities(store)[store.usable][:, places], chosen.take(store.usable)
-    evaluation, summary = _evaluated(tested.select(matched), scores, path.name)
+    is_chosen = np.array([keep_known or not part for part in parts], bool)
+    tested, scores, featureless = _scored(scorer, usable.take(is_chosen), matched, workers)
+    rejected = [*table.rejected, *unusable, *featureless]
+    if not len(tested):
+        raise _nothing_left(table, path, len(rejected), sum(map(bool, parts)))
     used = {measured.get(task, task) for task in matched}
     return Assessment(
-        evaluation,
-        summary,
+        *_evaluated(tested, scores, path.name),
         _account(table, usable, parts, keep_known, rejected),
         tuple(task for task in scorer.tasks if task not in matched),
         tuple(name for name in columns if name not in used),
         (*table.notes, *about_known, *decided),
         table.assays,
     )
+
+
+def _usable(
+    table: AssayTable, scorer: Scorer, settings: Data, workers: int | None
+) -> tuple[AssayTable, list[Rejected], list[str]]:
+    """`prepare`, with structures treated as in training."""
+    most = scorer.bundle.features.max_atoms
+    return prepare(table, standardize=settings.standardize, max_atoms=most, workers=workers)
+
+
+def _scored(
+    scorer: Scorer, table: AssayTable, assays: Sequence[str], workers: int | None
+) -> tuple[AssayTable, np.ndarray, list[Rejected]]:
+    """The molecules with features, their scores [n, T] on the trained scale, and those without features."""
+    store = featurize(table.smiles, scorer.bundle.features, workers=workers)
+    places = [scorer.tasks.index(assay) for assay in assays]
+    scores = scorer.probabilities(store)[store.usable][:, places]
+    return table.take(store.usable).select(assays), scores, without_features(table, store)
 
 
 def _evaluated(table: AssayTable, scores: np.ndarray, part: str) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -161,7 +169,8 @@ def _evaluated(table: AssayTable, scores: np.ndarray, part: str) -> tuple[pd.Dat
     return evaluation, comparable_means(summary, table.assays)
 
 
-def _nothing_left(path: Path, n_records: int, n_rejected: int, n_known: int) -> DataError:
+def _nothing_left(table: AssayTable, path: Path, n_rejected: int, n_known: int) -> DataError:
+    n_records = len(table) + len(table.rejected)
     return DataError(
         f"{path}: no molecule is left to evaluate on. Of {n_records:,} records {n_rejected:,} cannot be "
         f"used, and {n_known:,} structures were in the training or validation part of the run (`keep_known` "

@@ -130,38 +130,25 @@ def _write(path: Path, text: str) -> None:
 def _context(material: Material, hits: dict[str, list[Hit]]) -> dict[str, Any]:
     """Everything that the templates show, by the names they use."""
     evaluation, metric = material.evaluation, headline(material.evaluation)
-    value, low, high = metric.columns
-    is_real = are_real_rows(evaluation)
-    classes = evaluation[~is_real]
+    classes = evaluation[~are_real_rows(evaluation)]
     summary = comparable_means(summarize(evaluation), material.assays).set_index("metric")
     test = material.test_predictions
     curves = make_curves(test, evaluation)
-    alike = likeness(material.labels, material.scores, material.is_real)
     shown = evaluation.assign(
         sure=evaluation["status"] == "ok",
-        is_real=is_real,
+        is_real=are_real_rows(evaluation),
         labels=n_measured(evaluation),
         scale=[assay.scale for assay in material.assays],
         wanted=[assay.wanted for assay in material.assays],
         **kept_intervals(material),
-        value=evaluation[value],
-        low=evaluation[low],
-        high=evaluation[high],
+        **dict(zip(("value", "low", "high"), (evaluation[name] for name in metric.columns), strict=True)),
     )
     ranked = shown.sort_values(["sure", "low"], ascending=False, kind="stable", na_position="last")
     n_verdicts = count_verdicts(evaluation["verdict"].to_numpy())
     weak = shown[shown["verdict"] != "good"].sort_values("high", kind="stable")
     return {
-        "name": material.config.name,
-        "runs": [folder.name for folder in material.folders],
-        "pooled_note": material.note,
+        **_about_run(material),
         "within": _within_runs(evaluation),
-        "model": model_in_words(material.config),
-        "config": material.config,
-        "config_text": to_yaml(material.config),
-        "manifest": material.manifest,
-        "catalogued": material.data,
-        "computed": material.data is not None and material.data.is_computed,
         "n_assays": len(evaluation),
         "n_classes": len(classes),
         "headline": metric,
@@ -169,7 +156,7 @@ def _context(material: Material, hits: dict[str, list[Hit]]) -> dict[str, Any]:
         "values": value_section(material, ranked.index[ranked["is_real"]].tolist(), summary),
         "name_width": min(30, max(8, int(evaluation["assay"].str.len().max()))),
         "macro": macro_of(material),
-        "macro_valid": _valid_mean(material.valid, value),
+        "macro_valid": _valid_mean(material.valid, metric.name),
         "calibrated": _calibrated(material),
         "pooled_precision": pooled_average_precision(
             test.labels[:, ~material.is_real], test.scores[:, ~material.is_real]
@@ -195,13 +182,37 @@ def _context(material: Material, hits: dict[str, list[Hit]]) -> dict[str, Any]:
         "data": explore(material),
         "pictures": _pictures(material),
         "weights": _weights_story(material.history),
-        "likeness": pictures.likeness_map(alike, test.tasks) if len(test.tasks) > 1 else None,
-        "clusters": clusters(alike, test.tasks),
-        "pairs": best_pairs(alike, test.tasks),
+        **_about_likeness(material),
+        "hits": hits,
+    }
+
+
+def _about_likeness(material: Material) -> dict[str, Any]:
+    """Which assays are alike, in their labels and in their predictions."""
+    alike = likeness(material.labels, material.scores, material.is_real)
+    tasks = material.test_predictions.tasks
+    return {
+        "likeness": pictures.likeness_map(alike, tasks) if len(tasks) > 1 else None,
+        "clusters": clusters(alike, tasks),
+        "pairs": best_pairs(alike, tasks),
         "alike": alike.alike,
         "shared": in_common(alike),
         "n_compared": len(material.labels),
-        "hits": hits,
+    }
+
+
+def _about_run(material: Material) -> dict[str, Any]:
+    """What was trained on what, and what of it was not used."""
+    return {
+        "name": material.config.name,
+        "runs": [folder.name for folder in material.folders],
+        "pooled_note": material.note,
+        "model": model_in_words(material.config),
+        "config": material.config,
+        "config_text": to_yaml(material.config),
+        "manifest": material.manifest,
+        "catalogued": material.data,
+        "computed": material.data is not None and material.data.is_computed,
         "rejected": list(material.rejected.head(REJECTS).itertuples(index=False)),
         "n_rejected": len(material.rejected),
         "reasons": _counted_reasons(material.rejected),
