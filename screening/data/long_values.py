@@ -128,7 +128,8 @@ class _Numbers:
         self._leaves_out = other_units == "leave_out"
         self._problems: dict[str, tuple[int, int]] = {}
         """Reason to count and first record."""
-        self._n_converted = 0
+        self._n_converted: dict[str, int] = {}
+        """Values by the unit that they were converted to."""
 
     def cells(self, records: np.ndarray, declared: Sequence[Declared]) -> list[Cells]:
         """What was measured in records of names that have these assays but for their names."""
@@ -199,7 +200,9 @@ class _Numbers:
             raise self._contradiction(records, other, units, at, unit)
         self._count(records, other, f"a unit that is not converted to {unit or 'none'}")
         self._count(records, has_none, "no unit where others have one")
-        self._n_converted += int((measured & (at > 0) & (np.nan_to_num(factors, nan=1)[at] != 1)).sum())
+        n_converted = int((measured & (at > 0) & (np.nan_to_num(factors, nan=1)[at] != 1)).sum())
+        if n_converted:
+            self._n_converted[unit] = self._n_converted.get(unit, 0) + n_converted
         factors[0] = 1
         return np.where(has_none, np.nan, factors[at])
 
@@ -238,8 +241,10 @@ class _Numbers:
                 f"values are read as {listed(others, mark='')}."
             )
         if self._n_converted:
+            n, units = sum(self._n_converted.values()), listed(self._n_converted, 5, mark="")
             notes.append(
-                f"{self._raw.path}: {self._n_converted:,} values were converted to the unit of their assay."
+                f"{self._raw.path}: {n:,} values were converted to the unit of their assay, {units}; a threshold "
+                "without a transform is in it."
             )
         return notes
 

@@ -249,3 +249,10 @@ def test_a_name_with_another_unit_than_declared_is_told() -> None:
     long = {"assay": ["a", "a"], "value [uM]": ["1", "2"]}
     columns = LongColumns(assay=("assay",), value="value [uM]")
     assert notes(read(long, {"a": MOLAR}, format="long", long=columns), "says another unit")
+
+
+def test_the_unit_that_a_long_table_decides_is_told() -> None:
+    cells = {"assay": ["a"] * 3, "value": ["1", "500", "3"], "unit": ["uM", "nM", "uM"]}
+    table = read(cells, {"a": {"threshold": 0.7}}, format="long")
+    assert table.labels[:, 0].tolist() == [1, 0, 1]
+    assert "unit of their assay, uM; a threshold" in notes(table, "1 values were converted")
