@@ -241,10 +241,11 @@ class _Numbers:
                 f"values are read as {listed(others, mark='')}."
             )
         if self._n_converted:
-            n, units = sum(self._n_converted.values()), listed(self._n_converted, 5, mark="")
+            n = sum(self._n_converted.values())
+            their = listed(self._n_converted, 5, mark="")
             notes.append(
-                f"{self._raw.path}: {n:,} values were converted to the unit of their assay, {units}; a threshold "
-                "without a transform is in it."
+                f"{self._raw.path}: {n:,} values were converted to the unit of their assay, {their}; "
+                "a threshold without a transform is in it."
             )
         return notes
 
