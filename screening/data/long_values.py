@@ -233,15 +233,17 @@ class _Numbers:
             f"{column.different[column.codes[first]]!r} of record {self._raw.rows[first]}."
             for reason, (n, first) in self._problems.items()
         ]
-        name = self._roles.value
+        return [*notes, *self._unit_notes()]
+
+    def _unit_notes(self) -> list[str]:
+        notes, name = [], self._roles.value
         units = sorted({one.assay.unit for of_name in self._plan.declared for one in of_name})
         if others := [unit for unit in units if is_another_unit(name, unit) and self._roles.unit is None]:
             notes.append(
                 f"{ATTENTION}{self._raw.path}: '{name}' says another unit than data.assays, which counts: "
                 f"values are read as {listed(others, mark='')}."
             )
-        if self._n_converted:
-            n = sum(self._n_converted.values())
+        if n := sum(self._n_converted.values()):
             their = listed(self._n_converted, 5, mark="")
             notes.append(
                 f"{self._raw.path}: {n:,} values were converted to the unit of their assay, {their}; "
