@@ -148,7 +148,7 @@ class TableReader:
         source = self._open()
         self._format: Format | None = source
         self._reading: Format | None = source
-        self.metadata = source.metadata
+        self.metadata = dict(source.metadata)
         names = [name.strip() for name in source.names]
         self.columns = _unique(name or f"unnamed_{i + 1}" for i, name in enumerate(names))
         self._block_size = block_size or min(8192, max(FIELDS // max(len(names), 1), 1))

@@ -1,12 +1,16 @@
 """The project's pages in Markdown as tests see them: text, commands, examples, links, in reading order."""
 
+import csv
 import gzip
 import re
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 
+import pandas as pd
 import small
+from rdkit import Chem
+from rdkit.Chem import Descriptors
 
 ROOT = Path(__file__).parent.parent.parent
 README = ROOT / "README.md"
@@ -98,3 +102,45 @@ def write_readers_files(folder: Path) -> None:
     for place, path in enumerate((folder / "library.smi.gz", folder / "library" / "a.smi.gz")):
         lines = [f"{text}\tZ{place}{row}" for row, text in enumerate(small.smiles(100))]
         path.write_bytes(gzip.compress("\n".join(lines).encode()))
+    _write_measured(folder)
+
+
+def _write_measured(folder: Path) -> None:
+    """Tables of values as docs/data.md shows them, of molecules whose values are their masses or so."""
+    mols = [Chem.MolFromSmiles(text) for text in small.smiles(150)]
+    masses = [Descriptors.MolWt(mol) for mol in mols]
+    frame = pd.DataFrame({"id": [f"M{row}" for row in range(len(mols))], "smiles": small.smiles(150)})
+    values = frame.assign(**{"Ki [nM]": [f"{mass:.0f}" if mass < 300 else "> 300" for mass in masses]})
+    values["hERG_inhibition"], values["tox"] = [f"{mass % 100:.0f}" for mass in masses], 0
+    values.loc[::2, "tox"] = 1
+    values.to_csv(folder / "values.csv", index=False)
+    long = frame.assign(target="CHEMBL204", type="Ki", value=[f"{mass:.1f}" for mass in masses])
+    long = long.assign(relation="=", unit="nM")
+    pd.concat([long, long.assign(target="CHEMBL203")]).to_csv(folder / "long.csv", index=False)
+    names = {"smiles": "Smiles", "id": "Molecule ChEMBL ID", "target": "Target ChEMBL ID"}
+    names |= {
+        "type": "Standard Type",
+        "value": "Standard Value",
+        "relation": "Standard Relation",
+        "unit": "Standard Units",
+    }
+    export = long.assign(type="IC50", relation="'='").rename(columns=names)
+    export.to_csv(folder / "chembl-export.csv", sep=";", index=False, quoting=csv.QUOTE_ALL)
+    outcome = ["Active" if row % 3 == 0 else "Inactive" for row in range(len(frame))]
+    columns = {"PUBCHEM_RESULT_TAG": range(1, len(frame) + 1)}
+    columns |= {
+        "PUBCHEM_EXT_DATASOURCE_SMILES": frame["smiles"],
+        "PUBCHEM_ACTIVITY_OUTCOME": outcome,
+        "PUBCHEM_ACTIVITY_SCORE": 40,
+    }
+    pubchem = pd.DataFrame({**columns, "Potency": [f"{mass / 100:.2f}" for mass in masses]}).astype(str)
+    head = pd.DataFrame({"PUBCHEM_RESULT_TAG": ["RESULT_TYPE", "RESULT_UNIT"]})
+    head["Potency"] = ["FLOAT", "MICROMOLAR"]
+    pd.concat([head, pubchem])[pubchem.columns].to_csv(folder / "AID_1000_datatable_all.csv", index=False)
+    labels = frame.assign(screen=[row % 2 for row in range(len(frame))])
+    labels.head(60).to_csv(folder / "screen.csv", index=False)
+    with Chem.SDWriter(str(folder / "followup.sdf")) as writer:
+        for row, mol in enumerate(mols[60:100]):
+            mol.SetProp("followup", str(row % 2))
+            writer.write(mol)
+    labels.tail(50).rename(columns={"screen": "vendor"}).to_parquet(folder / "vendor.parquet", index=False)

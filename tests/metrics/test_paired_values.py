@@ -29,7 +29,7 @@ def a_study(
     )
 
 
-def tested(name: str, first: Outcome, second: Outcome) -> tuple[Difference, Significance]:
+def scored_and_tested(name: str, first: Outcome, second: Outcome) -> tuple[Difference, Significance]:
     """The way from scores to p-values that `compare` goes; the last column is the macro mean."""
     samples = [[samplers.get(name)(one, 0)] for one in (first, second)]
     measured = np.isfinite(first.labels).sum(axis=0)
@@ -56,7 +56,7 @@ def test_values_are_those_of_the_metric(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_errors_of_differences_are_those_of_a_bootstrap_over_molecules(name: str) -> None:
     first, second = a_study(150, 3, 1, missing=0.2, censoring=0.1)
-    differ, _ = tested(name, first, second)
+    differ, _ = scored_and_tested(name, first, second)
     random, metric = np.random.default_rng(0), metrics.get(name)
     drawn = []
     for rows in random.integers(0, 150, (600, 150)):
@@ -71,7 +71,7 @@ def test_errors_of_differences_are_those_of_a_bootstrap_over_molecules(name: str
 @pytest.mark.parametrize("n", [30, 200])
 @pytest.mark.parametrize("name", NAMES)
 def test_equal_models_are_told_apart_in_5_percent(name: str, n: int) -> None:
-    _, result = tested(name, *a_study(n, 1000, n))
+    _, result = scored_and_tested(name, *a_study(n, 1000, n))
     share = (result.p[:-1] < 0.05).mean()
     assert (0.01 if name == "spearman" else 0.03) <= share <= 0.075
 
@@ -79,7 +79,7 @@ def test_equal_models_are_told_apart_in_5_percent(name: str, n: int) -> None:
 @pytest.mark.parametrize("name", ["rmse", "mae", "concordance"])
 def test_interval_covers_the_true_difference_and_power_is_there(name: str) -> None:
     first, second = a_study(100, 800, 3, gain=0.25)
-    _, result = tested(name, first, second)
+    _, result = scored_and_tested(name, first, second)
     large = a_study(1500, 100, 4, gain=0.25)
     true = np.mean(metrics.get(name).values(large[1]) - metrics.get(name).values(large[0]))
     covered = (result.low[:-1] <= true) & (true <= result.high[:-1])
@@ -93,7 +93,7 @@ def test_the_macro_mean_counts_what_assays_share() -> None:
         Outcome(np.repeat(one.labels, 6, axis=1), np.repeat(one.scores, 6, axis=1), is_real=np.ones(6, bool))
         for one in (first, second)
     ]
-    differ, _ = tested("rmse", *often)
+    differ, _ = scored_and_tested("rmse", *often)
     assert differ.variance[-1] == pytest.approx(differ.variance[0])
 
 
@@ -117,9 +117,9 @@ def test_assays_without_a_variance_have_no_test() -> None:
     labels = np.array([[5.0, 5, np.nan, 1], [np.nan, 5, np.nan, 2], [np.nan, 5, np.nan, 3]])
     scores = np.random.default_rng(0).random((2, 3, 4))
     first, second = (Outcome(labels, one, is_real=np.ones(4, bool)) for one in scores)
-    _, result = tested("concordance", first, second)
+    _, result = scored_and_tested("concordance", first, second)
     np.testing.assert_array_equal(np.isnan(result.p), [True, True, True, False, False])
-    _, result = tested("rmse", first, second)
+    _, result = scored_and_tested("rmse", first, second)
     np.testing.assert_array_equal(np.isnan(result.p), [True, False, True, False, False])
 
 
@@ -128,6 +128,6 @@ def test_intervals_of_distances_are_not_cut_at_1() -> None:
         Outcome(one.labels * 100, one.scores * 100, is_real=one.is_real)
         for one in a_study(40, 2, 7, gain=0.5)
     )
-    differ, result = tested("rmse", first, second)
+    differ, result = scored_and_tested("rmse", first, second)
     assert (result.low < differ.values).all()
     assert (differ.values < -1).all()
