@@ -42,8 +42,8 @@ def skeletons(
     blocks = [different[start : start + BLOCK] for start in range(0, len(different), BLOCK)]
     seconds = len(different) * SECONDS
     results = map_in_processes(_block, blocks, workers=workers, title="finding skeletons", seconds=seconds)
-    known = dict(zip(different, chain.from_iterable(results), strict=True))
-    return [None if text is None else known[text] for text in of_parents]
+    keys = dict(zip(different, chain.from_iterable(results), strict=True))
+    return [None if text is None else keys[text] for text in of_parents]
 
 
 def _block(texts: Sequence[str]) -> list[str]:
