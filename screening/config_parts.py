@@ -8,8 +8,10 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    SerializerFunctionWrapHandler,
     ValidationInfo,
     field_validator,
+    model_serializer,
     model_validator,
 )
 
@@ -44,7 +46,7 @@ class Component(BaseModel):
         if not isinstance(value, Mapping):
             return value
         return {
-            key: str(item) if key == "name" and isinstance(item, str) else option(item)
+            key: str(item) if key in cls.model_fields and isinstance(item, str) else option(item)
             for key, item in value.items()
         }
 
@@ -52,6 +54,24 @@ class Component(BaseModel):
     def options(self) -> dict[str, Any]:
         """The further keys, for `Registry.build`."""
         return dict(self.model_extra or {})
+
+
+class EncoderChoice(Component):
+    """An encoder by its name, with options, and what it begins with."""
+
+    init: str | None = None
+    """Run folder or bundle with the weights of such an encoder; None = random ones."""
+
+    @field_validator("init", mode="before")
+    @classmethod
+    def _is_a_path(cls, value: Any) -> Any:
+        return None if value is None or (isinstance(value, str) and value == "null") else value
+
+    @model_serializer(mode="wrap")
+    def _without_absent(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """As it was written when there was no `init`."""
+        values: dict[str, Any] = handler(self)
+        return {key: value for key, value in values.items() if key != "init" or value is not None}
 
 
 def by_name(value: Any) -> Any:
@@ -64,4 +84,5 @@ def _as_chain(value: Any) -> Any:
 
 
 AComponent = Annotated[Component, BeforeValidator(by_name)]
+AnEncoder = Annotated[EncoderChoice, BeforeValidator(by_name)]
 AChain = Annotated[tuple[Component, ...], BeforeValidator(_as_chain), Field(min_length=1)]

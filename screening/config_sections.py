@@ -18,8 +18,9 @@ from pydantic import (
     model_validator,
 )
 
-from .config_parts import AChain, AComponent, Positive, Share, by_name
+from .config_parts import AChain, AComponent, AnEncoder, Positive, Share, by_name
 from .config_parts import Component as Component
+from .config_parts import EncoderChoice as EncoderChoice
 from .config_parts import Section as Section
 from .plain_yaml import option
 from .registry import did_you_mean
@@ -140,8 +141,9 @@ class Heads(Section):
 class Model(Section):
     """Shared encoder and task heads; or a baseline, for which they and `train`'s settings do not count."""
 
-    encoder: AComponent = Component(name="gine")
-    """From a molecule to its representation, shared by all assays: `screening list encoders`."""
+    encoder: AnEncoder = EncoderChoice(name="gine")
+    """From a molecule to its representation, shared by all assays: `screening list encoders`. Beside its
+    options, init: RUN begins with the encoder of a run or bundle in place of random weights."""
     heads: Heads = Heads()
     baseline: AComponent | None = None
     """A model per assay on the vector features in place of the network, such as random_forest; on the command
@@ -162,12 +164,19 @@ class Model(Section):
         network = next((part for part in self.blend if part.name == NETWORK), None)
         if network is not None and network.options:
             raise ValueError("network has no options in blend: model.encoder and train are its settings")
+        if self.encoder.init is not None and not self.has_network:
+            raise ValueError("encoder.init is given, and no network is trained: leave it out")
         return self
 
     @property
     def parts(self) -> tuple[Component, ...]:
         """The models that are trained: the blend, the baseline, or the network."""
         return self.blend or (self.baseline or Component(name=NETWORK),)
+
+    @property
+    def by_itself(self) -> "Model":
+        """As a bundle has it, which needs no other run."""
+        return self.model_copy(update={"encoder": self.encoder.model_copy(update={"init": None})})
 
     @property
     def has_network(self) -> bool:
@@ -288,6 +297,11 @@ class Train(Section):
     """Share of all steps in which the learning rate rises; it then falls as a cosine."""
     clip: Annotated[float, Field(gt=0)] | None = 1.0
     """Largest norm of the gradient; null = no clipping."""
+    heads_first: Share = 0.0
+    """Share of all steps in which the heads learn alone and the encoder stands still; for one that begins
+    with trained weights (`model.encoder.init`)."""
+    encoder_rate: Annotated[float, Field(gt=0, le=10)] = 1.0
+    """Learning rate of the encoder as a multiple of `lr`; for one that begins with trained weights."""
     average: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Decay per step of a running mean of the weights that is evaluated and saved; 0 = none."""
     patience: Positive | None = 10

@@ -182,6 +182,12 @@ class Registry(Generic[Item]):
         except ValueError as problem:
             raise ConfigError(f"{self.family} '{name}': {problem}") from problem
 
+    def values(self, name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+        """All options with the values that `build` would use; left out are required ones not given."""
+        self.check_values(name, options)
+        defaults = {key: p.default for key, p in self.options(name).items() if p.default is not p.empty}
+        return defaults | _converted(self.get(name), options)
+
     def build(self, name: str, /, *arguments: Any, **options: Any) -> Any:
         """Call the item with positional `arguments` from the program and `options` from the user.
 

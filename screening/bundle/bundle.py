@@ -220,7 +220,7 @@ class Bundle:
         BundleError : no bundle there, a file missing, changed or of a newer format, weights that
             do not fit, or a featurizer this version does not have.
         """
-        folder = _bundle_folder(Path(folder))
+        folder = bundle_folder(folder)
         summed = check_sums(folder)
         try:
             description = json.loads((folder / DESCRIPTION).read_text())
@@ -305,7 +305,9 @@ class Bundle:
         return f"The model was trained with the features {trained}; here they are {here}: scores may differ."
 
 
-def _bundle_folder(path: Path) -> Path:
+def bundle_folder(path: str | PathLike[str]) -> Path:
+    """The folder itself, or the bundle inside a run folder; BundleError where neither is one."""
+    path = Path(path)
     for folder in (path, path / "bundle"):
         if (folder / DESCRIPTION).is_file():
             return folder

@@ -23,6 +23,7 @@ from .building import trainer_of
 from .history import Epoch
 from .label_rows import labels_for
 from .preparation import Note, Prepared
+from .starting_point import begin_with
 from .trainer import Examples, Trainer
 
 MANY = 50  # networks that are worth a warning
@@ -182,6 +183,7 @@ def make_trainer(config: Config, prepared: Prepared, plan: NetworkPlan | None = 
         )
     model = ScreeningModel(config.model, inputs_of(store), len(plan.columns))
     model.encoder.fit(store, rows.rows)
+    begin_with(model.encoder, config, store.features, _ensemble_seeds(config).index(plan.seed))
     settings = config.model_copy(update={"seed": plan.seed})
     is_real = torch.from_numpy(table.is_real[list(plan.columns)])
     trainer = trainer_of(settings, model, rows.labels, _names(prepared, plan), rows.rows, is_real)
@@ -202,7 +204,7 @@ def _joint_weights(config: Config, prepared: Prepared, plan: NetworkPlan) -> dic
     where = f"grouping.joint: {config.grouping.joint}"
     bundle = Bundle.load(Path(str(config.grouping.joint)))
     for what, there, here in (
-        ("model", bundle.settings, config.model),
+        ("model", bundle.settings, config.model.by_itself),
         ("features", (bundle.features, bundle.inputs), (prepared.store.features, inputs_of(prepared.store))),
         ("table", bundle.about["file_sha256"], prepared.source.sha256),
         ("seed", bundle.about["seed"], config.seed),

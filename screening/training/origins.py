@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..bundle.bundle import SUMS
+from ..bundle.bundle import SUMS, bundle_folder
 from ..config import Config
 from ..data.assay_table import AssayTable
 from ..data.table_source import source_of
@@ -31,7 +31,8 @@ Origin = dict[str, Any]
 VERSIONS = ("screening", "rdkit", "torch")
 """Packages whose versions decide what comes out of the same settings and table."""
 ANOTHER = "start anew with `overwrite`, or choose another name=..."
-_FREE = ("name", "runs", "plugins", "data.source", "train.workers", "grouping.file", "grouping.joint")
+_FILES = ("grouping.file", "grouping.joint", "model.encoder.init")
+_FREE = ("name", "runs", "plugins", "data.source", "train.workers", *_FILES)
 """Settings that may change between start and resumption; of files the content counts."""
 COLUMNS = 256
 """Assays whose labels are looked at as an array at a time."""
@@ -51,8 +52,15 @@ def origin_of(config: Config, prepared: Prepared) -> Origin:
         "features": prepared.store.features.key(),
         "groups": _file_sum(config.grouping.file),
         "joint": _file_sum(config.grouping.joint and Path(config.grouping.joint) / "bundle" / SUMS),
+        **_init_sum(config),
         "versions": _versions(config),
     }
+
+
+def _init_sum(config: Config) -> dict[str, str | None]:
+    """Of the bundle that the encoder begins with; nothing without one, as before there was such a setting."""
+    init = config.model.encoder.init
+    return {} if init is None else {"init": _file_sum(bundle_folder(init) / SUMS)}
 
 
 def _label_sums(table: AssayTable) -> dict[str, str]:
@@ -152,7 +160,7 @@ def check_finished(config: Config, data: Path | AssayTable | None, on_note: Note
             raise ConfigError(_unknown(config.folder))
         return
     if same_file and config.split.name != "file" and config.grouping.file is None:
-        now = before | {"versions": _versions(config)}
+        now = before | _init_sum(config) | {"versions": _versions(config)}
     else:
         now = origin_of(config, prepare_data(config, data))
     other_versions = _differing_versions(before, now)
@@ -185,6 +193,7 @@ def _other_table(before: Origin, now: Origin) -> str:
 def _differences(before: Origin, now: Origin) -> list[str]:
     """What differs, in words."""
     texts = []
+    before, now = {"init": None, **before}, {"init": None, **now}
     try:
         if before["molecules_sha256"] != now["molecules_sha256"]:
             n_then, n_now = before["molecules"], now["molecules"]
@@ -203,6 +212,7 @@ def _differences(before: Origin, now: Origin) -> list[str]:
         for key, what in (
             ("groups", "the content of grouping.file"),
             ("joint", "the model of grouping.joint"),
+            ("init", "the model of model.encoder.init"),
         ):
             if before[key] != now[key]:
                 texts.append(what)

@@ -59,6 +59,7 @@ from .run_folder import (
     write_text,
     writing,
 )
+from .starting_point import Start, skeletons_of, start_of, write_skeletons
 
 PACKAGES = ("screening", "torch", "rdkit", "numpy", "pandas", "scikit-learn", "deepchem", "torch-geometric")
 
@@ -137,11 +138,12 @@ def _train(
     if is_main:
         _check_folder(config, resume=resume, overwrite=overwrite)
         prepared = prepare_data(config, data, on_note)
+        prepared, start = _with_start(config, prepared, on_note)
         origin = origin_of(config, prepared)
-        _open_folder(config, prepared, origin, overwrite=overwrite)
+        _open_folder(config, prepared, origin, start, overwrite=overwrite)
     distributed.wait_for_all()
     if not is_main:
-        prepared = prepare_data(config, data)
+        prepared, start = _with_start(config, prepare_data(config, data))
         origin = origin_of(config, prepared)
     fitted = fit(
         config,
@@ -151,7 +153,7 @@ def _train(
         on_note=on_note if is_main else lambda note: None,
         on_epoch=on_epoch if is_main else lambda epoch: None,
     )
-    bundle = with_trust(config, prepared, _bundle(config, prepared, fitted))
+    bundle = with_trust(config, prepared, _bundle(config, prepared, start, fitted))
     predictions = {part: predicted(bundle, prepared, part) for part in PARTS[1:]}
     table = evaluate_parts(config, predictions, prepared)
     if is_main:
@@ -169,21 +171,32 @@ def _with_source(config: Config, data: Path | AssayTable | None) -> Config:
     return config.model_copy(update={"data": config.data.model_copy(update={"source": IN_MEMORY})})
 
 
-def _bundle(config: Config, prepared: Prepared, fitted: Fitted) -> Bundle:
+def _with_start(
+    config: Config, prepared: Prepared, on_note: Note = lambda note: None
+) -> tuple[Prepared, Start | None]:
+    """What the networks begin with, if with another run; told, and among the notes."""
+    start = start_of(config, prepared)
+    notes = [] if start is None else start.notes
+    for text in notes:
+        on_note(text)
+    return prepared._replace(notes=[*prepared.notes, *notes]), start
+
+
+def _bundle(config: Config, prepared: Prepared, start: Start | None, fitted: Fitted) -> Bundle:
     return Bundle(
         fitted.members,
-        config.model,
+        config.model.by_itself,
         inputs_of(prepared.store),
         prepared.store.features,
         prepared.table.tasks,
-        _about(config, prepared),
+        _about(config, prepared) | ({} if start is None else {"init": start.about}),
         plugins=plugins_in_use(config),
         kinds=prepared.table.about,
         targets=prepared.targets,
     )
 
 
-def _write_inputs(config: Config, prepared: Prepared) -> None:
+def _write_inputs(config: Config, prepared: Prepared, start: Start | None) -> None:
     """What is known before training."""
     folder = config.folder
     write_text(folder / "config.yaml", to_yaml(config))
@@ -191,6 +204,10 @@ def _write_inputs(config: Config, prepared: Prepared) -> None:
     write_split(folder / "split.csv", prepared.table, prepared.split)
     write_label_counts(folder / "labels.csv", prepared.table, prepared.split)
     write_kinds(folder / ASSAYS, prepared.table)
+    if start is not None:
+        learned = prepared.table.take(prepared.split.rows("train"))
+        own = skeletons_of(learned.canonical or learned.smiles, workers=config.train.workers)
+        write_skeletons(folder, start.learned | own)
     if config.grouping.file is not None:
         write_text(folder / "groups.yaml", _groups_text(config.grouping.file))
 
@@ -271,7 +288,9 @@ def _check_groups(config: Config) -> None:
         )
 
 
-def _open_folder(config: Config, prepared: Prepared, origin: Origin, *, overwrite: bool) -> None:
+def _open_folder(
+    config: Config, prepared: Prepared, origin: Origin, start: Start | None, *, overwrite: bool
+) -> None:
     """Make way for the run and write what is known before training; an earlier run goes when all is well."""
     is_new = not _contents(config.folder)
     if is_new or overwrite:
@@ -281,7 +300,7 @@ def _open_folder(config: Config, prepared: Prepared, origin: Origin, *, overwrit
     elif not is_new:
         check_origin(config, origin)
     with writing(config.folder):
-        _write_inputs(config, prepared)
+        _write_inputs(config, prepared, start)
 
 
 def _contents(folder: Path) -> list[Path]:

@@ -50,12 +50,13 @@ _COLUMNS = {
     "history.csv": ("epoch", "assay", "loss", "weight", "valid_concordance"),
     "labels.csv": ("assay", "part", "measured", "actives"),
     "rejected.csv": ("row", "id", "smiles", "reason"),
+    "skeletons.csv": ("skeleton",),
     "split.csv": ("row", "id", "part"),
     "times.csv": ("epoch", "seconds", "cpu_seconds"),
 }
 """Columns that a table of a run must have."""
 
-_TEXTS = ("assay", "part", "id", "smiles", "structure", "reason", "method")
+_TEXTS = ("assay", "part", "id", "smiles", "structure", "skeleton", "reason", "method")
 _RENAMED = {"valid_roc_auc": "valid_concordance", "valid_macro_roc_auc": "valid_macro_concordance"}
 """Columns that had another name before version 0.4.0, when all assays were of two classes."""
 _EMPTY = {name: [""] for name in ("loss", "weight", "lr", *_RENAMED, *_RENAMED.values())}

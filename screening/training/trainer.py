@@ -8,13 +8,13 @@ numbers as one (dropout.py), and so do what one does but for rounding.
 import io
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ..balancing.affinity import Affinity, Batch, collector
@@ -36,6 +36,7 @@ from .devices import choose_device
 from .history import Epoch, EpochSums, History
 from .label_rows import Labels
 from .run_folder import atomic_file, damaged_checkpoint
+from .schedule import decay_matrices_only, is_in_stages, rates_at
 
 
 class Examples(NamedTuple):
@@ -111,9 +112,7 @@ class Trainer:
                 loss=self.loss,
             )
         self.trained = [*self.model.parameters(), *self.loss.parameters()]
-        self.optimizer = torch.optim.AdamW(
-            _decay_matrices_only(self.trained, self.settings.weight_decay), lr=self.settings.lr, fused=True
-        )
+        self.optimizer = torch.optim.AdamW(self._groups(), lr=self.settings.lr, fused=True)
         self.average = (
             AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(self.settings.average))
             if self.settings.average
@@ -122,6 +121,16 @@ class Trainer:
         self.history = History()
         self._best: dict[str, Tensor] = {}
         self._seconds: list[float] = []
+
+    def _groups(self) -> list[dict[str, Any]]:
+        """Parameter groups; with stages those of the encoder are apart, and last."""
+        decay = self.settings.weight_decay
+        if not is_in_stages(self.settings):
+            return decay_matrices_only(self.trained, decay)
+        encoder = list(self.model.encoder.parameters())
+        inside = set(map(id, encoder))
+        others = [parameter for parameter in self.trained if id(parameter) not in inside]
+        return [*decay_matrices_only(others, decay), *decay_matrices_only(encoder, decay, is_encoder=True)]
 
     def _start_heads(self, labels: Tensor) -> None:
         """At the best constants, and their spreads at those of the loss."""
@@ -179,7 +188,7 @@ class Trainer:
     def _epoch(self, train: Examples, valid: Examples) -> Epoch:
         started = time.perf_counter()
         number = len(self.history)
-        torch.manual_seed(_mixed(self.seed, number))
+        torch.manual_seed(mixed(self.seed, number))
         order = train.rows[torch.randperm(len(train.rows))]
         batches = order.split(self.settings.batch_size)
         tally = EpochSums(len(self.tasks), self.device)
@@ -276,13 +285,11 @@ class Trainer:
         self.balancer.look_again(look.step)
 
     def _set_lr(self, step: int, total: int) -> float:
-        """Linear warm-up, then half a cosine to 0."""
-        warm = max(1, round(self.settings.warmup * total))
-        share = (step + 1) / warm if step < warm else _cosine((step + 1 - warm) / max(1, total - warm))
-        lr = self.settings.lr * share
+        """As `rates_at`; gives back that of the heads."""
+        rates = rates_at(step, total, self.settings)
         for group in self.optimizer.param_groups:
-            group["lr"] = lr
-        return lr
+            group["lr"] = rates.encoder if group.get("is_encoder") else rates.heads
+        return rates.heads
 
     def _judge(self, epoch: Epoch) -> Epoch:
         """Keep the weights if this epoch is the best, or if no epoch can be judged."""
@@ -350,19 +357,7 @@ class Trainer:
             raise ValueError("its epochs are not those from the first on")
 
 
-def _decay_matrices_only(parameters: Sequence[nn.Parameter], decay: float) -> list[dict[str, Any]]:
-    """Parameter groups: weight decay on matrices, none on biases, scales and base rates."""
-    return [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": decay},
-        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
-    ]
-
-
-def _cosine(progress: float) -> float:
-    return 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
-
-
-def _mixed(seed: int, epoch: int) -> int:
+def mixed(seed: int, epoch: int) -> int:
     """A seed of its own for every epoch of every run."""
     return (seed * 1_000_003 + epoch + 1) % 2**63
 
