@@ -345,7 +345,7 @@ LOSS_CASES = [
             expected=[1, 1 + 0.6 / 0.61],
             sums_to_n=False,
         )
-        for reading in ("priority_order", "anchor", "pairwise")
+        for reading in ("priority_order", "sequential", "anchor", "pairwise")
     ),
     Case(
         "wpcgrad",

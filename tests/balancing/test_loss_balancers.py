@@ -17,7 +17,8 @@ from screening.balancing.contract import Balancer, balancers
 from screening.balancing.methods.bmtl import Bmtl
 from screening.balancing.methods.go4align import group_means
 from screening.balancing.methods.pcgrad import project_conflicts
-from screening.balancing.methods.wpcgrad import draw_order, give_way
+from screening.balancing.methods.wpcgrad import draw_order, give_way, project_sequentially
+from screening.balancing.solvers.unit_gradients import unit_gram
 from screening.balancing.step import Decision, Step
 from screening.balancing.task_adam import TaskAdam
 from screening.errors import ConfigError
@@ -291,6 +292,11 @@ NOT_CONVEX: dict[str, Callable[[Tensor], Tensor]] = {
     "turning": lambda z: (z - 1) ** 2,
     "barrier too near": lambda z: -torch.log(1 - z / 4),
 }
+NOT_ELEMENTWISE: dict[str, Callable[[Tensor], Tensor]] = {
+    "softmax": lambda z: z.softmax(0).exp(),
+    "sum": lambda z: (z.sum() / 100).exp(),
+    "normalised": lambda z: (z / z.mean()) ** 2,
+}
 
 
 @pytest.mark.parametrize("h", CONVEX.values(), ids=CONVEX.keys())
@@ -306,6 +312,20 @@ def test_bmtl_takes_a_convex_function_and_weighs_by_its_slope(h: Callable[[Tenso
 def test_bmtl_refuses_a_function_that_does_not_favour_hard_tasks(h: Callable[[Tensor], Tensor]) -> None:
     with pytest.raises(ValueError, match=r"h''? is .* at a loss of"):
         Bmtl(names(T), h)
+
+
+@pytest.mark.parametrize("h", NOT_ELEMENTWISE.values(), ids=NOT_ELEMENTWISE.keys())
+def test_bmtl_refuses_a_function_of_all_losses_together(h: Callable[[Tensor], Tensor]) -> None:
+    with pytest.raises(ValueError, match="h is not elementwise"):
+        Bmtl(names(T), h)
+
+
+@pytest.mark.parametrize("temperature", [0.001, 0.01, 0.5])
+def test_training_goes_on_where_the_raw_form_would_overflow(temperature: float) -> None:
+    """Weights are squared by clipping and by Adam: in float32 they must have finite squares."""
+    weights = build("bmtl", 3, temperature=temperature, form="raw").weigh(a_step([0.69, 5.0, 30.0]))
+    assert weights.float().square().isfinite().all()
+    assert weights.float().square().sum() > 0
 
 
 # Methods that look back
@@ -557,7 +577,7 @@ def test_expectation_with_two_tasks_is_the_sum_over_both_anchors() -> None:
     torch.testing.assert_close(formula, torch.tensor([0.1669, 0.8443]).double(), rtol=0, atol=1e-4)
 
 
-@pytest.mark.parametrize("reading", ["anchor", "pairwise", "priority_order"])
+@pytest.mark.parametrize("reading", ["anchor", "pairwise", "priority_order", "sequential"])
 def test_two_tasks_have_that_expectation_in_every_reading(reading: str) -> None:
     balancer = build("wpcgrad", 2, reading=reading, priorities={"assay 0": 3.0, "assay 1": 7.0})
     step = a_step([1.0, 1.0], EXAMPLE)
@@ -568,7 +588,7 @@ def test_two_tasks_have_that_expectation_in_every_reading(reading: str) -> None:
     assert (updates.mean(0) - torch.tensor([0.4098, 0.9918])).abs().max() > 0.1  # PCGrad
 
 
-@pytest.mark.parametrize("reading", ["anchor", "pairwise", "priority_order"])
+@pytest.mark.parametrize("reading", ["anchor", "pairwise", "priority_order", "sequential"])
 def test_without_conflict_the_update_is_the_plain_sum(reading: str) -> None:
     rows = random_rows(T, 6).abs()
     balancer = build("wpcgrad", reading=reading, priorities={"assay 2": 5.0})
@@ -576,7 +596,7 @@ def test_without_conflict_the_update_is_the_plain_sum(reading: str) -> None:
         assert balancer.weigh(a_step(torch.ones(T), rows)).tolist() == [1] * T
 
 
-@pytest.mark.parametrize("reading", ["anchor", "priority_order"])
+@pytest.mark.parametrize("reading", ["anchor", "priority_order", "sequential"])
 def test_fully_protected_task_is_not_opposed(reading: str) -> None:
     only = {name: float(name == "assay 5") for name in names(12)}
     for seed in range(20):
@@ -612,6 +632,31 @@ def test_each_gives_way_to_those_drawn_before_it(n_tasks: int) -> None:
     altered = (coefficients != torch.eye(n_tasks)).any(1)
     assert not altered[order[-1]]
     assert altered.any() or n_tasks == 1
+
+
+@pytest.mark.parametrize(("n_tasks", "width"), [(1, 3), (6, 3), (12, 5), (40, 60)])
+@pytest.mark.parametrize("scale", [1e-4, 1.0, 1e4])
+def test_sequential_projection_is_the_loop_over_explicit_gradients(
+    n_tasks: int, width: int, scale: float
+) -> None:
+    rows = scale * torch.randn(n_tasks, width, generator=torch.Generator().manual_seed(1)).double()
+    current = rows.clone()
+    for place in range(n_tasks):
+        for other in range(n_tasks):
+            product = current[other] @ current[place]
+            if other != place and product < 0:
+                current[other] -= product / (current[place] @ current[place]) * current[place]
+    weights = project_sequentially(unit_gram(rows @ rows.T))
+    torch.testing.assert_close(weights @ rows, current.sum(0), rtol=1e-6, atol=1e-7 * scale)
+    torch.testing.assert_close(current[0], rows[0])
+    assert (current @ current.T >= -1e-9 * scale**2).all()
+
+
+def test_a_gradient_that_was_projected_away_takes_part_no_more() -> None:
+    rows = torch.tensor([[1.0, 0.0], [-2.0, 0.0], [0.0, 0.0], [-1.0, 1.0]]).double()
+    weights = project_sequentially(unit_gram(rows @ rows.T))
+    torch.testing.assert_close(weights @ rows, torch.tensor([1.0, 1.0]).double())
+    assert weights.isfinite().all()
 
 
 def test_pairs_have_one_side_that_gives_way() -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 from scipy.optimize import minimize, nnls
@@ -212,3 +213,24 @@ def test_sweep_is_the_loop_over_explicit_gradients(n_tasks: int, width: int, col
         sweep(rows @ rows.T, moves, lambda products, *_: products.clamp(max=0), "after")
         both = plain_sweep(rows, plain_sweep(rows, rows, "before"), "after")
         torch.testing.assert_close(rows + moves.T @ rows, both)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_cagrad_with_more_tasks_than_dimensions_is_that_of_its_dual(seed: int) -> None:
+    """0 is a mean of 12 gradients in 6 dimensions; the paper's dual by SciPy says which value can be had."""
+    rows = torch.randn(12, 6, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    mean, radius = rows.mean(0), 0.5
+    update = mean + largest_least_descent(unit_gram(rows @ rows.T), radius) @ rows
+    assert (update - mean).norm() <= radius * mean.norm() * (1 + 1e-5)
+
+    def dual(shares: np.ndarray) -> float:
+        mixed = shares @ rows.numpy()
+        return float(mixed @ mean.numpy() + radius * float(mean.norm()) * np.sqrt(mixed @ mixed + 1e-18))
+
+    sums_to_one = {"type": "eq", "fun": lambda shares: shares.sum() - 1}
+    starts = [np.full(12, 1 / 12), *np.random.default_rng(0).dirichlet(np.ones(12), 4)]
+    found = [
+        minimize(dual, start, method="SLSQP", bounds=[(0, 1)] * 12, constraints=sums_to_one)
+        for start in starts
+    ]
+    assert float((rows @ update).min()) == pytest.approx(min(each.fun for each in found), abs=1e-5)

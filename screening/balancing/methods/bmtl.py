@@ -10,8 +10,9 @@ from torch import Tensor
 from ..contract import Balancer, register
 from ..step import PresentStep
 
-LARGEST_EXPONENT = 80.0
-"""The raw form stays below float32's largest number, e^88.7."""
+LARGEST_EXPONENT = 40.0
+"""Weights of the raw form stay below e^40, and their squares, which optimiser and clipping take, below the
+largest number of float32, e^88.7."""
 PLACES = 1000
 """Losses at which the user's function is checked."""
 
@@ -23,15 +24,16 @@ class Bmtl(Balancer):
     Minimises sum(h(L)), so task i has the weight h'(L_i). With h(z) = exp(z / T), in the
     form "softmax" (ours): w = n * softmax(L / T) over the n present tasks, the same direction with weights
     that sum to n, and no overflow. In the form "raw" (the paper's): w = exp(L / T) / T, whose length ties
-    the temperature to the learning rate; if an L / T exceeds 80, all weights are scaled down together to
-    that. Absent tasks are left out, not taken for a loss of 0.
+    the temperature to the learning rate; if one exceeds e^40, all are scaled down together to that. The
+    default is not the paper's form. Absent tasks are left out, not taken for a loss of 0.
 
     A rare positive or a noisy assay has a large loss too, and BMTL goes after it; mind the temperature.
 
     Parameters
     ----------
     h : from Python only: a function of losses [n] made of torch operations, in place of exp(z / T), which
-        gives w = h'(L), in the form "softmax" normalised to sum to n. Refused unless h' > 0 and h'' > 0.
+        gives w = h'(L), in the form "softmax" normalised to sum to n. Refused unless h' > 0 and h'' > 0, and
+        unless it is elementwise: h of a loss may not depend on the other losses.
     largest_loss : above 0, nats, from Python only. h is checked at 1000 places up to here, and a loss outside
         gets the weight of the nearest of them.
     temperature : above 0, nats. Small: the hardest task alone; large: all equal. The paper's value is not
@@ -74,7 +76,8 @@ class Bmtl(Balancer):
         exponents = step.losses / self.temperature
         if self.form == "softmax":
             return n * exponents.softmax(0)
-        return (exponents - (exponents.max() - LARGEST_EXPONENT).clamp(min=0)).exp() / self.temperature
+        exponents = exponents - math.log(self.temperature)
+        return (exponents - (exponents.max() - LARGEST_EXPONENT).clamp(min=0)).exp()
 
 
 def derivatives(h: Callable[[Tensor], Tensor], losses: Tensor) -> tuple[Tensor, Tensor]:
@@ -89,8 +92,13 @@ def derivatives(h: Callable[[Tensor], Tensor], losses: Tensor) -> tuple[Tensor, 
 
 
 def check_increasing_and_convex(h: Callable[[Tensor], Tensor], largest_loss: float) -> None:
-    """Raise ValueError unless h' > 0 and h'' > 0 at evenly spaced losses above 0, up to `largest_loss`."""
+    """Raise ValueError unless h is elementwise, h' > 0 and h'' > 0, on an even grid up to `largest_loss`."""
     grid = torch.linspace(0, largest_loss, PLACES + 1, dtype=torch.float64)[1:]
+    values, alone = h(grid), h(grid[: PLACES // 2])
+    if values.shape != grid.shape or not torch.allclose(values[: PLACES // 2], alone, rtol=1e-6):
+        raise ValueError(
+            "h is not elementwise: expected a function of losses [n] whose n values are of one loss each."
+        )
     for slope, sign in zip(derivatives(h, grid), ("h'", "h''"), strict=True):
         if not (slope > 0).all():
             place = int((slope > 0).logical_not().nonzero()[0])

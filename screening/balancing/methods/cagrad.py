@@ -18,8 +18,8 @@ class CaGrad(Balancer):
     The solution is d = g0 + sum_i x_i g_i with x >= 0; in the paper x = c |g0| w / |g_w| with w on the
     simplex, the minimum of g_w . g0 + c |g0| |g_w|. Our search is over one number, the value of the maximum,
     with one quadratic program for each (to 1e-6 of the radius). The update is d / (1 + c^2), as in the
-    authors' code. If no direction near g0 improves every task, x is that of `dualproj` (in the paper x is
-    0/0 there).
+    authors' code. If 0 is a mean of the gradients, no direction improves every task; the paper's x is 0/0
+    if one near g0 harms none, and ours that of `dualproj`.
 
     Parameters
     ----------

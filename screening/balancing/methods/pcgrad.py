@@ -1,7 +1,7 @@
 """PCGrad: from each task's gradient, take out what conflicts with the others."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
@@ -11,7 +11,9 @@ from ..solvers.projections import Columns, sweep
 from ..solvers.unit_gradients import UnitGram, unit_gram
 from ..step import PresentStep
 
-Order = Literal["cyclic", "shared", "independent"]
+Order = Literal["auto", "cyclic", "shared", "independent"]
+FEW = 100
+"""Tasks of a step up to which each draws an order of its own by default, as in the paper."""
 
 
 @register("pcgrad")
@@ -22,16 +24,18 @@ class PCGrad(Balancer):
     along the original g_j. The update is the sum of all c (here the mean). Every c stays a combination of
     the original gradients, so all is done with the Gramian.
 
-    In the paper each task draws an order of its own. Here, by default, all tasks read one random circle,
-    each from the task after it. Each task's order is then still uniform over all orders of the others, so
-    that each c has the law of the paper, and the update its expectation; what differs is that the c of one
-    step depend on each other. It is some 15 times faster with hundreds of tasks (two triangular sweeps in
-    place of n^2 / 2 steps of length n), and, unlike a shared order, it favours no task within a step.
+    In the paper each task draws an order of its own, and so it does here in a step of up to 100 tasks. With
+    more, by default, all tasks read one random circle, each from the task after it. Each task's order is then
+    still uniform over all orders of the others, so that each c has the law of the paper, and the update its
+    expectation; what differs is that the c of one step depend on each other. It is some 15 times faster with
+    hundreds of tasks (two triangular sweeps in place of n^2 / 2 steps of length n), and, unlike a shared
+    order, it favours no task within a step.
 
     Parameters
     ----------
-    order : "cyclic", see above; "shared": all tasks read one random order (the same law of each c; the last
-        task in it keeps its part in every c); "independent": an order drawn for each task, as in the paper.
+    order : "auto": independent up to 100 tasks, else cyclic; "cyclic", see above; "shared": all tasks read
+        one random order (the same law of each c; the last task in it keeps its part in every c);
+        "independent": an order drawn for each task, as in the paper.
 
     References
     ----------
@@ -43,21 +47,21 @@ class PCGrad(Balancer):
     needs = "gram"
     weighs_heads = False
 
-    def __init__(self, tasks: Sequence[str], *, order: Order = "cyclic", seed: int = 0) -> None:
+    def __init__(self, tasks: Sequence[str], *, order: Order = "auto", seed: int = 0) -> None:
         super().__init__(tasks, seed=seed)
-        if order not in ("cyclic", "shared", "independent"):
-            raise ValueError(f"order is {order!r}; expected 'cyclic', 'shared' or 'independent'.")
+        if order not in get_args(Order):
+            raise ValueError(f"order is {order!r}; expected one of {', '.join(get_args(Order))}.")
         self.order = order
 
     def weigh_present(self, step: PresentStep) -> Tensor:
         n, generator = len(step.losses), self.generator(step.gram.device)
-        if self.order == "independent":
+        if self.order == "independent" or (self.order == "auto" and n <= FEW):
             noise = torch.rand(n, n, generator=generator, device=step.gram.device)
             orders = noise.fill_diagonal_(2.0).argsort(1)[:, :-1]  # row i: the other tasks in random order
             return project_conflicts(step.gram, orders).sum(0)
         order = torch.randperm(n, generator=generator, device=step.gram.device)
         unit = unit_gram(step.gram).in_order(order)
-        weights = project_in_turn(unit, ("before", "after") if self.order == "cyclic" else ("others",))
+        weights = project_in_turn(unit, ("before", "after") if self.order != "shared" else ("others",))
         return torch.empty_like(weights).index_copy_(0, order, weights)
 
 

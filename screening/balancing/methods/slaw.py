@@ -30,9 +30,12 @@ class Slaw(Balancer):
     relative_eps : at least 0, smallest s as a share of the median over present tasks.
     max_ratio : at least 1 or None, largest ratio of two weights; s is held within a factor of
         sqrt(max_ratio) of the median.
-    noise_correction : subtract from a - b^2 what the choice of molecules adds to it, sigma^2 / count, with
-        sigma^2 the variance of the loss within the assay. Without it a rarely measured assay looks like one
-        with a large gradient. Not in the paper.
+    noise_correction : subtract from the variance of the losses what the choice of molecules adds to it,
+        sigma^2 / count, with sigma^2 the variance of the loss within the assay. Not in the paper, whose s on
+        sparse assays is the number of labels: it follows 1 / sqrt(count) to a Spearman of 0.96 on ToxCast.
+        Both variances are unbiased, v = (a - b^2) / (1 - S) with S the sum of the squared weights in the
+        running means, and what is left is at least v sqrt(2 S), the standard error of v: a gradient below
+        it cannot be told from the choice of molecules.
 
     References
     ----------
@@ -44,6 +47,7 @@ class Slaw(Balancer):
     mean: Tensor
     square: Tensor
     updates: Tensor
+    own_share: Tensor
     deviation: Tensor
     freedom: Tensor
     inverse_count: Tensor
@@ -70,7 +74,7 @@ class Slaw(Balancer):
         self.beta, self.eps, self.relative_eps = beta, eps, relative_eps
         self.max_ratio, self.noise_correction = max_ratio, noise_correction
         self.warm = round(1 / (1 - beta))
-        for name in ("mean", "square", "deviation", "freedom", "inverse_count"):
+        for name in ("mean", "square", "own_share", "deviation", "freedom", "inverse_count"):
             self.register_buffer(name, torch.zeros(self.n_tasks, dtype=torch.float64))
         self.register_buffer("updates", torch.zeros(self.n_tasks, dtype=torch.int64))
 
@@ -87,6 +91,7 @@ class Slaw(Balancer):
         self.updates[tasks] += 1
         seen = self.updates[tasks].double()
         rate = torch.where(seen <= self.warm, 1 / seen, 1 - self.beta)
+        self.own_share[tasks] = (1 - rate) ** 2 * self.own_share[tasks] + rate**2
         follow = [(self.mean, step.losses), (self.square, step.losses**2)]
         if self.noise_correction and step.variances is not None:
             freedom = (step.counts - 1).clamp(min=0)
@@ -99,8 +104,11 @@ class Slaw(Balancer):
         """Running standard deviation [n] of the losses, with its guards."""
         variance = self.square[tasks] - self.mean[tasks] ** 2
         if self.noise_correction:
+            own_share = self.own_share[tasks]
+            variance = variance / (1 - own_share).clamp(min=torch.finfo(torch.float64).eps)
             within = self.deviation[tasks] / self.freedom[tasks].clamp(min=torch.finfo(torch.float64).tiny)
-            variance = variance - within * self.inverse_count[tasks]
+            noise = within * self.inverse_count[tasks]
+            variance = torch.maximum(variance - noise, variance * (2 * own_share).sqrt())
         spread = variance.clamp(min=self.eps**2).sqrt()
         if len(spread) and (self.relative_eps or self.max_ratio):
             median = spread.median()

@@ -10,11 +10,13 @@ from torch import Tensor
 from ...registry import did_you_mean
 from ..chain import Choice, build_balancer
 from ..contract import Balancer, register
-from ..solvers.unit_gradients import unit_gram
+from ..solvers.unit_gradients import UnitGram, unit_gram
 from ..step import PresentStep
 from .pcgrad import project_in_turn
 
-READINGS = ("priority_order", "anchor", "pairwise")
+READINGS = ("priority_order", "sequential", "anchor", "pairwise")
+VANISHED = 1e-6
+"""Length of a projected gradient, as a share of the original, below which none is projected against it."""
 BLOCK = 32
 """Projections whose effect on each other is worked out before it is applied to all the rest."""
 SMALLEST = 1e-30
@@ -32,6 +34,9 @@ class WPCGrad(Balancer):
     "priority_order": draw an order of the tasks without replacement from p; each gradient is projected
         against the original gradients of all before it, the foremost last, so that this one is never altered
         nor opposed.
+    "sequential": draw an order as above, first the foremost; all other gradients, as they are by then, are
+        projected against that of each task in turn, as it is by then. The first is never altered, and no two
+        of the final gradients conflict: the one reading with which both published statements hold.
     "anchor": draw one task from p; the others are projected against its gradient.
     "pairwise": in every conflicting pair i gives way to j with probability p_j / (p_i + p_j), else j
         to i; projections follow each other in random order, as in PCGrad.
@@ -41,7 +46,7 @@ class WPCGrad(Balancer):
 
     Parameters
     ----------
-    reading : "priority_order", "anchor" or "pairwise".
+    reading : "priority_order", "sequential", "anchor" or "pairwise"; none is confirmed by the full text.
     priority : "static": p does not change. "losses": it follows (mean loss of the task's last epoch)^gamma,
         so hard tasks are protected; one without an epoch yet counts as the mean of the others. Or any
         balancer that needs losses alone, as name or as mapping of name and options: it follows the weights.
@@ -67,7 +72,7 @@ class WPCGrad(Balancer):
         self,
         tasks: Sequence[str],
         *,
-        reading: Literal["priority_order", "anchor", "pairwise"] = "priority_order",
+        reading: Literal["priority_order", "sequential", "anchor", "pairwise"] = "priority_order",
         priority: Choice = "static",
         gamma: float = 1.0,
         priorities: Mapping[str, float] | None = None,
@@ -96,9 +101,13 @@ class WPCGrad(Balancer):
 
     def weigh_present(self, step: PresentStep) -> Tensor:
         protection, generator = self.protection(step), self.generator(step.gram.device)
-        if self.reading == "priority_order":
+        if self.reading in ("priority_order", "sequential"):
             order = draw_order(protection, generator)
-            weights = project_in_turn(unit_gram(step.gram).in_order(order), ["before"])
+            if self.reading == "priority_order":
+                weights = project_in_turn(unit_gram(step.gram).in_order(order), ["before"])
+            else:
+                order = order.flip(0)
+                weights = project_sequentially(unit_gram(step.gram).in_order(order))
             return torch.empty_like(weights).index_copy_(0, order, weights)
         gives_way, order = self._draw(protection, generator)
         return give_way(step.gram, gives_way, order).sum(0)
@@ -153,6 +162,27 @@ def draw_order(protection: Tensor, generator: torch.Generator) -> Tensor:
     """
     clocks = torch.empty_like(protection).exponential_(generator=generator) / protection
     return clocks.argsort(descending=True)
+
+
+def project_sequentially(unit: UnitGram) -> Tensor:
+    """Weights [n] if each gradient in turn, as it is by then, has all after it projected against it.
+
+    One that was gone through conflicts with none that comes later, so it stays as it is. With c the final
+    gradients, g_i = c_i + sum over k < i of m_ik c_k: the moves m are found as a Cholesky factor is, and the
+    weights of sum_i c_i solve a triangular system.
+    """
+    left = unit.cosines.double()
+    moves = torch.eye(len(left), dtype=torch.float64, device=left.device)
+    for place in range(len(left) - 1):
+        square, products = left[place, place], left[place + 1 :, place].clone()
+        if square <= VANISHED**2:
+            continue
+        move = products.clamp(max=0) / square
+        moves[place + 1 :, place] = move
+        rest = left[place + 1 :, place + 1 :]
+        rest.addr_(move, products - square * move, alpha=-1).addr_(products, move, alpha=-1)
+    weights = torch.linalg.solve_triangular(moves.T, unit.norms.double()[:, None], upper=True)[:, 0]
+    return torch.where(unit.norms > 0, weights / unit.norms, 1.0)
 
 
 def give_way(gram: Tensor, gives_way: Tensor, order: Tensor) -> Tensor:

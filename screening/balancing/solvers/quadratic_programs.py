@@ -123,7 +123,8 @@ def largest_least_descent(unit: UnitGram, radius: float) -> Tensor:
     length of d - g0 grows with the value and is the root of a quadratic function between changes of the
     active set, so a few steps of Newton's method, held in a bracket, find the value to 1e-6 of the radius.
     If no d improves every task, that is, if some mean of the gradients is shorter than HARDLY times the
-    shortest of them, x is that of the projection of g0 on the dual cone.
+    shortest of them, the value is 0 where a d in the ball harms none: x is then that of the projection of g0
+    on the dual cone. Where that lies outside the ball, the value is below 0 and found as any other.
     """
     norms, cosines = unit.norms, unit.cosines
     inverse = unit.per_gradient(torch.ones_like(norms))
@@ -134,7 +135,8 @@ def largest_least_descent(unit: UnitGram, radius: float) -> Tensor:
     shares = best = nonnegative_minimum(cosines, -along)
     mean = nonnegative_minimum(cosines, inverse)  # the shortest mean of the gradients, times a number
     shortest = float((mean @ cosines @ mean).clamp(min=0).sqrt() / (inverse @ mean))
-    if shortest < HARDLY * float(norms[norms > 0].min()):
+    harmless = float((best @ cosines @ best).clamp(min=0).sqrt())
+    if shortest < HARDLY * float(norms[norms > 0].min()) and harmless <= longest:
         return unit.per_gradient(best)
     low, high, value = -float("inf"), float("inf"), 0.0
     for _ in range(40):
