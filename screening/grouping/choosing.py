@@ -31,8 +31,18 @@ PRINTED = ("assay", "group", "size", "score", "score_joint", "best_partner", "be
 """Columns of the table that fit on a screen."""
 SCALES = ("auto", "raw", "relative")
 """How effects are made comparable before groups are chosen, see `rescaled`."""
-UNITS = {"raw": (1e6, 1, "in millionths of its loss"), "relative": (1e2, 2, "in hundredths, relative")}
-"""How effects are printed: factor, digits, what the unit is."""
+UNITS = {
+    2: "hundredths",
+    4: "ten thousandths",
+    6: "millionths",
+    8: "hundred millionths",
+    10: "10^-10",
+    12: "10^-12",
+}
+"""Powers of ten that effects are printed in, and their names."""
+OF_WHAT = {"raw": "of its loss", "relative": "relative"}
+EFFECTS = ("score", "score_joint", "best_effect")
+"""Columns that hold effects."""
 NAMED = 60
 """Most assays whose names are written beside the heat map."""
 
@@ -66,15 +76,24 @@ class Grouped(NamedTuple):
     @property
     def unit(self) -> str:
         """Of the printed effects."""
-        return UNITS[self.scale][2]
+        return f"in {UNITS[self._power]}, {OF_WHAT[self.scale]}"
+
+    @property
+    def _power(self) -> int:
+        """The first of UNITS in which the median effect of an assay is at least 1."""
+        sizes = self.table["score"].abs()
+        middle = float(sizes[sizes > 0].median())
+        return next(
+            (power for power in UNITS if middle * 10**power >= 1), 2 if middle != middle else max(UNITS)
+        )
 
     def printed(self) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Groups and assays as they fit on a screen, effects in units of `UNITS`."""
-        factor, digits, _ = UNITS[self.scale]
+        """Groups and assays as they fit on a screen, effects in `unit`."""
+        factor = 10.0**self._power
         groups, table = self.groups.copy(), self.table[list(PRINTED)].copy()
         for frame in (groups, table):
-            for name in set(frame.columns) & {"score", "score_joint", "best_effect"}:
-                frame[name] = [in_digits(factor * value, digits) for value in frame[name]]
+            for name in set(frame.columns) & set(EFFECTS):
+                frame[name] = [in_digits(factor * value, 2) for value in frame[name]]
         return groups, table
 
 

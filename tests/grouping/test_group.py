@@ -1,6 +1,7 @@
 """From one training to groups, and from groups to one bundle that scores every assay."""
 
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -17,8 +18,8 @@ from screening.data.assay_table import AssayTable
 from screening.data.task_groups import read_groups
 from screening.errors import ConfigError, DataError
 from screening.grouping import choosing, trial
-from screening.grouping.choosing import Choice
-from screening.grouping.selection import judge_groups
+from screening.grouping.choosing import Choice, Grouped
+from screening.grouping.selection import Grouping, judge_groups
 from screening.models.heads import TaskHeads
 from screening.scoring.job import Scorer
 from screening.training.members import make_trainer, plans_of
@@ -335,3 +336,21 @@ def test_a_trial_goes_on_where_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
     assert again.against_joint.assays.equals(first.against_joint.assays)
     with pytest.raises(ConfigError, match="at least 1 seed"):
         trial.try_groups(settings, Choice(2), seeds=0)
+
+
+@pytest.mark.parametrize("size", [3.0, 0.04, 2e-5, 7e-9, 1e-13])
+@pytest.mark.parametrize("scale", ["raw", "relative"])
+def test_effects_are_printed_in_a_unit_that_shows_them(size: float, scale: str) -> None:
+    """The default step is so small that effects in a fixed unit were all 0.0."""
+    table = pd.DataFrame(
+        {"assay": ["a", "b", "c"], "group": 1, "size": 3, "score": [size, -size / 2, np.nan]}
+        | {"score_joint": [0.0, size, size], "best_partner": "a", "best_effect": size, "status": ""}
+    )
+    groups = pd.DataFrame({"group": [1], "assays": [3], "serves": [3], "score": [size], "names": "a, b, c"})
+    grouped = Grouped(Path("groups.yaml"), cast(Grouping, None), groups, table, scale)
+    shown, assays = grouped.printed()
+    assert all(float(text) != 0 for text in [*shown["score"], *assays["score"][:2]])
+    assert assays["score"][2] == "-"
+    assert grouped.unit.startswith("in ")
+    nothing = grouped._replace(table=table.assign(score=0.0), groups=groups.assign(score=0.0))
+    assert nothing.printed()[0]["score"].tolist() == ["0.00"]
