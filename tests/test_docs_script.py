@@ -25,6 +25,7 @@ from screening.cli import main as cli
 from screening.cli.settings import config_file
 from screening.config import Config, load_config
 from screening.data.catalogue import catalogue
+from screening.data.moleculeace_table import is_installed, make_moleculeace
 
 YOURS = ("assays.csv", "library.smi.gz", "library/")
 SHOWN = ("values.csv", "long.csv", "chembl-export.csv", "AID_1000_datatable_all.csv")
@@ -125,6 +126,9 @@ def test_the_pages_are_a_script(tmp_path: Path, real_data: Path) -> None:
     tables.mkdir()
     for name in ("tox21", "toxcast"):
         pd.read_csv(real_data / f"{name}.csv.gz", nrows=ROWS).to_csv(tables / f"{name}.csv.gz", index=False)
+    if is_installed():
+        made = pd.read_csv(make_moleculeace(tmp_path))
+        made.sample(8 * ROWS, random_state=0).to_csv(tables / "moleculeace.csv.gz", index=False)
     folder = tmp_path / "empty"
     folder.mkdir()
     shutil.copytree(ROOT / "configs", folder / "configs")
@@ -157,8 +161,8 @@ def _made_small(command: str) -> str:
 
 
 def _can_run(command: str) -> bool:
-    """Ray and ONNX are extras."""
-    needs = {"--engine ray": "ray", ".onnx": "onnxruntime"}
+    """Ray and ONNX are extras, as is the wheel with the measured table."""
+    needs = {"--engine ray": "ray", ".onnx": "onnxruntime", "train moleculeace": "moleculeace"}
     return all(find_spec(package) is not None for word, package in needs.items() if word in command)
 
 

@@ -38,9 +38,9 @@ class Page:
     @property
     def commands(self) -> list[str]:
         """The `screening` commands of its bash blocks, also those that another command wraps."""
-        lines = "".join(self.blocks("bash")).replace("\\\n", " ").splitlines()
-        words = [re.search(r"(?:^|--wrap ')(screening [^'#]*)", line) for line in lines]
-        return [match[1].strip() for match in words if match]
+        lines = re.sub(r"\\\n\s*", " ", "".join(self.blocks("bash"))).splitlines()
+        found = [re.search(r"^(screening .*?)(?:\s+#.*)?$|--wrap '(screening [^']*)'", line) for line in lines]
+        return [(match[1] or match[2]).strip() for match in found if match]
 
     @property
     def scripts(self) -> list[str]:
