@@ -17,6 +17,7 @@ from .config import AnyConfig, Config, load_config
 from .data.assay_kinds import Assay
 from .data.assay_table import AssayTable
 from .data.datasets import reading
+from .data.sparse_cells import SparseCells
 from .data.tables import IN_MEMORY
 from .errors import ConfigError, DataError
 from .evaluation.comparison import Comparison, compare
@@ -33,9 +34,9 @@ from .runtime.folders import owner
 from .scoring.scorer import Scorer
 from .training.evaluating import pooled_precision
 from .training.history import Epoch
+from .training.predictions import CENSORED, LABEL, SCORE, read_predictions
 from .training.preparation import Note
 from .training.run import train as train_run
-from .training.run_folder import CENSORED, LABEL, SCORE, read_predictions
 from .triage.explanation import Explanation, explain_molecules
 
 FILES = ("manifest.json", "predictions.parquet", "evaluation.csv", "bundle")
@@ -115,9 +116,12 @@ class Run:
 
         Columns row, id, smiles, then `label:<assay>` (NaN = not measured) and `score:<assay>` of each assay.
         Of real values both are on the trained scale (`assays`), and where some are censored,
-        `censored:<assay>` is 1 where the true value is above the label, -1 below, else 0.
+        `censored:<assay>` is 1 where the true value is above the label, -1 below, else 0. Of thousands of
+        assays with few measured cells a row for each cell: row, id, smiles, assay, label, score, censored.
         """
         kept = read_predictions(self.folder, part=part)
+        if isinstance(kept.labels, SparseCells):
+            return kept.frame()
         columns: dict[str, Any] = {"row": kept.rows, "id": kept.ids, "smiles": kept.smiles}
         for place, task in enumerate(kept.tasks):
             columns |= {LABEL + task: kept.labels[:, place], SCORE + task: kept.scores[:, place]}

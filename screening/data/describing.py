@@ -8,6 +8,7 @@ from statistics import median
 
 from ..config import Data
 from ..errors import UndeclaredError
+from ..runtime.numbers import percent
 from ..runtime.printable import printable
 from .assay_columns import ATTENTION
 from .assay_summaries import Overlap, RealSummary, median_ranges, overlap_of, real_summaries
@@ -104,7 +105,7 @@ class Description:
     def _counts(self) -> Iterator[str]:
         classes = self.classes
         n_labels = sum(assay.labels for assay in classes)
-        what = f"{len(self.assays):,} assays; {self.n_labels:,} labels, {self.share_measured:.1%} of all"
+        what = f"{len(self.assays):,} assays; {self.n_labels:,} labels, {percent(self.share_measured)} of all"
         if self.real:
             n_censored = sum(each.n_censored for each in self.real)
             n_values = sum(each.n_values for each in self.real)

@@ -4,6 +4,7 @@
 Tables take this form where the array would be large and nearly empty; `rows` of it are arrays.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
@@ -106,6 +107,12 @@ class SparseCells:
         cells = spans(self.first[places], lengths)
         return replace(self, first=bounds(lengths), tasks=self.tasks[cells], values=self.values[cells])
 
+    def measured(self) -> "SparseCells":
+        """Without the cells of which the value is NaN."""
+        there = ~np.isnan(self.values)
+        first = bounds(np.bincount(self.rows[there], minlength=len(self)))
+        return replace(self, first=first, tasks=self.tasks[there], values=self.values[there])
+
     def select(self, columns: np.ndarray) -> "SparseCells":
         """The columns at these places, each at most once, in their order."""
         to = np.full(self.n_tasks, -1, np.int64)
@@ -159,6 +166,49 @@ def cells_at(cells: Cells, rows: np.ndarray, tasks: np.ndarray) -> np.ndarray:
     return np.where(kept[at] == asked, cells.values[at], np.asarray(cells.fill, cells.dtype))
 
 
+def stacked(parts: Sequence[Cells]) -> Cells:
+    """The rows of several, one below the other, all of one form."""
+    first = parts[0]
+    if not isinstance(first, SparseCells):
+        return np.concatenate(parts)
+    return replace(
+        first,
+        first=bounds(np.concatenate([np.diff(part.first) for part in parts])),
+        tasks=np.concatenate([part.tasks for part in parts]),
+        values=np.concatenate([part.values for part in parts]),
+    )
+
+
+def rows_differ(ones: Cells, others: Cells) -> np.ndarray:
+    """bool [n], the rows of two in the same form that are not equal; NaN is equal to NaN."""
+    if not isinstance(ones, SparseCells):
+        differ: np.ndarray = ((ones != others) & ~((ones != ones) & (others != others))).any(axis=1)
+        return differ
+    counts = np.diff(ones.first)
+    differ = counts != np.diff(others.first)
+    mine, theirs = (spans(each.first[:-1][~differ], counts[~differ]) for each in (ones, others))
+    values, other_values = ones.values[mine], others.values[theirs]
+    unequal = (values != other_values) & ~((values != values) & (other_values != other_values))
+    unequal |= ones.tasks[mine] != others.tasks[theirs]
+    differ[np.flatnonzero(~differ)[owners(counts[~differ])[unequal]]] = True
+    return differ
+
+
+def row_means(cells: Cells, to: np.ndarray, n: int) -> Cells:
+    """Means of the rows that go to the same of n places: float32 [n, T], in the same form.
+
+    Of kept cells each place is the mean of those that are kept.
+    """
+    if not isinstance(cells, SparseCells):
+        sums = np.zeros((n, cells.shape[1]))
+        np.add.at(sums, to, cells.astype(np.float64))
+        return (sums / np.bincount(to, minlength=n)[:, None]).astype(np.float32)
+    keys, group = np.unique(to[cells.rows] * cells.n_tasks + cells.tasks, return_inverse=True)
+    means = np.bincount(group, cells.values.astype(np.float64)) / np.bincount(group)
+    rows, tasks = np.divmod(keys, cells.n_tasks)
+    return SparseCells.of(rows, tasks, means.astype(np.float32), (n, cells.n_tasks), cells.fill)
+
+
 def with_rows(
     cells: Cells, places: np.ndarray, rows: np.ndarray, tasks: np.ndarray, values: np.ndarray
 ) -> Cells:
@@ -201,6 +251,13 @@ def marked_cells(censored: Cells | None) -> tuple[np.ndarray, np.ndarray, np.nda
     return rows, tasks, censored[rows, tasks]
 
 
+def no_marks(labels: Cells) -> Cells:
+    """Marks of censoring of these labels where none is a bound: int8 [n, T], 0."""
+    if not isinstance(labels, SparseCells):
+        return np.zeros(labels.shape, np.int8)
+    return replace(labels, values=np.zeros(len(labels.values), np.int8), fill=0)
+
+
 def packed(labels: Cells, *others: Cells | None) -> list[Any]:
     """The labels of each assay one below the other, without molecules that have none: [most, T]; others too.
 
@@ -226,6 +283,12 @@ def packed(labels: Cells, *others: Cells | None) -> list[Any]:
         filled(values[order], np.nan),
         *(None if cells is None else filled(cells, fill) for cells, fill in pairs),
     ]
+
+
+def packed_rows(labels: SparseCells) -> np.ndarray:
+    """int64 [most, T], the rows of the cells that `packed` gives, 0 below."""
+    array: np.ndarray = packed(labels, replace(labels, values=labels.rows, fill=0))[1]
+    return array
 
 
 def n_measured(labels: Cells) -> np.ndarray:

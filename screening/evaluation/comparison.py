@@ -194,7 +194,7 @@ def _worst_first(assays: pd.DataFrame, better: str) -> pd.DataFrame:
 
 def _test_to_training(benches: list[Bench], sets: Sequence[RunSet]) -> float:
     """Test molecules for each training molecule, in the mean over splits."""
-    return float(np.mean([len(bench.labels) for bench in benches]) / np.mean(training_sizes(sets)))
+    return float(np.mean([bench.n_molecules for bench in benches]) / np.mean(training_sizes(sets)))
 
 
 def _tested(benches: list[Bench], metric: str, seed: int) -> list[tuple[list[Difference], np.ndarray]]:
@@ -209,7 +209,7 @@ def _tested(benches: list[Bench], metric: str, seed: int) -> list[tuple[list[Dif
                 samples.append([sampler(bench.outcome(scores), seed) for scores in runs])
                 advance(len(runs))
             baselines.append(np.mean([sample.values for sample in samples[0]], axis=0))
-            freedom = np.append(np.maximum(_smallest(bench) - 1, 1), len(bench.labels))
+            freedom = np.append(np.maximum(_smallest(bench) - 1, 1), bench.n_molecules)
             for place, second in enumerate(samples[1:], start=1):
                 differ = difference_by_seed if bench.is_paired(0, place) else difference
                 by_set[place - 1].append(differ(samples[0], second, freedom))

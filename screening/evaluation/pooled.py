@@ -10,10 +10,22 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from ..data.sparse_cells import (
+    Cells,
+    SparseCells,
+    n_equal,
+    n_marked,
+    n_measured,
+    no_marks,
+    row_means,
+    rows_differ,
+    stacked,
+    take_rows,
+)
 from ..errors import DataError, listed
 from ..metrics.per_assay import evaluate, summarize
 from ..training.evaluating import pooled_precision
-from ..training.run_folder import Predictions, read_predictions
+from ..training.predictions import Predictions, read_predictions
 from .results import Material, read_material, training_counts
 from .run_sets import run_folders
 from .verdicts import judge, likely_reasons
@@ -66,7 +78,8 @@ def pool(path: Path, *, part: str = "test") -> Pooled:
     runs = [read_predictions(folder, part=part) for folder in folders]
     predictions, repeated = _together(folders, runs)
     evaluation = _evaluated(predictions, part).assign(**_within(runs, part))
-    pooled = pooled_precision(predictions.labels, predictions.scores, predictions.is_real)
+    out = predictions.outcome
+    pooled = pooled_precision(out.labels, out.scores, predictions.is_real)
     return Pooled(path.name, folders, predictions, evaluation, summarize(evaluation, pooled=pooled), repeated)
 
 
@@ -82,14 +95,15 @@ def read_pooled_material(path: Path) -> Material:
     valid = pd.concat([material.valid for material in materials]).head(0)
     reasons = likely_reasons(evaluation, valid, counts, history, plain_loss=plain)
     evaluation = evaluation.assign(verdict=judge(evaluation), why=reasons)
+    is_sparse = isinstance(pooled.predictions.labels, SparseCells)
     return first._replace(
         config=first.config.model_copy(update={"name": pooled.name}),
         manifest=_manifest(materials, pooled),
         evaluation=evaluation.join(training_counts(counts), on="assay"),
         valid=valid,
         test_predictions=pooled.predictions,
-        labels=pooled.predictions.labels,
-        scores=pooled.predictions.scores,
+        labels=None if is_sparse else pooled.predictions.labels,
+        scores=None if is_sparse else pooled.predictions.scores,
         counts=counts,
         history=history,
         folders=pooled.folders,
@@ -104,13 +118,13 @@ def _together(folders: tuple[Path, ...], runs: Sequence[Predictions]) -> tuple[P
     _check_assays(folders, runs)
     rows, censored = np.concatenate([run.rows for run in runs]), _censored(runs)
     unique, first_place, place = np.unique(rows, return_index=True, return_inverse=True)
-    every = np.concatenate([run.labels for run in runs])
+    every = stacked([run.labels for run in runs])
     smiles = [text for run in runs for text in run.smiles]
     ids = [name for run in runs for name in run.ids]
-    labels = every[first_place]
-    differ = ~((every == labels[place]) | (np.isnan(every) & np.isnan(labels[place]))).all(axis=1)
+    labels = take_rows(every, first_place)
+    differ = rows_differ(every, take_rows(labels, place))
     if censored is not None:
-        differ |= (censored != censored[first_place][place]).any(axis=1)
+        differ |= rows_differ(censored, take_rows(censored, first_place[place]))
     differ |= np.array([text != smiles[first_place[at]] for text, at in zip(smiles, place, strict=True)])
     if differ.any():
         raise DataError(
@@ -118,10 +132,7 @@ def _together(folders: tuple[Path, ...], runs: Sequence[Predictions]) -> tuple[P
             f"{rows[differ][0]} has another structure or other labels in one of them. Train them on the same "
             "table."
         )
-    times = np.bincount(place)
-    scores = np.zeros(labels.shape, np.float64)
-    np.add.at(scores, place, np.concatenate([run.scores for run in runs]).astype(np.float64))
-    mean = (scores / times[:, None]).astype(np.float32)
+    mean = row_means(stacked([run.scores for run in runs]), place, len(unique))
     chosen = first_place.tolist()
     predictions = Predictions(
         unique,
@@ -131,9 +142,9 @@ def _together(folders: tuple[Path, ...], runs: Sequence[Predictions]) -> tuple[P
         mean,
         first.tasks,
         first.kinds,
-        None if censored is None else censored[first_place],
+        None if censored is None else take_rows(censored, first_place),
     )
-    return predictions, int((times > 1).sum())
+    return predictions, int((np.bincount(place) > 1).sum())
 
 
 def _check_assays(folders: tuple[Path, ...], runs: Sequence[Predictions]) -> None:
@@ -154,16 +165,16 @@ def _check_assays(folders: tuple[Path, ...], runs: Sequence[Predictions]) -> Non
             )
 
 
-def _censored(runs: Sequence[Predictions]) -> np.ndarray | None:
+def _censored(runs: Sequence[Predictions]) -> Cells | None:
     """`censored` of all runs, one below the other; None where no run has a bound."""
     if all(run.censored is None for run in runs):
         return None
-    signs = [np.zeros(run.labels.shape, np.int8) if run.censored is None else run.censored for run in runs]
-    return np.concatenate(signs)
+    return stacked([no_marks(run.labels) if run.censored is None else run.censored for run in runs])
 
 
 def _evaluated(run: Predictions, part: str) -> pd.DataFrame:
-    return evaluate(run.labels, run.scores, run.tasks, part=part, is_real=run.is_real, censored=run.censored)
+    out = run.outcome
+    return evaluate(out.labels, out.scores, run.tasks, part=part, is_real=run.is_real, censored=out.censored)
 
 
 def _within(runs: Sequence[Predictions], part: str) -> dict[str, np.ndarray]:
@@ -197,11 +208,9 @@ def _mean_counts(counts: Sequence[pd.DataFrame], test: Predictions) -> pd.DataFr
     of_test = {
         "assay": test.tasks,
         "part": "test",
-        "measured": np.isfinite(test.labels).sum(axis=0),
-        "actives": np.where(test.is_real, 0, (test.labels == 1).sum(axis=0)),
-        "censored": np.zeros(len(test.tasks), int)
-        if test.censored is None
-        else (test.censored != 0).sum(axis=0),
+        "measured": n_measured(test.labels),
+        "actives": np.where(test.is_real, 0, n_equal(test.labels, 1)),
+        "censored": np.zeros(len(test.tasks), int) if test.censored is None else n_marked(test.censored),
     }
     of_test = {name: of_test[name] for name in ("assay", "part", *names)}
     return pd.concat([table, pd.DataFrame(of_test)], ignore_index=True)

@@ -10,9 +10,11 @@ import pandas as pd
 from ..config import Config
 from ..data.assay_kinds import Assay
 from ..data.catalogue import DataSet, catalogue
+from ..data.sparse_cells import SparseCells
 from ..errors import DataError
 from ..metrics.per_assay import read_evaluation
-from ..training.run_folder import Predictions, read_config, read_predictions, read_table
+from ..training.predictions import Predictions, read_predictions
+from ..training.run_folder import read_config, read_table
 from .verdicts import judge, likely_reasons
 
 
@@ -26,9 +28,10 @@ class Material(NamedTuple):
     """Test part, one row per assay, with `verdict`, `why` and the label counts of training."""
     valid: pd.DataFrame
     test_predictions: Predictions
-    labels: np.ndarray
-    scores: np.ndarray
-    """float32 [n, T], labels and scores of the validation and the test part together."""
+    labels: np.ndarray | None
+    scores: np.ndarray | None
+    """float32 [n, T], labels and scores of the validation and the test part together; None where predictions
+    are kept as their measured cells."""
     counts: pd.DataFrame
     history: pd.DataFrame
     """Per epoch and assay, means over members; empty without training epochs."""
@@ -68,6 +71,7 @@ def read_material(folder: Path) -> Material:
     evaluation = parts["test"].assign(verdict=judge(parts["test"]), why=reasons)
     evaluation = evaluation.join(training_counts(counts), on="assay")
     both = [*valid_predictions, test]
+    is_sparse = isinstance(test.labels, SparseCells)
     return Material(
         folder=folder,
         config=config,
@@ -75,8 +79,8 @@ def read_material(folder: Path) -> Material:
         evaluation=evaluation,
         valid=valid,
         test_predictions=test,
-        labels=np.concatenate([part.labels for part in both]),
-        scores=np.concatenate([part.scores for part in both]),
+        labels=None if is_sparse else np.concatenate([part.labels for part in both]),
+        scores=None if is_sparse else np.concatenate([part.scores for part in both]),
         counts=counts,
         history=history,
         rejected=read_table(folder, "rejected.csv"),

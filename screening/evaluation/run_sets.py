@@ -12,10 +12,21 @@ from typing import Any, NamedTuple
 import numpy as np
 from yaml import YAMLError
 
+from ..data.sparse_cells import (
+    Cells,
+    SparseCells,
+    no_marks,
+    packed,
+    packed_rows,
+    rows_differ,
+    take_columns,
+    take_rows,
+)
 from ..errors import ConfigError, DataError, listed
+from ..metrics.cells import Packing
 from ..metrics.contract import Outcome
 from ..plain_yaml import option, yaml_tree
-from ..training.run_folder import Predictions, read_predictions
+from ..training.predictions import Predictions, read_predictions
 
 FILE = "predictions.parquet"
 """What a run folder has once the run is finished."""
@@ -35,7 +46,7 @@ class Bench(NamedTuple):
     """Runs of all sets on the same test molecules; n molecules, T assays."""
 
     labels: np.ndarray
-    """float32 [n, T], NaN = not measured."""
+    """float32 [n, T], NaN = not measured; rows are molecules, or what `packing` says."""
     scores: list[list[np.ndarray]]
     """Per set and run float32 [n, T], in the order of the seeds."""
     seeds: list[list[int]]
@@ -46,10 +57,17 @@ class Bench(NamedTuple):
     """int8 [n, T], as in `AssayTable`."""
     scales: tuple[str, ...]
     """T scales of the values, as `Assay.scale`; "" of classes."""
+    packing: Packing | None = None
+    """As in `Outcome`."""
+
+    @property
+    def n_molecules(self) -> int:
+        """Molecules that were tested."""
+        return len(self.labels) if self.packing is None else self.packing.n
 
     def outcome(self, scores: np.ndarray) -> Outcome:
         """What came out of one run."""
-        return Outcome(self.labels, scores, None, self.is_real, self.censored)
+        return Outcome(self.labels, scores, None, self.is_real, self.censored, self.packing)
 
     def take(self, keep: np.ndarray) -> "Bench":
         """The same with the assays alone of which `keep` [T] is true."""
@@ -60,6 +78,7 @@ class Bench(NamedTuple):
             self.is_real[keep],
             None if self.censored is None else self.censored[:, keep],
             tuple(self.scales[at] for at in np.flatnonzero(keep)),
+            None if self.packing is None else self.packing.take(keep),
         )
 
     def is_paired(self, one: int, other: int) -> bool:
@@ -258,7 +277,7 @@ def _bench(members: list[list[tuple[Path, Predictions]]], tasks: tuple[str, ...]
     rows = first.rows[_order(first)]
     labels = _aligned(first.labels, first, tasks)
     is_real, censored = _kinds(first, tasks), _signs(first, tasks)
-    scores: list[list[np.ndarray]] = [[] for _ in members]
+    scores: list[list[Cells]] = [[] for _ in members]
     seeds: list[list[int]] = [[] for _ in members]
     for place, runs in enumerate(members):
         for seed, folder, run in sorted(((_seed(f), f, r) for f, r in runs), key=lambda one: one[0]):
@@ -268,16 +287,22 @@ def _bench(members: list[list[tuple[Path, Predictions]]], tasks: tuple[str, ...]
             scores[place].append(_aligned(run.scores, run, tasks))
             seeds[place].append(seed)
     scale_of = {assay.name: assay.scale for assay in first.assays}
-    return Bench(labels, scores, seeds, is_real, censored, tuple(scale_of[task] for task in tasks))
+    scales = tuple(scale_of[task] for task in tasks)
+    if not isinstance(labels, SparseCells):
+        return Bench(labels, scores, seeds, is_real, censored, scales)
+    arrays = [[packed(labels, one)[1] for one in runs] for runs in scores]
+    packing, (below, marks) = Packing(packed_rows(labels), len(labels)), packed(labels, censored)
+    return Bench(below, arrays, seeds, is_real, marks, scales, packing)
 
 
-def _aligned(values: np.ndarray, run: Predictions, tasks: tuple[str, ...]) -> np.ndarray:
+def _aligned(values: Cells, run: Predictions, tasks: tuple[str, ...]) -> Cells:
     """Values of a run as [n, T], molecules in the order of their structures."""
     places = {task: place for place, task in enumerate(run.tasks)}
-    return values[np.ix_(_order(run), [places[task] for task in tasks])]
+    of_tasks = np.array([places[task] for task in tasks])
+    return take_columns(take_rows(values, np.array(_order(run))), of_tasks)
 
 
-def _signs(run: Predictions, tasks: tuple[str, ...]) -> np.ndarray | None:
+def _signs(run: Predictions, tasks: tuple[str, ...]) -> Cells | None:
     return None if run.censored is None else _aligned(run.censored, run, tasks)
 
 
@@ -301,30 +326,33 @@ def _check_kinds(
 
 
 def _check_labels(
-    ones: tuple[np.ndarray, np.ndarray | None],
-    others: tuple[np.ndarray, np.ndarray | None],
+    ones: tuple[Cells, Cells | None],
+    others: tuple[Cells, Cells | None],
     is_real: np.ndarray,
     tasks: tuple[str, ...],
     rows: np.ndarray,
     folders: tuple[Path, Path],
 ) -> None:
     """Labels, and which of them are bounds, must be the same."""
-    (labels, signs), (labels_here, signs_here) = ones, others
-    differ = (labels != labels_here) & ~(np.isnan(labels) & np.isnan(labels_here))
-    if signs is not None or signs_here is not None:
-        differ |= (0 if signs is None else signs) != (0 if signs_here is None else signs_here)
-    if not differ.any():
+    size = ones[0].size
+    with_signs = [(values, no_marks(values) if sign is None else sign) for values, sign in (ones, others)]
+    wrong = np.logical_or(*(rows_differ(*pair) for pair in zip(*with_signs, strict=True)))
+    if not wrong.any():
         return
+    (labels, signs), (labels_here, signs_here) = [
+        tuple(np.asarray(take_rows(cells, wrong)) for cells in pair) for pair in with_signs
+    ]
+    differ = (labels != labels_here) & ~(np.isnan(labels) & np.isnan(labels_here)) | (signs != signs_here)
     row, task = np.argwhere(differ)[0]
     texts = [
-        _in_words(values[row, task], None if sign is None else sign[row, task], is_real[task])
-        for values, sign in (ones, others)
+        _in_words(values[row, task], sign[row, task], is_real[task])
+        for values, sign in ((labels, signs), (labels_here, signs_here))
     ]
     named = [tasks[place] for place in np.flatnonzero(differ.any(axis=0))]
     raise DataError(
-        f"{folders[0]} and {folders[1]} have different labels: {int(differ.sum()):,} of {differ.size:,}, of "
+        f"{folders[0]} and {folders[1]} have different labels: {int(differ.sum()):,} of {size:,}, of "
         f"{int(differ.any(axis=1).sum()):,} molecules, in the assays {listed(named, 5)}. The first is record "
-        f"{rows[row]}, assay '{tasks[task]}': {texts[0]} there, {texts[1]} here. "
+        f"{rows[wrong][row]}, assay '{tasks[task]}': {texts[0]} there, {texts[1]} here. "
         "Train both on the same table."
     )
 

@@ -11,6 +11,7 @@ from scipy.cluster.hierarchy import fcluster, leaves_list, linkage
 from scipy.spatial.distance import squareform
 from scipy.special import entr, expit, logit, ndtri
 
+from ..metrics.cells import Packing
 from ..metrics.contract import Outcome
 from ..metrics.paired_samples import samplers
 from ..metrics.per_assay import FEW
@@ -108,6 +109,7 @@ def macro_interval(
     scores: np.ndarray,
     is_real: np.ndarray | None = None,
     censored: np.ndarray | None = None,
+    packing: Packing | None = None,
 ) -> Macro:
     """Macro mean ROC-AUC (of both kinds: concordance), and how far other molecules could move it.
 
@@ -117,9 +119,9 @@ def macro_interval(
 
     Parameters
     ----------
-    labels, scores, is_real, censored : as `contract.Outcome`.
+    labels, scores, is_real, censored, packing : as `contract.Outcome`.
     """
-    outcome = Outcome(labels, scores, None, is_real, censored)
+    outcome = Outcome(labels, scores, None, is_real, censored, packing)
     sample = samplers.get("roc_auc" if outcome.is_binary.all() else "concordance")(outcome, 0)
     variances = sums_between(sample.deviations**2, sample.bounds)[:-1]
     values = sample.values[:-1]

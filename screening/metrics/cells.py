@@ -3,12 +3,35 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
 from ..errors import DataError
 from .pair_counts import Pairs, count_pairs
 from .sums import spread_between
+
+
+class Packing(NamedTuple):
+    """Whose the measured cells are in arrays [m, T] of which a row is no molecule.
+
+    Tables of which few cells are measured come so: those of each assay one below the other.
+    """
+
+    molecule: np.ndarray
+    """int64 [m, T], the molecule of each cell, rising down a column; not read where nothing was measured."""
+    n: int
+    """Molecules."""
+
+    def take(self, at: slice | np.ndarray) -> "Packing":
+        """Of a part of the tasks."""
+        return Packing(self.molecule[:, at], self.n)
+
+
+def molecules_of(labels: np.ndarray, packing: Packing | None = None) -> np.ndarray:
+    """int64 [k], the molecules of the measured cells of labels [n, T], by task; rows without a packing."""
+    task, row = np.nonzero(~np.isnan(labels.T))
+    return row if packing is None else packing.molecule[row, task]
 
 
 @dataclass(frozen=True)
@@ -22,7 +45,7 @@ class Cells:
     censored: np.ndarray
     """int8 [k]: 1 = the true value is above the bound, -1 = below, 0 = exact."""
     molecule: np.ndarray
-    """int64 [k], row of the table."""
+    """int64 [k], row of the table, or what a `Packing` says."""
     bounds: np.ndarray
     """int64 [T + 1]: assay t has the cells bounds[t] to bounds[t + 1]."""
 

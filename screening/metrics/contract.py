@@ -14,14 +14,14 @@ import inspect
 import keyword
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
 
 from ..registry import Registry
-from .cells import Cells, cells_of
+from .cells import Cells, Packing, cells_of
 from .ranking import Ranking, rank
 
 FIRST = (
@@ -70,6 +70,13 @@ class Outcome:
     """bool [T], which assays have values; None = none."""
     censored: np.ndarray | None = None
     """int8 [n, T], 1 = the true value is above the label, -1 = below; None = no cell is."""
+    packing: Packing | None = None
+    """Whose the cells are where the n rows are not the molecules; None = they are."""
+
+    @property
+    def n_molecules(self) -> int:
+        """Molecules of the table."""
+        return len(self.labels) if self.packing is None else self.packing.n
 
     @cached_property
     def is_binary(self) -> np.ndarray:
@@ -91,7 +98,11 @@ class Outcome:
     @cached_property
     def cells(self) -> Cells:
         """The measured cells of the real tasks; errors as `cells_of`."""
-        return cells_of(*self._columns(~self.is_binary))
+        cells = cells_of(*self._columns(~self.is_binary))
+        if self.packing is None:
+            return cells
+        task = np.flatnonzero(~self.is_binary)[cells.task]
+        return replace(cells, molecule=self.packing.molecule[cells.molecule, task])
 
     def take(self, at: slice) -> "Outcome":
         """What came out for a part of the tasks."""
@@ -104,6 +115,7 @@ class Outcome:
             None if self.tasks is None else self.tasks[at],
             None if is_real is None else is_real[at],
             None if censored is None else censored[:, at],
+            None if self.packing is None else self.packing.take(at),
         )
 
     def has(self, needs: str) -> np.ndarray:

@@ -11,6 +11,7 @@ from scipy.sparse import csr_array
 
 from ..registry import Registry
 from .average_precision import average_precision
+from .cells import Packing, molecules_of
 from .contract import Outcome
 from .ranking import rank
 from .roc_auc import delong_deviations
@@ -41,7 +42,7 @@ kind that the metric is for."""
 samplers: Registry[Sampler] = Registry("metric to compare by", members="screening.metrics.paired_values")
 
 
-def delong(labels: np.ndarray, scores: np.ndarray, seed: int = 0) -> Sample:
+def delong(labels: np.ndarray, scores: np.ndarray, seed: int = 0, packing: Packing | None = None) -> Sample:
     """ROC-AUC; deviations are DeLong's structural components, one per measured molecule.
 
     Of the macro mean they are summed over the assays of a molecule, so what assays have in common because
@@ -49,10 +50,10 @@ def delong(labels: np.ndarray, scores: np.ndarray, seed: int = 0) -> Sample:
     """
     values, deviations, _, bounds = delong_deviations(labels, scores)
     actives, inactives = _class_counts(labels)
-    molecule = np.nonzero(~np.isnan(labels.T))[1]
+    molecule, n = molecules_of(labels, packing), len(labels) if packing is None else packing.n
     counted = np.isfinite(deviations)
     n_counted = max(1, int(((actives > 1) & (inactives > 1)).sum()))
-    macro = np.bincount(molecule[counted], deviations[counted] / n_counted, len(labels))
+    macro = np.bincount(molecule[counted], deviations[counted] / n_counted, n)
     return Sample(
         np.append(values, _macro(values, actives, inactives)),
         np.concatenate([deviations, macro]),
@@ -60,7 +61,13 @@ def delong(labels: np.ndarray, scores: np.ndarray, seed: int = 0) -> Sample:
     )
 
 
-def bootstrap_precision(labels: np.ndarray, scores: np.ndarray, seed: int = 0, draws: int = DRAWS) -> Sample:
+def bootstrap_precision(
+    labels: np.ndarray,
+    scores: np.ndarray,
+    seed: int = 0,
+    draws: int = DRAWS,
+    packing: Packing | None = None,
+) -> Sample:
     """Average precision; deviations are those of `draws` stratified bootstrap draws.
 
     A draw weighs every molecule by a standard exponential number, the same in all assays and for all models
@@ -76,13 +83,11 @@ def bootstrap_precision(labels: np.ndarray, scores: np.ndarray, seed: int = 0, d
     """
     actives, inactives = _class_counts(labels)
     values = average_precision(rank(labels, scores))
-    ladder = _ladder(labels, scores)
+    ladder, n = _ladder(labels, scores, packing), len(labels) if packing is None else packing.n
     generator = np.random.default_rng(seed)
-    width = max(1, _ENTRIES_AT_ONCE // max(1, len(ladder.task), len(labels)))
+    width = max(1, _ENTRIES_AT_ONCE // max(1, len(ladder.task), n))
     pieces = [
-        _weighted_precision(
-            ladder, generator.standard_exponential((min(width, draws - start), len(labels))).T
-        )
+        _weighted_precision(ladder, generator.standard_exponential((min(width, draws - start), n)).T)
         for start in range(0, draws, width)
     ]
     drawn = np.concatenate(pieces, axis=1)  # [T, draws]
@@ -102,12 +107,12 @@ def bootstrap_precision(labels: np.ndarray, scores: np.ndarray, seed: int = 0, d
 
 @samplers.register("roc_auc")
 def _of_roc_auc(outcome: Outcome, seed: int) -> Sample:
-    return delong(outcome.labels, outcome.scores, seed)
+    return delong(outcome.labels, outcome.scores, seed, outcome.packing)
 
 
 @samplers.register("average_precision")
 def _of_average_precision(outcome: Outcome, seed: int) -> Sample:
-    return bootstrap_precision(outcome.labels, outcome.scores, seed)
+    return bootstrap_precision(outcome.labels, outcome.scores, seed, packing=outcome.packing)
 
 
 class _Ladder(NamedTuple):
@@ -125,10 +130,12 @@ class _Ladder(NamedTuple):
     """[T, n]: 1 for the inactives of the assay."""
 
 
-def _ladder(labels: np.ndarray, scores: np.ndarray) -> _Ladder:
-    n, n_tasks = labels.shape
-    task, molecule = np.nonzero(~np.isnan(labels.T))
-    active, score = labels[molecule, task] == 1, scores[molecule, task]
+def _ladder(labels: np.ndarray, scores: np.ndarray, packing: Packing | None = None) -> _Ladder:
+    n_rows, n_tasks = labels.shape
+    n = n_rows if packing is None else packing.n
+    task, row = np.nonzero(~np.isnan(labels.T))
+    molecule = molecules_of(labels, packing)
+    active, score = labels[row, task] == 1, scores[row, task]
     order = np.lexsort((active, -score, task))  # inactives first among equal scores
     task, molecule, active, score = task[order], molecule[order], active[order], score[order]
     places = np.flatnonzero(active)

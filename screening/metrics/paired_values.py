@@ -5,7 +5,7 @@ from functools import partial
 
 import numpy as np
 
-from .cells import Cells
+from .cells import Cells, molecules_of
 from .concordance import concordance_estimate
 from .contract import Outcome
 from .errors_of_values import mae_estimate, r2_estimate, rmse_estimate, share_estimate
@@ -39,9 +39,10 @@ def _of_concordance(outcome: Outcome, seed: int) -> Sample:
     is_binary = outcome.is_binary
     labels, scores = outcome.exact(is_binary)
     values, deviations, _, bounds = delong_deviations(labels, scores)
-    of_classes = Estimate(values, deviations, bounds, np.nonzero(~np.isnan(labels.T))[1])
+    packing = None if outcome.packing is None else outcome.packing.take(is_binary)
+    of_classes = Estimate(values, deviations, bounds, molecules_of(labels, packing))
     parts = ((is_binary, of_classes), (~is_binary, concordance_estimate(outcome.cells)))
-    return sample_of(_merged(parts), len(outcome.labels))
+    return sample_of(_merged(parts), outcome.n_molecules)
 
 
 def _merged(parts: Sequence[tuple[np.ndarray, Estimate]]) -> Estimate:
@@ -60,7 +61,7 @@ def _merged(parts: Sequence[tuple[np.ndarray, Estimate]]) -> Estimate:
 
 def _of_values(estimator: Callable[[Cells], Estimate], outcome: Outcome, seed: int) -> Sample:
     """The sample of real assays alone; the seed plays no part."""
-    return sample_of(estimator(outcome.cells), len(outcome.labels))
+    return sample_of(estimator(outcome.cells), outcome.n_molecules)
 
 
 ESTIMATORS: dict[str, Callable[[Cells], Estimate]] = {

@@ -7,7 +7,7 @@ import pandas as pd
 from scipy.stats import binomtest
 from sklearn.metrics import precision_recall_curve, roc_curve
 
-from ..training.run_folder import Predictions
+from ..training.predictions import Predictions
 
 MANY = 40
 """Assays of which every one is drawn into the common picture; of more, the range of 80 % of them is."""
@@ -44,16 +44,17 @@ def make_curves(test: Predictions, evaluation: pd.DataFrame) -> Curves:
     with_both = np.flatnonzero(evaluation["roc_auc"].notna())
     ranked = with_both[np.argsort(evaluation["roc_auc"].to_numpy()[with_both], kind="stable")[::-1]]
     drawn = ranked.tolist() if len(ranked) <= MANY else []
+    labels, scores, is_real = test.outcome.labels, test.outcome.scores, test.is_real
     grid = np.linspace(0, 1, 101)
     curves = {task: _curves_of(test, task) for task in with_both.tolist()}
     return Curves(
         tasks=tuple(drawn),
         roc=tuple(_thinned(curves[task][0]) for task in drawn),
         precision=tuple(_thinned(curves[task][1]) for task in drawn),
-        reliability=tuple(reliability(test.labels[:, task], test.scores[:, task], 5) for task in drawn),
+        reliability=tuple(reliability(labels[:, task], scores[:, task], 5) for task in drawn),
         mean_roc=_common(grid, [np.interp(grid, *roc.T) for roc, _ in curves.values()]),
         mean_precision=_common(grid, [_precision_at(grid, curve) for _, curve in curves.values()]),
-        pooled=reliability(test.labels[:, ~test.is_real].ravel(), test.scores[:, ~test.is_real].ravel(), 1),
+        pooled=reliability(labels[:, ~is_real].ravel(), scores[:, ~is_real].ravel(), 1),
         n_averaged=len(with_both),
     )
 
@@ -84,8 +85,8 @@ def cumulative(labels: np.ndarray, scores: np.ndarray, most: int) -> np.ndarray:
 
 def _curves_of(test: Predictions, task: int) -> tuple[np.ndarray, np.ndarray]:
     """ROC [k, 2] and precision against recall [k, 2], recall ascending."""
-    measured = ~np.isnan(test.labels[:, task])
-    labels, scores = test.labels[measured, task], test.scores[measured, task]
+    labels, scores = test.outcome.labels[:, task], test.outcome.scores[:, task]
+    labels, scores = labels[~np.isnan(labels)], scores[~np.isnan(labels)]
     roc = np.stack(roc_curve(labels, scores)[:2], axis=1)
     precision, recall, _ = precision_recall_curve(labels, scores)
     first, last = np.flatnonzero(recall == 1)[-1], np.flatnonzero(recall > 0)[-1]

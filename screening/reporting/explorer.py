@@ -6,7 +6,7 @@ shrinks with their number, so that the page of thousands of assays still opens.
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,7 +17,7 @@ from ..evaluation.headline import headline
 from ..evaluation.results import Material
 from ..evaluation.verdicts import VERDICTS
 from ..metrics.per_assay import further_metrics, metrics_in
-from ..training.run_folder import Predictions
+from ..training.predictions import Predictions
 from .curves import bins, cumulative
 from .sketches import sketch
 from .value_section import kept_intervals
@@ -70,7 +70,7 @@ def explore(material: Material) -> Markup:
     history = _histories(material.history, sizes.epochs)
     parts = _label_counts(material.counts)
     lists = [_lists(test, task, sizes.molecules) for task in range(len(evaluation))]
-    places = _in_rounds(lists)
+    places = _in_rounds([test.molecules_at(task, rows) for task, assay in enumerate(lists) for rows in assay])
     names = {row: place for place, row in enumerate(places)}
     width, covered = kept_intervals(material).values()
     assays = [
@@ -124,7 +124,7 @@ def _rows(table: np.ndarray) -> list[list[float | int | None]]:
 
 def _outcome(test: Predictions, task: int, sizes: Sizes) -> dict[str, Any]:
     """What is drawn of an assay: of classes its `curve` and `bins`, of values `points` and what they are."""
-    assay, labels, scores = test.assays[task], test.labels[:, task], test.scores[:, task]
+    assay, labels, scores = test.assays[task], test.outcome.labels[:, task], test.outcome.scores[:, task]
     if not assay.is_real:
         return {
             "curve": _rows(cumulative(labels, scores, sizes.points)),
@@ -141,7 +141,7 @@ def _outcome(test: Predictions, task: int, sizes: Sizes) -> dict[str, Any]:
 
 
 class Lists(NamedTuple):
-    """Places of molecules in the test part, the most telling first."""
+    """Rows of `Predictions.outcome` of the test part, the most telling molecules first."""
 
     missed: list[int]
     false: list[int]
@@ -151,8 +151,8 @@ class Lists(NamedTuple):
 def _lists(test: Predictions, task: int, n: int) -> Lists:
     if test.assays[task].is_real:
         return _lists_of_values(test, task, n)
-    labels, scores = test.labels[:, task], test.scores[:, task]
-    order = np.argsort(-scores, kind="stable")
+    labels, scores = test.outcome.labels[:, task], test.outcome.scores[:, task]
+    order = _known(test, labels, np.argsort(-scores, kind="stable"))
     actives, inactives = order[labels[order] == 1], order[labels[order] == 0]
     missed, false = actives[:0], inactives[:0]
     if len(actives) and len(inactives):
@@ -168,18 +168,23 @@ def _lists_of_values(test: Predictions, task: int, n: int) -> Lists:
     value.
     """
     better, censored = 1 if test.assays[task].wanted == "high" else -1, censored_at(test, task)
-    excess = test.scores[:, task].astype(np.float64) - test.labels[:, task]
+    labels, scores = test.outcome.labels[:, task], test.outcome.scores[:, task]
+    excess = scores.astype(np.float64) - labels
     excess[((censored > 0) & (excess > 0)) | ((censored < 0) & (excess < 0))] = 0
     excess = np.nan_to_num(excess) * better
     order = np.argsort(-excess, kind="stable")
-    top = np.argsort(-better * test.scores[:, task], kind="stable")
+    top = _known(test, labels, np.argsort(-better * scores, kind="stable"))
     false, missed = order[excess[order] > 0], order[excess[order] < 0][::-1]
     return Lists(missed[:n].tolist(), false[:n].tolist(), top[:n].tolist())
 
 
-def _in_rounds(lists: Iterable[Lists]) -> list[int]:
+def _known(test: Predictions, labels: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """The rows that are of a molecule: those that were measured, where nothing else is kept."""
+    return rows if test.outcome.packing is None else rows[~np.isnan(labels[rows])]
+
+
+def _in_rounds(every: Sequence[list[int]]) -> list[int]:
     """Every molecule of the lists once: the first of each list, then the second, and so on."""
-    every = [one for assay in lists for one in assay]
     longest = max(map(len, every), default=0)
     rows = (one[place] for place in range(longest) for one in every if place < len(one))
     return list(dict.fromkeys(rows))
@@ -191,20 +196,24 @@ def _named(lists: Lists, names: dict[int, int], test: Predictions, task: int) ->
     Of real values predicted and measured value are texts with their units, and ranks count from the wanted
     end.
     """
-    assay, labels, censored = test.assays[task], test.labels[:, task], censored_at(test, task)
-    scores = test.scores[:, task] * (-1 if assay.is_real and assay.wanted == "low" else 1)
+    assay, labels, censored = test.assays[task], test.outcome.labels[:, task], censored_at(test, task)
+    said = test.outcome.scores[:, task]
+    scores = said * (-1 if assay.is_real and assay.wanted == "low" else 1)
     measured = np.sort(scores[~np.isnan(labels)])
 
-    def row(place: int) -> list[Any]:
-        score, label, rank = float(test.scores[place, task]), labels[place], None
+    def row(place: int, molecule: int) -> list[Any]:
+        score, label, rank = float(said[place]), labels[place], None
         if not np.isnan(label):
             rank = len(measured) - int(np.searchsorted(measured, scores[place], side="right")) + 1
         if assay.is_real:
             measured_text = None if rank is None else value_text(assay, float(label), int(censored[place]))
-            return [names[place], value_text(assay, score), measured_text, rank]
-        return [names[place], _short(score), None if rank is None else int(label), rank]
+            return [names[molecule], value_text(assay, score), measured_text, rank]
+        return [names[molecule], _short(score), None if rank is None else int(label), rank]
 
-    return {name: [row(place) for place in one] for name, one in lists._asdict().items()}
+    return {
+        name: [row(*both) for both in zip(one, test.molecules_at(task, one), strict=True)]
+        for name, one in lists._asdict().items()
+    }
 
 
 # --- training -----------------------------------------------------------------------------------------------

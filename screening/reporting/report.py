@@ -159,7 +159,7 @@ def _context(material: Material, hits: dict[str, list[Hit]]) -> dict[str, Any]:
         "macro_valid": _valid_mean(material.valid, metric.name),
         "calibrated": _calibrated(material),
         "pooled_precision": pooled_average_precision(
-            test.labels[:, ~material.is_real], test.scores[:, ~material.is_real]
+            test.outcome.labels, test.outcome.scores, material.is_real
         ),
         "summary": summary,
         "metrics": [m for m in metrics_in(evaluation) if "page" in m.shown and m.name not in HEADLINES],
@@ -188,7 +188,9 @@ def _context(material: Material, hits: dict[str, list[Hit]]) -> dict[str, Any]:
 
 
 def _about_likeness(material: Material) -> dict[str, Any]:
-    """Which assays are alike, in their labels and in their predictions."""
+    """Which assays are alike, in their labels and in their predictions; not of few measured cells."""
+    if material.labels is None or material.scores is None:
+        return {"likeness": None, "is_sparse": True}
     alike = likeness(material.labels, material.scores, material.is_real)
     tasks = material.test_predictions.tasks
     return {
@@ -198,6 +200,7 @@ def _about_likeness(material: Material) -> dict[str, Any]:
         "alike": alike.alike,
         "shared": in_common(alike),
         "n_compared": len(material.labels),
+        "is_sparse": False,
     }
 
 
@@ -235,7 +238,8 @@ def _within_runs(evaluation: pd.DataFrame) -> Within | None:
 def macro_of(material: Material) -> Macro:
     """Mean ROC-AUC, or concordance, over the assays of the test part, with its interval."""
     test = material.test_predictions
-    return macro_interval(test.labels, test.scores, test.is_real, test.censored)
+    out = test.outcome
+    return macro_interval(out.labels, out.scores, test.is_real, out.censored, out.packing)
 
 
 def _valid_mean(valid: pd.DataFrame, value: str) -> float:

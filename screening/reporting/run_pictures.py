@@ -6,6 +6,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
+from ..data.sparse_cells import n_measured
 from ..errors import ConfigError, DataError
 from ..evaluation.headline import headline, title_of
 from ..evaluation.results import Material
@@ -100,7 +101,10 @@ class RunPictures:
 
     def likeness_map(self) -> Picture:
         """Which assays are alike, in labels and in predictions."""
-        alike = likeness(self._results.labels, self._results.scores, self._results.is_real)
+        labels, scores = self._results.labels, self._results.scores
+        if labels is None or scores is None:
+            raise self._nothing("of so many assays only what was measured is kept")
+        alike = likeness(labels, scores, self._results.is_real)
         return pictures.likeness_map(alike, self._assays)
 
     @cached_property
@@ -139,7 +143,7 @@ class RunPictures:
     def _real_assay(self, name: str | None) -> int:
         """The place of an assay with real values."""
         self._check_kind(real=True)
-        measured = np.isfinite(self._results.test_predictions.labels).sum(axis=0)
+        measured = n_measured(self._results.test_predictions.labels)
         real = np.flatnonzero(self._results.is_real)
         if name is None:
             return int(real[np.argmax(measured[real])])

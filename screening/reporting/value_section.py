@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from ..data.assay_kinds import Assay
+from ..data.sparse_cells import n_marked, n_measured
 from ..evaluation.headline import common_scale
 from ..evaluation.results import Material
 from ..runtime.numbers import in_digits, short
@@ -74,8 +75,8 @@ def value_section(material: Material, ranked: Sequence[int], summary: pd.DataFra
     if not len(ranked):
         return None
     test = material.test_predictions
-    measured = ~np.isnan(test.labels[:, list(ranked)])
-    bounds = 0 if test.censored is None else int((test.censored[:, list(ranked)] != 0).sum())
+    measured = n_measured(test.labels)[list(ranked)]
+    bounds = 0 if test.censored is None else int(n_marked(test.censored)[list(ranked)].sum())
     ranges = error_ranges(material, ranked)
     return ValueSection(
         assays=len(ranked),
@@ -136,8 +137,8 @@ def _boxes(material: Material, summary: pd.DataFrame) -> list[Box]:
 
 def _panels(material: Material, ranked: Sequence[int]) -> list[Panel]:
     """Of up to `PANELS` assays, from best to worst in even steps of rank."""
-    labels = material.test_predictions.labels
-    drawable = [task for task in ranked if not np.isnan(labels[:, task]).all()]
+    measured = n_measured(material.test_predictions.labels)
+    drawable = [task for task in ranked if measured[task]]
     steps = np.unique(np.linspace(0, len(drawable) - 1, min(PANELS, len(drawable))).round().astype(int))
     return [panel_of(material, drawable[step]) for step in steps.tolist()]
 

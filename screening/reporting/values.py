@@ -7,7 +7,7 @@ import numpy as np
 from ..data.assay_kinds import Assay
 from ..data.transforms import transforms
 from ..runtime.numbers import short
-from ..training.run_folder import Predictions
+from ..training.predictions import Predictions
 
 QUANTILES = (5, 25, 50, 75, 95)
 """Percentiles of the errors of an assay that are drawn."""
@@ -19,7 +19,7 @@ class Points(NamedTuple):
     """Measured and predicted values of an assay on its trained scale, k molecules."""
 
     rows: np.ndarray
-    """int64 [k], places in the predictions."""
+    """int64 [k], rows of `Predictions.outcome`."""
     measured: np.ndarray
     """float64 [k]; the bound where the value is censored."""
     predicted: np.ndarray
@@ -30,9 +30,9 @@ class Points(NamedTuple):
 
 def points_of(predictions: Predictions, task: int, most: int) -> Points:
     """The measured molecules of an assay, or `most` of them: evenly over the errors, with the largest."""
-    rows = np.flatnonzero(~np.isnan(predictions.labels[:, task]))
-    measured = predictions.labels[rows, task].astype(np.float64)
-    predicted = predictions.scores[rows, task].astype(np.float64)
+    labels, scores = predictions.outcome.labels[:, task], predictions.outcome.scores[:, task]
+    rows = np.flatnonzero(~np.isnan(labels))
+    measured, predicted = labels[rows].astype(np.float64), scores[rows].astype(np.float64)
     if len(rows) > most:
         order = np.argsort(predicted - measured, kind="stable")
         chosen = np.sort(order[np.linspace(0, len(rows) - 1, most).round().astype(int)])
@@ -41,10 +41,9 @@ def points_of(predictions: Predictions, task: int, most: int) -> Points:
 
 
 def censored_at(predictions: Predictions, task: int) -> np.ndarray:
-    """int8 [n], which labels of an assay are bounds, as in `AssayTable`."""
-    if predictions.censored is None:
-        return np.zeros(len(predictions.rows), np.int8)
-    return predictions.censored[:, task]
+    """int8 [n], which labels of an assay are bounds, as in `AssayTable`; rows of `Predictions.outcome`."""
+    marks = predictions.outcome.censored
+    return np.zeros(len(predictions.outcome.labels), np.int8) if marks is None else marks[:, task]
 
 
 def errors(predictions: Predictions) -> np.ndarray:
@@ -53,9 +52,10 @@ def errors(predictions: Predictions) -> np.ndarray:
     Exact values alone; NaN of an assay that has none, and of assays of two classes.
     """
     table = np.full((len(predictions.tasks), len(QUANTILES)), np.nan)
-    difference = predictions.scores.astype(np.float64) - predictions.labels
-    if predictions.censored is not None:
-        difference[predictions.censored != 0] = np.nan
+    out = predictions.outcome
+    difference = out.scores.astype(np.float64) - out.labels
+    if out.censored is not None:
+        difference[out.censored != 0] = np.nan
     has_values = predictions.is_real & np.isfinite(difference).any(axis=0)
     table[has_values] = np.nanpercentile(difference[:, has_values], QUANTILES, axis=0).T
     return table

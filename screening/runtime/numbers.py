@@ -17,3 +17,14 @@ def short(value: float) -> str:
     if value != value:
         return "-"
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:#.3g}".rstrip(".")
+
+
+def percent(share: float) -> str:
+    """A share in per cent: one decimal, below a tenth of a per cent two digits.
+
+    Examples
+    --------
+    >>> percent(0.829), percent(0.00039), percent(0)
+    ('82.9%', '0.039%', '0.0%')
+    """
+    return f"{share:.1%}" if share >= 1e-3 or not share else f"{100 * share:.2g}%"

@@ -16,8 +16,9 @@ from ..metrics.per_assay import summarize
 from ..uncertainty.calibration import effect
 from .after_training import OPTIMISTIC
 from .measured import measured
+from .predictions import read_predictions
 from .preparation import Prepared
-from .run_folder import read_config, read_predictions, read_table
+from .run_folder import read_config, read_table
 
 
 def evaluate(run: str | PathLike[str], *, part: str = "test") -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -29,9 +30,11 @@ def evaluate(run: str | PathLike[str], *, part: str = "test") -> tuple[pd.DataFr
     """
     run = Path(run)
     predictions = read_predictions(run, part=part)
-    labels, scores, censored = predictions.labels, predictions.scores, predictions.censored
-    evaluation = _evaluate_part(read_config(run), labels, scores, predictions.assays, part, censored)
-    return evaluation, summarize(evaluation, pooled=pooled_precision(labels, scores, predictions.is_real))
+    out = predictions.outcome
+    config = read_config(run)
+    evaluation = _evaluate_part(config, out.labels, out.scores, predictions.assays, part, out.censored)
+    pooled = pooled_precision(out.labels, out.scores, predictions.is_real)
+    return evaluation, summarize(evaluation, pooled=pooled)
 
 
 def calibration_effect(run: Path) -> pd.DataFrame:

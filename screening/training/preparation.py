@@ -19,6 +19,7 @@ from ..data.tables import Rejected
 from ..errors import DataError, listed
 from ..features.store import FeatureSet, GraphStore, featurize
 from ..models.targets import Targets
+from ..runtime.numbers import percent
 
 Note = Callable[[str], None]
 
@@ -163,8 +164,8 @@ def _sizes(table: AssayTable) -> str:
     measured, real = n_measured(table.labels), table.is_real
     n_labels = int(measured.sum())
     text = (
-        f"{len(table):,} molecules, {len(table.tasks)} assays, {n_labels:,} labels "
-        f"({n_labels / table.labels.size:.1%} of all)"
+        f"{len(table):,} molecules, {len(table.tasks):,} assays, {n_labels:,} labels "
+        f"({percent(n_labels / max(table.labels.size, 1))} of all)"
     )
     if not real.all():
         n_active = int(n_equal(table.labels, 1)[~real].sum())

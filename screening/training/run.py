@@ -45,6 +45,7 @@ from .history import Epoch
 from .measured import measured
 from .members import Fitted, describe, fit
 from .origins import Origin, check_origin, check_settings, origin_of
+from .predictions import write_predictions
 from .preparation import Note, Prepared, prepare_data, prepare_sample
 from .run_folder import (
     ASSAYS,
@@ -54,7 +55,6 @@ from .run_folder import (
     write_kinds,
     write_label_counts,
     write_parquet,
-    write_predictions,
     write_split,
     write_text,
     writing,

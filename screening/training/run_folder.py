@@ -5,10 +5,10 @@ What was cut off, overwritten or removed since is found out here, where it is re
 
 import io
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,21 +17,17 @@ import pyarrow.parquet as pq
 
 from ..bundle.needed_plugins import Needed, offer_metrics
 from ..config import Config, load_config
-from ..data.assay_kinds import Assay, are_real
+from ..data.assay_kinds import Assay
 from ..data.assay_table import AssayTable
 from ..data.part_names import PARTS
 from ..data.sparse_cells import n_equal, n_marked, n_measured
 from ..data.splits import Split
 from ..errors import DataError
-from ..registry import did_you_mean
 from ..runtime.csv_cells import csv_of
 from ..runtime.distributed import is_main
 from ..runtime.files import atomic_write, half_written
 from ..runtime.folders import LOCK, claimed, explained, is_ours, owner
 from ..uncertainty.calibration import EFFECT
-
-LABEL, SCORE, CENSORED = "label:", "score:", "censored:"
-"""Beginnings of the column names of predictions.parquet: labels, scores, and which labels are bounds."""
 
 ASSAYS = "assays.json"
 """Kind, unit and scale of each assay; a run of binary assays need not have it."""
@@ -63,34 +59,6 @@ _EMPTY = {name: [""] for name in ("loss", "weight", "lr", *_RENAMED, *_RENAMED.v
 _EMPTY |= {name: [""] for name in ("half_width", "covered", "agree")}
 _EMPTY |= {f"{name}_{when}": [""] for name in EFFECT for when in ("before", "after")}
 """Columns of a run's tables that are texts, and numbers that may be missing."""
-
-
-class Predictions(NamedTuple):
-    """Labels and probabilities of the molecules of one split part of a run."""
-
-    rows: np.ndarray
-    """int64 [n], record number in the table's file, from 1."""
-    ids: list[str]
-    smiles: list[str]
-    labels: np.ndarray
-    """float32 [n, T], NaN = not measured; as in `AssayTable`."""
-    scores: np.ndarray
-    """float32 [n, T], probability of being active; of a real assay the value, on the scale of training."""
-    tasks: tuple[str, ...]
-    kinds: tuple[Assay, ...] = ()
-    """Kind, unit and scale of each assay; () = all are of two classes."""
-    censored: np.ndarray | None = None
-    """int8 [n, T], as in `AssayTable`; None = no label is a bound."""
-
-    @property
-    def assays(self) -> tuple[Assay, ...]:
-        """Kind, unit and scale of the T assays."""
-        return self.kinds or tuple(map(Assay, self.tasks))
-
-    @property
-    def is_real(self) -> np.ndarray:
-        """bool [T], which assays have real values."""
-        return are_real(self.assays)
 
 
 def claimed_run(folder: Path, name: str = LOCK) -> AbstractContextManager[None]:
@@ -132,10 +100,6 @@ def write_parquet(path: Path, table: pa.Table) -> None:
         pq.write_table(table, work)
 
 
-CELLS = 2**25
-"""Cells of predictions that are written at a time: 128 MiB of scores."""
-
-
 def write_split(path: Path, table: AssayTable, split: Split) -> None:
     """`row` counts records of the table's file from 0, as the published split files do.
 
@@ -158,86 +122,6 @@ def write_label_counts(path: Path, table: AssayTable, split: Split) -> None:
             counts["censored"] = marked
         frames.append(pd.DataFrame({"assay": table.tasks, "part": part, **counts}))
     write_frame(path, pd.concat(frames, ignore_index=True))
-
-
-def write_predictions(
-    path: Path, predictions: Mapping[str, np.ndarray], table: AssayTable, split: Split
-) -> None:
-    """Row, id, structure, part, then label and score per assay; missing labels are null.
-
-    Where a table has censored values, `censored:<assay>` says so of each real assay.
-
-    Parameters
-    ----------
-    predictions : part to scores [n, T], rows as `split.rows(part)`.
-    """
-    most = max(CELLS // max(len(table.tasks), 1), 1)
-    blocks = [(part, start) for part, scores in predictions.items() for start in range(0, len(scores), most)]
-    if len(blocks) <= len(predictions):  # a file of one piece, as long as it fits
-        pieces = [_predictions(part, scores, table, split.rows(part)) for part, scores in predictions.items()]
-        write_parquet(path, pa.concat_tables(pieces).combine_chunks())
-        return
-    with atomic_file(path) as work:
-        writer = None
-        for part, start in blocks:
-            at = slice(start, start + most)
-            piece = _predictions(part, predictions[part][at], table, split.rows(part)[at])
-            writer = writer or pq.ParquetWriter(work, piece.schema)
-            writer.write_table(piece)
-        if writer is not None:
-            writer.close()
-
-
-def _predictions(part: str, scores: np.ndarray, table: AssayTable, rows: np.ndarray) -> pa.Table:
-    """The molecules `rows` of a part, with what was measured and what is said of them."""
-    labels, is_real = table.labels[rows], table.is_real
-    censored = None if table.censored is None else table.censored[rows]
-    columns: dict[str, Any] = {
-        "row": table.rows[rows],
-        "id": pa.array([table.ids[row] for row in rows], pa.string()),
-        "smiles": pa.array([table.smiles[row] for row in rows], pa.string()),
-        "part": pa.array([part] * len(rows), pa.string()),
-    }
-    for index, task in enumerate(table.tasks):
-        missing = np.isnan(labels[:, index])
-        of_task = np.nan_to_num(labels[:, index])
-        of_task = of_task if is_real[index] else of_task.astype(np.int8)
-        columns[LABEL + task] = pa.array(of_task, mask=missing)
-        columns[SCORE + task] = pa.array(scores[:, index])
-        if is_real[index] and censored is not None:
-            columns[CENSORED + task] = pa.array(censored[:, index])
-    return pa.table(columns)
-
-
-def read_predictions(run: Path | str, *, part: str = "test") -> Predictions:
-    """What `write_predictions` wrote for one part.
-
-    Raises
-    ------
-    DataError : no finished run there, or no such part in it.
-    """
-    path = Path(run) / "predictions.parquet"
-    if not path.is_file():
-        raise DataError(not_finished(run, path.name))
-    try:
-        table = pq.read_table(path)
-        parts = np.array(table.column("part").to_pylist())
-        if part not in parts:
-            raise DataError(f"{run} has no part '{part}'. {did_you_mean(part, set(parts.tolist()))}")
-        kept = table.filter(pa.array(parts == part))
-        tasks = tuple(name.removeprefix(LABEL) for name in table.column_names if name.startswith(LABEL))
-        return Predictions(
-            kept.column("row").to_numpy(),
-            kept.column("id").to_pylist(),
-            kept.column("smiles").to_pylist(),
-            _matrix(kept, [LABEL + task for task in tasks]),
-            _matrix(kept, [SCORE + task for task in tasks]),
-            tasks,
-            read_kinds(run, tasks),
-            _censored(kept, tasks),
-        )
-    except (pa.ArrowException, OSError, KeyError, ValueError, TypeError) as problem:
-        raise DataError(f"{path} is not a table of predictions: {problem}. {AGAIN}") from problem
 
 
 def write_kinds(path: Path, table: AssayTable) -> None:
@@ -264,17 +148,6 @@ def read_kinds(run: Path | str, tasks: Sequence[str]) -> tuple[Assay, ...]:
     except (OSError, ValueError, TypeError, RecursionError) as problem:
         raise DataError(f"{path} is damaged ({problem}). {AGAIN}") from problem
     return kinds
-
-
-def _censored(table: pa.Table, tasks: Sequence[str]) -> np.ndarray | None:
-    """`censored` int8 [n, T] of the columns that are there; None where none is."""
-    if not any(name.startswith(CENSORED) for name in table.column_names):
-        return None
-    censored = np.zeros((table.num_rows, len(tasks)), np.int8)
-    for place, task in enumerate(tasks):
-        if CENSORED + task in table.column_names:
-            censored[:, place] = table.column(CENSORED + task).to_numpy()
-    return censored
 
 
 def damaged_checkpoint(path: Path, problem: Exception) -> str:
@@ -367,9 +240,3 @@ def _recorded_plugins(run: Path) -> list[Needed]:
         return [Needed.from_dict(record) for record in values.get("plugins", [])]
     except (OSError, ValueError, TypeError, AttributeError, RecursionError):
         return []
-
-
-def _matrix(table: pa.Table, names: list[str]) -> np.ndarray:
-    """Columns [n, T] as float32, null = NaN."""
-    columns = [table.column(name).cast(pa.float32()).to_numpy(zero_copy_only=False) for name in names]
-    return np.stack(columns, axis=1).astype(np.float32)

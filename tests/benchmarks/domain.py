@@ -30,8 +30,8 @@ from sklearn.metrics import roc_auc_score
 from screening.config import load_config
 from screening.scoring.job import Extras, score_library
 from screening.scoring.scorer import Scorer
+from screening.training.predictions import read_predictions
 from screening.training.run import train
-from screening.training.run_folder import read_predictions
 
 DRAWS = 2000
 PUBLISHED = ("split.name=file", "split.column=muben_scaffold", "split.path={}/splits/tox21_splits.csv.gz")

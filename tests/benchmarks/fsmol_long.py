@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
 from rdkit.Chem import MolFromSmiles
 from rdkit.Chem.rdFingerprintGenerator import GetMorganGenerator
 from sklearn.ensemble import RandomForestClassifier
@@ -21,6 +20,7 @@ from sklearn.metrics import roc_auc_score
 
 from screening.data.assays import read_assays
 from screening.data.sparse_cells import take_rows
+from screening.training.predictions import read_predictions
 from screening.training.run_folder import read_config
 
 LEAST, FEWEST = 100, 3
@@ -52,22 +52,17 @@ def main(run: Path, most: int) -> None:
     parts = split.reindex(table.rows - 1).to_numpy()
     train = np.flatnonzero(parts == "train")
     labels = take_rows(table.labels, train)
-    columns = [f"{kind}:{name}" for name in names for kind in ("label", "score")]
-    said = pq.read_table(
-        run / "predictions.parquet", columns=["smiles", *columns], filters=[("part", "=", "test")]
-    )
+    said = dict(iter(read_predictions(run).frame().groupby("assay")))
     aucs = []
     for place, name in enumerate(names):
-        truth = said.column(f"label:{name}").to_numpy(zero_copy_only=False).astype(float)
-        test = np.flatnonzero(np.isfinite(truth))
+        test = said[name]
         of_train = labels[:, place]
         known = np.flatnonzero(np.isfinite(of_train))
         forest = RandomForestClassifier(200, random_state=0).fit(
             features([table.smiles[train[row]] for row in known]), of_train[known]
         )
-        texts = said.column("smiles").take(test).to_pylist()
-        scores = (said.column(f"score:{name}").to_numpy()[test], forest.predict_proba(features(texts))[:, 1])
-        aucs.append([roc_auc_score(truth[test], each) for each in scores])
+        scores = (test["score"], forest.predict_proba(features(test["smiles"].tolist()))[:, 1])
+        aucs.append([roc_auc_score(test["label"], each) for each in scores])
     network, forests = np.array(aucs).T
     difference = network - forests
     error = difference.std(ddof=1) / np.sqrt(len(difference))

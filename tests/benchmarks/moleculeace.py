@@ -15,7 +15,7 @@ import numpy as np
 
 from screening.data.moleculeace_table import measurements
 from screening.evaluation.run_sets import run_folders
-from screening.training.run_folder import read_predictions
+from screening.training.predictions import read_predictions
 
 DRAWS = 1000
 

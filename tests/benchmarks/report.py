@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
 import small
 
 from screening.reporting.report import write_report
-from screening.training.run_folder import read_predictions
+from screening.training.predictions import read_predictions
 
 
 def scikit_learn_loop(run: Path) -> None:

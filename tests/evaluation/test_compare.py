@@ -15,7 +15,8 @@ from screening.errors import ConfigError, DataError
 from screening.evaluation.comparison import ASSAY_COLUMNS, OF_REAL, SUMMARY_COLUMNS, compare
 from screening.evaluation.run_sets import run_sets
 from screening.metrics.per_assay import evaluate
-from screening.training.run_folder import ASSAYS, read_predictions, write_kinds, write_predictions
+from screening.training.predictions import read_predictions, write_predictions
+from screening.training.run_folder import ASSAYS, write_kinds
 
 TASKS = ("NR-AhR", "SR-p53", "rare", "empty")
 

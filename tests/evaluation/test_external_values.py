@@ -15,7 +15,7 @@ from screening.errors import ConfigError
 from screening.evaluation.columns_of_model import settings_of
 from screening.evaluation.external import Assessment, assess
 from screening.metrics.per_assay import evaluate
-from screening.training.run_folder import read_predictions
+from screening.training.predictions import read_predictions
 
 IN_UM = {"Ki": {"kind": "real", "unit": "uM", "transform": "neg_log10_molar"}}
 

@@ -18,7 +18,8 @@ from screening.evaluation.results import read_material
 from screening.metrics.concordance import concordance
 from screening.metrics.per_assay import evaluate
 from screening.reporting.report import write_report
-from screening.training.run_folder import ASSAYS, CENSORED, LABEL, SCORE, read_predictions
+from screening.training.predictions import CENSORED, LABEL, SCORE, read_predictions
+from screening.training.run_folder import ASSAYS
 
 N = 3
 

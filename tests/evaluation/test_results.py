@@ -16,7 +16,7 @@ from screening.evaluation.results import read_material
 from screening.metrics.per_assay import write_evaluation
 from screening.reporting.pictures import plot_assays
 from screening.reporting.report import write_report
-from screening.training.run_folder import LABEL, SCORE
+from screening.training.predictions import LABEL, SCORE
 
 
 def relabel(new: float) -> Callable[[pd.DataFrame], pd.DataFrame]:

@@ -39,7 +39,9 @@ class Page:
     def commands(self) -> list[str]:
         """The `screening` commands of its bash blocks, also those that another command wraps."""
         lines = re.sub(r"\\\n\s*", " ", "".join(self.blocks("bash"))).splitlines()
-        found = [re.search(r"^(screening .*?)(?:\s+#.*)?$|--wrap '(screening [^']*)'", line) for line in lines]
+        found = [
+            re.search(r"^(screening .*?)(?:\s+#.*)?$|--wrap '(screening [^']*)'", line) for line in lines
+        ]
         return [(match[1] or match[2]).strip() for match in found if match]
 
     @property

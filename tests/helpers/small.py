@@ -18,12 +18,11 @@ from screening.data.splits import Split
 from screening.data.task_groups import write_groups
 from screening.features.store import FeatureSet, GraphStore, featurize
 from screening.metrics.per_assay import evaluate, write_evaluation
+from screening.training.predictions import read_predictions, write_predictions
 from screening.training.run_folder import (
-    read_predictions,
     write_frame,
     write_kinds,
     write_label_counts,
-    write_predictions,
     write_split,
     write_text,
 )

@@ -6,7 +6,7 @@ from sklearn.metrics import auc, average_precision_score, roc_auc_score, roc_cur
 
 from screening.metrics.per_assay import evaluate
 from screening.reporting.curves import cumulative, make_curves
-from screening.training.run_folder import Predictions
+from screening.training.predictions import Predictions
 
 
 def predictions(n: int = 250, n_tasks: int = 4, seed: int = 0) -> Predictions:

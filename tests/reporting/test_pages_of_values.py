@@ -5,7 +5,7 @@ import pytest
 
 from screening.data.assay_kinds import Assay
 from screening.reporting.values import QUANTILES, errors, points_of, value_text
-from screening.training.run_folder import Predictions
+from screening.training.predictions import Predictions
 
 KINDS = (Assay("Ki", "real", "nM", "neg_log10_molar"), Assay("toxic"), Assay("logD", "real"))
 

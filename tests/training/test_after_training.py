@@ -15,7 +15,8 @@ from screening.errors import ConfigError
 from screening.metrics.per_assay import read_evaluation
 from screening.scoring.scorer import Scorer
 from screening.training.after_training import OPTIMISTIC
-from screening.training.run_folder import read_predictions, read_table
+from screening.training.predictions import read_predictions
+from screening.training.run_folder import read_table
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,7 @@ from screening.bundle.bundle import Bundle
 from screening.config import check_config
 from screening.errors import BundleError, ConfigError
 from screening.training import train
-from screening.training.run_folder import read_predictions
+from screening.training.predictions import read_predictions
 
 FOREST = {"name": "random_forest", "trees": 20}
 

@@ -15,8 +15,8 @@ from screening.bundle.bundle import Bundle
 from screening.config import check_config
 from screening.errors import BundleError, ConfigError
 from screening.training import evaluate, train
+from screening.training.predictions import read_predictions
 from screening.training.preparation import prepare_sample
-from screening.training.run_folder import read_predictions
 
 
 @pytest.fixture(scope="module")

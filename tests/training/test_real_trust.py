@@ -10,7 +10,8 @@ import torch
 
 from screening.bundle.bundle import Bundle
 from screening.features.store import featurize
-from screening.training.run_folder import read_predictions, read_table
+from screening.training.predictions import read_predictions
+from screening.training.run_folder import read_table
 
 
 @pytest.fixture(scope="module")
