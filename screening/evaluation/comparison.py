@@ -313,10 +313,8 @@ def _results(assays: pd.DataFrame, level: float, better: str) -> np.ndarray:
 
 
 def _summary(macro: pd.Series, assays: pd.DataFrame, better: str) -> dict[str, Any]:
-    of_run, sign = (
-        assays[(assays["run"] == macro["run"]) & assays["p"].notna()],
-        1 if better == "higher" else -1,
-    )
+    of_run = assays[(assays["run"] == macro["run"]) & assays["p"].notna()]
+    sign = 1 if better == "higher" else -1
     differences = sign * np.sort(sign * of_run["difference"].to_numpy())
     counted = of_run["result"].value_counts()
     with np.errstate(divide="ignore", invalid="ignore"):

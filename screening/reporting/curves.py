@@ -43,9 +43,8 @@ def make_curves(test: Predictions, evaluation: pd.DataFrame) -> Curves:
     """
     with_both = np.flatnonzero(evaluation["roc_auc"].notna())
     ranked = with_both[np.argsort(evaluation["roc_auc"].to_numpy()[with_both], kind="stable")[::-1]]
-    drawn = ranked.tolist() if len(ranked) <= MANY else []
+    drawn, grid = ranked.tolist() if len(ranked) <= MANY else [], np.linspace(0, 1, 101)
     labels, scores, is_real = test.outcome.labels, test.outcome.scores, test.is_real
-    grid = np.linspace(0, 1, 101)
     curves = {task: _curves_of(test, task) for task in with_both.tolist()}
     return Curves(
         tasks=tuple(drawn),

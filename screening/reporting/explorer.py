@@ -197,14 +197,13 @@ def _named(lists: Lists, names: dict[int, int], test: Predictions, task: int) ->
     end.
     """
     assay, labels, censored = test.assays[task], test.outcome.labels[:, task], censored_at(test, task)
-    said = test.outcome.scores[:, task]
-    scores = said * (-1 if assay.is_real and assay.wanted == "low" else 1)
-    measured = np.sort(scores[~np.isnan(labels)])
+    said, sign = test.outcome.scores[:, task], -1 if assay.is_real and assay.wanted == "low" else 1
+    measured = np.sort(sign * said[~np.isnan(labels)])
 
     def row(place: int, molecule: int) -> list[Any]:
         score, label, rank = float(said[place]), labels[place], None
         if not np.isnan(label):
-            rank = len(measured) - int(np.searchsorted(measured, scores[place], side="right")) + 1
+            rank = len(measured) - int(np.searchsorted(measured, sign * said[place], side="right")) + 1
         if assay.is_real:
             measured_text = None if rank is None else value_text(assay, float(label), int(censored[place]))
             return [names[molecule], value_text(assay, score), measured_text, rank]

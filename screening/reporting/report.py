@@ -316,11 +316,9 @@ def _pictures(material: Material) -> dict[str, Any]:
     metric, is_real = headline(evaluation), are_real_rows(evaluation)
     verdicts = evaluation["verdict"].to_numpy()
     by_name: dict[str, Any] = dict.fromkeys(("ranked", "counts", "amount", "training", "maps"))
-    has_number = evaluation[metric.name].notna().any()
+    has_number, ranked = evaluation[metric.name].notna().any(), pictures.ranked_assays
     if has_number:
-        by_name["ranked"] = [
-            pictures.ranked_assays(evaluation, verdicts, narrow=narrow) for narrow in (False, True)
-        ]
+        by_name["ranked"] = [ranked(evaluation, verdicts, narrow=narrow) for narrow in (False, True)]
     if len(material.counts):
         if not is_real.all():
             by_name["counts"] = label_counts_of(material)

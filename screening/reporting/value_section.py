@@ -74,13 +74,11 @@ def value_section(material: Material, ranked: Sequence[int], summary: pd.DataFra
     """
     if not len(ranked):
         return None
-    test = material.test_predictions
-    measured = n_measured(test.labels)[list(ranked)]
+    test, ranges = material.test_predictions, error_ranges(material, ranked)
     bounds = 0 if test.censored is None else int(n_marked(test.censored)[list(ranked)].sum())
-    ranges = error_ranges(material, ranked)
     return ValueSection(
         assays=len(ranked),
-        values=int(measured.sum()),
+        values=int(n_measured(test.labels)[list(ranked)].sum()),
         bounds=bounds,
         panels=_panels(material, ranked),
         ranges=ranges[:SCALES],

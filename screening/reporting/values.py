@@ -95,6 +95,5 @@ def value_text(assay: Assay, value: float, censored: int = 0) -> str:
         return f"{sign}{short(value)} {unit}".strip()
     rises = transforms[assay.transform].is_rising
     own = float(assay.in_unit(np.array([value]))[0])
-    return (
-        f"{sign}{value:.2f} ({SIGNS[int(censored) * (1 if rises else -1)]}{short(own)} {unit}".strip() + ")"
-    )
+    own_sign = SIGNS[int(censored) * (1 if rises else -1)]
+    return f"{sign}{value:.2f} ({own_sign}{short(own)} {unit}".strip() + ")"
