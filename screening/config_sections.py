@@ -18,7 +18,10 @@ from pydantic import (
     model_validator,
 )
 
-from .config_parts import AChain, AComponent, AnEncoder, Positive, Share, by_name
+from .config_model import NETWORK as NETWORK
+from .config_model import Heads as Heads
+from .config_model import Model as Model
+from .config_parts import AChain, AComponent, Positive, Share, by_name
 from .config_parts import Component as Component
 from .config_parts import EncoderChoice as EncoderChoice
 from .config_parts import Section as Section
@@ -35,9 +38,6 @@ def _as_files(value: Any) -> Any:
         return value
     return str(value[0]) if len(value) == 1 else tuple(map(str, value))
 
-
-NETWORK = "network"
-"""What the network is called among the models of a blend."""
 
 Files = Annotated[str | tuple[str, ...], BeforeValidator(_as_files), Field(min_length=1)]
 
@@ -125,63 +125,6 @@ class Features(Section):
     """Featurizer of atoms and bonds; null for none."""
     vectors: tuple[str, ...] = ()
     """Featurizers that give one vector per molecule, such as ecfp_counts."""
-
-
-class Heads(Section):
-    """One output per task on top of the shared representation."""
-
-    hidden: Annotated[int, Field(ge=0, le=20_000)] = 0
-    """Width of a private hidden layer per task; 0 = linear heads."""
-    dropout: Share = 0.0
-    """Share of the hidden layer left out in a training step."""
-    heteroscedastic: bool = False
-    """Of real assays: the noise of each molecule is learned beside its value, in place of one per assay."""
-
-
-class Model(Section):
-    """Shared encoder and task heads; or a baseline, for which they and `train`'s settings do not count."""
-
-    encoder: AnEncoder = EncoderChoice(name="gine")
-    """From a molecule to its representation, shared by all assays: `screening list encoders`. Beside its
-    options, init: RUN begins with the encoder of a run or bundle in place of random weights."""
-    heads: Heads = Heads()
-    baseline: AComponent | None = None
-    """A model per assay on the vector features in place of the network, such as random_forest; on the command
-    line also model=baseline:random_forest."""
-    blend: tuple[AComponent, ...] = ()
-    """Models whose scores are averaged, each with the same weight: `network` and baselines by name, such as
-    [network, gaussian_process]; empty = the network alone, or the baseline."""
-    single_task: bool = False
-    """A network of its own for every assay, the control of all sharing; costs as many trainings."""
-
-    @model_validator(mode="after")
-    def _is_one_or_a_blend(self) -> "Model":
-        names = [part.name for part in self.blend]
-        if self.blend and self.baseline is not None:
-            raise ValueError("blend and baseline are given: name the baseline in blend, or leave one out")
-        if len(set(names)) < len(names):
-            raise ValueError(f"blend names a model twice: {', '.join(names)}")
-        network = next((part for part in self.blend if part.name == NETWORK), None)
-        if network is not None and network.options:
-            raise ValueError("network has no options in blend: model.encoder and train are its settings")
-        if self.encoder.init is not None and not self.has_network:
-            raise ValueError("encoder.init is given, and no network is trained: leave it out")
-        return self
-
-    @property
-    def parts(self) -> tuple[Component, ...]:
-        """The models that are trained: the blend, the baseline, or the network."""
-        return self.blend or (self.baseline or Component(name=NETWORK),)
-
-    @property
-    def by_itself(self) -> "Model":
-        """As a bundle has it, which needs no other run."""
-        return self.model_copy(update={"encoder": self.encoder.model_copy(update={"init": None})})
-
-    @property
-    def has_network(self) -> bool:
-        """Whether a network is among them."""
-        return any(part.name == NETWORK for part in self.parts)
 
 
 class Loss(Section):
@@ -383,6 +326,17 @@ class Config(Section):
         alone += ["blend"] * (not self.model.has_network and not alone)
         if asked and alone:
             raise ValueError(f"{asked[0]} needs networks that assays share: leave model.{alone[0]} out")
+        return self
+
+    @model_validator(mode="after")
+    def _has_vectors_of_blend(self) -> "Config":
+        for part in self.model.blend:
+            for name in part.vectors or ():
+                if name not in self.features.vectors:
+                    raise ValueError(
+                        f"'{part.label}' of model.blend sees the vectors {name}, which are not among "
+                        f"features.vectors ({', '.join(self.features.vectors) or 'none'}): add them there"
+                    )
         return self
 
     @property

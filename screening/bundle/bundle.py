@@ -109,6 +109,12 @@ class Bundle:
         return self.kinds or tuple(map(Assay, self.tasks))
 
     @property
+    def alike_networks(self) -> dict[int, ScreeningModel]:
+        """Those of `networks` that a `representation` is about: as wide as the first of them."""
+        width = next((network.encoder.width for network in self.networks.values()), 0)
+        return {number: each for number, each in self.networks.items() if each.encoder.width == width}
+
+    @property
     def networks(self) -> dict[int, ScreeningModel]:
         """The members that are networks, by their number."""
         networks = {number: member.model.network for number, member in enumerate(self.members)}
@@ -143,7 +149,7 @@ class Bundle:
         for number, member in enumerate(self.members):
             model, network = member.model, member.model.network
             has_sd = self.targets is not None and model.gives_sd
-            if measured is not None and network is not None:
+            if measured is not None and network is not None and number in measured.gaussians:
                 watcher = measured.watcher(number, off)
                 outputs, sd = network.predict_with_sd(store, rows, batch_size=batch_size, on_features=watcher)
             elif has_sd:
@@ -185,6 +191,7 @@ class Bundle:
                     "kind": member.model.kind,
                     "columns": list(member.columns),
                     **({"weight": member.weight} if member.weight != 1 else {}),
+                    **({"part": member.part} if member.part else {}),
                     **member.model.describe(),
                 }
                 for member in self.members
@@ -278,7 +285,7 @@ class Bundle:
         return bundle
 
     def _check_representation(self, folder: Path) -> None:
-        widths = {number: network.encoder.width for number, network in self.networks.items()}
+        widths = {number: network.encoder.width for number, network in self.alike_networks.items()}
         if self.representation is not None and self.representation.widths != widths:
             raise BundleError(
                 f"{folder / _part_file('representation')} is about members and widths "

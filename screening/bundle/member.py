@@ -28,12 +28,16 @@ class Member:
     """The assays of its outputs, positions among the bundle's."""
     weight: float = 1.0
     """Of its outputs in the mean over the members that serve an assay."""
+    part: str = ""
+    """What the model of the blend that it belongs to is called; "" = there is no blend."""
 
 
-def _check_shapes(settings: Model, inputs: Inputs, n_tasks: int, path: Path) -> None:
+def _check_shapes(
+    settings: Model, inputs: Inputs, n_tasks: int, vectors: tuple[str, ...] | None, path: Path
+) -> None:
     """Raise BundleError unless the file has the arrays of such a network, which is not made for it."""
     with torch.device("meta"):
-        model = ScreeningModel(settings, inputs, n_tasks)
+        model = ScreeningModel(settings, inputs, n_tasks, vectors)
     expected = {name: list(value.shape) for name, value in model.state_dict().items()}
     with safe_open(path, "pt") as file:
         shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
@@ -47,21 +51,30 @@ def _check_shapes(settings: Model, inputs: Inputs, n_tasks: int, path: Path) -> 
         )
 
 
+def _weight(description: dict[str, Any], folder: Path) -> float:
+    weight = float(description.get("weight", 1.0))
+    if not 0 < weight < math.inf:
+        raise BundleError(f"{folder / DESCRIPTION}: a member's weight is {weight}, expected above 0.")
+    return weight
+
+
 def restored_member(
     description: dict[str, Any], settings: Model, inputs: Inputs, n_tasks: int, path: Path
 ) -> Member:
     columns = tuple(description["columns"])
     if len(set(columns)) != len(columns) or not all(type(c) is int and 0 <= c < n_tasks for c in columns):
         raise BundleError(f"{path.parent / DESCRIPTION}: a member's assays {columns} are not columns.")
-    weight = float(description.get("weight", 1.0))
-    if not 0 < weight < math.inf:
-        raise BundleError(f"{path.parent / DESCRIPTION}: a member's weight is {weight}, expected above 0.")
+    weight, part = _weight(description, path.parent), description.get("part", "")
+    settings = settings.of(part)
+    vectors = settings.parts[0].vectors if part else None
     if description["kind"] != ScreeningModel.kind:
         kind, options = description["kind"], description["options"]
-        return Member(restore(kind, options, load_file(path), inputs.vectors, len(columns)), columns, weight)
-    _check_shapes(settings, inputs, len(columns), path)
-    model = ScreeningModel(settings, inputs, len(columns))
+        blocks = inputs.with_vectors(vectors).vectors
+        baseline = restore(kind, options, load_file(path), blocks, len(columns), vectors)
+        return Member(baseline, columns, weight, part)
+    _check_shapes(settings, inputs, len(columns), vectors, path)
+    model = ScreeningModel(settings, inputs, len(columns), vectors)
     model.load_state_dict(load_file(path))
     if not all(value.isfinite().all() for value in model.state_dict().values()):
         raise BundleError(f"{path}: the model has weights that are not finite. Train again.")
-    return Member(model.eval(), columns, weight)
+    return Member(model.eval(), columns, weight, part)

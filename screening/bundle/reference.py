@@ -1,7 +1,7 @@
 """The baseline of attributions: the mean training molecule, fitted in training and kept in the bundle."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from ..errors import BundleError
 from ..features.store import FeatureSet, GraphStore, VectorBlock, featurize
 from ..models.layers import CodeEmbedding, VectorScale
+from ..models.network import inputs_of
 
 SAMPLE = 5000
 """Training molecules that are looked at, at most: the means move by less than 2 % of a deviation."""
@@ -66,6 +67,12 @@ class Reference:
         """No codes and no counts: a molecule without inputs."""
         n_columns = sum(len(block.columns) for block in store.vector_blocks)
         return cls(np.zeros(sum(store.atom_sizes)), np.zeros(sum(store.bond_sizes)), np.zeros(n_columns))
+
+    def seen_by(self, vectors: Sequence[str] | None, store: GraphStore) -> "Reference":
+        """What a network sees of it that sees some of the vectors of a store; None = all."""
+        if vectors is None:
+            return self
+        return replace(self, vectors=self.vectors[inputs_of(store).columns_of(vectors)])
 
     def fits(self, store: GraphStore) -> bool:
         """Whether it is about these features."""

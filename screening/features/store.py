@@ -8,7 +8,7 @@ import hashlib
 import json
 import zlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -148,6 +148,14 @@ class GraphStore:
         """The blocks of columns of `GraphBatch.vectors`, in order."""
         blocks = [vector_featurizer(name) for name in self.features.vectors]
         return tuple(VectorBlock(each.name, each.kind, each.columns) for each in blocks)
+
+    def with_vectors(self, names: Sequence[str] | None) -> "GraphStore":
+        """The same molecules with some of the vectors, in that order, nothing copied; None = with all."""
+        if names is None or tuple(names) == self.features.vectors:
+            return self
+        places = [self.features.vectors.index(name) for name in names]
+        vectors = tuple(self.vectors[place] for place in places)
+        return replace(self, features=replace(self.features, vectors=tuple(names)), vectors=vectors)
 
     def batch(self, rows: Sequence[int] | np.ndarray | Tensor) -> GraphBatch:
         """The molecules `rows`, in that order; a row may occur more than once.

@@ -1,6 +1,6 @@
 """The model: a shared encoder and one head per task; the same for training and for scoring."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, Self
 
 import torch
@@ -19,6 +19,8 @@ class Predictor(Protocol):
     """`network`, or the registered name of a baseline."""
     gives_sd: bool
     """Whether it says how far off it may be: `predict_sd`."""
+    vectors: tuple[str, ...] | None
+    """The vectors of a store that it sees, others are not looked at; None = all."""
 
     @property
     def network(self) -> "ScreeningModel | None":
@@ -46,7 +48,13 @@ class Predictor(Protocol):
 
 
 class ScreeningModel(nn.Module):
-    """Molecules to one logit per task: `heads(encoder(batch))`, [B, T]."""
+    """Molecules to one logit per task: `heads(encoder(batch))`, [B, T].
+
+    Parameters
+    ----------
+    inputs : of a whole store.
+    vectors : those of them that it sees; None = all.
+    """
 
     kind = "network"
     gives_sd: bool
@@ -55,10 +63,13 @@ class ScreeningModel(nn.Module):
     def network(self) -> "ScreeningModel":
         return self
 
-    def __init__(self, settings: Model, inputs: Inputs, n_tasks: int) -> None:
+    def __init__(
+        self, settings: Model, inputs: Inputs, n_tasks: int, vectors: Sequence[str] | None = None
+    ) -> None:
         super().__init__()
+        self.vectors = None if vectors is None else tuple(vectors)
         encoder = settings.encoder
-        self.encoder = encoders.build(encoder.name, inputs, **encoder.options)
+        self.encoder = encoders.build(encoder.name, inputs.with_vectors(vectors), **encoder.options)
         heads = settings.heads
         self.heads = TaskHeads(
             self.encoder.width, n_tasks, heads.hidden, heads.dropout, heads.heteroscedastic
@@ -86,7 +97,7 @@ class ScreeningModel(nn.Module):
         `on_features` is told the representations [b, d] of each batch, in order, where they are computed.
         """
         device = next(self.parameters()).device
-        was_training = self.training
+        was_training, store = self.training, store.with_vectors(self.vectors)
         self.eval()
         parts = [torch.zeros(0, self.heads.n_tasks)]
         for part in rows.split(batch_size):

@@ -204,11 +204,12 @@ def _domain(settings: DomainSettings, prepared: Prepared) -> Domain:
 
 def _representation(settings: DomainSettings, prepared: Prepared, bundle: Bundle) -> Representation | None:
     """The representation of some training molecules; None without a network, and with too many."""
-    if not 0 < len(bundle.networks) <= MOST_NETWORKS:
+    networks = bundle.alike_networks
+    if not 0 < len(networks) <= MOST_NETWORKS:
         return None
     train, valid = (prepared.split.rows(part) for part in ("train", "valid"))
     return Representation.fit(
-        bundle.networks,
+        networks,
         prepared.store,
         torch.from_numpy(_some(train, TRAINING_SAMPLE)),
         torch.from_numpy(_some(valid, SAMPLE)),

@@ -32,6 +32,7 @@ def chosen(config: Config) -> list[Chosen]:
     components: list[tuple[Registry[Any], Component | Loss]] = [
         (splits, config.split),
         (encoders, config.model.encoder),
+        *((encoders, part.encoder) for part in config.model.blend if part.encoder is not None),
         (losses, config.loss),
         (losses, config.real_loss),
         (calibrations, config.calibration),

@@ -13,7 +13,7 @@ from ..balancing.affinity import Affinity
 from ..bundle.bundle import Bundle
 from ..bundle.member import Member
 from ..config import Config
-from ..config_sections import NETWORK, Component
+from ..config_model import NETWORK, BlendPart
 from ..data.sparse_cells import has_label
 from ..data.task_groups import read_groups
 from ..errors import ConfigError, DataError, listed
@@ -100,22 +100,37 @@ def fit(
     """
     parts = []
     for part in config.model.parts:
+        own, view = of_part(config, prepared, part)
         if part.name == NETWORK:
-            parts.append(_fit_networks(config, prepared, origin, resume, on_note, on_epoch))
+            parts.append(_fit_networks(own, view, origin, resume, on_note, on_epoch))
         else:
-            parts.append(_fit_baselines(config, part, prepared, on_note))
-    return parts[0] if len(parts) == 1 else _blended(parts)
+            parts.append(_fit_baselines(own, part, view, on_note))
+    return _blended(config, parts) if config.model.blend else parts[0]
 
 
-def _blended(parts: list[Fitted]) -> Fitted:
+def of_part(config: Config, prepared: Prepared, part: BlendPart) -> tuple[Config, Prepared]:
+    """The config and the table as one model of a blend knows them: its encoder, its vectors."""
+    if not config.model.blend:
+        return config, prepared
+    own = config.model_copy(update={"model": config.model.of(part.label)})
+    return own, prepared._replace(store=prepared.store.with_vectors(part.vectors))
+
+
+def _blended(config: Config, parts: list[Fitted]) -> Fitted:
     """The members of all parts, those of one with the same weight together as those of another."""
     members = []
-    for part in parts:
-        n_tasks = len({column for member in part.members for column in member.columns})
-        times = sum(len(member.columns) for member in part.members) // n_tasks
-        members += [replace(member, weight=1 / times) for member in part.members]
-    with_epochs = next((part for part in parts if len(part.epochs)), parts[0])
-    return with_epochs._replace(members=tuple(members))
+    for part, fitted in zip(config.model.blend, parts, strict=True):
+        n_tasks = len({column for member in fitted.members for column in member.columns})
+        times = sum(len(member.columns) for member in fitted.members) // n_tasks
+        members += [replace(member, weight=1 / times, part=part.label) for member in fitted.members]
+    trained = [fitted for fitted in parts if len(fitted.epochs)] or parts[:1]
+    return Fitted(
+        tuple(members),
+        _joined([fitted.history for fitted in trained]),
+        _joined([fitted.epochs for fitted in trained]),
+        [epoch for fitted in trained for epoch in fitted.best_epochs],
+        next((fitted.affinity for fitted in trained if fitted.affinity is not None), None),
+    )
 
 
 def _fit_networks(
@@ -138,12 +153,11 @@ def _fit_networks(
                 on_note(f"{len(plans):,} networks are as many trainings, one after the other")
         if len(plans) > 1:
             on_note(f"network {number + 1} of {len(plans)}, {_named(prepared, plan)}")
-        name = "checkpoint.pt" if len(plans) == 1 else f"checkpoint-{number}.pt"
         histories.append(
             trainer.fit(
                 examples(prepared, "train", plan.columns),
                 examples(prepared, "valid", plan.columns),
-                checkpoint=config.folder / name,
+                checkpoint=config.folder / _checkpoint(config, number, len(plans)),
                 origin=origin,
                 resume=resume,
                 on_epoch=on_epoch,
@@ -164,6 +178,13 @@ def _fit_networks(
     return Fitted(tuple(members), _joined(frames), _joined(epochs), best, affinity)
 
 
+def _checkpoint(config: Config, number: int, n_networks: int) -> str:
+    """File of a network of so many; that of a model of a blend has its name."""
+    label = config.model.parts[0].label
+    words = ["checkpoint", *([label] if label != NETWORK else []), *([str(number)] if n_networks > 1 else [])]
+    return "-".join(words) + ".pt"
+
+
 def make_trainer(config: Config, prepared: Prepared, plan: NetworkPlan | None = None) -> Trainer:
     """The network of a config, its inputs scaled on the training part, ready to fit.
 
@@ -181,7 +202,8 @@ def make_trainer(config: Config, prepared: Prepared, plan: NetworkPlan | None = 
             f"The training part of the split has no molecules{what}. Use more molecules, another split, or "
             "leave such assays out (data.tasks)."
         )
-    model = ScreeningModel(config.model, inputs_of(store), len(plan.columns))
+    vectors = config.model.parts[0].vectors if len(config.model.parts) == 1 else None
+    model = ScreeningModel(config.model, inputs_of(store), len(plan.columns), vectors)
     model.encoder.fit(store, rows.rows)
     begin_with(model.encoder, config, store.features, _ensemble_seeds(config).index(plan.seed))
     settings = config.model_copy(update={"seed": plan.seed})
@@ -202,10 +224,14 @@ def _joint_weights(config: Config, prepared: Prepared, plan: NetworkPlan) -> dic
         test here may have been training there.
     """
     where = f"grouping.joint: {config.grouping.joint}"
-    bundle = Bundle.load(Path(str(config.grouping.joint)))
+    bundle, part = Bundle.load(Path(str(config.grouping.joint))), config.model.parts[0]
+    settings, features, inputs = bundle.settings, bundle.features, bundle.inputs
+    if part in settings.blend:
+        settings, inputs = settings.of(part.label), inputs.with_vectors(part.vectors)
+        features = replace(features, vectors=tuple(block.name for block in inputs.vectors))
     for what, there, here in (
-        ("model", bundle.settings, config.model.by_itself),
-        ("features", (bundle.features, bundle.inputs), (prepared.store.features, inputs_of(prepared.store))),
+        ("model", settings, config.model.by_itself),
+        ("features", (features, inputs), (prepared.store.features, inputs_of(prepared.store))),
         ("table", bundle.about["file_sha256"], prepared.source.sha256),
         ("seed", bundle.about["seed"], config.seed),
         ("split", bundle.about["split"], config.split.model_dump()),
@@ -218,7 +244,7 @@ def _joint_weights(config: Config, prepared: Prepared, plan: NetworkPlan) -> dic
     for member in bundle.members:
         columns = {bundle.tasks[column]: place for place, column in enumerate(member.columns)}
         network = member.model.network
-        if network is not None and set(names) <= set(columns):
+        if network is not None and member.part in ("", part.label) and set(names) <= set(columns):
             network.heads = network.heads.take([columns[name] for name in names])
             return network.state_dict()
     raise ConfigError(
@@ -244,24 +270,24 @@ def describe(config: Config, prepared: Prepared) -> str:
     """A line about what would be trained; everything is built, so that a wrong setting is found."""
     lines = []
     for part in config.model.parts:
+        own, view = of_part(config, prepared, part)
         if part.name == NETWORK:
-            n_networks = len(plans_of(config, prepared.table.tasks))
-            lines.append(_describe_networks(config, make_trainer(config, prepared), n_networks))
+            n_networks = len(plans_of(own, view.table.tasks))
+            lines.append(_describe_networks(own, make_trainer(own, view), n_networks))
         else:
-            lines.append(_describe_baseline(config, make_baseline(config, part), prepared))
+            lines.append(_describe_baseline(own, make_baseline(part), view))
     return "; ".join(lines)
 
 
-def make_baseline(config: Config, part: Component) -> Baseline:
+def make_baseline(part: BlendPart) -> Baseline:
     """The baseline of that name and with those options, to be fitted.
 
     Raises
     ------
-    ConfigError : there is none of that name, an option is wrong, or `model.single_task` is set as well.
+    ConfigError : there is none of that name, or an option is wrong.
     """
-    if config.model.single_task and not config.model.has_network:
-        raise ConfigError("A baseline has a model per assay anyway: leave model.single_task out.")
     baseline: Baseline = baselines.build(part.name, **part.options)
+    baseline.vectors = part.vectors
     return baseline
 
 
@@ -270,7 +296,7 @@ def _seeds(config: Config) -> list[int]:
     return _ensemble_seeds(config)[: 1 if config.model.blend else None]
 
 
-def _fit_baselines(config: Config, part: Component, prepared: Prepared, on_note: Note) -> Fitted:
+def _fit_baselines(config: Config, part: BlendPart, prepared: Prepared, on_note: Note) -> Fitted:
     """One baseline for every seed of the ensemble, on all assays."""
     members = []
     of_training, targets = np.asarray(prepared.table.labels), prepared.targets
@@ -279,7 +305,7 @@ def _fit_baselines(config: Config, part: Component, prepared: Prepared, on_note:
     is_real, marks = torch.from_numpy(prepared.table.is_real), prepared.table.censored
     censored = None if marks is None else torch.from_numpy(marks)
     for number, seed in enumerate(_seeds(config)):
-        baseline = make_baseline(config, part)
+        baseline = make_baseline(part)
         if number == 0:
             on_note(_describe_baseline(config, baseline, prepared))
         baseline.fit(
@@ -326,9 +352,14 @@ def _named(prepared: Prepared, plan: NetworkPlan) -> str:
 
 
 def _joined(frames: list[pd.DataFrame]) -> pd.DataFrame:
-    """One below the other; `member` in front where there are several."""
+    """One below the other; `member` in front where there are several, counted on."""
     if len(frames) == 1:
         return frames[0]
-    for number, frame in enumerate(frames):
-        frame.insert(0, "member", number)
-    return pd.concat(frames, ignore_index=True)
+    numbered, before = [], 0
+    for frame in frames:
+        numbers = frame["member"] if "member" in frame else np.zeros(len(frame), np.int64)
+        numbered.append(frame.assign(member=before + numbers))
+        before += int(numbers.max()) + 1 if len(frame) else 0
+    joined = pd.concat(numbered, ignore_index=True)
+    joined.insert(0, "member", joined.pop("member"))
+    return joined

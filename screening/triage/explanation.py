@@ -3,6 +3,7 @@
 The numbers come from `contributions`. Called by `screening explain`.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from os import PathLike
@@ -21,7 +22,7 @@ from ..data.assay_kinds import Assay
 from ..data.tables import Rejected, TableReader, open_frame, open_table
 from ..errors import BundleError, ConfigError, listed
 from ..features.store import GraphStore
-from ..models.network import ScreeningModel
+from ..models.network import ScreeningModel, inputs_of
 from ..registry import did_you_mean
 from ..runtime.csv_cells import csv_of
 from ..runtime.files import half_written, sweep, write_atomically
@@ -264,11 +265,35 @@ def _contributions(
     with progress(f"explaining by {method.replace('_', ' ')}", len(chosen.mols)) as advance:
         for start in range(0, len(chosen.mols), AT_ONCE):
             block = slice(start, start + AT_ONCE)
-            these = Molecules.of(chosen.store, chosen.rows[block], chosen.mols[block], reference)
-            told = [METHODS[method](model, column, these) for model, column in networks]
+            rows, mols = chosen.rows[block], chosen.mols[block]
+            told = [
+                _by(METHODS[method], model, column, chosen.store, rows, mols, reference)
+                for model, column in networks
+            ]
             blocks.append(Contributions(*(np.mean(arrays, axis=0) for arrays in zip(*told, strict=True))))
-            advance(len(these.rows))
+            advance(len(rows))
     return Contributions(*(np.concatenate(arrays) for arrays in zip(*blocks, strict=True)))
+
+
+def _by(
+    method: Callable[[ScreeningModel, int, Molecules], Contributions],
+    model: ScreeningModel,
+    column: int,
+    store: GraphStore,
+    rows: torch.Tensor,
+    mols: list[Mol],
+    reference: Reference,
+) -> Contributions:
+    """Those of one network, with columns for all vectors of the store, also those that it does not see."""
+    seen = store.with_vectors(model.vectors)
+    told = method(model, column, Molecules.of(seen, rows, mols, reference.seen_by(model.vectors, store)))
+    if model.vectors is None:
+        return told
+    places, own = other_columns(store)[0].numpy(), other_columns(seen)[0].numpy()
+    columns = np.zeros((len(rows), len(places)))
+    where = inputs_of(store).columns_of(model.vectors)[own]
+    columns[:, np.searchsorted(places, where)] = told.columns
+    return told._replace(columns=columns)
 
 
 def _tables(

@@ -16,10 +16,11 @@ import torch
 from bundles import both_kinds, small_bundle
 from torch import Tensor, nn
 
-from screening.bundle import exporting
+from screening.bundle import exported_network
 from screening.bundle.bundle import Bundle
+from screening.bundle.exported_network import Calibrated
 from screening.bundle.exported_values import InUnits
-from screening.bundle.exporting import ARRAYS, _Calibrated, export
+from screening.bundle.exporting import ARRAYS, export
 from screening.bundle.member import Member
 from screening.data.assay_kinds import Assay, in_units
 from screening.data.transforms import transforms
@@ -127,7 +128,7 @@ def test_every_calibration_is_the_same_as_a_network(method: str, n_tasks: int) -
     found = calibrations.build(method, raw, labels)
     ends = np.array([0, 1e-38, 1e-12, 1e-6, 0.5, 1 - 1e-6, 1], np.float32)[:, None].repeat(n_tasks, 1)
     every = np.concatenate([raw, ends])
-    theirs = _Calibrated(found)(torch.from_numpy(every).double())
+    theirs = Calibrated(found)(torch.from_numpy(every).double())
     np.testing.assert_allclose(theirs.numpy(), found.apply(every), atol=2e-6)
 
 
@@ -137,7 +138,7 @@ def test_curves_of_one_knot_and_of_equal_knots_are_the_same_as_a_network() -> No
     ones = np.ones(3)
     found = Calibration("isotonic", ones, 0 * ones, counts, counts, np.array([0, 1, 1, 5]), knots, values)
     raw = np.linspace(0.01, 0.99, 101)[:, None].repeat(3, 1)
-    theirs = _Calibrated(found)(torch.from_numpy(raw))
+    theirs = Calibrated(found)(torch.from_numpy(raw))
     np.testing.assert_allclose(theirs.numpy(), found.apply(raw), atol=1e-9)
 
 
@@ -252,7 +253,7 @@ def test_an_export_that_differs_is_not_written(
     (out := tmp_path / "out").mkdir()
     (out / "net.pt2").write_text("an older one")
     monkeypatch.setattr(
-        exporting, "_Calibrated", lambda found: _Calibrated(replace(found, slope=1.01 * found.slope))
+        exported_network, "Calibrated", lambda found: Calibrated(replace(found, slope=1.01 * found.slope))
     )
     with pytest.raises(ScreeningError, match="differs from ours by"):
         export(calibrated, out / "net.pt2")

@@ -48,6 +48,8 @@ class Baseline(ABC):
     """None: it is no network, see `network.Predictor`."""
     gives_sd: bool = False
     """Whether it says how far off it may be: `predict_sd`."""
+    vectors: tuple[str, ...] | None = None
+    """The vectors of a store that it sees; None = all."""
     base: Tensor
     """[T] float32, logit of the base rate of each assay in training; of a real one its mean."""
     is_real: Tensor
@@ -86,6 +88,7 @@ class Baseline(ABC):
         """
         self.is_real = torch.zeros(labels.shape[1], dtype=torch.bool) if is_real is None else is_real.cpu()
         self.check_kinds(self.is_real)
+        store = store.with_vectors(self.vectors)
         blocks = store.vector_blocks
         if not blocks:
             raise ConfigError(
@@ -147,6 +150,7 @@ class Baseline(ABC):
 
     def predict(self, store: GraphStore, rows: Tensor, *, batch_size: int = 512) -> Tensor:
         """Logits [n, T], float32, of the molecules `rows`, none beyond +-16; values of real assays."""
+        store = store.with_vectors(self.vectors)
         parts = [self._logits(self._prepared(store.batch(part).vectors)) for part in rows.split(batch_size)]
         return self._bounded(torch.cat(parts) if parts else torch.zeros(0, len(self.base)))
 
@@ -220,13 +224,15 @@ def restore(
     state: dict[str, Tensor],
     blocks: Sequence[VectorBlock],
     n_tasks: int,
+    vectors: tuple[str, ...] | None = None,
 ) -> Baseline:
     """The baseline of that kind, options and `state_dict`; nothing in them is trusted.
 
     Parameters
     ----------
-    blocks : the vectors it will be given.
+    blocks : the vectors it sees.
     n_tasks : T.
+    vectors : as `Baseline.vectors`.
 
     Raises
     ------
@@ -234,6 +240,7 @@ def restore(
     ConfigError : no such baseline or option.
     """
     baseline: Baseline = baselines.build(kind, **options)
+    baseline.vectors = vectors
     baseline.base = taken(state, "base", (n_tasks,), torch.float32)
     baseline.is_real = torch.zeros(n_tasks, dtype=torch.bool)
     if "is_real" in state:

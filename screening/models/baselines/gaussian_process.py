@@ -239,6 +239,7 @@ class GaussianProcess(Baseline):
         self, store: GraphStore, rows: Tensor, *, batch_size: int = 512
     ) -> tuple[Tensor, Tensor]:
         """`predict` and `predict_sd`: similarities, the larger part of the work, are made once."""
+        store = store.with_vectors(self.vectors)
         means, deviations = [torch.zeros(0, len(self.mean))], [torch.zeros(0, len(self.mean))]
         for part in rows.split(batch_size):
             for similarities in self._similar(store.batch(part).vectors):

@@ -6,8 +6,10 @@ training. Sums over neighbours, atoms and codes are `segment_sums.Sums`, which b
 through.
 """
 
+from collections.abc import Sequence
 from typing import Annotated, Literal, NamedTuple
 
+import numpy as np
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -30,6 +32,22 @@ class Inputs(NamedTuple):
     """Codes per bond feature."""
     vectors: tuple[VectorBlock, ...]
     """Blocks of the joined vector [B, F], in order."""
+
+    def with_vectors(self, names: Sequence[str] | None) -> "Inputs":
+        """With some of the blocks, in that order, as `GraphStore.with_vectors`; None = with all."""
+        if names is None:
+            return self
+        blocks = {block.name: block for block in self.vectors}
+        return self._replace(vectors=tuple(blocks[name] for name in names))
+
+    def columns_of(self, names: Sequence[str]) -> np.ndarray:
+        """Columns of the joined vector [B, F] that are those blocks, in that order: int64."""
+        ends = np.cumsum([len(block.columns) for block in self.vectors])
+        spans = {
+            block.name: np.arange(end - len(block.columns), end)
+            for block, end in zip(self.vectors, ends, strict=True)
+        }
+        return np.concatenate([np.zeros(0, np.int64), *(spans[name] for name in names)])
 
 
 class Encoder(nn.Module):

@@ -1,0 +1,127 @@
+"""The networks of a bundle as one module, from arrays to probabilities and values: what is exported."""
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..data.assay_kinds import are_real
+from ..errors import BundleError
+from ..features.store import GraphBatch
+from ..models.encoders import Inputs
+from ..models.network import ScreeningModel
+from ..uncertainty.calibration import Calibration
+from .bundle import Bundle
+from .exported_values import Answers, InUnits
+
+
+class ExportedNetwork(nn.Module):
+    """Arrays in, probabilities and values out."""
+
+    mean: Tensor
+    is_real: Tensor | None
+
+    def __init__(self, bundle: Bundle, calibration: Calibration | None) -> None:
+        super().__init__()
+        for kind in sorted({member.model.kind for member in bundle.members} - {ScreeningModel.kind}):
+            raise BundleError(
+                f"The bundle holds a baseline ({kind}): only networks can be exported. Export a run trained "
+                "without model.baseline, and without baselines in model.blend; both score with `screening "
+                "score`."
+            )
+        self.models = nn.ModuleList(_Seeing(network, bundle.inputs) for network in bundle.networks.values())
+        columns = [(column, member.weight) for member in bundle.members for column in member.columns]
+        served = torch.zeros(len(bundle.tasks), len(columns), dtype=torch.float64)
+        for output, (column, weight) in enumerate(columns):
+            served[column, output] = weight
+        self.register_buffer("mean", served / served.sum(1, keepdim=True))
+        targets = bundle.targets
+        is_mixed = targets is not None
+        self.answers = Answers(targets, [column for column, _ in columns]) if targets else nn.Sigmoid()
+        self.in_units = InUnits(bundle.assays) if is_mixed else nn.Identity()
+        is_real = torch.from_numpy(are_real(bundle.assays)) if is_mixed else None
+        self.register_buffer("is_real", is_real)
+        is_none = calibration is None or calibration.method == "none"
+        self.calibrated = nn.Identity() if calibration is None or is_none else Calibrated(calibration)
+
+    def forward(
+        self, atoms: Tensor, bonds: Tensor, source: Tensor, target: Tensor, molecule: Tensor, vectors: Tensor
+    ) -> Tensor:
+        batch = GraphBatch(vectors.shape[0], atoms, bonds, source, target, molecule, vectors)
+        outputs = torch.cat([model(batch) for model in self.models], dim=1).double()
+        raw = (self.answers(outputs) @ self.mean.T).float().double()  # rounded as `Bundle.predict` does
+        scores = self.calibrated(raw)
+        if self.is_real is not None:
+            scores = torch.where(self.is_real, raw, scores)
+        return self.in_units(scores).float()
+
+
+class _Seeing(nn.Module):
+    """A network that is given all vectors and sees its own."""
+
+    columns: Tensor | None
+
+    def __init__(self, network: ScreeningModel, inputs: Inputs) -> None:
+        super().__init__()
+        self.network = network
+        columns = None if network.vectors is None else torch.from_numpy(inputs.columns_of(network.vectors))
+        self.register_buffer("columns", columns)
+
+    def forward(self, batch: GraphBatch) -> Tensor:
+        if self.columns is not None:
+            batch = replace(batch, vectors=batch.vectors.index_select(1, self.columns))
+        return self.network(batch)
+
+
+class Calibrated(nn.Module):
+    """`Calibration.apply` as a network: float64 [B, T] in and out."""
+
+    slope: Tensor
+    intercept: Tensor
+    knots: Tensor
+    values: Tensor
+    stepped: Tensor
+    order: Tensor
+
+    def __init__(self, calibration: Calibration) -> None:
+        super().__init__()
+        self.method = calibration.method
+        numbers = {"slope": calibration.slope, "intercept": calibration.intercept}
+        self.has_curves = bool(len(calibration.knots))
+        if self.has_curves:
+            numbers |= _curves(calibration)
+        for name, value in numbers.items():
+            self.register_buffer(name, torch.from_numpy(np.array(value)))
+
+    def forward(self, raw: Tensor) -> Tensor:
+        info = torch.finfo(torch.float32)
+        raw = raw.clamp(info.tiny, 1 - info.eps / 2)  # as `Calibration` keeps them from 0 and 1
+        logits = raw.log() - (-raw).log1p()
+        lines = (self.slope * logits + self.intercept).sigmoid()
+        if not self.has_curves:
+            return lines
+        curves = self._on_knots(logits.index_select(1, self.stepped))
+        return torch.cat([lines, curves], dim=1).index_select(1, self.order)
+
+    def _on_knots(self, logits: Tensor) -> Tensor:
+        """Straight between the knots [T', K], flat beyond them."""
+        n_curves, n_knots = self.knots.shape
+        places = torch.minimum(torch.maximum(logits, self.knots[:, 0]), self.knots[:, -1])
+        after = (places.unsqueeze(2) >= self.knots).to(torch.int64).sum(2)
+        at = (after - 1).clamp(max=n_knots - 2) + n_knots * torch.arange(n_curves)
+        knots, values = self.knots.flatten(), self.values.flatten()
+        left, width = knots[at], knots[at + 1] - knots[at]
+        share = (places - left) / torch.where(width > 0, width, 1.0)
+        return values[at] + share * (values[at + 1] - values[at])
+
+
+def _curves(calibration: Calibration) -> dict[str, np.ndarray]:
+    """Assays with a curve, its knots and values [T', K], and each assay's place among lines and curves."""
+    sizes, n_tasks = np.diff(calibration.bounds), calibration.n_tasks
+    stepped, order = np.flatnonzero(sizes), np.arange(n_tasks)
+    order[stepped] = n_tasks + np.arange(len(stepped))
+    knot = np.arange(max(sizes.max(), 2))  # the last one of a curve is repeated, and there are two at least
+    padded = calibration.bounds[stepped, None] + np.minimum(knot, sizes[stepped, None] - 1)
+    knots, values = calibration.knots[padded], calibration.values[padded]
+    return {"stepped": stepped, "order": order, "knots": knots, "values": values}
