@@ -39,6 +39,6 @@ clean:
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[test,lint,baselines,ray,export]"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[test,lint,baselines,ray,export,tune]"
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps moleculeace
 	touch $@

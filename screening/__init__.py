@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from .training.run import plan as plan
     from .triage.explanation import explain as explain
     from .triage.hits import choose_hits as choose_hits
+    from .tuning.search import tune as tune
 
 _load, __dir__, __all__ = lazy(
     __name__,
@@ -96,6 +97,7 @@ _load, __dir__, __all__ = lazy(
         "Input": "scoring.choices",
         "score_library": "scoring.job",
         "train": "run",
+        "tune": "tuning.search",
         "write_report": "reporting.report",
     },
 )

@@ -25,6 +25,7 @@ from .config_parts import AChain, AComponent, Positive, Share, by_name
 from .config_parts import Component as Component
 from .config_parts import EncoderChoice as EncoderChoice
 from .config_parts import Section as Section
+from .config_studies import Benchmark, Tune
 from .plain_yaml import option
 from .registry import did_you_mean
 from .sizes import LARGEST, MOST_ATOMS
@@ -268,15 +269,6 @@ class Domain(Section):
     """Keep names, structures and actives too, to show the nearest active; false if nobody may see them."""
 
 
-class Benchmark(Section):
-    """Balancers side by side, for `screening benchmark`; all else is as in the rest of the config."""
-
-    balancers: Annotated[tuple[AChain, ...], Field(min_length=2)]
-    """What to train with, one after the other; the others are compared with the first."""
-    seeds: Positive = 3
-    """Runs with each, with the seeds `seed`, `seed` + 1, ..."""
-
-
 class Config(Section):
     """One experiment; `seed` decides split, initial weights, order and dropout."""
 
@@ -307,6 +299,7 @@ class Config(Section):
     """From scores to probabilities, fitted on the validation part: platt, temperature, isotonic or none."""
     domain: Domain = Domain()
     benchmark: Benchmark | None = None
+    tune: Tune | None = None
 
     @field_validator("name")
     @classmethod

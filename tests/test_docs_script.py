@@ -34,6 +34,8 @@ PARTS = ("screen.csv", "followup.sdf", "vendor.parquet")
 SMALL = "train.epochs=1 train.workers=0 train.batch_size=64 features.vectors=[ecfp_counts]"
 """Added to every training: seconds in place of minutes."""
 ROWS = 300
+TRAINING = ("train", "tune", "group", "benchmark")
+"""Commands that take a config."""
 
 
 class Call(NamedTuple):
@@ -58,7 +60,7 @@ def call(command: str) -> Call:
 def read_by(asked: Call) -> list[str]:
     """Paths that a command needs."""
     values = asked.values
-    if asked.name in ("train", "group", "benchmark"):
+    if asked.name in TRAINING:
         config = asked.config
         files = [config.data.source, config.split.options.get("path"), config.grouping.file]
         sources = files[0] if isinstance(files[0], tuple) else files[:1]
@@ -76,10 +78,12 @@ def written_by(asked: Call) -> list[str]:
     values = asked.values
     if values.get("dry_run") or values.get("print_config"):
         return []
-    if asked.name in ("train", "group", "benchmark"):
+    if asked.name in TRAINING:
         name = asked.config.folder
         if values.get("try_them") or asked.name == "benchmark":
             return [f"{name}-grouping" if values.get("try_them") else f"{name}-benchmark"]
+        if asked.name == "tune":
+            return [f"{name}-tune"]
         return [f"{name}-seeds" if values.get("seeds") and asked.name == "train" else str(name)]
     if asked.name == "init":
         return [str(values["folder"])]
@@ -154,9 +158,10 @@ def test_the_pages_are_a_script(tmp_path: Path, real_data: Path) -> None:
 
 
 def _made_small(command: str) -> str:
-    if not command.startswith(("screening train", "screening group", "screening benchmark")):
+    if not command.startswith(tuple(f"screening {name} " for name in TRAINING)):
         return command
     more = " benchmark.seeds=1 benchmark.balancers=[equal,slaw]" if " benchmark " in command else ""
+    command = re.sub(r"--trials \d+", "--trials 2", command)
     return f"{command} {'train.workers=0' if 'baseline:' in command else SMALL}{more}"
 
 

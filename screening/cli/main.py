@@ -21,7 +21,7 @@ from .listing import list_family
 from .project import init
 from .results import compare, evaluate, explain, report
 from .settings import option_hint
-from .train import benchmark, group, train
+from .train import benchmark, group, train, tune
 
 app = typer.Typer(
     name="screening",
@@ -102,7 +102,7 @@ def _help_alone(context: typer.Context, more: str) -> None:
 
 
 COMMANDS: dict[str, Callable[..., None]] = {
-    **{"train": train, "benchmark": benchmark, "group": group, "init": init},
+    **{"train": train, "tune": tune, "benchmark": benchmark, "group": group, "init": init},
     **{"evaluate": evaluate, "compare": compare, "report": report, "explain": explain},
     **{"score": score, "hits": hits, "export": export, "verify": verify, "check": check, "list": list_family},
 }

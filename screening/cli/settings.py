@@ -96,7 +96,7 @@ def option_hint(problem: Exception, words: Sequence[str]) -> str | None:
     None if it is no setting, the command `words` has none, or the problem is another one.
     """
     option = getattr(problem, "option_name", "")
-    if type(problem).__name__ != "NoSuchOption" or words[0] not in ("train", "group", "benchmark"):
+    if type(problem).__name__ != "NoSuchOption" or words[0] not in ("train", "tune", "group", "benchmark"):
         return None
     from ..config import setting_keys
 

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from ..errors import ScreeningError
 from ..runtime.numbers import in_digits
 from .assay_tables import SHOWN, interval
 from .console import p_value, say, tell
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from ..evaluation.external import Assessment
     from ..grouping.choosing import Grouped
     from ..grouping.trial import Trial
+    from ..tuning.search import Tuned
 
 LEARNING = (
     Column("assay", folds=NAME),
@@ -212,3 +214,39 @@ def _compared_mean(row: Any) -> list[str]:
         in_digits(row.worst_tenth),
         in_digits(row.delta_m, 1),
     ]
+
+
+BEST = 10
+"""Trials that the terminal shows."""
+
+
+def print_tuned(tuned: "Tuned") -> None:
+    """The best trials with their settings, which settings matter, why trials failed, and what to do next."""
+    from ..tuning.space import shown
+    from ..tuning.study import REASON, VALUE
+
+    trials = tuned.trials
+    counts = ", ".join(f"{n:,} {state}" for state, n in trials["state"].value_counts().items())
+    best = trials[trials["state"] == "complete"].sort_values(VALUE, ascending=False, kind="stable").head(BEST)
+    keys = list(trials.columns[trials.columns.get_loc("seconds") + 1 : -1])
+    print_table(
+        f"{len(trials):,} trials: {counts}. The best, by mean {tuned.metric} of the validation part:",
+        [Column("trial"), Column(tuned.metric), *(Column(key, 1 + at, NAME) for at, key in enumerate(keys))],
+        [
+            [str(row["trial"]), in_digits(row[VALUE], 4), *(shown(row[key]) for key in keys)]
+            for _, row in best.iterrows()
+        ],
+    )
+    if tuned.importance:
+        pairs = tuned.importance.items()
+        print_table(
+            "Which settings matter: share of the variance that each explains",
+            [Column("setting", folds=NAME), Column("share")],
+            [[key, in_digits(share, 2)] for key, share in pairs],
+        )
+    for reason, n in trials.loc[trials["state"] == "failed", REASON].value_counts().items():
+        say(f"{n:,} failed: {reason}")
+    tell(f"Written: {tuned.folder / 'trials.csv'}, {tuned.folder / 'tune.html'}")
+    if tuned.best is None:
+        raise ScreeningError("No trial was finished, so there are no best settings.")
+    tell(f"Train the best: screening train {tuned.folder / 'best.yaml'}")

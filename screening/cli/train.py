@@ -1,4 +1,4 @@
-"""Commands that train: train, benchmark, group. Joined to the command line by `main`."""
+"""Commands that train: train, benchmark, tune, group. Joined to the command line by `main`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,7 +12,7 @@ from .console import notes_to, progress_shown, tell
 from .endings import goes_on
 from .options import AllAssays, DataPath, Overrides, OverwriteRun, Resume
 from .settings import config_file, kept_in, with_options
-from .tables import print_benchmark, print_groups, print_set, print_trial
+from .tables import print_benchmark, print_groups, print_set, print_trial, print_tuned
 
 if TYPE_CHECKING:
     from ..config import Config
@@ -193,6 +193,37 @@ def benchmark(
         print_benchmark(measured)
         tell(f"Written: {measured.path}")
     leave_processes()
+
+
+def tune(
+    config: Annotated[str, typer.Argument(help="YAML file, or the name of a recipe, such as tox21.")],
+    overrides: Overrides = None,
+    trials: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Trials in all, earlier ones too: the setting tune.trials.",
+            show_default=False,
+        ),
+    ] = None,
+    data: DataPath = None,
+    overwrite: Annotated[bool, typer.Option(help="Begin a new study in place of the one there.")] = False,
+) -> None:
+    """Search settings that are best on the validation part.
+
+    A stopped search goes on when started again; started twice at once, both share the trials. The test part
+    is not looked at.
+    """
+    from ..config import load_config
+    from ..tuning.search import tune as tune_settings
+
+    settings = load_config(config_file(config), overrides or [])
+    check_settings(settings)
+    kept = f"Every finished trial is kept in {settings.folder}-tune."
+    with progress_shown() as console, goes_on(lambda: kept):
+        note = notes_to(console)
+        tuned = tune_settings(settings, trials=trials, data=data, overwrite=overwrite, on_note=note)
+    print_tuned(tuned)
 
 
 def group(

@@ -34,6 +34,7 @@ def claimed(
     name: str = LOCK,
     shared: bool = False,
     stays: bool = False,
+    wait: float = 0.0,
 ) -> Iterator[None]:
     """The folder, made if need be, for this piece of work alone.
 
@@ -43,6 +44,7 @@ def claimed(
     name : of the lock file in it.
     shared : others may hold it too, if they share it.
     stays : whether the lock file stays in the folder; one that is shared must.
+    wait : seconds for which another may still hold it.
 
     Raises
     ------
@@ -51,7 +53,7 @@ def claimed(
     path = Path(folder).absolute() / name
     with explained(folder, instead=instead):
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock = _locked(path, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+        lock = _locked(path, fcntl.LOCK_SH if shared else fcntl.LOCK_EX, wait)
     if lock is None:
         what = folder if name == LOCK else Path(folder) / name.strip(".").removesuffix(LOCK)
         raise DataError(
@@ -132,15 +134,16 @@ def check_still_ours(folder: Path) -> None:
         )
 
 
-def _locked(path: Path, how: int) -> int | None:
+def _locked(path: Path, how: int, wait: float) -> int | None:
     """The locked file, None if another has it."""
-    for attempt in range(_TRIES):
+    tries = max(_TRIES, round(wait / _PAUSE))
+    for attempt in range(tries):
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             fcntl.flock(file, how | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(file)
-            time.sleep(_PAUSE if attempt < _TRIES - 1 else 0)
+            time.sleep(_PAUSE if attempt < tries - 1 else 0)
             continue
         except OSError:
             os.close(file)

@@ -36,7 +36,7 @@ _FREE = ("name", "runs", "plugins", "data.source", "train.workers", *_FILES)
 """Settings that may change between start and resumption; of files the content counts."""
 COLUMNS = 256
 """Assays whose labels are looked at as an array at a time."""
-_FREE_SECTIONS = ("benchmark",)
+_FREE_SECTIONS = ("benchmark", "tune")
 
 
 def origin_of(config: Config, prepared: Prepared) -> Origin:
@@ -137,9 +137,9 @@ def check_origin(config: Config, origin: Origin) -> None:
     """
     folder = config.folder
     for path in sorted(folder.glob("checkpoint*.pt")):
-        _compare(path, _origin_in_checkpoint(path), origin)
+        compare_origins(path, _origin_in_checkpoint(path), origin)
     if (folder / "manifest.json").is_file():
-        _compare(folder, read_manifest(folder).get("origin"), origin)
+        compare_origins(folder, read_manifest(folder).get("origin"), origin)
 
 
 def check_finished(config: Config, data: Path | AssayTable | None, on_note: Note = lambda note: None) -> None:
@@ -166,10 +166,13 @@ def check_finished(config: Config, data: Path | AssayTable | None, on_note: Note
     other_versions = _differing_versions(before, now)
     if other_versions:
         on_note(f"{config.folder} was trained with other versions ({', '.join(other_versions)})")
-    _compare(config.folder, before, now | {"versions": before["versions"], "features": before["features"]})
+    compare_origins(
+        config.folder, before, now | {"versions": before["versions"], "features": before["features"]}
+    )
 
 
-def _compare(where: Path, before: Any, now: Origin) -> None:
+def compare_origins(where: Path, before: Any, now: Origin) -> None:
+    """Raise ConfigError, with what differs, unless what `where` keeps as its origin is what is there now."""
     if not isinstance(before, dict):
         raise ConfigError(_unknown(where))
     differences = _differences(before, now)

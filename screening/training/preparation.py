@@ -59,7 +59,7 @@ def prepare_data(
     """
     notes = _Notes(on_note)
     read = _read(config, data, notes)
-    table, workers, features = read.table, config.train.workers, _features(config)
+    table, workers, features = read.table, config.train.workers, feature_set(config)
     store = featurize(table.smiles, features, workers=workers, cache=datasets.cache_folder() / "features")
     if not store.usable.all():
         failed = without_features(table, store)
@@ -81,12 +81,12 @@ def prepare_sample(
     notes = _Notes(on_note)
     read = _read(config, data, notes)
     split = _split(config, read, notes)
-    rows = _sample(read.table, split)
+    rows = sample_rows(read.table, split)
     table, workers = read.table.take(rows), config.train.workers
-    store = featurize(table.smiles, _features(config), workers=workers)
+    store = featurize(table.smiles, feature_set(config), workers=workers)
     if not store.usable.all():
         table = table.take(np.flatnonzero(store.usable))
-        store = featurize(table.smiles, _features(config), workers=workers)
+        store = featurize(table.smiles, feature_set(config), workers=workers)
     trained = Split(["train"] * len(table), split.notes)
     targets = _targets(table, trained)
     return Prepared(table, store, trained, read.rejected, read.merged, notes.texts, read.source, targets)
@@ -132,7 +132,8 @@ def _read(config: Config, data: Path | AssayTable | None, notes: _Notes) -> _Rea
     return _Read(table, sorted([*loaded.rejected, *unusable]), merged, source)
 
 
-def _features(config: Config) -> FeatureSet:
+def feature_set(config: Config) -> FeatureSet:
+    """What a config computes of each molecule."""
     section = config.features
     return FeatureSet(section.graph, tuple(section.vectors), config.data.standardize, config.data.max_atoms)
 
@@ -185,7 +186,7 @@ def _targets(table: AssayTable, split: Split) -> Targets | None:
     return Targets.fit(labels, table.is_real, censored)
 
 
-def _sample(table: AssayTable, split: Split) -> np.ndarray:
+def sample_rows(table: AssayTable, split: Split) -> np.ndarray:
     """Places of the first molecules of the training part, and of the first with a label in each assay."""
     trained = split.rows("train")
     rows, tasks, _ = measured_cells(take_rows(table.labels, trained))

@@ -153,7 +153,7 @@ def _train(
         on_note=on_note if is_main else lambda note: None,
         on_epoch=on_epoch if is_main else lambda epoch: None,
     )
-    bundle = with_trust(config, prepared, _bundle(config, prepared, start, fitted))
+    bundle = with_trust(config, prepared, bundle_of(config, prepared, fitted, start))
     predictions = {part: predicted(bundle, prepared, part) for part in PARTS[1:]}
     table = evaluate_parts(config, predictions, prepared)
     if is_main:
@@ -182,7 +182,8 @@ def _with_start(
     return prepared._replace(notes=[*prepared.notes, *notes]), start
 
 
-def _bundle(config: Config, prepared: Prepared, start: Start | None, fitted: Fitted) -> Bundle:
+def bundle_of(config: Config, prepared: Prepared, fitted: Fitted, start: Start | None = None) -> Bundle:
+    """The trained members as one model, with nothing yet of what the validation part says (`with_trust`)."""
     return Bundle(
         fitted.members,
         config.model.by_itself,

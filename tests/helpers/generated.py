@@ -228,7 +228,11 @@ def _values(schema: dict[str, Any]) -> str:
 def _values_of_list(items: dict[str, Any]) -> str:
     if items.get("type") == "array":
         return f"a list of these: {_values(items)}"
-    of_many = {"a text": "a list of texts", COMPONENT: f"{COMPONENT}, or a list of these"}
+    of_many = {
+        "": "a list of values",
+        "a text": "a list of texts",
+        COMPONENT: f"{COMPONENT}, or a list of these",
+    }
     return of_many[_values(items)]
 
 
