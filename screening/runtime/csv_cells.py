@@ -15,7 +15,9 @@ import re
 import pandas as pd
 
 _FORMULA = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n]")
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_NUMBER = re.compile(
+    r" *[+-]?((\d[\d,]*\.?\d*|\.\d+)(e[+-]?\d+)?|inf|infinity|nan) *", re.ASCII | re.IGNORECASE
+)
 
 
 def harmless(text: str) -> str:
@@ -23,8 +25,8 @@ def harmless(text: str) -> str:
 
     Examples
     --------
-    >>> [harmless(text) for text in ("=1+1", "-1.5", "-5-methyl", "@SUM(A1)", "CCO", "")]
-    ["'=1+1", '-1.5', "'-5-methyl", "'@SUM(A1)", 'CCO', '']
+    >>> [harmless(text) for text in ("=1+1", "-1.5", "-inf", "-5-methyl", "@SUM(A1)", "CCO", "")]
+    ["'=1+1", '-1.5', '-inf', "'-5-methyl", "'@SUM(A1)", 'CCO', '']
     """
     return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text
 
