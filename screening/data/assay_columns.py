@@ -45,6 +45,10 @@ class RawTable:
     """int64 [n], record numbers in the file, from 1."""
     columns: dict[str, ExplainedColumn]
     """All columns but those of structures and identifiers."""
+    numbers: frozenset[str] = frozenset()
+    """Columns of numbers as such, not of texts of them: of a DataFrame or a Parquet file."""
+    mixed: frozenset[str] = frozenset()
+    """Columns of a DataFrame with fractional numbers and texts."""
 
     def without(self, places: np.ndarray) -> "RawTable":
         """The table but for the rows at these places, from 0."""

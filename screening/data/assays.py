@@ -282,7 +282,10 @@ def _read_columns(reader: TableReader, meanings: dict[str | float, float]) -> tu
             for name, column in columns.items():
                 column.append(block.columns[name])
     explained = {name: columns.pop(name).explained(meanings) for name in list(columns)}
-    return RawTable(reader.path, reader.smiles, ids, smiles, np.concatenate(rows), explained), rejected
+    numbers, texts = reader.columns_with("numbers"), reader.columns_with("texts")
+    ours = frozenset(one.name for one in kinds_of(reader.metadata))  # written with points
+    raw = RawTable(reader.path, reader.smiles, ids, smiles, np.concatenate(rows), explained)
+    return replace(raw, numbers=(numbers - texts) | ours, mixed=numbers & texts), rejected
 
 
 def _without_problems(block: Block, reader: TableReader) -> tuple[Block, list[Rejected]]:

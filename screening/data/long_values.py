@@ -13,13 +13,14 @@ from ..errors import DataError, UndeclaredError, listed
 from .assay_columns import ATTENTION, RawTable, is_measured, words_of
 from .assay_guesses import is_another_unit
 from .assay_kinds import Assay
+from .column_numbers import column_numbers
 from .declared import Declared
 from .label_words import as_setting, setting_of
 from .labels import UNKNOWN
 from .long_columns import Roles
 from .long_plan import Plan, suggested_assays, unit_codes
 from .units import factor
-from .values import classes_of, numbers_of, on_scale, relations_of, why_off
+from .values import classes_of, on_scale, relations_of, why_off
 
 
 class Cells(NamedTuple):
@@ -130,6 +131,10 @@ class _Numbers:
         """Reason to count and first record."""
         self._n_converted: dict[str, int] = {}
         """Values by the unit that they were converted to."""
+        self._n_clashes = 0
+        """Cells with another unit than the column of units."""
+        self._n_own_unit: dict[str, int] = {}
+        """Those converted from the unit in their cell, likewise."""
 
     def cells(self, records: np.ndarray, declared: Sequence[Declared]) -> list[Cells]:
         """What was measured in records of names that have these assays but for their names."""
@@ -160,16 +165,21 @@ class _Numbers:
         column = self._raw.columns[self._roles.value]
         texts, at = np.unique(column.codes[records], return_inverse=True)
         unit = declared.assay.unit
-        numbers = numbers_of([column.different[code] for code in texts], unit, declared.decimal)
+        different = [column.different[code] for code in texts]
+        numbers = column_numbers(self._raw, self._roles.value, different, unit, declared.decimal)
         values, relations = numbers.values[at], numbers.relations[at]
         for problem in filter(None, dict.fromkeys(numbers.problems)):
             has_it = np.array([one == problem for one in numbers.problems], bool)
             self._count(records, has_it[at], problem)
         if self._roles.relation is not None:
             values, relations = self._with_relations(records, values, relations)
+        if n := int((numbers.factors[at] != 1).sum()):
+            self._n_own_unit[unit] = self._n_own_unit.get(unit, 0) + n
         if self._roles.unit is not None:
             asks_unit = ~np.isnan(values) & ~numbers.has_unit[at]  # what the cell says is converted already
-            values = np.where(asks_unit, values * self._factors(records, asks_unit, unit), values)
+            factors = self._factors(records, asks_unit, unit)
+            self._count_clashes(records, numbers.has_unit[at], factors, numbers.factors[at])
+            values = np.where(asks_unit, values * factors, values)
         return values, relations
 
     def _with_relations(
@@ -206,6 +216,14 @@ class _Numbers:
         factors[0] = 1
         return np.where(has_none, np.nan, factors[at])
 
+    def _count_clashes(
+        self, records: np.ndarray, has_own: np.ndarray, factors: np.ndarray, own: np.ndarray
+    ) -> None:
+        """Count cells that say another unit than the column of units does."""
+        column = self._raw.columns[self._roles.unit or ""]
+        is_filled = np.array([bool(text.strip()) for text in column.different])[column.codes[records]]
+        self._n_clashes += int((has_own & is_filled & ~np.isclose(factors, own)).sum())
+
     def _contradiction(
         self, records: np.ndarray, other: np.ndarray, units: list[str], at: np.ndarray, unit: str
     ) -> DataError:
@@ -238,17 +256,22 @@ class _Numbers:
     def _unit_notes(self) -> list[str]:
         notes, name = [], self._roles.value
         units = sorted({one.assay.unit for of_name in self._plan.declared for one in of_name})
+        if self._n_clashes:
+            notes.append(
+                f"{ATTENTION}{self._raw.path}: {self._n_clashes:,} cells have another unit than "
+                f"'{self._roles.unit}'; the cell's counts."
+            )
         if others := [unit for unit in units if is_another_unit(name, unit) and self._roles.unit is None]:
             notes.append(
                 f"{ATTENTION}{self._raw.path}: '{name}' says another unit than data.assays, which counts: "
                 f"values are read as {listed(others, mark='')}."
             )
-        if n := sum(self._n_converted.values()):
-            their = listed(self._n_converted, 5, mark="")
-            notes.append(
-                f"{self._raw.path}: {n:,} values were converted to the unit of their assay, {their}; "
-                "a threshold without a transform is in it."
-            )
+        for counts, whence in ((self._n_converted, ""), (self._n_own_unit, " from that in their cell")):
+            if n := sum(counts.values()):
+                notes.append(
+                    f"{self._raw.path}: {n:,} values were converted{whence} to the unit of their assay, "
+                    f"{listed(counts, 5, mark='')}; a threshold without a transform is in it."
+                )
         return notes
 
 

@@ -12,11 +12,12 @@ from ..errors import ConfigError, DataError, listed
 from ..registry import did_you_mean
 from .assay_columns import RawTable
 from .assay_kinds import Assay
+from .column_numbers import column_numbers
 from .companions import RELATION_WORDS, UNIT_WORDS, is_companion, words_of_name
 from .declared import Declared
 from .labels import ExplainedColumn
 from .units import factor, unit_name
-from .values import Numbers, classes_of, numbers_of, on_scale, relations_of
+from .values import Numbers, classes_of, on_scale, relations_of
 
 MOST_RELATIONS = 40
 """Different texts of a column of qualifiers, spellings with blanks and quotation marks counted."""
@@ -47,6 +48,10 @@ class RealColumn:
     """The one unit of that column where the settings name none."""
     n_converted: int = 0
     """Values of another unit of it."""
+    n_own_unit: int = 0
+    """Values converted from another unit that their cell says."""
+    n_contradicting: int = 0
+    """Values whose cell says another unit than that column."""
 
     @property
     def n_filled(self) -> int:
@@ -112,7 +117,7 @@ def assay_of(declared: Declared, column: RealColumn) -> ReadAssay:
 
 def _read(raw: RawTable, declared: Declared, *, alone: bool) -> RealColumn:
     texts = raw.columns[declared.column]
-    numbers = numbers_of(texts.different, declared.assay.unit, declared.decimal)
+    numbers = column_numbers(raw, declared.column, texts.different, declared.assay.unit, declared.decimal)
     numbers = _explained(numbers, texts)
     reasons = dict.fromkeys(["", *numbers.problems])
     place = {reason: number for number, reason in enumerate(reasons)}
@@ -126,6 +131,7 @@ def _read(raw: RawTable, declared: Declared, *, alone: bool) -> RealColumn:
         texts,
         None,
         int(texts.counts[numbers.about].sum()),
+        n_own_unit=int(texts.counts[numbers.factors != 1].sum()),
     )
     qualifier = qualifier_of(declared, raw.columns, alone=alone)
     if qualifier is not None:
@@ -133,7 +139,8 @@ def _read(raw: RawTable, declared: Declared, *, alone: bool) -> RealColumn:
     units = unit_column_of(declared, raw.columns, alone=alone)
     if units is None:
         return column
-    return _in_unit(raw, column, units, declared.assay.unit, numbers.has_unit[texts.codes])
+    own = np.where(numbers.has_unit, numbers.factors, np.nan)[texts.codes]
+    return _in_unit(raw, column, units, declared.assay.unit, own)
 
 
 def _explained(numbers: Numbers, texts: ExplainedColumn) -> Numbers:
@@ -165,11 +172,14 @@ def _qualified(column: RealColumn, name: str, texts: ExplainedColumn) -> RealCol
     )
 
 
-def _in_unit(raw: RawTable, column: RealColumn, name: str, unit: str, says_its_own: np.ndarray) -> RealColumn:
+def _in_unit(raw: RawTable, column: RealColumn, name: str, unit: str, own: np.ndarray) -> RealColumn:
     """The column with values of another unit, which a column of their own names, converted.
 
-    A value without a unit there is taken to be in the assay's; one whose cell says its unit (bool [n],
-    `says_its_own`) is converted already.
+    A value without a unit there is taken to be in the assay's.
+
+    Parameters
+    ----------
+    own : float64 [n], what has converted a value whose cell says its unit; NaN = it says none.
 
     Raises
     ------
@@ -188,6 +198,9 @@ def _in_unit(raw: RawTable, column: RealColumn, name: str, unit: str, says_its_o
         )
     factors = [1.0 if not each else factor(each, unit) for each in units]
     by_text = np.array([np.nan if each is None else each for each in factors])[texts.codes]
+    says_its_own = ~np.isnan(own)
+    has_none = np.array([not each for each in units])[texts.codes]
+    contradicts = measured & says_its_own & ~has_none & ~np.isclose(by_text, own)
     by_text = np.where(says_its_own, 1.0, by_text)
     is_other = np.isnan(by_text) & measured
     reasons = (*column.reasons, f"a unit in '{name}' that cannot be converted to {unit}")
@@ -199,6 +212,7 @@ def _in_unit(raw: RawTable, column: RealColumn, name: str, unit: str, says_its_o
         reasons=reasons,
         units=name,
         n_converted=int((measured & ~is_other & (by_text != 1)).sum()),
+        n_contradicting=int(contradicts.sum()),
     )
 
 

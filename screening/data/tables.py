@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -190,6 +190,11 @@ class TableReader:
     def share(self) -> float | None:
         """How much of the file has been read, 0 to 1; None = unknown."""
         return None if self._reading is None else self._reading.share()
+
+    def columns_with(self, what: Literal["numbers", "texts"]) -> frozenset[str]:
+        """Columns in which numbers as such, or texts beside them, were read so far: see `Format`."""
+        places = frozenset() if self._reading is None else getattr(self._reading, what)
+        return frozenset(self.columns[place] for place in places)
 
     @property
     def notes(self) -> list[str]:

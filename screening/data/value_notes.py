@@ -66,6 +66,7 @@ def _comma_message(
 def value_notes(raw: RawTable, measured: Sequence[ReadAssay]) -> list[str]:
     """What was decided of measured values; notes that begin with ATTENTION come first."""
     columns = _columns(measured)
+    firsts = {each.column.name: each for each in reversed(measured)}.values()
     real = [each for each in measured if each.assay.is_real]
     sentences = {
         f"{ATTENTION}cells that are no values, taken as missing": [_problems(raw, each) for each in columns],
@@ -74,7 +75,7 @@ def value_notes(raw: RawTable, measured: Sequence[ReadAssay]) -> list[str]:
         ],
         f"{ATTENTION}the name says another unit than data.assays, which counts": [
             f"'{each.column.name}' (read as {each.assay.unit})"
-            for each in {each.column.name: each for each in measured}.values()
+            for each in firsts
             if is_another_unit(each.column.name, each.assay.unit)
         ],
         **_unlearnable(measured),
@@ -82,6 +83,12 @@ def value_notes(raw: RawTable, measured: Sequence[ReadAssay]) -> list[str]:
         "qualifiers": [_qualifier(each) for each in columns],
         "values converted to the unit of their assay": [
             _counted(each.name, each.n_converted, f", by '{each.units}'") for each in columns
+        ],
+        "values converted from the unit in their cell to that of their assay": [
+            _counted(each.column.name, each.column.n_own_unit, f", to {each.assay.unit}") for each in firsts
+        ],
+        f"{ATTENTION}cells with another unit than the column of units, of which the cell's counts": [
+            _counted(each.name, each.n_contradicting, f", beside '{each.units}'") for each in columns
         ],
         "censored values": [_censored(each) for each in real],
         "censored values of which the threshold makes no class, taken as missing": [

@@ -59,6 +59,9 @@ _ODD_PATTERNS = {why: re.compile(pattern, re.IGNORECASE) for why, pattern in _OD
 COMMA = "a comma: decimal sign or thousand separator?"
 """The problem that a setting solves, and so is asked about and not counted."""
 
+POINTS_AND_COMMAS = "points and commas that make no number"
+"""The problem of a number with the other decimal sign."""
+
 _UNIT = "the unit "
 """How the problem of a unit begins."""
 
@@ -83,6 +86,8 @@ class Numbers(NamedTuple):
     """bool [m], written as approximate (~ 3), which counts as equal."""
     has_unit: np.ndarray
     """bool [m], the text says its unit, so that one in a column beside it is not applied again."""
+    factors: np.ndarray
+    """float64 [m], what converted a value from the unit that its text says, 1 where nothing did."""
 
 
 def numbers_of(texts: Sequence[str], unit: str = "", decimal: Decimal | None = None) -> Numbers:
@@ -107,16 +112,18 @@ def numbers_of(texts: Sequence[str], unit: str = "", decimal: Decimal | None = N
     """
     values, relations = np.full(len(texts), np.nan), np.zeros(len(texts), np.int8)
     about, has_unit, problems = np.zeros(len(texts), bool), np.zeros(len(texts), bool), [""] * len(texts)
+    factors = np.ones(len(texts))
     for place, text in enumerate(texts):
         if decimal != "," and _PLAIN.fullmatch(text):  # most cells
             values[place] = float(text)
             continue
         cell = _cell(text, unit, decimal)
         values[place], problems[place] = cell.value, cell.problem
-        relations[place], about[place], has_unit[place] = cell.relation, cell.is_about, cell.has_unit
+        relations[place], about[place] = cell.relation, cell.is_about
+        has_unit[place], factors[place] = cell.has_unit, cell.factor
     for place in np.flatnonzero(np.isinf(values)).tolist():
         values[place], relations[place], problems[place] = np.nan, EQUAL, "not finite"
-    return Numbers(values, relations, problems, about, has_unit)
+    return Numbers(values, relations, problems, about, has_unit, factors)
 
 
 def relations_of(texts: Sequence[str]) -> tuple[np.ndarray, list[str]]:
@@ -224,6 +231,7 @@ class _Cell(NamedTuple):
     problem: str = ""
     is_about: bool = False
     has_unit: bool = False
+    factor: float = 1.0
 
 
 def _cell(text: str, unit: str, decimal: Decimal | None) -> _Cell:
@@ -254,10 +262,10 @@ def _number(plain: str, unit: str, decimal: Decimal | None) -> _Cell:
     if decimal is None and "," in digits:
         return _Cell(problem=COMMA)
     if not _GROUPED[decimal or "."].fullmatch(digits):
-        return _Cell(problem="points and commas that make no number")
+        return _Cell(problem=POINTS_AND_COMMAS)
     scale = factor(behind, unit) if behind and unit else 1.0
     if scale is None or (behind and not unit):
         expected = f"where {unit} was expected" if unit else "and the settings name none"
         return _Cell(problem=f"{_UNIT}'{behind}', {expected}")
     digits = digits.replace("," if decimal != "," else ".", "").replace(",", ".")
-    return _Cell(float(digits) * scale, has_unit=bool(behind))
+    return _Cell(float(digits) * scale, has_unit=bool(behind), factor=scale)

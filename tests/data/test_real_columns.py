@@ -256,3 +256,20 @@ def test_the_unit_that_a_long_table_decides_is_told() -> None:
     table = read(cells, {"a": {"threshold": 0.7}}, format="long")
     assert table.labels[:, 0].tolist() == [1, 0, 1]
     assert "unit of their assay, uM; a threshold" in notes(table, "1 values were converted")
+
+
+def test_units_in_cells_are_converted_with_a_count_and_those_that_contradict_are_told() -> None:
+    cells = {"Ki": ["10 uM", "10 nM", "> 1 uM", "1", "5 mg/ml"]}
+    table = read(cells, {"Ki": MOLAR})
+    np.testing.assert_allclose(table.labels[:, 0], [5, 8, 6, 9, NAN], rtol=1e-6)
+    assert "'Ki' 2, to nM" in notes(table, "converted from the unit in their cell")
+    assert "the unit 'mg/ml', where nM was expected (1: record 5" in notes(table, "no values")
+    assert not notes(table, "another unit than the column of units")
+    beside = read({**cells, "Ki_unit": ["uM", "uM", "nM", "uM", ""]}, {"Ki": MOLAR})
+    np.testing.assert_allclose(beside.labels[:, 0], [5, 8, 6, 6, NAN], rtol=1e-6)
+    assert "'Ki' 2, beside 'Ki_unit'" in notes(beside, "Attention")
+    long = read({"assay": ["a"] * 5, "value": cells["Ki"]}, {"a": MOLAR}, format="long")
+    assert "2 values were converted from that in their cell" in notes(long, "unit of their assay, nM")
+    units = {"assay": ["a"] * 5, "value": cells["Ki"], "unit": ["uM", "uM", "nM", "uM", ""]}
+    long = read(units, {"a": MOLAR}, format="long", long=LongColumns(other_units="leave_out"))
+    assert "2 cells have another unit than 'unit'" in notes(long, "Attention")

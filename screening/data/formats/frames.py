@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
 import pandas as pd
@@ -35,7 +36,17 @@ class Frame(Format):
         for number, start in enumerate(range(0, len(self.frame), size)):
             block = self.frame.iloc[start : start + size]
             columns = [block.iloc[:, place] for place in range(n)] if is_wanted(number) else []
+            self.numbers |= {place for place, column in enumerate(columns) if _has(column, (float, Decimal))}
+            self.texts |= {place for place, column in enumerate(columns) if _has(column, (str,))}
             yield [_texts(column) for column in columns], [""] * len(block)
+
+
+def _has(column: pd.Series, types: tuple[type, ...]) -> bool:
+    """Whether a cell is of one of these types; of all numbers those with a fraction alone are looked for."""
+    dtype = getattr(column.dtype, "categories", column).dtype
+    if pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_bool_dtype(dtype):
+        return float in types
+    return any(isinstance(value, types) and not pd.isna(value) for value in column)
 
 
 def _texts(column: pd.Series) -> list[str]:

@@ -26,6 +26,8 @@ class Parquet(Format):
         except (pyarrow.ArrowException, OSError) as problem:
             raise self._broken(problem) from problem
         self.names = self.file.schema_arrow.names
+        types = self.file.schema_arrow.types
+        self.numbers = frozenset(place for place, kind in enumerate(types) if _is_number(kind))
         self.metadata = self.file.schema_arrow.metadata or {}
         self.done = 0
         self.share = lambda: self.done / max(self.file.metadata.num_rows, 1)
@@ -45,6 +47,13 @@ class Parquet(Format):
 
     def _broken(self, problem: Exception) -> DataError:
         return DataError(f"{self.path}: the Parquet file is broken or cut off ({problem}). Write it again.")
+
+
+def _is_number(kind: Any) -> bool:
+    from pyarrow import types
+
+    kind = kind.value_type if types.is_dictionary(kind) else kind
+    return bool(types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind))
 
 
 def _packed_texts(metadata: Any) -> list[str]:

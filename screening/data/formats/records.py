@@ -46,6 +46,10 @@ class Format:
     """What the user should know if no column of identifiers is found."""
     metadata: Mapping[bytes, bytes] = MappingProxyType({})
     """What the file says of itself besides its table."""
+    numbers: frozenset[int] = frozenset()
+    """Places of columns that hold numbers as such, as far as was read; texts of numbers do not count."""
+    texts: frozenset[int] = frozenset()
+    """Places of columns that hold texts, where some columns may hold both."""
     header_seems: tuple[int, list[str]] | None = None
     """Line and names of what looks like the header, where `names` do not."""
 
