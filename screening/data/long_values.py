@@ -15,6 +15,7 @@ from .assay_guesses import is_another_unit
 from .assay_kinds import Assay
 from .column_numbers import column_numbers
 from .declared import Declared
+from .double_logarithms import check_doubled, doubled
 from .label_words import as_setting, setting_of
 from .labels import UNKNOWN
 from .long_columns import Roles
@@ -131,6 +132,8 @@ class _Numbers:
         """Reason to count and first record."""
         self._n_converted: dict[str, int] = {}
         """Values by the unit that they were converted to."""
+        self._doubled: list[str] = []
+        """Notes on logarithms."""
         self._n_clashes = 0
         """Cells with another unit than the column of units."""
         self._n_own_unit: dict[str, int] = {}
@@ -139,7 +142,20 @@ class _Numbers:
     def cells(self, records: np.ndarray, declared: Sequence[Declared]) -> list[Cells]:
         """What was measured in records of names that have these assays but for their names."""
         values, relations = self._values(records, declared[0])
+        self._check_doubled(records, values, declared[0].assay)
         return [self._of_assay(records, values, relations, one.assay, k) for k, one in enumerate(declared)]
+
+    def _check_doubled(self, records: np.ndarray, values: np.ndarray, assay: Assay) -> None:
+        """Note or refuse logarithms of which the logarithm is taken again."""
+        measured = ~np.isnan(values)
+        names, at = np.unique(self._plan.codes[records[measured]], return_inverse=True)
+        low, high = np.full(len(names), np.inf), np.full(len(names), -np.inf)
+        np.minimum.at(low, at, values[measured])
+        np.maximum.at(high, at, values[measured])
+        column = "" if self._roles.value in ("value", "standard_value") else f" ({self._roles.value})"
+        called = [f"{self._plan.names[name]}{column}" for name in names]
+        found = doubled(called, assay, low, high, np.bincount(at, minlength=len(names)))
+        self._doubled += check_doubled(self._raw.path, found, assay)
 
     def _of_assay(
         self, records: np.ndarray, values: np.ndarray, relations: np.ndarray, assay: Assay, number: int
@@ -251,7 +267,7 @@ class _Numbers:
             f"{column.different[column.codes[first]]!r} of record {self._raw.rows[first]}."
             for reason, (n, first) in self._problems.items()
         ]
-        return [*notes, *self._unit_notes()]
+        return [*self._doubled, *notes, *self._unit_notes()]
 
     def _unit_notes(self) -> list[str]:
         notes, name = [], self._roles.value

@@ -8,6 +8,7 @@ from ..config_sections import AssaySettings
 from ..errors import DataError, listed
 from .assay_columns import ATTENTION, RawTable
 from .assay_guesses import is_another_unit
+from .double_logarithms import check_doubled, doubled
 from .label_words import assays_setting
 from .real_columns import ReadAssay, RealColumn, unused_qualifiers
 from .transforms import transforms
@@ -97,7 +98,18 @@ def value_notes(raw: RawTable, measured: Sequence[ReadAssay]) -> list[str]:
         "approximate values (~), taken as they are": [_counted(each.name, each.n_about) for each in columns],
     }
     notes = [_note(raw, what, list(filter(None, pieces))) for what, pieces in sentences.items()]
-    return [note for note in [_unused(raw, columns), *notes] if note]
+    return [note for note in [*_doubled(raw, firsts), _unused(raw, columns), *notes] if note]
+
+
+def _doubled(raw: RawTable, firsts: Iterable[ReadAssay]) -> list[str]:
+    """On columns of logarithms of which the settings take the logarithm again, which may be an error."""
+    notes = []
+    for each in firsts:
+        values = each.column.values[~np.isnan(each.column.values)]
+        low, high = values.min(initial=np.inf, keepdims=True), values.max(initial=-np.inf, keepdims=True)
+        found = doubled([each.column.name], each.assay, low, high, np.array([len(values)]))
+        notes += check_doubled(raw.path, found, each.assay)
+    return notes
 
 
 def _note(raw: RawTable, what: str, pieces: Sequence[str]) -> str:
