@@ -152,9 +152,10 @@ def _wide(
     check_labels(unmeasured, names, labels, plain, are_given=given is not None)
     measured = [assay_of(each, columns[each.column].without(places)) for each in declared]
     check_values(raw, measured, settings)
+    beside = {name for column in columns.values() for name in (column.qualifier, column.units) if name}
     notes = [
         *value_notes(raw, measured),
-        *column_notes(unmeasured, names, labels, plain, are_given=given is not None),
+        *column_notes(unmeasured.but_columns(beside), names, labels, plain, are_given=given is not None),
     ]
     notes += _id_notes(reader.path, raw.ids)
     loud = [note for note in notes if note.startswith(ATTENTION)]

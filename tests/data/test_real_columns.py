@@ -273,3 +273,16 @@ def test_units_in_cells_are_converted_with_a_count_and_those_that_contradict_are
     units = {"assay": ["a"] * 5, "value": cells["Ki"], "unit": ["uM", "uM", "nM", "uM", ""]}
     long = read(units, {"a": MOLAR}, format="long", long=LongColumns(other_units="leave_out"))
     assert "2 cells have another unit than 'unit'" in notes(long, "Attention")
+
+
+def test_columns_of_qualifiers_and_units_are_not_told_to_be_passed_through_or_left_out() -> None:
+    cells = {
+        "Ki": ["1", "2", "3", "4"],
+        "Ki_unit": ["uM", "nM", "uM", "nM"],
+        "Ki_relation": [">", "=", "=", ">"],
+    }
+    said = read({**cells, "lab": ["a", "b", "c", "d"]}, {"Ki": MOLAR})
+    assert notes(said, "passed through").endswith("not assays: 'lab'.")
+    assert not notes(said, "columns of two values")
+    assert notes(said, "by 'Ki_unit'")
+    assert set(said.extra) == {"Ki_unit", "Ki_relation", "lab"}
