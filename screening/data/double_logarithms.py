@@ -69,7 +69,7 @@ def doubled(
     is_likely = (low >= LIKELY[0]) & (high <= LIKELY[1]) & (counts >= FEW)
     is_likely &= assay.transform == "neg_log10_molar"
     which = (is_named & is_small, is_named & is_measured & ~is_small, is_likely & ~is_named)
-    return Doubled(*([names[place] for place in np.flatnonzero(at)] for at in which))
+    return Doubled(*([names[place] for place in np.flatnonzero(at).tolist()] for at in which))
 
 
 def check_doubled(path: str, found: Doubled, assay: Assay) -> list[str]:

@@ -12,6 +12,7 @@ from .assay_table import AssayTable
 from .labels import Codes
 from .molecules import canonical_smiles
 from .replicates import Combined, combine, replicate_notes
+from .row_parts import RowParts, with_oldest
 from .sparse_cells import cells_at, measured_cells, take_rows, with_rows
 from .tables import Rejected
 
@@ -26,6 +27,7 @@ def prepare(
     keep_apart: str | None = None,
     max_atoms: int = MOST_ATOMS,
     workers: int | None = None,
+    parts: RowParts | None = None,
 ) -> tuple[AssayTable, list[Rejected], list[str]]:
     """The table with unusable molecules taken out, `canonical` filled, and duplicates treated.
 
@@ -41,6 +43,7 @@ def prepare(
         split; None = all rows of a structure are the same molecule.
     max_atoms : atoms besides hydrogen that a molecule may have.
     workers : processes; None = as many as pay off.
+    parts : what a split reads of each row; a note says how many merged rows differ in it.
 
     Raises
     ------
@@ -51,9 +54,9 @@ def prepare(
         raise ConfigError(
             f"data.duplicates: there is no '{duplicates}'. {did_you_mean(duplicates, DUPLICATES)}"
         )
-    usable, rejected = _usable(table, standardize, max_atoms, workers)
+    usable, rejected, is_usable = _usable(table, standardize, max_atoms, workers)
     if duplicates == "merge":
-        merging = merge_repeated(usable, keep_apart)
+        merging = merge_repeated(usable, keep_apart, parts and parts.take(is_usable))
         return merging.table, rejected, merging.notes
     groups, sizes, what = _groups(usable, keep_apart)
     if not what:
@@ -79,13 +82,15 @@ class Merging(NamedTuple):
     notes: list[str]
 
 
-def merge_repeated(usable: AssayTable, keep_apart: str | None = None) -> Merging:
+def merge_repeated(
+    usable: AssayTable, keep_apart: str | None = None, parts: RowParts | None = None
+) -> Merging:
     """Rows of the same canonical SMILES as one, as `prepare` does by `merge`.
 
     Parameters
     ----------
     usable : with `canonical`.
-    keep_apart : as `prepare` takes it.
+    keep_apart, parts : as `prepare` takes them.
     """
     groups, sizes, what = _groups(usable, keep_apart)
     if not what:
@@ -96,7 +101,10 @@ def merge_repeated(usable: AssayTable, keep_apart: str | None = None) -> Merging
         f"{what} and were merged into the first row of each; {n_contradicting} labels that contradict each "
         "other were taken as missing."
     )
-    return Merging(merged, combined, tasks, [note, *replicate_notes(combined, usable.assays, tasks)])
+    merged, of_parts = with_oldest(merged, usable, groups, parts)
+    return Merging(
+        merged, combined, tasks, [note, *of_parts, *replicate_notes(combined, usable.assays, tasks)]
+    )
 
 
 def _groups(usable: AssayTable, keep_apart: str | None) -> tuple[np.ndarray, np.ndarray, str]:
@@ -122,8 +130,8 @@ def _keys(table: AssayTable, keep_apart: str | None) -> list[str]:
 
 def _usable(
     table: AssayTable, standardize: str, max_atoms: int, workers: int | None
-) -> tuple[AssayTable, list[Rejected]]:
-    """The rows whose molecules can be read, with their canonical SMILES, and the others with reasons."""
+) -> tuple[AssayTable, list[Rejected], np.ndarray]:
+    """The rows whose molecules can be read, with their canonical SMILES, the others, and bool [n] which."""
     canonical, reasons = canonical_smiles(
         table.smiles, standardize=standardize, max_atoms=max_atoms, workers=workers
     )
@@ -134,7 +142,8 @@ def _usable(
         )
         for i in np.flatnonzero(~is_usable).tolist()
     ]
-    return replace(table.take(is_usable), canonical=[text for text in canonical if text]), rejected
+    usable = replace(table.take(is_usable), canonical=[text for text in canonical if text])
+    return usable, rejected, is_usable
 
 
 def _merge(

@@ -12,6 +12,7 @@ from ..data.assay_columns import ATTENTION
 from ..data.assay_table import AssayTable
 from ..data.merging import prepare
 from ..data.part_names import PARTS
+from ..data.row_parts import row_parts
 from ..data.sparse_cells import measured_cells, n_equal, n_marked, n_measured, packed, take_rows
 from ..data.splits import Split, leakage, split_table
 from ..data.table_source import TableSource, source_of
@@ -126,6 +127,7 @@ def _read(config: Config, data: Path | AssayTable | None, notes: _Notes) -> _Rea
         keep_apart=section.keep_apart,
         max_atoms=section.max_atoms,
         workers=config.train.workers,
+        parts=row_parts(loaded, config.split.name, config.split.options),
     )
     notes.tell(*decided)
     merged = len(loaded) - len(table) - len(unusable)
