@@ -19,6 +19,7 @@ from .assay_kinds import Assay, are_real, bounds_of
 from .cell_texts import cell_texts
 from .sparse_cells import n_equal, n_measured, take_columns, take_rows
 from .tables import Rejected, open_frame
+from .threshold_cells import ThresholdCells
 
 if TYPE_CHECKING:
     from .declared import AnySettings
@@ -52,6 +53,8 @@ class AssayTable:
     censored: np.ndarray | None = None
     """int8 [n, T]: 1 = the true value is above the label, -1 = below, 0 = as it is; None = no cell is
     censored."""
+    thresholded: ThresholdCells | None = None
+    """Measurements behind classes of a threshold; None once those of a structure are merged, or unknown."""
 
     def __post_init__(self) -> None:
         n = len(self.smiles)
@@ -105,6 +108,7 @@ class AssayTable:
             smiles=texts_at(self.smiles, places),
             labels=take_rows(self.labels, places),
             censored=None if self.censored is None else take_rows(self.censored, places),
+            thresholded=None if self.thresholded is None else self.thresholded.take(places),
             extra={name: texts_at(texts, places) for name, texts in self.extra.items()},
             rows=self.rows[places],
             canonical=None if self.canonical is None else texts_at(self.canonical, places),
@@ -128,6 +132,7 @@ class AssayTable:
             tasks=tuple(tasks),
             about=tuple(self.about[column] for column in columns) if self.about else (),
             censored=None if self.censored is None else take_columns(self.censored, columns),
+            thresholded=None if self.thresholded is None else self.thresholded.select(columns),
         )
 
     def write_csv(self, path: str | Path) -> None:

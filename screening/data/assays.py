@@ -32,6 +32,7 @@ from .pubchem import OUTCOME, is_data_table, named_by_assay, with_outcomes
 from .real_columns import ReadAssay, RealColumn, assay_of, read_columns
 from .table_files import kinds_of
 from .tables import Block, Rejected, TableReader, open_table
+from .threshold_cells import ThresholdCells
 from .value_notes import check_values, value_notes
 
 FORMATS = ("auto", "wide", "long")
@@ -178,6 +179,7 @@ class _Cells(NamedTuple):
     labels: np.ndarray
     about: tuple[Assay, ...]
     censored: np.ndarray | None
+    thresholded: ThresholdCells | None
 
 
 def _cells(
@@ -185,7 +187,7 @@ def _cells(
 ) -> _Cells:
     """Labels of all assays, by the place of their name or column in `order`."""
     if not measured:
-        return _Cells(tuple(names), _label_matrix(raw, names), (), None)
+        return _Cells(tuple(names), _label_matrix(raw, names), (), None, None)
     place = {name: number for number, name in enumerate(order)}
     keys = [place[name] for name in names]
     keys += [place.get(each.assay.name, place.get(each.column.name, 0)) for each in measured]
@@ -201,7 +203,24 @@ def _cells(
         labels[:, by_place],
         chosen,
         censored[:, by_place] if censored.any() else None,
+        _thresholded([None] * len(names) + list(measured), by_place, len(labels)),
     )
+
+
+def _thresholded(assays: Sequence[ReadAssay | None], order: np.ndarray, n_rows: int) -> ThresholdCells | None:
+    """The values of assays of a threshold, in this order of all assays; None of those read as classes."""
+    parts = []
+    for task, place in enumerate(order.tolist()):
+        each = assays[place]
+        if each is not None and each.assay.threshold is not None:
+            rows = np.flatnonzero(~np.isnan(each.scaled.values))
+            parts.append(
+                (rows, np.full(len(rows), task), each.scaled.values[rows], each.scaled.relations[rows])
+            )
+    if not parts:
+        return None
+    rows, tasks, values, relations = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    return ThresholdCells.of(rows, tasks, values, relations, (n_rows, len(order)))
 
 
 def _no_record(path: str, rejected: Sequence[Rejected]) -> DataError:

@@ -19,7 +19,6 @@ from .cell_texts import settings_of
 from .datasets import load_dataset, reading
 from .label_words import setting_of
 from .labels import Codes
-from .long_values import Cells as Measured
 from .merging import prepare
 from .pivoting import rows_of_cells
 from .replicates import FAR
@@ -149,15 +148,16 @@ def regrouped(table: AssayTable, keep_apart: str | None = None) -> AssayTable:
     rows, tasks, labels = measured_cells(table.labels)
     marks = np.zeros(len(rows), np.int8) if table.censored is None else cells_at(table.censored, rows, tasks)
     order = np.lexsort((marks, labels, tasks, structures[rows]))  # the same, whatever the order of the files
-    cells = Measured(np.arange(len(rows)), tasks[order], labels[order], marks[order])
-    owners, row_of_cell = rows_of_cells(np.concatenate([structures[rows][order], structures]), cells)
+    tasks, labels, marks = tasks[order], labels[order], marks[order]
+    of_cells = np.concatenate([structures[rows][order], structures])
+    owners, row_of_cell = rows_of_cells(of_cells, np.arange(len(rows)), tasks)
     first = np.unique(structures, return_index=True)[1][owners]
     shape = (len(owners), len(table.tasks))
-    marked = cells.censored != 0
+    marked = marks != 0
     gathered = replace(
-        table.take(first),
-        labels=cells_of(row_of_cell, cells.tasks, cells.labels, shape, np.nan),
-        censored=cells_of(row_of_cell[marked], cells.tasks[marked], cells.censored[marked], shape, 0)
+        replace(table, thresholded=None).take(first),
+        labels=cells_of(row_of_cell, tasks, labels, shape, np.nan),
+        censored=cells_of(row_of_cell[marked], tasks[marked], marks[marked], shape, 0)
         if marked.any()
         else None,
         extra={name: _first_texts(texts, structures, owners) for name, texts in table.extra.items()},

@@ -32,9 +32,13 @@ class Cells(NamedTuple):
     tasks: np.ndarray
     """int64 [m], place of the assay."""
     labels: np.ndarray
-    """float32 [m], on the trained scale, not NaN."""
+    """float32 [m], on the trained scale; NaN = a value of which a threshold makes no class."""
     censored: np.ndarray
     """int8 [m], as in `AssayTable`."""
+    values: np.ndarray
+    """float64 [m], what a class of a threshold is made of, NaN of other cells."""
+    relations: np.ndarray
+    """int8 [m], of `values`."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,8 @@ def _class_cells(raw: RawTable, roles: Roles, plan: Plan, records: np.ndarray) -
     labels = column.meaning[column.codes[records]]
     measured = ~np.isnan(labels)
     records, labels = records[measured], labels[measured]
-    return Cells(records, plan.first[plan.codes[records]], labels, np.zeros(len(records), np.int8))
+    tasks, nothing = plan.first[plan.codes[records]], np.zeros(len(records), np.int8)
+    return Cells(records, tasks, labels, nothing, np.full(len(records), np.nan), nothing)
 
 
 def _check_classes(
@@ -165,6 +170,7 @@ class _Numbers:
         if number == 0:
             self._count(records, scaled.is_off, why_off(assay))
         labels, marks = scaled.values.astype(np.float32), np.sign(scaled.relations).astype(np.int8)
+        behind = np.full(len(records), np.nan) if assay.is_real else scaled.values
         if not assay.is_real:
             labels, marks = (
                 classes_of(scaled.values, scaled.relations, assay),
@@ -172,9 +178,10 @@ class _Numbers:
             )
             undecided = np.isnan(labels) & ~np.isnan(scaled.values)
             self._count(records, undecided, "a relation that does not decide on which side of the threshold")
-        measured = ~np.isnan(labels)
+        measured = ~np.isnan(scaled.values)
         tasks = self._plan.first[self._plan.codes[records[measured]]] + number
-        return Cells(records[measured], tasks, labels[measured], marks[measured])
+        arrays = labels[measured], marks[measured], behind[measured], scaled.relations[measured]
+        return Cells(records[measured], tasks, *arrays)
 
     def _values(self, records: np.ndarray, declared: Declared) -> tuple[np.ndarray, np.ndarray]:
         """Numbers in the assay's unit, NaN where there is none, and relations: float64 and int8 [k]."""

@@ -13,8 +13,9 @@ from .labels import Codes
 from .molecules import canonical_smiles
 from .replicates import Combined, combine, replicate_notes
 from .row_parts import RowParts, with_oldest
-from .sparse_cells import cells_at, measured_cells, take_rows, with_rows
+from .sparse_cells import cells_at, measured_cells, take_rows, with_cells, with_rows
 from .tables import Rejected
+from .threshold_cells import MergedClasses, merged_classes
 
 DUPLICATES = ("error", "keep", "merge")
 
@@ -96,15 +97,14 @@ def merge_repeated(
     if not what:
         nothing = np.zeros(0, np.int64)
         return Merging(usable, combine(np.zeros(0), nothing, nothing, 0), nothing, [])
-    merged, combined, tasks, n_contradicting = _merge(usable, groups, sizes)
+    merging, n_contradicting = _merge(usable, groups, sizes)
     note = (
         f"{what} and were merged into the first row of each; {n_contradicting} labels that contradict each "
         "other were taken as missing."
     )
-    merged, of_parts = with_oldest(merged, usable, groups, parts)
-    return Merging(
-        merged, combined, tasks, [note, *of_parts, *replicate_notes(combined, usable.assays, tasks)]
-    )
+    merged, of_parts = with_oldest(merging.table, usable, groups, parts)
+    of_values = replicate_notes(merging.combined, usable.assays, merging.tasks)
+    return merging._replace(table=merged, notes=[note, *of_parts, *merging.notes, *of_values])
 
 
 def _groups(usable: AssayTable, keep_apart: str | None) -> tuple[np.ndarray, np.ndarray, str]:
@@ -146,10 +146,8 @@ def _usable(
     return usable, rejected, is_usable
 
 
-def _merge(
-    table: AssayTable, groups: np.ndarray, sizes: np.ndarray
-) -> tuple[AssayTable, Combined, np.ndarray, int]:
-    """One row per group, numbered by first appearance; the merged cells, their assays, and contradictions.
+def _merge(table: AssayTable, groups: np.ndarray, sizes: np.ndarray) -> tuple[Merging, int]:
+    """One row per group, numbered by first appearance, and how many labels contradict each other.
 
     Labels are taken cell by cell, so that a table of which few cells are measured never becomes an array.
     """
@@ -178,4 +176,20 @@ def _merge(
         if merged.censored is None
         else with_rows(merged.censored, several, row[kept], task[kept], combined.censored[kept]),
     )
-    return merged, combined, task, int(contradicts.sum())
+    classes = _classes_by_thresholds(table, groups, repeated)
+    if classes is None:
+        return Merging(merged, combined, task, []), int(contradicts.sum())
+    decided = np.isin(cells, classes.rows * len(table.tasks) + classes.tasks)
+    n_contradicting = int((contradicts & ~decided).sum() + classes.contradicts.sum())
+    labels = with_cells(merged.labels, classes.rows, classes.tasks, classes.labels)
+    merged = replace(merged, labels=labels, thresholded=None)
+    return Merging(merged, combined, task, classes.note(table.assays)), n_contradicting
+
+
+def _classes_by_thresholds(
+    table: AssayTable, groups: np.ndarray, repeated: np.ndarray
+) -> MergedClasses | None:
+    """The classes of these rows that are made of values which are merged first; None = there is none."""
+    if table.thresholded is None:
+        return None
+    return merged_classes(table.thresholded.take(repeated), groups[repeated], table.assays)

@@ -19,6 +19,7 @@ from .long_plan import plan_of
 from .long_values import Cells, LongValues, read_values
 from .sparse_cells import cells_of
 from .tables import Rejected
+from .threshold_cells import ThresholdCells
 
 
 def pivoted(
@@ -52,19 +53,19 @@ def pivoted(
     plan = plan_of(raw, roles, assays, is_one_of_several=is_one_of_several)
     values = read_values(raw, roles, plan, labels, other_units)
     structures = _structures(raw, keep_apart)
-    owners, row_of_cell = rows_of_cells(structures, values.cells)
+    owners, row_of_cell = rows_of_cells(structures, values.cells.records, values.cells.tasks)
     others = raw.others([name for _, name in roles.by_setting()])
     first = np.unique(structures, return_index=True)[1]
     kept = [name for name in others if _is_of_structure(raw.columns[name], structures, first)]
     records = first[owners]
     shape = (len(owners), len(values.assays))
     cells = values.cells
-    censored = cells.censored != 0
+    censored, measured = cells.censored != 0, ~np.isnan(cells.labels)
     names = tuple(assay.name for assay in values.assays)
     return AssayTable(
         ids=texts_at(raw.ids, records),
         smiles=texts_at(raw.smiles, records),
-        labels=cells_of(row_of_cell, cells.tasks, cells.labels, shape, np.nan),
+        labels=cells_of(row_of_cell[measured], cells.tasks[measured], cells.labels[measured], shape, np.nan),
         tasks=names,
         extra={name: _texts_at(raw.columns[name], records) for name in kept},
         rows=raw.rows[records],
@@ -77,10 +78,18 @@ def pivoted(
         censored=cells_of(row_of_cell[censored], cells.tasks[censored], cells.censored[censored], shape, 0)
         if censored.any()
         else None,
+        thresholded=_thresholded(cells, row_of_cell, shape),
     )
 
 
-def rows_of_cells(structures: np.ndarray, cells: Cells) -> tuple[np.ndarray, np.ndarray]:
+def _thresholded(cells: Cells, rows: np.ndarray, shape: tuple[int, int]) -> ThresholdCells | None:
+    at = ~np.isnan(cells.values)
+    return ThresholdCells.of(rows[at], cells.tasks[at], cells.values[at], cells.relations[at], shape)
+
+
+def rows_of_cells(
+    structures: np.ndarray, records: np.ndarray, tasks: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """The structure of each row, int64 [r], and the row of each cell, int64 [m].
 
     A structure has one row, and one more for every further measurement in the same assay; the k-th
@@ -89,11 +98,12 @@ def rows_of_cells(structures: np.ndarray, cells: Cells) -> tuple[np.ndarray, np.
     Parameters
     ----------
     structures : int64 [n], number of each record's structure, in order of first appearance.
+    records, tasks : int64 [m], of each cell.
     """
-    of_cell = structures[cells.records]
-    order = np.lexsort((cells.records, cells.tasks, of_cell))
+    of_cell = structures[records]
+    order = np.lexsort((records, tasks, of_cell))
     is_new = np.ones(len(order), bool)
-    is_new[1:] = (np.diff(of_cell[order]) != 0) | (np.diff(cells.tasks[order]) != 0)
+    is_new[1:] = (np.diff(of_cell[order]) != 0) | (np.diff(tasks[order]) != 0)
     starts = np.flatnonzero(is_new)
     layer = np.empty(len(order), np.int64)
     layer[order] = np.arange(len(order)) - np.repeat(starts, np.diff(np.append(starts, len(order))))

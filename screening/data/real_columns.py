@@ -17,7 +17,7 @@ from .companions import RELATION_WORDS, UNIT_WORDS, is_companion, words_of_name
 from .declared import Declared
 from .labels import ExplainedColumn
 from .units import factor, unit_name
-from .values import Numbers, classes_of, on_scale, relations_of
+from .values import Numbers, OnScale, classes_of, on_scale, relations_of
 
 MOST_RELATIONS = 40
 """Different texts of a column of qualifiers, spellings with blanks and quotation marks counted."""
@@ -83,6 +83,8 @@ class ReadAssay:
     """bool [n], values that the scale has no number for."""
     n_undecided: int
     """Censored values that a threshold makes no class of."""
+    scaled: OnScale
+    """The values themselves, on the trained scale."""
 
     @property
     def assay(self) -> Assay:
@@ -109,10 +111,11 @@ def assay_of(declared: Declared, column: RealColumn) -> ReadAssay:
     scaled = on_scale(column.values, column.relations, declared.assay)
     if declared.assay.is_real:
         labels, censored = scaled.values.astype(np.float32), np.sign(scaled.relations).astype(np.int8)
-        return ReadAssay(declared, column, labels, censored, scaled.is_off, 0)
+        return ReadAssay(declared, column, labels, censored, scaled.is_off, 0, scaled)
     labels = classes_of(scaled.values, scaled.relations, declared.assay)
     n_undecided = int((np.isnan(labels) & ~np.isnan(scaled.values)).sum())
-    return ReadAssay(declared, column, labels, np.zeros(len(labels), np.int8), scaled.is_off, n_undecided)
+    exact = np.zeros(len(labels), np.int8)
+    return ReadAssay(declared, column, labels, exact, scaled.is_off, n_undecided, scaled)
 
 
 def _read(raw: RawTable, declared: Declared, *, alone: bool) -> RealColumn:

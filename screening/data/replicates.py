@@ -55,7 +55,7 @@ def combine(values: np.ndarray, relations: np.ndarray, groups: np.ndarray, n_gro
     measured = ~np.isnan(values)
     values, relations, groups = values[measured].astype(np.float64), relations[measured], groups[measured]
     exact = relations == 0
-    middle, ranges, n_exact = _medians(values[exact], groups[exact], n_groups)
+    middle, ranges, n_exact = medians(values[exact], groups[exact], n_groups)
     lower, upper = np.full(n_groups, -np.inf), np.full(n_groups, np.inf)
     np.maximum.at(lower, groups[relations > 0], values[relations > 0])
     np.minimum.at(upper, groups[relations < 0], values[relations < 0])
@@ -73,10 +73,10 @@ def combine(values: np.ndarray, relations: np.ndarray, groups: np.ndarray, n_gro
     )
 
 
-def _medians(
+def medians(
     values: np.ndarray, groups: np.ndarray, n_groups: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Median and range [G], NaN where there are no value and no two, and counts [G]."""
+    """Median and range of each group's values, NaN where there are no value and no two, and counts: [G]."""
     counts = np.bincount(groups, minlength=n_groups)
     sorted_values = values[np.lexsort((values, groups))]
     filled = np.flatnonzero(counts)
@@ -101,12 +101,12 @@ def replicate_notes(combined: Combined, assays: Sequence[Assay], tasks: np.ndarr
     if repeated.any():
         notes.append(
             f"{repeated.sum():,} real values are medians of several exact ones: "
-            f"{_by_assay(repeated, assays, tasks)}."
+            f"{by_assay(repeated, assays, tasks)}."
         )
     repeated &= _are_logarithmic(assays)[tasks]
     if repeated.any():
         half, most = np.quantile(combined.ranges[repeated], [0.5, 0.9])
-        far = _by_assay(repeated & (combined.ranges > FAR), assays, tasks)
+        far = by_assay(repeated & (combined.ranges > FAR), assays, tasks)
         notes.append(
             f"{repeated.sum():,} of them are in log units: their exact values range over {half:.2g} in the "
             f"middle, over at most {most:.2g} for nine in ten"
@@ -121,7 +121,7 @@ def replicate_notes(combined: Combined, assays: Sequence[Assay], tasks: np.ndarr
         ),
     ):
         if at.any():
-            notes.append(f"{at.sum():,} {what}: {_by_assay(at, assays, tasks)}.")
+            notes.append(f"{at.sum():,} {what}: {by_assay(at, assays, tasks)}.")
     return notes
 
 
@@ -132,7 +132,7 @@ def _are_logarithmic(assays: Sequence[Assay]) -> np.ndarray:
     return np.array(are_so, dtype=bool)
 
 
-def _by_assay(counts: np.ndarray, assays: Sequence[Assay], tasks: np.ndarray) -> str:
+def by_assay(counts: np.ndarray, assays: Sequence[Assay], tasks: np.ndarray) -> str:
     """The sums of some assays, the largest first."""
     sums = np.bincount(tasks, counts, minlength=len(assays)).astype(int)
     order = [place for place in np.argsort(-sums, kind="stable").tolist() if sums[place]]

@@ -230,6 +230,23 @@ def with_rows(
     )
 
 
+def with_cells(cells: Cells, rows: np.ndarray, tasks: np.ndarray, values: np.ndarray) -> Cells:
+    """The array of labels with these cells replaced, by NaN too; a new one in the same form."""
+    if not isinstance(cells, SparseCells):
+        array = cells.copy()
+        array[rows, tasks] = values
+        return array
+    replaced = np.isin(cells.rows * cells.n_tasks + cells.tasks, rows * cells.n_tasks + tasks)
+    kept = ~np.isnan(values)
+    return SparseCells.of(
+        np.concatenate([cells.rows[~replaced], rows[kept]]),
+        np.concatenate([cells.tasks[~replaced], tasks[kept]]),
+        np.concatenate([cells.values[~replaced], values[kept].astype(cells.dtype)]),
+        cells.shape,
+        cells.fill,
+    )
+
+
 def measured_cells(labels: Cells) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Rows, tasks and labels of the measured cells, row by row: int64, int64 and float32 [m]."""
     if isinstance(labels, SparseCells):

@@ -54,4 +54,7 @@ def _content_sha256(table: AssayTable) -> str:
     if table.censored is not None:
         rows, tasks, _ = measured_cells(table.labels)
         total.update(cells_at(table.censored, rows, tasks).tobytes())
+    if table.thresholded is not None:
+        for part in table.thresholded.cells():
+            total.update(part.tobytes())
     return total.hexdigest()

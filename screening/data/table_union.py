@@ -14,6 +14,7 @@ from .assay_kinds import Assay
 from .assay_table import AssayTable
 from .sparse_cells import Cells, cells_of, marked_cells, measured_cells
 from .tables import Rejected
+from .threshold_cells import ThresholdCells
 from .units import factor
 
 FILE = "file"
@@ -38,7 +39,7 @@ def united(tables: Sequence[AssayTable], names: Sequence[str]) -> AssayTable:
     place = {assay.name: number for number, assay in enumerate(assays)}
     starts = np.cumsum([0, *(_n_records(table) for table in tables)])
     first = np.cumsum([0, *map(len, tables)])
-    cells, marks = [], []
+    cells, marks, behind = [], [], []
     for number, table in enumerate(tables):
         to = np.array([place[name] for name in table.tasks], np.int64)
         rows, tasks, labels = measured_cells(table.labels)
@@ -46,6 +47,9 @@ def united(tables: Sequence[AssayTable], names: Sequence[str]) -> AssayTable:
         cells.append((rows + first[number], to[tasks], (labels * scale[tasks]).astype(np.float32)))
         rows, tasks, censored = marked_cells(table.censored)
         marks.append((rows + first[number], to[tasks], censored))
+        if table.thresholded is not None:
+            rows, tasks, values, relations = table.thresholded.cells()
+            behind.append((rows + first[number], to[tasks], values, relations))
     shape = (int(first[-1]), len(assays))
     has_marks = any(len(rows) for rows, _, _ in marks)
     return AssayTable(
@@ -63,6 +67,7 @@ def united(tables: Sequence[AssayTable], names: Sequence[str]) -> AssayTable:
         notes=[*notes, *(note for table in tables for note in table.notes)],
         about=tuple(assays) if any(table.about for table in tables) else (),
         censored=_array(marks, shape, 0) if has_marks else None,
+        thresholded=_thresholded(behind, shape),
     )
 
 
@@ -76,6 +81,13 @@ def _array(parts: Sequence[tuple[np.ndarray, ...]], shape: tuple[int, int], fill
     """The array with the cells (rows, tasks, values) of all parts."""
     rows, tasks, values = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     return cells_of(rows, tasks, values, shape, fill)
+
+
+def _thresholded(parts: Sequence[tuple[np.ndarray, ...]], shape: tuple[int, int]) -> ThresholdCells | None:
+    if not parts:
+        return None
+    rows, tasks, values, relations = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    return ThresholdCells.of(rows, tasks, values, relations, shape)
 
 
 def _assays_of_all(

@@ -191,7 +191,14 @@ def classes_of(values: np.ndarray, relations: np.ndarray, assay: Assay) -> np.nd
     if assay.threshold is None:
         raise ValueError(f"assay {assay.name!r} has no threshold")
     sign = 1 if assay.active == "above" else -1
-    distance, relations = sign * (values - assay.threshold), sign * relations
+    return classes_by(values, relations, np.array(assay.threshold), np.array(sign))
+
+
+def classes_by(
+    values: np.ndarray, relations: np.ndarray, thresholds: np.ndarray, signs: np.ndarray
+) -> np.ndarray:
+    """`classes_of` of a threshold for each value; signs are 1 where above is active, else -1."""
+    distance, relations = signs * (values - thresholds), signs * relations
     active = (distance >= -SAME) & (relations >= EQUAL)
     below = distance < -SAME
     inactive = (below & (relations <= EQUAL)) | ((abs(distance) <= SAME) & (relations == BELOW))
