@@ -72,30 +72,30 @@ def doubled(
     return Doubled(*([names[place] for place in np.flatnonzero(at).tolist()] for at in which))
 
 
-def check_doubled(path: str, found: Doubled, assay: Assay) -> list[str]:
+def check_doubled(path: str, twice: Doubled, assay: Assay) -> list[str]:
     """What to say of assays whose logarithm is perhaps taken twice.
 
     Raises
     ------
     DataError : it surely is.
     """
-    if found.certain:
+    if twice.certain:
         raise DataError(
-            f"{path}: {listed(found.certain, 5)}: logarithms by the name and the values, of which "
+            f"{path}: {listed(twice.certain, 5)}: logarithms by the name and the values, of which "
             f"transform: {assay.transform} in data.assays would take the logarithm again. Expected there: "
             f"{assay.unit or 'plain'} values. Take transform and unit out, {{kind: real}}; or rename the "
             "column if they are no logarithms."
         )
     notes = []
-    if found.named:
+    if twice.named:
         notes.append(
             f"{ATTENTION}{path}: named as logarithms and read as values in {assay.unit or 'no unit'}, of "
-            f"which {assay.transform} takes the logarithm: {listed(found.named, 5)}."
+            f"which {assay.transform} takes the logarithm: {listed(twice.named, 5)}."
         )
-    if found.ranged:
+    if twice.ranged:
         notes.append(
             f"{ATTENTION}{path}: all values lie between {LIKELY[0]:g} and {LIKELY[1]:g}, as logarithms do, "
-            f"and are read as {assay.unit}: {listed(found.ranged, 5)}. If they are logarithms (pIC50, pKi), "
+            f"and are read as {assay.unit}: {listed(twice.ranged, 5)}. If they are logarithms (pIC50, pKi), "
             f"take transform: {assay.transform} and the unit out."
         )
     return notes

@@ -159,8 +159,8 @@ class _Numbers:
         np.maximum.at(high, at, values[measured])
         column = "" if self._roles.value in ("value", "standard_value") else f" ({self._roles.value})"
         called = [f"{self._plan.names[name]}{column}" for name in names]
-        found = doubled(called, assay, low, high, np.bincount(at, minlength=len(names)))
-        self._doubled += check_doubled(self._raw.path, found, assay)
+        twice = doubled(called, assay, low, high, np.bincount(at, minlength=len(names)))
+        self._doubled += check_doubled(self._raw.path, twice, assay)
 
     def _of_assay(
         self, records: np.ndarray, values: np.ndarray, relations: np.ndarray, assay: Assay, number: int

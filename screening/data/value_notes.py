@@ -107,8 +107,8 @@ def _doubled(raw: RawTable, firsts: Iterable[ReadAssay]) -> list[str]:
     for each in firsts:
         values = each.column.values[~np.isnan(each.column.values)]
         low, high = values.min(initial=np.inf, keepdims=True), values.max(initial=-np.inf, keepdims=True)
-        found = doubled([each.column.name], each.assay, low, high, np.array([len(values)]))
-        notes += check_doubled(raw.path, found, each.assay)
+        twice = doubled([each.column.name], each.assay, low, high, np.array([len(values)]))
+        notes += check_doubled(raw.path, twice, each.assay)
     return notes
 
 
