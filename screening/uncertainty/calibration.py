@@ -327,11 +327,13 @@ def _fit(sample: _Sample, free: np.ndarray, pooled: bool) -> np.ndarray:
     if not pooled:
         return _posterior(sample, np.zeros((2, n_tasks)), mean, 1e9 * variance, free)[0]
     fitted = np.zeros((2, n_tasks))
+    labelled = np.bincount(sample.task, minlength=n_tasks) > 0  # the others follow, and say nothing
+    n_labelled = int(labelled.sum())
     for _ in range(_ROUNDS):
         fitted, spread = _posterior(sample, fitted, mean, variance, free)
-        mean = fitted.sum(axis=1) / (n_tasks + 1)
-        squares = ((fitted - mean[:, None]) ** 2 + spread).sum(axis=1)
-        variance = (squares + mean**2 + _DOUBT) / (n_tasks + 1)
+        mean = fitted[:, labelled].sum(axis=1) / (n_labelled + 1)
+        squares = ((fitted - mean[:, None]) ** 2 + spread)[:, labelled].sum(axis=1)
+        variance = (squares + mean**2 + _DOUBT) / (n_labelled + 1)
     return fitted
 
 

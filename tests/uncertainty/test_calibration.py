@@ -96,6 +96,19 @@ def test_isotonic_is_that_of_sklearn() -> None:
         assert np.isnan(applied[~usual, task]).all()
 
 
+@pytest.mark.parametrize("method", ["platt", "temperature", "isotonic"])
+def test_assays_without_labels_change_no_other(method: str) -> None:
+    """They are calibrated as the others are on average, however many there are."""
+    probabilities, labels = made(n=120, n_tasks=4)
+    alone = calibrations.build(method, probabilities, labels)
+    without = np.full((len(labels), 300), np.nan, np.float32)
+    many = calibrations.build(
+        method, np.hstack([probabilities, np.tile(probabilities, 75)]), np.hstack([labels, without])
+    )
+    np.testing.assert_allclose(many.slope[:4], alone.slope, rtol=1e-6)
+    np.testing.assert_allclose(many.intercept[:4], alone.intercept, rtol=1e-6, atol=1e-9)
+
+
 @pytest.mark.parametrize("method", ["none", "temperature", "platt"])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_the_order_of_molecules_stays(method: str, dtype: type) -> None:
