@@ -22,6 +22,7 @@ class Chain(Balancer):
         self.without_gram = all(part.without_gram or part.needs == "losses" for part in (first, second))
         self.takes_outer = all(part.takes_outer or part.needs != "rows" for part in (first, second))
         self.second_look = first.second_look or second.second_look
+        self.gives_direction = second.gives_direction
         self.weighs_heads = first.weighs_heads or second.weighs_heads
         if first.places is None or second.places is None:
             self.places = first.places or second.places

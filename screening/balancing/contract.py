@@ -47,6 +47,8 @@ class Balancer(nn.Module):
     """Where its gradients may be taken (`gradients.at`); None = anywhere."""
     weighs_heads: bool = True
     """Whether the weights also act on the heads; gradient-based methods leave each head its own gradient."""
+    gives_direction: bool = False
+    """Whether it gives a direction in place of weights, so that nothing can follow it in a chain."""
     second_look: bool = False
     """Whether it wants to see the same batch again after the update (`look_again`)."""
 

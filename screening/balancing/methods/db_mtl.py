@@ -31,6 +31,7 @@ class DbMtl(Balancer):
     """
 
     needs = "rows"
+    gives_direction = True
     without_gram = True
     places = PLACES
     weighs_heads = True

@@ -39,6 +39,7 @@ class GradDrop(Balancer):
     """
 
     needs = "rows"
+    gives_direction = True
     places = ("features", "last_norm", "last_layer", "encoder")
     weighs_heads = False
     without_gram = True

@@ -37,6 +37,7 @@ class MoCo(Balancer):
     """
 
     needs = "rows"
+    gives_direction = True
     without_gram = True
     places = PLACES
     weighs_heads = False
