@@ -167,8 +167,8 @@ class GraphStore:
         places = torch.as_tensor(rows, dtype=torch.int64)
         if len(places) and not 0 <= int(places.min()) <= int(places.max()) < len(self):
             raise IndexError(f"rows {places.min()} to {places.max()} of a store of {len(self)} molecules")
-        atoms, n_atoms = _gathered(self.first_atom, places)
-        bonds, n_bonds = _gathered(self.first_bond, places)
+        atoms, n_atoms = gathered(self.first_atom, places)
+        bonds, n_bonds = gathered(self.first_bond, places)
         first = torch.repeat_interleave(n_atoms.cumsum(0) - n_atoms, n_bonds)
         ends = self.ends.index_select(0, bonds).long() + first[:, None]
         codes = self.bonds.index_select(0, bonds).long()
@@ -227,7 +227,7 @@ class GraphStore:
         left = 0
         for block, width in zip(self.vectors, widths, strict=True):
             if isinstance(block, SparseRows):
-                place, lengths = _gathered(block.first, rows)
+                place, lengths = gathered(block.first, rows)
                 row = torch.repeat_interleave(lengths)
                 column = block.columns.index_select(0, place).long() + left
                 dense[row, column] = block.values.index_select(0, place).float()
@@ -276,7 +276,7 @@ def featurize(
     return _load(path, features, len(texts)) or store
 
 
-def _gathered(first: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+def gathered(first: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
     """Places of all elements of `rows`, and the length of each row."""
     starts = first[rows]
     lengths = first[rows + 1] - starts
