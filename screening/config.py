@@ -71,6 +71,12 @@ def _config_path(path: Path) -> Path:
     )
 
 
+_OF_TRAINING = dict.fromkeys(
+    ("auxiliary", "auxiliary_weight", "keep_auxiliary"), "auxiliary tables are for training alone"
+)
+"""Settings of `data` that say nothing of how a table is read, and why they cannot be given for one."""
+
+
 def data_settings(
     source: str | list[str], overrides: Iterable[str], *, fixed: Mapping[str, str] = MappingProxyType({})
 ) -> Data:
@@ -85,6 +91,7 @@ def data_settings(
     ConfigError : a setting of something else than data, one of `fixed`, or a wrong value.
     """
     values: dict[str, Any] = {"source": source}
+    fixed = {**fixed, **_OF_TRAINING}
     for text in overrides:
         keys, value = _parse_override(text)
         if keys[0] != "data" or len(keys) < 2:
@@ -221,8 +228,12 @@ def _keys_at(place: list[str]) -> list[str]:
     """Keys of the section at that place."""
     section: type[BaseModel] = Config
     for part in place:
+        if part.isdigit():
+            continue
         kind = section.model_fields[part].annotation if part in section.model_fields else None
-        if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
+        kinds = [one for one in (kind, *getattr(kind, "__args__", ())) if isinstance(one, type)]
+        sections = [one for one in kinds if issubclass(one, BaseModel)]
+        if not sections:
             return []
-        section = kind
+        section = sections[0]
     return list(section.model_fields)

@@ -18,6 +18,8 @@ from pydantic import (
     model_validator,
 )
 
+from .config_assays import AssaySettings as AssaySettings
+from .config_assays import LongColumns as LongColumns
 from .config_model import NETWORK as NETWORK
 from .config_model import Heads as Heads
 from .config_model import Model as Model
@@ -43,51 +45,8 @@ def _as_files(value: Any) -> Any:
 Files = Annotated[str | tuple[str, ...], BeforeValidator(_as_files), Field(min_length=1)]
 
 
-class AssaySettings(Section):
-    """What the values of an assay are: classes, or real values with their unit and scale."""
-
-    kind: Literal["binary", "real"] | None = None
-    """null = `binary` where a threshold is given, else `real`; `real` with a threshold gives both assays."""
-    column: str | None = None
-    """Column that the values are in, if it is called otherwise than the assay."""
-    unit: str = ""
-    """Unit of the values, such as nM."""
-    transform: Literal["none", "log10", "neg_log10_molar", "logit"] = "none"
-    """Scale that is trained on: `neg_log10_molar` of concentrations, `log10`, `logit` of percentages."""
-    threshold: float | None = None
-    """Value, on that scale, from which a compound is active."""
-    active: Literal["above", "below"] = "above"
-    """Side of the threshold that is active."""
-    wanted: Literal["high", "low"] = "high"
-    """Values, on that scale, that are looked for in a library."""
-    relation: str | None = None
-    """Column of qualifiers (>, <, =), in which * stands for the assay's column, such as "*_qualifier"; null =
-    before the value, or in a column named after it, such as Ki_relation."""
-    decimal: Literal[".", ","] | None = None
-    """Sign before decimals; the other one groups thousands. null = a point, and commas are asked about."""
-
-
-def _as_names(value: Any) -> Any:
-    return (value,) if isinstance(value, str) else value
-
-
-class LongColumns(Section):
-    """What the columns of a long table hold, a table with a row per structure and assay."""
-
-    assay: Annotated[tuple[str, ...], BeforeValidator(_as_names)] = ()
-    """Column of the assay; of several the texts are joined. Found by its name if not given."""
-    value: str | None = None
-    """Column of the values or labels; found by its name or content if not given."""
-    relation: str | None = None
-    """Column of relations (>, <, =) beside the values; found by its name if not given."""
-    unit: str | None = None
-    """Column of units beside the values; found by its name if not given."""
-    other_units: Literal["error", "leave_out"] = "error"
-    """Values of an assay whose unit cannot be converted to that of the others."""
-
-
-class Data(Section):
-    """Where the assay table is and how to read it."""
+class Table(Section):
+    """How a table is read."""
 
     source: Files
     """Name in the catalogue (`screening data list`) or path of a CSV, TSV, Parquet or SDF file; of several
@@ -107,6 +66,19 @@ class Data(Section):
     `auto` = found from names and content, and asked about where they do not tell."""
     long: LongColumns = LongColumns()
     """What the columns of a long table hold: {assay: target, value: pIC50}."""
+
+
+def _as_tables(value: Any) -> Any:
+    """A name, or the settings of a table, or a list of these."""
+    many = value if isinstance(value, list | tuple) else [value] if value else []
+    is_whole = (Mapping, Table)
+    sources = [one if isinstance(one, (*is_whole, list, tuple)) else str(one) for one in many]
+    return [one if isinstance(one, is_whole) else {"source": one} for one in sources]
+
+
+class Data(Table):
+    """Where the assay table is and how to read it."""
+
     standardize: Literal["none", "cleanup", "fragment", "neutral"] = "none"
     """Preparation of structures, in training and in scoring alike."""
     max_atoms: Annotated[int, Field(ge=1, le=LARGEST)] = MOST_ATOMS
@@ -117,6 +89,14 @@ class Data(Section):
     keep_apart: str | None = None
     """Column whose different texts keep rows of one structure apart, such as the parts of a split that is of
     measurements; null = all rows of a structure are one molecule."""
+    auxiliary: Annotated[tuple[Table, ...], BeforeValidator(_as_tables)] = ()
+    """Other tables whose assays a network learns beside those of `source`, such as [toxcast]: names, or
+    mappings of source, tasks and so on. Compounds of the validation and test parts are taken out of them."""
+    auxiliary_weight: Annotated[float, Field(gt=0)] = 3.0
+    """Weight of an assay of `source` in training where one of an auxiliary table has 1."""
+    keep_auxiliary: bool = False
+    """Keep the assays of auxiliary tables in bundle and results; else the network's heads for them are
+    dropped after training."""
 
 
 class Features(Section):

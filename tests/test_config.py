@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from screening.config import check_config, load_config, to_yaml
+from screening.config import check_config, data_settings, load_config, to_yaml
 from screening.data.assay_table import AssayTable
 from screening.data.splits import split_table
 from screening.errors import ConfigError
@@ -369,3 +369,29 @@ def test_only_plain_cross_entropy_is_compared_with_the_base_rate() -> None:
     plain = [check_config({**PLAIN, "loss": loss}).loss.is_plain for loss in ({}, {"cap": 3}, "focal")]
     assert plain == [True, True, False]
     assert not check_config({**PLAIN, "loss": {"positive_weight": "balanced"}}).loss.is_plain
+
+
+@pytest.mark.parametrize(
+    ("text", "sources"),
+    [
+        ("toxcast", ["toxcast"]),
+        ("[toxcast, my.csv]", ["toxcast", "my.csv"]),
+        ("[toxcast, {source: my.csv, tasks: [a]}]", ["toxcast", "my.csv"]),
+        ("{source: [a.csv, b.csv]}", [("a.csv", "b.csv")]),
+        ("[[a.csv, b.csv], c.csv]", [("a.csv", "b.csv"), "c.csv"]),
+        ("[]", []),
+    ],
+)
+def test_auxiliary_tables_are_names_or_mappings_or_lists_of_them(text: str, sources: list) -> None:
+    config = load_config(PLAIN, [f"data.auxiliary={text}"])
+    assert [table.source for table in config.data.auxiliary] == sources
+    assert load_config(yaml.safe_load(to_yaml(config))) == config
+
+
+def test_wrong_settings_of_auxiliary_tables_are_named() -> None:
+    with pytest.raises(ConfigError, match=r"unknown key 'taks' in section 'data\.auxiliary\.1'.*'tasks'"):
+        load_config(PLAIN, ["data.auxiliary=[toxcast, {source: a.csv, taks: [a]}]"])
+    with pytest.raises(ConfigError, match=r"'data\.auxiliary\.0\.source' is missing"):
+        load_config(PLAIN, ["data.auxiliary={tasks: [a]}"])
+    with pytest.raises(ConfigError, match="auxiliary tables are for training alone"):
+        data_settings("a.csv", ["data.auxiliary=[toxcast]"])

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ..config import Data
-from ..config_sections import LongColumns
+from ..config_sections import LongColumns, Table
 from ..errors import ConfigError, DataError
 from ..registry import did_you_mean
 from ..runtime.files import file_sha256
@@ -205,10 +205,11 @@ def _n_records(table: AssayTable) -> int:
     return len(table) + len(table.rejected)
 
 
-def reading(settings: Data) -> dict[str, Any]:
+def reading(settings: Table) -> dict[str, Any]:
     """The settings that `load_dataset` and `read_assays` take."""
-    names = ("smiles", "id", "tasks", "labels", "assays", "format", "long", "keep_apart")
-    return {name: getattr(settings, name) for name in names}
+    names = ("smiles", "id", "tasks", "labels", "assays", "format", "long")
+    keep_apart = settings.keep_apart if isinstance(settings, Data) else None
+    return {name: getattr(settings, name) for name in names} | {"keep_apart": keep_apart}
 
 
 # --- looking up ---------------------------------------------------------------------------------------

@@ -107,6 +107,16 @@ def merge_repeated(
     return merging._replace(table=merged, notes=[note, *of_parts, *merging.notes, *of_values])
 
 
+def merge_groups(table: AssayTable, groups: np.ndarray) -> AssayTable:
+    """Rows of a group as one, the first; labels of classes that contradict each other become missing.
+
+    Parameters
+    ----------
+    groups : int [n], the group of each row, numbered by first appearance.
+    """
+    return _merge(table, groups, np.bincount(groups))[0].table
+
+
 def _groups(usable: AssayTable, keep_apart: str | None) -> tuple[np.ndarray, np.ndarray, str]:
     """Group of each row by first appearance, sizes, and in words what repeats; "" = nothing does."""
     groups = Codes().of(_keys(usable, keep_apart))

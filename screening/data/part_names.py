@@ -81,6 +81,8 @@ def _unknown(unknown: Counter[str], words: Words, where: str, row: int) -> str:
 def read_parts(path: Path, column: str) -> dict[int, str]:
     """The text for each row (from 0) in a split file; one under `configs/` may be that which comes along.
 
+    Where a run had auxiliary tables its column `table` says so, and only the lines of the first one count.
+
     Raises
     ------
     DataError : the file cannot be read, lacks a column, or has a row twice.
@@ -97,7 +99,10 @@ def read_parts(path: Path, column: str) -> dict[int, str]:
                         f"{path} has no column '{name}'. It has: {', '.join(columns) or 'none'}. "
                         "Name the one to use with the option 'column'."
                     )
-            lines = [(int(line["row"]), line[column] or "") for line in reader]
+            records = list(reader)
+            main = records[0].get("table") if records else None
+            own = [line for line in records if line.get("table") == main]
+            lines = [(int(line["row"]), line[column] or "") for line in own]
     except (OSError, EOFError, ValueError, TypeError, csv.Error) as problem:
         raise DataError(
             f"The split file {path} cannot be read: {problem}. A CSV file with a column 'row' (from 0) and a "

@@ -19,22 +19,21 @@ def joint_store(pieces: Sequence[tuple[GraphStore, np.ndarray]]) -> GraphStore:
     """
     if len({store.features.key() for store, _ in pieces}) != 1:
         raise ValueError("the stores are not of the same features")
-    first, places = pieces[0][0], [torch.as_tensor(rows, dtype=torch.int64) for _, rows in pieces]
     stores = [store for store, _ in pieces]
-    atoms = [gathered(store.first_atom, rows) for store, rows in zip(stores, places, strict=True)]
-    bonds = [gathered(store.first_bond, rows) for store, rows in zip(stores, places, strict=True)]
+    places = [torch.as_tensor(rows, dtype=torch.int64) for _, rows in pieces]
+    pairs = list(zip(stores, places, strict=True))
+    each_vector = zip(*(store.vectors for store in stores), strict=True)
+    atoms = [gathered(store.first_atom, rows) for store, rows in pairs]
+    bonds = [gathered(store.first_bond, rows) for store, rows in pairs]
     return GraphStore(
-        first.features,
-        [store.reasons[row] for store, rows in zip(stores, places, strict=True) for row in rows.tolist()],
-        _first([lengths for _, lengths in atoms]),
-        _first([lengths for _, lengths in bonds]),
-        torch.cat([store.atoms[at] for store, (at, _) in zip(stores, atoms, strict=True)]),
-        torch.cat([store.bonds[at] for store, (at, _) in zip(stores, bonds, strict=True)]),
-        torch.cat([store.ends[at] for store, (at, _) in zip(stores, bonds, strict=True)]),
-        tuple(
-            _vectors([store.vectors[number] for store in stores], places)
-            for number in range(len(first.vectors))
-        ),
+        stores[0].features,
+        [store.reasons[row] for store, rows in pairs for row in rows.tolist()],
+        _first(atoms),
+        _first(bonds),
+        _cells([store.atoms for store in stores], atoms),
+        _cells([store.bonds for store in stores], bonds),
+        _cells([store.ends for store in stores], bonds),
+        tuple(_vectors(list(blocks), places) for blocks in each_vector),
     )
 
 
@@ -43,14 +42,15 @@ def _vectors(blocks: list[Tensor | SparseRows], places: list[Tensor]) -> Tensor 
         return torch.cat([cast(Tensor, block)[rows] for block, rows in zip(blocks, places, strict=True)])
     sparse = [cast(SparseRows, block) for block in blocks]
     taken = [gathered(block.first, rows) for block, rows in zip(sparse, places, strict=True)]
-    return SparseRows(
-        _first([lengths for _, lengths in taken]),
-        torch.cat([block.columns[at] for block, (at, _) in zip(sparse, taken, strict=True)]),
-        torch.cat([block.values[at] for block, (at, _) in zip(sparse, taken, strict=True)]),
-    )
+    columns, values = ([getattr(block, name) for block in sparse] for name in ("columns", "values"))
+    return SparseRows(_first(taken), _cells(columns, taken), _cells(values, taken))
 
 
-def _first(lengths: Sequence[Tensor]) -> Tensor:
-    """Where rows of these lengths begin, and where the last ends."""
-    ends = torch.cat(list(lengths)).cumsum(0)
+def _cells(arrays: Sequence[Tensor], taken: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
+    return torch.cat([array[at] for array, (at, _) in zip(arrays, taken, strict=True)])
+
+
+def _first(taken: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
+    """Where the rows that were taken begin, and where the last ends."""
+    ends = torch.cat([lengths for _, lengths in taken]).cumsum(0)
     return torch.cat([ends.new_zeros(1), ends])

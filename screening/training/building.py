@@ -3,9 +3,11 @@
 import torch
 from torch import Tensor
 
-from ..balancing.chain import build_balancer
+from ..balancing.chain import Chain, build_balancer
 from ..balancing.contract import Balancer, balancers
+from ..balancing.priorities import Priorities
 from ..config import Config
+from ..errors import ConfigError
 from ..models.losses import Loss, losses
 from ..models.losses.mixed import loss_for
 from ..models.network import ScreeningModel
@@ -20,6 +22,7 @@ def trainer_of(
     tasks: tuple[str, ...],
     train_rows: Tensor,
     is_real: Tensor | None = None,
+    priorities: Tensor | None = None,
 ) -> Trainer:
     """The trainer that a config asks for.
 
@@ -28,13 +31,14 @@ def trainer_of(
     labels : [n, T], or bounds [n, T, 2], of all molecules, NaN = not measured; real ones standardised.
     train_rows : the molecules whose base rates the heads start at, and whose counts the loss knows.
     is_real : bool [T], which assays have real values; None = all are of two classes.
+    priorities : [T], above 0, what the balancer's weights are multiplied with; None = they stay.
     """
     measured = measured_labels(labels, train_rows)
     is_real = torch.zeros(len(tasks), dtype=torch.bool) if is_real is None else is_real
     return Trainer(
         model,
         _loss(config, measured, is_real),
-        _balancer(config, tasks),
+        _balancer(config, tasks, priorities),
         measured,
         tasks,
         is_real=is_real,
@@ -56,7 +60,7 @@ def _loss(config: Config, labels: Tensor, is_real: Tensor) -> Loss:
     return loss_for(is_real, binary, real)
 
 
-def _balancer(config: Config, tasks: tuple[str, ...]) -> Balancer:
+def _balancer(config: Config, tasks: tuple[str, ...], priorities: Tensor | None) -> Balancer:
     """The balancer of a config; one that draws random numbers gets the seed of the run."""
     chain = []
     for part in config.balancer:
@@ -64,4 +68,13 @@ def _balancer(config: Config, tasks: tuple[str, ...]) -> Balancer:
         if "seed" in balancers.options(part.name):
             options.setdefault("seed", config.seed)
         chain.append(options)
-    return build_balancer(chain, tasks)
+    built = build_balancer(chain, tasks)
+    if priorities is None:
+        return built
+    if built.gives_direction:
+        names = " + ".join(part.name for part in config.balancer)
+        raise ConfigError(
+            f"balancer {names} gives a direction and no weights, so data.auxiliary_weight has nothing to "
+            "multiply. Set data.auxiliary_weight=1, or take another balancer."
+        )
+    return Chain(built, Priorities(tasks, priorities))

@@ -65,6 +65,19 @@ def check_components(config: Config) -> None:
             f"Set real_loss to {' or '.join(others)}, or leave heteroscedastic out."
         )
 
+    _check_auxiliary(config)
+
+
+def _check_auxiliary(config: Config) -> None:
+    """Raise ConfigError where auxiliary tables cannot be learned: assays then train apart, or in groups."""
+    asked = [key for key in ("affinity", "file") if getattr(config.grouping, key) not in (None, "none")]
+    settings = ["model.single_task"] * config.model.single_task + [f"grouping.{key}" for key in asked]
+    if config.data.auxiliary and settings:
+        raise ConfigError(
+            f"data.auxiliary is for one network of all assays, and {settings[0]} is set: leave one of "
+            "them out, such as data.auxiliary=[]."
+        )
+
 
 def _check_kind(setting: str, name: str, kind: str) -> None:
     """Raise ConfigError unless a loss is for that kind of assay."""

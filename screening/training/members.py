@@ -22,6 +22,7 @@ from ..models.network import ScreeningModel, inputs_of
 from .building import trainer_of
 from .history import Epoch
 from .label_rows import labels_for
+from .main_assays import of_served, priorities_of, served
 from .preparation import Note, Prepared
 from .starting_point import begin_with
 from .trainer import Examples, Trainer
@@ -109,11 +110,15 @@ def fit(
 
 
 def of_part(config: Config, prepared: Prepared, part: BlendPart) -> tuple[Config, Prepared]:
-    """The config and the table as one model of a blend knows them: its encoder, its vectors."""
+    """The config and the table as one model of a blend knows them: its encoder, its vectors.
+
+    Networks know the assays of auxiliary tables, baselines those of the main one alone.
+    """
+    table = prepared.trained if part.name == NETWORK else prepared
     if not config.model.blend:
-        return config, prepared
+        return config, table
     own = config.model_copy(update={"model": config.model.of(part.label)})
-    return own, prepared._replace(store=prepared.store.with_vectors(part.vectors))
+    return own, table._replace(store=table.store.with_vectors(part.vectors))
 
 
 def _blended(config: Config, parts: list[Fitted]) -> Fitted:
@@ -164,14 +169,15 @@ def _fit_networks(
             )
         )
         on_note(histories[-1].ending(config.train.epochs, config.train.patience))
-        model = trainer.model.eval()
-        if plan.serves != plan.columns:
-            model.heads = model.heads.take([plan.columns.index(task) for task in plan.serves])
-        members.append(Member(model, plan.serves))
+        model, serves = trainer.model.eval(), served(config, prepared, plan.serves)
+        if serves != plan.columns:
+            model.heads = model.heads.take([plan.columns.index(task) for task in serves])
+        members.append(Member(model, serves))
         if affinity is not None and trainer.affinity is not None:
             affinity.include(trainer.affinity, plan.columns)
     frames = [
-        history.per_task(_names(prepared, plan)) for history, plan in zip(histories, plans, strict=True)
+        of_served(config, prepared, history.per_task(_names(prepared, plan)))
+        for history, plan in zip(histories, plans, strict=True)
     ]
     epochs = [history.per_epoch() for history in histories]
     best = [history.best_epoch for history in histories]
@@ -208,7 +214,15 @@ def make_trainer(config: Config, prepared: Prepared, plan: NetworkPlan | None = 
     begin_with(model.encoder, config, store.features, _ensemble_seeds(config).index(plan.seed))
     settings = config.model_copy(update={"seed": plan.seed})
     is_real = torch.from_numpy(table.is_real[list(plan.columns)])
-    trainer = trainer_of(settings, model, rows.labels, _names(prepared, plan), rows.rows, is_real)
+    trainer = trainer_of(
+        settings,
+        model,
+        rows.labels,
+        _names(prepared, plan),
+        rows.rows,
+        is_real,
+        priorities_of(config, prepared, plan.columns),
+    )
     if config.grouping.joint is not None:
         trainer.start_from(_joint_weights(config, prepared, plan))
     return trainer

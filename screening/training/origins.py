@@ -42,7 +42,7 @@ _FREE_SECTIONS = ("benchmark", "tune")
 def origin_of(config: Config, prepared: Prepared) -> Origin:
     """What a training of this config on this table rests on."""
     table = prepared.table
-    return {
+    origin = {
         "file": prepared.source.name,
         "file_sha256": prepared.source.sha256,
         "molecules": len(table),
@@ -55,6 +55,11 @@ def origin_of(config: Config, prepared: Prepared) -> Origin:
         **_init_sum(config),
         "versions": _versions(config),
     }
+    if prepared.joint is None:
+        return origin
+    joint = prepared.joint.table
+    sums = {"molecules_sha256": _sum(joint.smiles), "labels": _sum(_label_sums(joint).values())}
+    return origin | {"auxiliary": sums | {"assays": _sum(joint.tasks)}}
 
 
 def _init_sum(config: Config) -> dict[str, str | None]:
@@ -159,7 +164,8 @@ def check_finished(config: Config, data: Path | AssayTable | None, on_note: Note
         if not same_file:
             raise ConfigError(_unknown(config.folder))
         return
-    if same_file and config.split.name != "file" and config.grouping.file is None:
+    other_files = config.split.name == "file" or config.grouping.file is not None or config.data.auxiliary
+    if same_file and not other_files:
         now = before | _init_sum(config) | {"versions": _versions(config)}
     else:
         now = origin_of(config, prepare_data(config, data))
@@ -219,6 +225,8 @@ def _differences(before: Origin, now: Origin) -> list[str]:
         ):
             if before[key] != now[key]:
                 texts.append(what)
+        if before.get("auxiliary") != now.get("auxiliary"):
+            texts.append("the molecules or labels of data.auxiliary")
         versions = _differing_versions(before, now)
         if before["features"] != now["features"] and not versions:
             texts.append("the featurizers")

@@ -10,6 +10,7 @@ from ..config import Config
 from ..data import datasets
 from ..data.assay_columns import ATTENTION
 from ..data.assay_table import AssayTable
+from ..data.auxiliary import AuxiliaryTable, Joint, joint_table, read_auxiliary, table_name, without_tested
 from ..data.merging import prepare
 from ..data.part_names import PARTS
 from ..data.row_parts import row_parts
@@ -18,6 +19,7 @@ from ..data.splits import Split, leakage, split_table
 from ..data.table_source import TableSource, source_of
 from ..data.tables import Rejected
 from ..errors import DataError, listed
+from ..features.joint_store import joint_store
 from ..features.store import FeatureSet, GraphStore, featurize
 from ..models.targets import Targets
 from ..runtime.numbers import percent
@@ -43,6 +45,20 @@ class Prepared(NamedTuple):
     source: TableSource
     targets: Targets | None = None
     """Scales of the real assays, from the training part; None where all assays are of two classes."""
+    auxiliary: tuple[AuxiliaryTable, ...] = ()
+    """Other tables whose assays networks learn too, without the compounds that validate or test."""
+    joint: "Prepared | None" = None
+    """What networks are trained on where there are such tables: these molecules and these assays first, and
+    behind them theirs. The store is then the same."""
+    n_main: int | None = None
+    """Of a joint table: assays of the main one, the first; None = all."""
+    origin: tuple[str, ...] = ()
+    """Of a joint table: the name of the table that each molecule is from."""
+
+    @property
+    def trained(self) -> "Prepared":
+        """What networks are trained on."""
+        return self.joint or self
 
 
 def prepare_data(
@@ -68,8 +84,10 @@ def prepare_data(
         read = read._replace(table=table, rejected=sorted([*read.rejected, *failed]))
         store = featurize(table.smiles, features, workers=workers)
     split = _split(config, read, notes)
-    targets = _targets(table, split)
-    return Prepared(table, store, split, read.rejected, read.merged, notes.texts, read.source, targets)
+    main = Prepared(
+        table, store, split, read.rejected, read.merged, notes.texts, read.source, _targets(table, split)
+    )
+    return _with_auxiliary(config, main, notes) if _has_auxiliary(config, notes) else main
 
 
 def prepare_sample(
@@ -82,15 +100,26 @@ def prepare_sample(
     notes = _Notes(on_note)
     read = _read(config, data, notes)
     split = _split(config, read, notes)
-    rows = sample_rows(read.table, split)
-    table, workers = read.table.take(rows), config.train.workers
+    none = GraphStore.of(feature_set(config), [])
+    whole = Prepared(read.table, none, split, read.rejected, read.merged, notes.texts, read.source)
+    if not _has_auxiliary(config, notes):
+        return _sampled(config, whole)
+    tables = _tell_of(read_auxiliary(config.data, workers=config.train.workers), notes)
+    joint = _joint(config, whole, tables, notes)
+    shown = _whole(whole, joint)
+    return _sampled(config, whole)._replace(joint=_sampled(config, shown), auxiliary=joint.tables)
+
+
+def _sampled(config: Config, whole: Prepared) -> Prepared:
+    """Few molecules of the training part, with their features."""
+    rows, workers = sample_rows(whole.table, whole.split), config.train.workers
+    table = whole.table.take(rows)
     store = featurize(table.smiles, feature_set(config), workers=workers)
     if not store.usable.all():
         table = table.take(np.flatnonzero(store.usable))
         store = featurize(table.smiles, feature_set(config), workers=workers)
-    trained = Split(["train"] * len(table), split.notes)
-    targets = _targets(table, trained)
-    return Prepared(table, store, trained, read.rejected, read.merged, notes.texts, read.source, targets)
+    trained = Split(["train"] * len(table), whole.split.notes)
+    return whole._replace(table=table, store=store, split=trained, targets=_targets(table, trained))
 
 
 class _Notes:
@@ -132,6 +161,59 @@ def _read(config: Config, data: Path | AssayTable | None, notes: _Notes) -> _Rea
     notes.tell(*decided)
     merged = len(loaded) - len(table) - len(unusable)
     return _Read(table, sorted([*loaded.rejected, *unusable]), merged, source)
+
+
+def _has_auxiliary(config: Config, notes: _Notes) -> bool:
+    """Whether auxiliary tables are learned; they are not read where no network is trained, which is told."""
+    names = [table_name(table.source) for table in config.data.auxiliary]
+    if names and not config.model.has_network:
+        notes.tell(f"{listed(names)}: not read, as baselines learn from {config.data.source} alone")
+    return bool(names) and config.model.has_network
+
+
+def _with_auxiliary(config: Config, main: Prepared, notes: _Notes) -> Prepared:
+    """The main table, and beside it the joint one, with their features in one store."""
+    workers, cache = config.train.workers, datasets.cache_folder() / "features"
+    read = _tell_of(read_auxiliary(config.data, workers=workers), notes)
+    stores = [featurize(one.table.smiles, feature_set(config), workers=workers, cache=cache) for one in read]
+    usable = [
+        one.take(store.usable)._replace(rejected=sorted([*one.rejected, *without_features(one.table, store)]))
+        for one, store in zip(read, stores, strict=True)
+    ]
+    joint = _joint(config, main, usable, notes)
+    pieces = [(main.store, np.arange(len(main.table)))]
+    for store, one, added in zip(stores, joint.tables, joint.added, strict=True):
+        pieces.append((store, one.at[added]))
+    store = joint_store(pieces)
+    whole = _whole(main, joint)._replace(store=store, targets=_targets(joint.table, joint.split))
+    return main._replace(store=store, auxiliary=joint.tables, joint=whole)
+
+
+def _tell_of(read: tuple[list[AuxiliaryTable], list[str]], notes: _Notes) -> list[AuxiliaryTable]:
+    notes.tell(*read[1])
+    return read[0]
+
+
+def _joint(config: Config, main: Prepared, tables: list[AuxiliaryTable], notes: _Notes) -> Joint:
+    """The joint table; what of each table is used is told."""
+    kept = without_tested(tables, main.table, main.split, workers=config.train.workers)
+    name, duplicates = table_name(config.data.source), config.data.duplicates
+    joint = joint_table(kept, main.table, name, main.split, duplicates=duplicates)
+    notes.tell(*map(str, joint.tables), f"trained jointly: {_sizes(joint.table)}")
+    return joint
+
+
+def _whole(main: Prepared, joint: Joint) -> Prepared:
+    """The joint table in place of the main one; the features and targets are still those of the latter."""
+    rejected = [*main.rejected, *(row for table in joint.tables for row in table.named_rejected())]
+    return main._replace(
+        table=joint.table,
+        split=joint.split,
+        rejected=rejected,
+        auxiliary=joint.tables,
+        n_main=len(main.table.tasks),
+        origin=tuple(joint.origin),
+    )
 
 
 def feature_set(config: Config) -> FeatureSet:

@@ -153,6 +153,7 @@ def _train(
         on_note=on_note if is_main else lambda note: None,
         on_epoch=on_epoch if is_main else lambda epoch: None,
     )
+    prepared = _shown(config, prepared)
     bundle = with_trust(config, prepared, bundle_of(config, prepared, fitted, start))
     predictions = {part: predicted(bundle, prepared, part) for part in PARTS[1:]}
     table = evaluate_parts(config, predictions, prepared)
@@ -162,6 +163,11 @@ def _train(
     part = measured(prepared.table, prepared.split.rows("test"), predictions["test"])
     pooled = pooled_precision(part.labels, part.scores, prepared.table.is_real)
     return Trained(config.folder, config, test, summarize(test, pooled=pooled))
+
+
+def _shown(config: Config, prepared: Prepared) -> Prepared:
+    """The molecules and assays that bundle and results are of."""
+    return prepared.trained._replace(notes=prepared.notes) if config.data.keep_auxiliary else prepared
 
 
 def _with_source(config: Config, data: Path | AssayTable | None) -> Config:
@@ -199,14 +205,15 @@ def bundle_of(config: Config, prepared: Prepared, fitted: Fitted, start: Start |
 
 def _write_inputs(config: Config, prepared: Prepared, start: Start | None) -> None:
     """What is known before training."""
-    folder = config.folder
+    folder, trained = config.folder, prepared.trained
+    prepared = _shown(config, prepared)
     write_text(folder / "config.yaml", to_yaml(config))
-    write_frame(folder / "rejected.csv", pd.DataFrame(prepared.rejected, columns=Rejected._fields))
-    write_split(folder / "split.csv", prepared.table, prepared.split)
+    write_frame(folder / "rejected.csv", pd.DataFrame(trained.rejected, columns=Rejected._fields))
+    write_split(folder / "split.csv", trained.table, trained.split, trained.origin)
     write_label_counts(folder / "labels.csv", prepared.table, prepared.split)
     write_kinds(folder / ASSAYS, prepared.table)
     if start is not None:
-        learned = prepared.table.take(prepared.split.rows("train"))
+        learned = trained.table.take(trained.split.rows("train"))
         own = skeletons_of(learned.canonical or learned.smiles, workers=config.train.workers)
         write_skeletons(folder, start.learned | own)
     if config.grouping.file is not None:
@@ -331,19 +338,23 @@ def _groups_text(path: str) -> str:
 
 def _about(config: Config, prepared: Prepared) -> dict[str, Any]:
     """Where a model comes from; the same for the same config, data and versions."""
-    return {
+    about = {
         "name": config.name,
         "seed": config.seed,
         "source": config.data.source,
         "file": prepared.source.name,
         "file_sha256": prepared.source.sha256,
         "molecules": {part: len(prepared.split.rows(part)) for part in PARTS},
-        "rejected": len(prepared.rejected),
+        "rejected": len(prepared.trained.rejected),
         "merged": prepared.merged,
         "split": config.split.model_dump(),
         "features_key": prepared.store.features.key(),
         "versions": _versions(),
     }
+    if not prepared.auxiliary:
+        return about
+    tables = [table.about() for table in prepared.auxiliary]
+    return about | {"auxiliary": tables, "auxiliary_weight": config.data.auxiliary_weight}
 
 
 def _versions() -> dict[str, str]:

@@ -100,13 +100,14 @@ def write_parquet(path: Path, table: pa.Table) -> None:
         pq.write_table(table, work)
 
 
-def write_split(path: Path, table: AssayTable, split: Split) -> None:
+def write_split(path: Path, table: AssayTable, split: Split, origin: Sequence[str] = ()) -> None:
     """`row` counts records of the table's file from 0, as the published split files do.
 
-    `structure` is the canonical SMILES after standardisation: what makes two molecules the same.
+    `structure` is the canonical SMILES after standardisation: what makes two molecules the same. Where
+    auxiliary tables are trained on, `table` is the one that a molecule and its `row` are from.
     """
     columns = {"row": table.rows - 1, "id": table.ids, "part": split.parts, "structure": table.canonical}
-    write_frame(path, pd.DataFrame(columns))
+    write_frame(path, pd.DataFrame(columns | ({"table": origin} if origin else {})))
 
 
 def write_label_counts(path: Path, table: AssayTable, split: Split) -> None:

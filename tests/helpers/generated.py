@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin
 
 from pages import PAGES, README, ROOT, Page
 
@@ -152,8 +152,10 @@ OPTIONS = ("of", "option", "default", "meaning")
 
 
 def _sections(section: type[Section], before: str = "") -> Iterator[tuple[str, type[Section]]]:
-    """The sections inside a section, each with its path."""
+    """The sections inside a section, each with its path; lists of sections are settings."""
     for name, field in section.model_fields.items():
+        if get_origin(field.annotation) is tuple:
+            continue
         for kind in (field.annotation, *getattr(field.annotation, "__args__", ())):
             if isinstance(kind, type) and issubclass(kind, Section):
                 yield f"{before}{name}", kind
@@ -177,7 +179,12 @@ def _settings(section: type[Section], before: str) -> str:
 
 
 def _meanings(section: type[Section]) -> dict[str, str]:
-    """The docstring below each field of a section."""
+    """The docstring below each field of a section, and of those that it is made from."""
+    kinds = [kind for kind in reversed(section.__mro__) if issubclass(kind, Section)]
+    return {name: text for kind in kinds for name, text in _own_meanings(kind).items()}
+
+
+def _own_meanings(section: type[Section]) -> dict[str, str]:
     (body,) = ast.parse(textwrap.dedent(inspect.getsource(section))).body
     assert isinstance(body, ast.ClassDef)
     return {
@@ -228,6 +235,8 @@ def _values(schema: dict[str, Any]) -> str:
 def _values_of_list(items: dict[str, Any]) -> str:
     if items.get("type") == "array":
         return f"a list of these: {_values(items)}"
+    if items.get("$ref", "").endswith("/Table"):
+        return "a name, or {source: ..., tasks: ...}, or a list of these"
     of_many = {
         "": "a list of values",
         "a text": "a list of texts",
