@@ -296,15 +296,19 @@ def _unlearnable(table: AssayTable, split: Split) -> list[str]:
 
 
 def _without_values(table: AssayTable, split: Split) -> list[str]:
-    """Real assays that have no value in train, or a single one, though the table has more."""
-    in_train = n_measured(take_rows(table.labels, split.rows("train")))
-    few = table.is_real & (in_train < 2) & (n_measured(table.labels) > in_train)
-    names = [table.tasks[task] for task in np.flatnonzero(few)]
-    if not names:
-        return []
+    """Real assays of which train has one value at most, or bounds alone, though the table has more."""
+    real, train = table.is_real, table.take(split.rows("train"))
+    in_train, in_all = n_measured(train.labels), n_measured(table.labels)
+    matters = {"no or one value": real & (in_train < 2) & (in_all > in_train)}
+    if table.censored is not None and train.censored is not None:
+        exact, exact_in_all = in_train - n_marked(train.censored), in_all - n_marked(table.censored)
+        matters["bounds (>, <) alone"] = real & (exact == 0) & (in_train > 1) & (exact_in_all > 0)
+    names = {what: listed(table.tasks[task] for task in np.flatnonzero(at)) for what, at in matters.items()}
     return [
-        f"{ATTENTION}the training part has no or one value of {listed(names)}: they cannot be learned. "
-        "Another split (split=stratified) may share them out."
+        f"{ATTENTION}the training part has {what} of {names[what]}: they cannot be learned. Another split "
+        "(split=stratified) may share them out."
+        for what, at in matters.items()
+        if at.any()
     ]
 
 

@@ -266,3 +266,47 @@ def test_heteroscedastic_heads_learn_where_values_are_noisy(name: str) -> None:
         means = spreads[is_noisy[:, 0] == of_noise].exp().mean(0).tolist()
         assert means == pytest.approx(expected, rel=0.1)
     assert heads.weight.detach()[[0, 1], [0, 1]].tolist() == pytest.approx([0.5, 0.5], abs=0.05)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_bounds_to_one_side_alone_have_an_end(sign: int) -> None:
+    """Further out is always better for them, and a training would drift without end."""
+    torch.manual_seed(0)
+    inputs = torch.randn(60, 4)
+    near = inputs[:, :1] - inputs[:, :1].mean()
+    ends = (near, torch.full_like(near, INF)) if sign > 0 else (torch.full_like(near, -INF), near)
+    labels = torch.stack(ends, dim=2)
+    loss, head = losses.build("censored_gaussian", labels), torch.nn.Linear(4, 1)
+    outermost = (sign * near).max()
+    assert sign * loss.start(labels).item() < outermost + 2
+    optimizer = torch.optim.AdamW([*head.parameters(), *loss.parameters()], lr=0.1)
+    for _ in range(1500):
+        optimizer.zero_grad()
+        loss.values(head(inputs), labels).mean().backward()
+        optimizer.step()
+    predicted = sign * head(inputs)
+    assert predicted.mean() < outermost + 2
+    assert (predicted > sign * near - 0.5).float().mean() > 0.9, "the bounds are kept"
+
+
+def test_assays_with_an_exact_value_or_bounds_to_both_sides_are_as_they_were() -> None:
+    rows = [
+        [cell(0.5, INF), cell(0.5, INF)],
+        [cell(1.0, 1.0), cell(-INF, 0.7)],
+        [cell(NAN, NAN), cell(0, INF)],
+    ]
+    labels = torch.cat([torch.cat(row, dim=1) for row in rows])
+    loss = losses.build("censored_gaussian", labels)
+    assert loss.far.isinf().all()
+    spread = loss.spreads().double()
+    chance = stats.norm.sf((0.5 - 3) / spread[0].item())
+    value = loss.values(torch.full((1, 2), 3.0), labels[:1].float())[0, 0].item()
+    assert value == pytest.approx(-math.log(chance), rel=1e-4)
+
+
+def test_a_bound_beyond_those_of_the_training_part_is_an_interval_too() -> None:
+    labels = torch.cat([cell(0.0, INF), cell(1.0, INF)])
+    loss = losses.build("censored_gaussian", labels).double()
+    values = loss.values(torch.tensor([[9.0]]).double(), cell(8.0, INF))
+    assert values.isfinite().all()
+    assert values.item() < loss.values(torch.tensor([[12.0]]).double(), cell(8.0, INF)).item()

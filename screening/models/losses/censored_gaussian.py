@@ -3,23 +3,29 @@
 import torch
 from torch import Tensor
 
-from .contract import losses
+from .contract import losses, measured
 from .normal_intervals import OPEN, best_constants, inverse_mills, log_chance
-from .real_values import RealLoss, bounds, measured_cells
-from .spreads import SmallestSpread, Spreads
+from .real_values import bounds, measured_cells
+from .spreads import SmallestSpread, SpreadLoss
 
 NARROW = 1e-3
 """Intervals narrower than this, in standard deviations of the assay, are exact values at their middle."""
 
+REACH = 2.0
+"""Standard deviations beyond the outermost bound that values known by bounds to one side alone may reach."""
+
 
 @losses.register("censored_gaussian")
-class CensoredGaussian(RealLoss):
+class CensoredGaussian(SpreadLoss):
     r"""-log likelihood of values, bounds and intervals under Gaussian noise of a learned sd s per assay.
 
     With prediction f: of an exact value y, (y - f)^2 / (2 s^2) + log(s / smallest_spread); of a value that is
     known to be from a to b, -log(Phi((b - f) / s) - Phi((a - f) / s)), where either end may be open. The
     slope of the latter by f is the inverse Mills ratio over s. "Above 10 uM" pulls until the prediction is
     well above, and ever less.
+
+    A task that the training part knows by bounds to one side alone has no most likely prediction: further
+    out is always better. Its open ends are closed at `REACH` beyond the outermost bound.
 
     The constant -log(smallest_spread) keeps it at or above 0, where balancers that take logarithms and ratios
     of losses need it, and changes no gradient.
@@ -37,25 +43,33 @@ class CensoredGaussian(RealLoss):
     """
 
     is_convex = True
-    takes_spreads = True
+    far: Tensor
 
     def __init__(self, labels: Tensor | None = None, *, smallest_spread: SmallestSpread = 0.1) -> None:
-        super().__init__(labels)
-        if labels is None:
-            raise ValueError(
-                "loss 'censored_gaussian' learns a spread of each assay: give it the training part's labels."
-            )
-        self.spreads = Spreads(best_constants(*measured_cells(labels), labels.shape[1])[1], smallest_spread)
+        super().__init__(labels, smallest_spread)
+
+    def first_spreads(self, labels: Tensor) -> Tensor:
+        self.register_buffer("far", far_ends(labels), persistent=False)
+        return best_constants(*measured_cells(self._closed(labels)), labels.shape[1])[1]
 
     def start(self, labels: Tensor) -> Tensor:
         """The means [T] float64 of the Gaussians that fit best, two molecules at -1 and 1 counted in."""
-        return best_constants(*measured_cells(labels), labels.shape[1])[0]
+        return best_constants(*measured_cells(self._closed(labels)), labels.shape[1])[0]
 
-    def log_spreads(self) -> Tensor:
-        return self.spreads.log_spread.detach()
+    def _closed(self, labels: Tensor) -> Tensor:
+        """The bounds [B, T, 2] with the ends of one-sided tasks closed."""
+        if labels.ndim == 2:
+            return labels
+        low, high = labels.unbind(2)
+        far_low, far_high = self.far.to(labels.dtype)
+        low, high = (
+            torch.maximum(low, torch.minimum(far_low, high - REACH)),
+            torch.minimum(high, torch.maximum(far_high, low + REACH)),
+        )
+        return torch.stack([low, high], dim=2)
 
     def cell_values(self, logits: Tensor, labels: Tensor, log_spreads: Tensor | None = None) -> Tensor:
-        spreads = self.spreads(log_spreads)
+        spreads, labels = self.spreads(log_spreads), self._closed(labels)
         middle, is_open = _middles(labels)
         values = self.spreads.surprise(logits - middle, spreads)
         if is_open is None:
@@ -65,7 +79,7 @@ class CensoredGaussian(RealLoss):
 
     def cell_slopes(self, logits: Tensor, labels: Tensor, log_spreads: Tensor | None = None) -> Tensor:
         """(f - y) / s^2 of exact values; the difference of the inverse Mills ratios at the ends, over s."""
-        spreads = self.spreads(log_spreads)
+        spreads, labels = self.spreads(log_spreads), self._closed(labels)
         middle, is_open = _middles(labels)
         slopes = (logits - middle) / spreads / spreads
         if is_open is None:
@@ -73,6 +87,25 @@ class CensoredGaussian(RealLoss):
         at_low, at_high = inverse_mills(*_ends(logits, labels, spreads, is_open))
         ratios = (at_high - at_low) / spreads.expand_as(logits)[is_open]
         return slopes.masked_scatter(is_open, ratios.to(slopes.dtype))
+
+
+def far_ends(labels: Tensor) -> Tensor:
+    """Where open ends are closed, low and high [2, T]: infinite but for tasks with bounds to one side alone.
+
+    Parameters
+    ----------
+    labels : [n, T], or [n, T, 2] of bounds; NaN = not measured.
+    """
+    far = torch.tensor([[-torch.inf], [torch.inf]], device=labels.device).repeat(1, labels.shape[1])
+    if labels.ndim == 2:
+        return far
+    low, high = labels.unbind(2)
+    there = measured(labels)
+    for sign, near, other, end in ((1, low, high, far[1]), (-1, -high, -low, far[0])):
+        is_sided = (there & (near > -torch.inf) & (other == torch.inf) | ~there).all(0) & there.any(0)
+        outermost = torch.where(there, near, -torch.inf).amax(0) + REACH
+        end[is_sided] = sign * outermost[is_sided].to(end.dtype)
+    return far
 
 
 def _middles(labels: Tensor) -> tuple[Tensor, Tensor | None]:

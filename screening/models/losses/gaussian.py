@@ -4,12 +4,12 @@ import torch
 from torch import Tensor
 
 from .contract import losses
-from .real_values import RealLoss, bounds, measured_cells, misses
-from .spreads import SmallestSpread, Spreads
+from .real_values import bounds, measured_cells, misses
+from .spreads import SmallestSpread, SpreadLoss
 
 
 @losses.register("gaussian")
-class Gaussian(RealLoss):
+class Gaussian(SpreadLoss):
     r"""-log likelihood of Gaussian noise of a learned sd s per assay, by distances to values or intervals.
 
     d^2 / (2 s^2) + log(s / smallest_spread) of the distance d. A molecule of a noisy assay pulls less. The
@@ -32,25 +32,18 @@ class Gaussian(RealLoss):
     """
 
     is_convex = True
-    takes_spreads = True
 
     def __init__(self, labels: Tensor | None = None, *, smallest_spread: SmallestSpread = 0.1) -> None:
-        super().__init__(labels)
-        if labels is None:
-            raise ValueError(
-                "loss 'gaussian' learns a spread of each assay: give it the training part's labels."
-            )
+        super().__init__(labels, smallest_spread)
+
+    def first_spreads(self, labels: Tensor) -> Tensor:
         low, high, tasks = measured_cells(labels)
         squares = misses(self.start(labels)[tasks], low, high) ** 2
         sums = torch.zeros(labels.shape[1], dtype=torch.float64, device=labels.device)
-        start = (sums.index_add(0, tasks, squares) / tasks.bincount()).sqrt()
-        self.spreads = Spreads(start, smallest_spread)
+        return (sums.index_add(0, tasks, squares) / tasks.bincount()).sqrt()
 
     def pulls(self, distances: Tensor) -> Tensor:
         return distances
-
-    def log_spreads(self) -> Tensor:
-        return self.spreads.log_spread.detach()
 
     def cell_values(self, logits: Tensor, labels: Tensor, log_spreads: Tensor | None = None) -> Tensor:
         return self.spreads.surprise(misses(logits, *bounds(labels)), self.spreads(log_spreads))

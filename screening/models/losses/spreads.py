@@ -6,6 +6,8 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from .real_values import RealLoss
+
 SmallestSpread = Annotated[float, Field(gt=0, lt=1)]
 
 
@@ -42,3 +44,24 @@ class Spreads(nn.Module):
         that is known by bounds are measured by the same rule, and balancers may take logarithms and ratios.
         """
         return (distances / spreads) ** 2 / 2 + (spreads / self.smallest).log()
+
+
+class SpreadLoss(RealLoss):
+    """A loss of real values that learns the noise of each assay, from the training part's labels on."""
+
+    takes_spreads = True
+
+    def __init__(self, labels: Tensor | None, smallest: float) -> None:
+        super().__init__(labels)
+        if labels is None:
+            raise ValueError(
+                f"{type(self).__name__} learns a spread of each assay: give it the training part's labels."
+            )
+        self.spreads = Spreads(self.first_spreads(labels), smallest)
+
+    def first_spreads(self, labels: Tensor) -> Tensor:
+        """Standard deviations [T] of the noise around the best constants, where training begins."""
+        raise NotImplementedError(type(self).__name__)
+
+    def log_spreads(self) -> Tensor:
+        return self.spreads.log_spread.detach()
