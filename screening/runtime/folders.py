@@ -36,7 +36,7 @@ def claimed(
     stays: bool = False,
     wait: float = 0.0,
 ) -> Iterator[None]:
-    """The folder, made if need be, for this piece of work alone.
+    """The folder, made if need be, for this piece of work alone; one that fails leaves no empty folder.
 
     Parameters
     ----------
@@ -52,6 +52,7 @@ def claimed(
     """
     path = Path(folder).absolute() / name
     with explained(folder, instead=instead):
+        made = [each for each in path.parents if not each.exists()]
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = _locked(path, fcntl.LOCK_SH if shared else fcntl.LOCK_EX, wait)
     if lock is None:
@@ -63,6 +64,7 @@ def claimed(
     try:
         _sign(lock)
         yield
+        made = []
     finally:
         del _held[lock]
         if stays or shared:
@@ -70,6 +72,9 @@ def claimed(
                 os.ftruncate(lock, 0)
         elif _is_at(path, lock):
             path.unlink(missing_ok=True)
+            with suppress(OSError):  # one that something is in
+                for each in made:
+                    each.rmdir()
         os.close(lock)
 
 

@@ -148,3 +148,22 @@ def test_faults_of_the_disk_are_explained(tmp_path: Path, fault: int, message: s
 def test_a_folder_that_went_away_is_explained(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="was removed or replaced meanwhile"), explained(tmp_path / "gone"):
         (tmp_path / "gone" / "a").write_text("x")
+
+
+def test_work_that_fails_before_it_begins_leaves_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+
+    def fail(folder: Path, *files: str) -> None:
+        with claimed(folder):
+            for file in files:
+                (folder / file).touch()
+            raise KeyError
+
+    for name, files in (("runs/x", ()), ("there/x", ()), ("runs/y", ("file",))):
+        with pytest.raises(KeyError):
+            fail(tmp_path / name, *files)
+    assert [path.name for path in (tmp_path / "there").iterdir()] == []
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["y"]
+    with claimed(tmp_path / "empty"):
+        pass
+    assert (tmp_path / "empty").is_dir()
