@@ -145,8 +145,9 @@ def _matter(each: ReadAssay) -> str:
         return f"no value at all, {nothing}"
     if is_there.sum() == 1:
         return f"one value only, {nothing}"
-    if each.censored[is_there].all():
-        return f"all values are censored, {nothing}"
+    signs = np.unique(each.censored[is_there])
+    if len(signs) == 1 and signs[0]:
+        return f"all values are bounds to one side, {nothing}"
     if len(values) == 1:
         return f"{'the same value everywhere' if each.assay.is_real else 'one class alone'}, {nothing}"
     is_classes = each.assay.is_real and not each.censored.any() and values.tolist() == [0, 1]

@@ -14,10 +14,11 @@ from ..bundle.bundle import Bundle
 from ..bundle.member import Member
 from ..config import Config
 from ..config_model import NETWORK, BlendPart
-from ..data.sparse_cells import has_label
+from ..data.sparse_cells import has_label, n_marked, n_measured
 from ..data.task_groups import read_groups
 from ..errors import ConfigError, DataError, listed
 from ..models.baselines import Baseline, baselines
+from ..models.baselines.contract import ENOUGH
 from ..models.network import ScreeningModel, inputs_of
 from .building import trainer_of
 from .history import Epoch
@@ -317,11 +318,12 @@ def _fit_baselines(config: Config, part: BlendPart, prepared: Prepared, on_note:
     standardised = of_training if targets is None else targets.standardised(of_training)
     rows, labels = torch.from_numpy(prepared.split.rows("train")), torch.from_numpy(standardised)
     is_real, marks = torch.from_numpy(prepared.table.is_real), prepared.table.censored
-    censored = None if marks is None else torch.from_numpy(marks)
+    censored = None if marks is None else torch.from_numpy(np.asarray(marks))
     for number, seed in enumerate(_seeds(config)):
         baseline = make_baseline(part)
         if number == 0:
-            on_note(_describe_baseline(config, baseline, prepared))
+            for text in (_describe_baseline(config, baseline, prepared), *_bounds_taken(baseline, prepared)):
+                on_note(text)
         baseline.fit(
             prepared.store,
             labels,
@@ -344,6 +346,24 @@ def _describe_baseline(config: Config, baseline: Baseline, prepared: Prepared) -
     n_models = len(_seeds(config))
     times = f"{n_models} x " if n_models > 1 else ""
     return f"baseline {times}{baseline.kind} ({options}) for each of {len(prepared.table.tasks):,} assays"
+
+
+def _bounds_taken(baseline: Baseline, prepared: Prepared) -> list[str]:
+    """How many bounds of which assays a baseline that knows none of them takes for values, or leaves out."""
+    train = prepared.table.take(prepared.split.rows("train"))
+    if baseline.takes_bounds or train.censored is None or not train.is_real.any():
+        return []
+    n_bounds, n_values = n_marked(train.censored), n_measured(train.labels)
+    leaves = (n_values - n_bounds >= ENOUGH) & (baseline.bounds == "left_out")
+    ways = (("left out", leaves), ("taken as values measured there", ~leaves))
+    names = {
+        how: listed(
+            (f"'{train.tasks[task]}' {n_bounds[task]:,} of {n_values[task]:,}" for task in tasks), 5, mark=""
+        )
+        for how, at in ways
+        if len(tasks := np.flatnonzero(at & (n_bounds > 0)).tolist())
+    }
+    return [f"baseline {baseline.kind}: bounds (>, <) {how}: {counts}" for how, counts in names.items()]
 
 
 def _describe_networks(config: Config, trainer: Trainer, n_networks: int) -> str:

@@ -147,12 +147,13 @@ def test_values_without_a_logarithm_are_missing_and_counted() -> None:
         (["", "", ""], "no value at all"),
         (["1", "", ""], "one value only"),
         (["2", "2.0", ""], "the same value everywhere"),
-        (["> 2", "<3", ""], "all values are censored"),
+        (["> 2", ">=3", ""], "all values are bounds to one side"),
     ],
 )
 def test_what_cannot_be_learned_is_said_loudly(texts: list[str], matter: str) -> None:
     table = read({"A": texts, "B": ["1", "2", "3"]}, {"?": REAL})
     assert f"{matter}, which cannot be learned from: 'A'." in notes(table, "Attention")
+    assert not notes(read({"A": ["> 2", "<3", "<1"]}, {"?": REAL}), "cannot be learned")
     one_class = read({"A": ["1", "2", "3"]}, {"?": {"threshold": 1}})
     assert "one class alone, which cannot be learned from: 'A'." in notes(one_class, "Attention")
 

@@ -132,3 +132,26 @@ def test_the_ridge_is_the_closed_form() -> None:
 def test_a_logistic_regression_of_values_is_refused_before_it_is_fitted() -> None:
     with pytest.raises(ConfigError, match=r"real values, of which the table has 4 \(of 8\).* ridge"):
         fitted("logistic_regression", mixed_labels(), IS_REAL)
+
+
+@pytest.mark.parametrize("name", ["random_forest", "lightgbm", "ridge"])
+def test_bounds_are_values_or_left_out_where_exact_ones_are_enough(name: str) -> None:
+    if name == "lightgbm":
+        pytest.importorskip("lightgbm")
+    labels = mixed_labels()[:, 4:6]
+    is_real, marks = torch.tensor([True, True]), torch.zeros(labels.shape, dtype=torch.int8)
+    marks[:40, 0], marks[:90, 1] = 1, -1  # of the second 10 exact ones are left in the training part
+    without = labels.clone()
+    without[:40, 0] = torch.nan
+    store = small.store(vectors=MIXED)
+
+    def fitted_to(labels: torch.Tensor, marks: torch.Tensor | None, **options: object) -> torch.Tensor:
+        baseline = baselines.build(name, **FEW.get(name, {}), **options)
+        return predicted(
+            baseline.fit(store, labels, TRAIN, is_real=is_real, censored=marks, seed=3, workers=1)
+        )
+
+    torch.testing.assert_close(fitted_to(labels, marks), fitted_to(labels, None))
+    left_out = fitted_to(labels, marks, bounds="left_out")
+    torch.testing.assert_close(left_out[:, 0], fitted_to(without, None)[:, 0])
+    torch.testing.assert_close(left_out[:, 1], fitted_to(labels, None)[:, 1])

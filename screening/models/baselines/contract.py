@@ -25,6 +25,10 @@ Count = Annotated[int, Field(gt=0)]
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(gt=0, le=1)]
 ClassWeight = Literal["none", "balanced"]
+BoundsAs = Literal["value", "left_out"]
+
+ENOUGH = 20
+"""Exact values from which bounds of an assay can be left out."""
 
 LARGEST_LOGIT = 16.0  # a forest can be certain, a logit cannot: 1.1e-7 from 0 and 1
 ROWS_AT_ONCE = 4096
@@ -46,6 +50,11 @@ class Baseline(ABC):
     """Of assays that it can be fitted to: `binary` (0 and 1), `real`. Those of values have `_fit_values`."""
     network: None = None
     """None: it is no network, see `network.Predictor`."""
+    takes_bounds: bool = False
+    """Whether it knows that a bound is none of the values."""
+    bounds: BoundsAs = "value"
+    """What a value that is known by a bound alone counts as, where it does not: as one measured there, or not
+    at all in assays with `ENOUGH` exact ones."""
     gives_sd: bool = False
     """Whether it says how far off it may be: `predict_sd`."""
     vectors: tuple[str, ...] | None = None
@@ -128,7 +137,7 @@ class Baseline(ABC):
         """What is fitted to each task: the libraries let go of the interpreter, so threads do."""
 
         def one(task: int) -> Any:
-            measured = ~labels[:, task].isnan()
+            measured = self._counted(labels[:, task], task)
             answer, inputs = labels[measured, task].numpy(), self._inputs(store, rows[measured])
             if self.is_real[task]:
                 fitted = self._fit_values(inputs, answer.astype(np.float64), seed)
@@ -142,6 +151,14 @@ class Baseline(ABC):
             ThreadPoolExecutor(max(workers, 1)) as pool,
         ):
             return list(pool.map(one, tasks))
+
+    def _counted(self, labels: Tensor, task: int) -> Tensor:
+        """bool [n], molecules of the training part that the assay is fitted on."""
+        measured = ~labels.isnan()
+        if self.sides is None or self.bounds == "value" or not self.is_real[task]:
+            return measured
+        exact = measured & (self.sides[:, task] == 0)
+        return exact if int(exact.sum()) >= ENOUGH else measured
 
     def _inputs(self, store: GraphStore, rows: Tensor) -> np.ndarray:
         """Inputs [n, F] float32 of the molecules, without NaN."""

@@ -62,6 +62,7 @@ class GaussianProcess(Baseline):
     kind = "gaussian_process"
     kinds = frozenset({"binary", "real"})
     gives_sd = True
+    takes_bounds = True
     widths: Tensor
     """[vector blocks] int64, columns of each; those of real values are not looked at."""
     fingerprints: list[Counts]

@@ -6,7 +6,7 @@ import numpy as np
 from pydantic import Field
 
 from ...errors import ConfigError
-from .contract import ClassWeight, Count, Positive, Share, baselines
+from .contract import BoundsAs, ClassWeight, Count, Positive, Share, baselines
 from .tree_baseline import TreeBaseline
 from .trees import Tree, grown_by_lightgbm
 
@@ -26,6 +26,8 @@ class LightGBM(TreeBaseline):
     columns : share of the columns that each tree sees.
     l2 : penalty on the values of the leaves.
     class_weight : `balanced` gives both classes the same weight; of no effect on real values.
+    bounds : what a value counts as that is known by a bound alone (> 5): `value` = as if measured there,
+        `left_out` = not at all in assays with 20 exact values or more.
 
     Real values are fitted by least squares. The defaults are the best of five settings on the validation part
     of Tox21 (`muben_scaffold`).
@@ -51,6 +53,7 @@ class LightGBM(TreeBaseline):
         columns: Share = 0.2,
         l2: Annotated[float, Field(ge=0)] = 0.0,
         class_weight: ClassWeight = "none",
+        bounds: BoundsAs = "value",
     ) -> None:
         self.trees, self.leaves, self.depth, self.lr, self.smallest_leaf = (
             trees,
@@ -60,6 +63,7 @@ class LightGBM(TreeBaseline):
             smallest_leaf,
         )
         self.rows, self.columns, self.l2, self.class_weight = rows, columns, l2, class_weight
+        self.bounds = bounds
 
     def _fit_one(self, inputs: np.ndarray, answer: np.ndarray, seed: int) -> list[Tree]:
         classes = {"objective": "binary", "is_unbalance": self.class_weight == "balanced"}

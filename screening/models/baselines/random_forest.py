@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .contract import ClassWeight, Count, Share, baselines
+from .contract import BoundsAs, ClassWeight, Count, Share, baselines
 from .tree_baseline import TreeBaseline
 from .trees import Tree, grown_by_scikit_learn
 
@@ -23,6 +23,8 @@ class RandomForest(TreeBaseline):
     features : share of the columns tried at each split; sqrt = the square root of their number. For real
         values 0.33 is slower and better: an RMSE 2 to 4 % lower within the training parts of MoleculeACE.
     class_weight : `balanced` gives both classes the same weight; of no effect on real values.
+    bounds : what a value counts as that is known by a bound alone (> 5): `value` = as if measured there,
+        `left_out` = not at all in assays with 20 exact values or more.
 
     References
     ----------
@@ -41,9 +43,10 @@ class RandomForest(TreeBaseline):
         smallest_leaf: Count = 1,
         features: Literal["sqrt"] | Share = "sqrt",
         class_weight: ClassWeight = "none",
+        bounds: BoundsAs = "value",
     ) -> None:
         self.trees, self.depth, self.smallest_leaf = trees, depth, smallest_leaf
-        self.features, self.class_weight = features, class_weight
+        self.features, self.class_weight, self.bounds = features, class_weight, bounds
 
     def _fit_one(self, inputs: np.ndarray, answer: np.ndarray, seed: int) -> list[Tree]:
         from sklearn.ensemble import RandomForestClassifier

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .contract import Count, Positive, baselines
+from .contract import BoundsAs, Count, Positive, baselines
 from .linear_baseline import Line, LinearBaseline, logistic_line
 
 
@@ -19,6 +19,8 @@ class Ridge(LinearBaseline):
         seven by cross-validation within the training parts of five targets of MoleculeACE.
     class_c : the same of assays of two classes, which get a logistic regression; scikit-learn's C.
     iterations : at most so many steps of L-BFGS for assays of two classes.
+    bounds : what a value counts as that is known by a bound alone (> 5): `value` = as if measured there,
+        `left_out` = not at all in assays with 20 exact values or more.
 
     References
     ----------
@@ -29,8 +31,15 @@ class Ridge(LinearBaseline):
     kind = "ridge"
     kinds = frozenset({"binary", "real"})
 
-    def __init__(self, *, c: Positive = 0.1, class_c: Positive = 0.03, iterations: Count = 1000) -> None:
-        self.c, self.class_c, self.iterations = c, class_c, iterations
+    def __init__(
+        self,
+        *,
+        c: Positive = 0.1,
+        class_c: Positive = 0.03,
+        iterations: Count = 1000,
+        bounds: BoundsAs = "value",
+    ) -> None:
+        self.c, self.class_c, self.iterations, self.bounds = c, class_c, iterations, bounds
 
     def _fit_one(self, inputs: np.ndarray, answer: np.ndarray, seed: int) -> Line:
         return logistic_line(inputs, answer, c=self.class_c, class_weight=None, iterations=self.iterations)
