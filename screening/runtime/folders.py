@@ -52,7 +52,7 @@ def claimed(
     """
     path = Path(folder).absolute() / name
     with explained(folder, instead=instead):
-        made = [each for each in path.parents if not each.exists()]
+        new = [each for each in path.parents if not each.exists()]
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = _locked(path, fcntl.LOCK_SH if shared else fcntl.LOCK_EX, wait)
     if lock is None:
@@ -64,7 +64,7 @@ def claimed(
     try:
         _sign(lock)
         yield
-        made = []
+        new = []
     finally:
         del _held[lock]
         if stays or shared:
@@ -73,7 +73,7 @@ def claimed(
         elif _is_at(path, lock):
             path.unlink(missing_ok=True)
             with suppress(OSError):  # one that something is in
-                for each in made:
+                for each in new:
                     each.rmdir()
         os.close(lock)
 
