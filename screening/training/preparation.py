@@ -9,8 +9,16 @@ import numpy as np
 from ..config import Config
 from ..data import datasets
 from ..data.assay_columns import ATTENTION
-from ..data.assay_table import AssayTable
-from ..data.auxiliary import AuxiliaryTable, Joint, joint_table, read_auxiliary, table_name, without_tested
+from ..data.assay_table import AssayTable, texts_at
+from ..data.auxiliary import (
+    AuxiliaryTable,
+    Joint,
+    compound_keys,
+    joint_table,
+    read_auxiliary,
+    table_name,
+    without_tested,
+)
 from ..data.merging import prepare
 from ..data.part_names import PARTS
 from ..data.row_parts import row_parts
@@ -54,11 +62,23 @@ class Prepared(NamedTuple):
     """Of a joint table: assays of the main one, the first; None = all."""
     origin: tuple[str, ...] = ()
     """Of a joint table: the name of the table that each molecule is from."""
+    keys: tuple[str, ...] = ()
+    """Of a joint table: `auxiliary.compound_keys` of the molecules that are in auxiliary tables alone."""
 
     @property
     def trained(self) -> "Prepared":
-        """What networks are trained on."""
-        return self.joint or self
+        """What networks are trained on, by the split as it is here.
+
+        With a split that leaves out molecules which trained before, as a fold does, other forms of their
+        compounds are left out of auxiliary tables too.
+
+        Raises
+        ------
+        ValueError : the joint table was made of another table than this one.
+        """
+        if self.joint is None:
+            return self
+        return self.joint._replace(split=_joint_split(self, self.joint), notes=self.notes)
 
 
 def prepare_data(
@@ -203,6 +223,18 @@ def _joint(config: Config, main: Prepared, tables: list[AuxiliaryTable], notes: 
     return joint
 
 
+def _joint_split(main: Prepared, joint: Prepared) -> Split:
+    n_main = len(main.table)
+    if joint.table.smiles[:n_main] != main.table.smiles or len(joint.keys) != len(joint.table) - n_main:
+        raise ValueError("the joint table was made of another table: prepare it again")
+    before, now = joint.split.parts[:n_main], main.split.parts
+    if before == now:
+        return joint.split
+    rows = [row for row in range(n_main) if before[row] == "train" != now[row]]
+    gone = set(compound_keys(texts_at(main.table.canonical or [], np.array(rows, np.int64)), workers=0))
+    return Split([*now, *("" if key in gone else "train" for key in joint.keys)], main.split.notes)
+
+
 def _whole(main: Prepared, joint: Joint) -> Prepared:
     """The joint table in place of the main one; the features and targets are still those of the latter."""
     rejected = [*main.rejected, *(row for table in joint.tables for row in table.named_rejected())]
@@ -213,6 +245,11 @@ def _whole(main: Prepared, joint: Joint) -> Prepared:
         auxiliary=joint.tables,
         n_main=len(main.table.tasks),
         origin=tuple(joint.origin),
+        keys=tuple(
+            key
+            for table, added in zip(joint.tables, joint.added, strict=True)
+            for key in texts_at(table.keys, added)
+        ),
     )
 
 

@@ -167,7 +167,7 @@ def _train(
 
 def _shown(config: Config, prepared: Prepared) -> Prepared:
     """The molecules and assays that bundle and results are of."""
-    return prepared.trained._replace(notes=prepared.notes) if config.data.keep_auxiliary else prepared
+    return prepared.trained if config.data.keep_auxiliary else prepared
 
 
 def _with_source(config: Config, data: Path | AssayTable | None) -> Config:

@@ -94,6 +94,11 @@ def tune(
     most = section.trials if trials is None else trials
     if most < 1:
         raise ConfigError(f"`trials` is {most}: expected at least 1.")
+    if config.data.auxiliary:
+        raise ConfigError(
+            "Trials learn from data.source alone: set data.auxiliary=[] to tune. Weights of auxiliary tables "
+            "are compared by trainings with each, on the validation part."
+        )
     imported()
     space = Space.of(config)
     folder = Path(config.runs) / f"{config.name}-tune"

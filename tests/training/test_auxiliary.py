@@ -1,7 +1,10 @@
 """Training with auxiliary tables: what is tested stays out of them, and nothing else of a run is of them."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,9 +21,10 @@ from rdkit.Chem.MolStandardize import rdMolStandardize
 
 from screening import training
 from screening.bundle.bundle import Bundle
-from screening.config import Config, load_config
+from screening.config import Config, load_config, to_yaml
 from screening.data import sparse_cells
 from screening.data.file_merging import merge_files
+from screening.data.splits import Split
 from screening.errors import ConfigError, DataError
 from screening.evaluation.replicates import fold_configs
 from screening.training.members import make_trainer
@@ -94,6 +98,32 @@ def test_each_fold_takes_out_its_own_compounds(tmp_path: Path) -> None:
         check_exclusion(config, prepared)
         excluded.add(frozenset(prepared.joint.table.smiles if prepared.joint else ()))
     assert len(excluded) == 3
+
+
+def test_compounds_that_a_fold_leaves_out_are_left_out_of_auxiliary_tables(
+    tmp_path: Path,
+) -> None:
+    prepared = prepare_data(settings(tmp_path, "x"))
+    left_out = prepared.split.rows("train")[::3]
+    parts = ["" if row in left_out else part for row, part in enumerate(prepared.split.parts)]
+    inner = prepared._replace(split=Split(parts)).trained
+    keys = {skeleton(prepared.table.smiles[row]) for row in left_out}
+    fewer, rows = 0, range(len(prepared.table), len(inner.table))
+    assert inner.split.parts[: len(prepared.table)] == parts
+    for row in rows:
+        is_gone = skeleton(inner.table.smiles[row]) in keys
+        assert inner.split.parts[row] == ("" if is_gone else "train")
+        fewer += is_gone
+    assert 0 < fewer < len(rows)
+    assert prepared.trained.split.parts == prepared.joint.split.parts  # type: ignore[union-attr]
+
+
+def test_another_table_cannot_take_the_place_of_the_one_that_was_joined(tmp_path: Path) -> None:
+    prepared = prepare_data(settings(tmp_path, "x"))
+    parts = Split(prepared.split.parts[:100])
+    fewer = prepared._replace(table=prepared.table.take(np.arange(100)), split=parts)
+    with pytest.raises(ValueError, match="made of another table"):
+        _ = fewer.trained
 
 
 def test_the_run_says_what_was_taken_out_and_where_every_molecule_is_from(folder: Path) -> None:
@@ -392,3 +422,19 @@ def test_a_finished_run_with_another_auxiliary_table_is_not_taken_for_done(tmp_p
     replace(auxiliary_tables.table(missing=0.6)).write_csv(tmp_path / "aux.csv")
     with pytest.raises(ConfigError, match=r"data\.auxiliary"):
         check_finished(config, None)
+
+
+# --- several processes --------------------------------------------------------------------------------
+
+
+def test_two_processes_train_what_one_does(tmp_path: Path) -> None:
+    """With halves of every batch, and the balancer and the weight on sums of both."""
+    config = settings(tmp_path, "one", balancer="slaw", runs=str(tmp_path / "runs"))
+    (tmp_path / "aux.yaml").write_text(to_yaml(config))
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    command = [*launcher, "screening", "train", "aux.yaml", "name=two"]
+    subprocess.run(command, cwd=tmp_path, env=environment, check=True, capture_output=True)
+    one, two = train(config), tmp_path / "runs" / "two"
+    np.testing.assert_allclose(scores(one), scores(two), rtol=1e-5, atol=2e-6)
+    assert (one / "split.csv").read_bytes() == (two / "split.csv").read_bytes()

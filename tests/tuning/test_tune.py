@@ -238,6 +238,13 @@ def test_where_all_trials_fail_there_is_no_best(folder: Path, monkeypatch: pytes
     assert "no best settings" in (tuned.folder / "tune.html").read_text()
 
 
+def test_auxiliary_tables_are_refused_before_a_trial(folder: Path) -> None:
+    data = {"source": "given", "auxiliary": ["toxcast"]}
+    with pytest.raises(ConfigError, match=r"data\.auxiliary=\[\]"):
+        tune(config(folder, data=data), trials=2, data=table())
+    assert not (folder / "runs").exists()
+
+
 def test_hopeless_trials_are_stopped_early(folder: Path) -> None:
     sections = {"space": {"train.lr": {"choices": [1e-12, 3e-2, 2e-2, 1e-2]}}}
     train = {"epochs": 6, "batch_size": 16, "lr": 0.02, "device": "cpu", "workers": 0, "patience": None}
