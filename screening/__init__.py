@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from .evaluation.external import assess as assess
     from .grouping.choosing import group as group
     from .plugins import load_plugins as load_plugins
+    from .pretraining.run import pretrain as pretrain
     from .reporting.report import write_report as write_report
     from .run import Run as Run
     from .run import load_run as load_run
@@ -89,6 +90,7 @@ _load, __dir__, __all__ = lazy(
         "load_plugins": "plugins",
         "load_run": "run",
         "plan": "training.run",
+        "pretrain": "pretraining.run",
         "load_dataset": "data.datasets",
         "read_assays": "data.assays",
         "Engine": "scoring.choices",

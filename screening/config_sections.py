@@ -27,6 +27,7 @@ from .config_parts import AChain, AComponent, Positive, Share, by_name
 from .config_parts import Component as Component
 from .config_parts import EncoderChoice as EncoderChoice
 from .config_parts import Section as Section
+from .config_pretrain import Pretrain as Pretrain
 from .config_studies import Benchmark, Tune
 from .plain_yaml import option
 from .registry import did_you_mean
@@ -278,6 +279,7 @@ class Config(Section):
     calibration: AComponent = Component(name="platt")
     """From scores to probabilities, fitted on the validation part: platt, temperature, isotonic or none."""
     domain: Domain = Domain()
+    pretrain: Pretrain = Pretrain()
     benchmark: Benchmark | None = None
     tune: Tune | None = None
 

@@ -18,6 +18,7 @@ from .endings import ended, prepare_streams
 from .extending import check, with_plugins
 from .library import export, hits, score, verify
 from .listing import list_family
+from .pretrain import pretrain
 from .project import init
 from .results import compare, evaluate, explain, report
 from .settings import option_hint
@@ -102,7 +103,8 @@ def _help_alone(context: typer.Context, more: str) -> None:
 
 
 COMMANDS: dict[str, Callable[..., None]] = {
-    **{"train": train, "tune": tune, "benchmark": benchmark, "group": group, "init": init},
+    **{"train": train, "pretrain": pretrain, "tune": tune},
+    **{"benchmark": benchmark, "group": group, "init": init},
     **{"evaluate": evaluate, "compare": compare, "report": report, "explain": explain},
     **{"score": score, "hits": hits, "export": export, "verify": verify, "check": check, "list": list_family},
 }

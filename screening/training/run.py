@@ -7,11 +7,12 @@ import json
 import os
 import platform
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
@@ -96,6 +97,7 @@ def train(
     config: Config,
     *,
     data: Path | AssayTable | None = None,
+    about: Mapping[str, Any] = MappingProxyType({}),
     resume: bool = False,
     overwrite: bool = False,
     on_note: Note = lambda note: None,
@@ -108,6 +110,7 @@ def train(
     Parameters
     ----------
     data : the table's file, or the folder it lies in, or the table itself; None = found by `data.source`.
+    about : more that manifest and bundle are to say of where the model comes from.
     resume : go on from the last finished epoch of a run that was stopped; the result is the same
         as that of an unbroken run.
     overwrite : replace an earlier run of the same name.
@@ -122,12 +125,13 @@ def train(
     check_trust(config)
     distributed.join_processes()
     with claimed_run(config.folder):
-        return _train(config, data, resume, overwrite, on_note, on_epoch)
+        return _train(config, data, about, resume, overwrite, on_note, on_epoch)
 
 
 def _train(
     config: Config,
     data: Path | AssayTable | None,
+    about: Mapping[str, Any],
     resume: bool,
     overwrite: bool,
     on_note: Note,
@@ -136,7 +140,7 @@ def _train(
     """`train` in a folder that is ours."""
     is_main = distributed.is_main()
     if is_main:
-        _check_folder(config, resume=resume, overwrite=overwrite)
+        check_folder(config, resume=resume, overwrite=overwrite)
         prepared = prepare_data(config, data, on_note)
         prepared, start = _with_start(config, prepared, on_note)
         origin = origin_of(config, prepared)
@@ -154,7 +158,8 @@ def _train(
         on_epoch=on_epoch if is_main else lambda epoch: None,
     )
     prepared = _shown(config, prepared)
-    bundle = with_trust(config, prepared, bundle_of(config, prepared, fitted, start))
+    bundle = bundle_of(config, prepared, fitted, start, about)
+    bundle = with_trust(config, prepared, bundle)
     predictions = {part: predicted(bundle, prepared, part) for part in PARTS[1:]}
     table = evaluate_parts(config, predictions, prepared)
     if is_main:
@@ -188,15 +193,22 @@ def _with_start(
     return prepared._replace(notes=[*prepared.notes, *notes]), start
 
 
-def bundle_of(config: Config, prepared: Prepared, fitted: Fitted, start: Start | None = None) -> Bundle:
+def bundle_of(
+    config: Config,
+    prepared: Prepared,
+    fitted: Fitted,
+    start: Start | None = None,
+    about: Mapping[str, Any] = MappingProxyType({}),
+) -> Bundle:
     """The trained members as one model, with nothing yet of what the validation part says (`with_trust`)."""
+    began = {} if start is None else {"init": start.about}
     return Bundle(
         fitted.members,
         config.model.by_itself,
         inputs_of(prepared.store),
         prepared.store.features,
         prepared.table.tasks,
-        _about(config, prepared) | ({} if start is None else {"init": start.about}),
+        {**_about(config, prepared), **began, **about},
         plugins=plugins_in_use(config),
         kinds=prepared.table.about,
         targets=prepared.targets,
@@ -241,7 +253,7 @@ def _write_results(
     write_frame(folder / "epochs.csv", fitted.epochs)
     if fitted.affinity is not None:
         write_parquet(folder / "affinity.parquet", pa.Table.from_pandas(fitted.affinity.frame(bundle.tasks)))
-    _save_bundle(bundle, folder / "bundle")
+    save_bundle(bundle, folder / "bundle")
     scores = {part: prediction.scores for part, prediction in predictions.items()}
     write_predictions(folder / "predictions.parquet", scores, prepared.table, prepared.split)
     write_evaluation(table, folder / "evaluation.csv")
@@ -257,7 +269,8 @@ def _write_results(
     write_text(folder / "manifest.json", json.dumps(manifest, indent=1) + "\n")
 
 
-def _save_bundle(bundle: Bundle, folder: Path) -> None:
+def save_bundle(bundle: Bundle, folder: Path) -> None:
+    """Write the bundle of a run; DataError where the disk does not let it."""
     with writing(folder.parent):
         try:
             bundle.save(folder)
@@ -265,7 +278,7 @@ def _save_bundle(bundle: Bundle, folder: Path) -> None:
             raise OSError(str(problem)) from problem
 
 
-def _check_folder(config: Config, *, resume: bool, overwrite: bool) -> None:
+def check_folder(config: Config, *, resume: bool, overwrite: bool) -> None:
     """Say why this run cannot have its folder, before the table is read; nothing is changed yet."""
     folder = config.folder
     sweep(folder, HALF_WRITTEN)
@@ -304,7 +317,7 @@ def _open_folder(
     if is_new or overwrite:
         describe(config, prepared)  # what cannot be built is refused while nothing is written or removed
     if not is_new and overwrite:
-        _clear(config.folder)
+        clear_folder(config.folder)
     elif not is_new:
         check_origin(config, origin)
     with writing(config.folder):
@@ -315,7 +328,7 @@ def _contents(folder: Path) -> list[Path]:
     return [path for path in folder.iterdir() if path.name != LOCK]
 
 
-def _clear(folder: Path) -> None:
+def clear_folder(folder: Path) -> None:
     """Remove an earlier run; what says that it is one last, so that nobody resumes half of it."""
     first = [*folder.glob("manifest.json"), *folder.glob("checkpoint*.pt")]
     others = [path for path in _contents(folder) if path not in first and path.name != "config.yaml"]
@@ -349,7 +362,7 @@ def _about(config: Config, prepared: Prepared) -> dict[str, Any]:
         "merged": prepared.merged,
         "split": config.split.model_dump(),
         "features_key": prepared.store.features.key(),
-        "versions": _versions(),
+        "versions": versions(),
     }
     if not prepared.auxiliary:
         return about
@@ -357,7 +370,7 @@ def _about(config: Config, prepared: Prepared) -> dict[str, Any]:
     return about | {"auxiliary": tables, "auxiliary_weight": config.data.auxiliary_weight}
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
     """Versions of those packages that are installed; DeepChem may be missing."""
     installed = {}
     for name in PACKAGES:
