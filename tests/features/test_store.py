@@ -15,8 +15,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rdkit import Chem, RDConfig
+from rdkit.Avalon.pyAvalonTools import GetAvalonCountFP
 from rdkit.Chem import Descriptors, rdFingerprintGenerator
 from rdkit.Chem.rdMolDescriptors import GetConnectivityInvariants
+from rdkit.Chem.rdReducedGraphs import GetErGFingerprint
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
@@ -245,6 +247,10 @@ def functional_generator(**options: Any) -> Any:
         ("torsions", partial(rdFingerprintGenerator.GetTopologicalTorsionGenerator, fpSize=4096)),
         ("ecfp6_counts", partial(rdFingerprintGenerator.GetMorganGenerator, radius=3, fpSize=2048)),
         ("fcfp_counts", partial(functional_generator, radius=2, fpSize=2048)),
+        (
+            "ecfp_chiral_counts",
+            partial(rdFingerprintGenerator.GetMorganGenerator, radius=2, fpSize=2048, includeChirality=True),
+        ),
     ],
 )
 def test_counts_of_other_kinds_equal_rdkit(name: str, generator: Callable[..., Any]) -> None:
@@ -255,6 +261,29 @@ def test_counts_of_other_kinds_equal_rdkit(name: str, generator: Callable[..., A
     counts = np.array([of_rdkit.GetCountFingerprintAsNumPy(Chem.MolFromSmiles(text)) for text in texts])
     np.testing.assert_array_equal(vectors, np.minimum(counts, 255))
     assert counts.max() > 255
+
+
+def test_chiral_counts_tell_stereoisomers_apart_and_others_do_not() -> None:
+    pairs = [["C[C@H](N)C(=O)O", "C[C@@H](N)C(=O)O"], ["F/C=C/F", "F/C=C\\F"], ["CC(N)C", "C(N)(C)C"]]
+    differ = [
+        [bool((np.diff(featurize(pair, FeatureSet(None, (name,))).batch([0, 1]).vectors, axis=0) != 0).any())]
+        for name in ("ecfp_chiral_counts", "ecfp_counts")
+        for pair in pairs
+    ]
+    assert np.concatenate(differ).tolist() == [True, True, False, False, False, False]
+
+
+def test_avalon_and_reduced_graphs_equal_rdkit() -> None:
+    texts = [*wheel_molecules(200), *ODD, CHAIN]
+    mols = [Chem.MolFromSmiles(text) for text in texts]
+    texts, mols = zip(*[(text, mol) for text, mol in zip(texts, mols, strict=True) if mol], strict=True)
+    vectors = featurize(texts, FeatureSet(None, ("avalon_counts", "erg"))).batch(range(len(texts))).vectors
+    counts = [GetAvalonCountFP(mol, 1024).ToList() for mol in mols]
+    assert np.max(counts) > 255
+    np.testing.assert_array_equal(vectors[:, :1024], np.minimum(counts, 255))
+    np.testing.assert_array_equal(
+        vectors[:, 1024:], np.array([GetErGFingerprint(mol) for mol in mols], np.float32)
+    )
 
 
 def test_counts_stop_at_255() -> None:
@@ -281,7 +310,7 @@ def test_fast_descriptors_agree_with_the_full_list() -> None:
 
 
 def test_descriptors_of_huge_molecules_are_nan() -> None:
-    features = FeatureSet("atom_codes", ("rdkit_fast", "rdkit_descriptors"), max_atoms=2000)
+    features = FeatureSet("atom_codes", ("rdkit_fast", "rdkit_descriptors", "erg"), max_atoms=2000)
     store = featurize(["C" * 2000], features)
     batch = store.batch([0])
     assert (store.reasons, len(batch.atoms), batch.vectors.isnan().all()) == ([""], 2000, True)
@@ -495,7 +524,7 @@ def test_cache_that_cannot_be_written_says_so(tmp_path: Path) -> None:
         featurize(["C"], FeatureSet("atom_codes"), cache=tmp_path / "file" / "cache")
 
 
-@pytest.mark.parametrize("name", ["ecfp_counts", "ecfp6_counts", "fcfp_counts"])
+@pytest.mark.parametrize("name", [name for name in OWN_VECTORS if not featurizers.get(name).reads_stereo])
 def test_light_reading_gives_the_same_fingerprint(name: str) -> None:
     generator = vector_featurizer(name)
     for text in [*wheel_molecules(500), *ODD]:

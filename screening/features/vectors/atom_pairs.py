@@ -1,5 +1,7 @@
 """Counts of atom pairs at their distance."""
 
+from functools import partial
+
 from rdkit.Chem.rdFingerprintGenerator import GetAtomPairGenerator
 
 from ..featurizers import featurizers
@@ -23,7 +25,6 @@ class AtomPairs(FoldedCounts):
 
     name = "atom_pairs"
     version = 1
-    rate = 10_000
-
-    def __init__(self) -> None:
-        super().__init__(GetAtomPairGenerator(fpSize=ATOM_PAIRS_SIZE, countSimulation=False), "pair")
+    rate = 17_000
+    prefix = "pair"
+    generator = staticmethod(partial(GetAtomPairGenerator, fpSize=ATOM_PAIRS_SIZE, countSimulation=False))

@@ -1,5 +1,7 @@
 """Counts of topological torsions."""
 
+from functools import partial
+
 from rdkit.Chem.rdFingerprintGenerator import GetTopologicalTorsionGenerator
 
 from ..featurizers import featurizers
@@ -22,9 +24,8 @@ class Torsions(FoldedCounts):
 
     name = "torsions"
     version = 1
-    rate = 13_000
-
-    def __init__(self) -> None:
-        super().__init__(
-            GetTopologicalTorsionGenerator(fpSize=TORSIONS_SIZE, countSimulation=False), "torsion"
-        )
+    rate = 20_000
+    prefix = "torsion"
+    generator = staticmethod(
+        partial(GetTopologicalTorsionGenerator, fpSize=TORSIONS_SIZE, countSimulation=False)
+    )
