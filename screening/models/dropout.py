@@ -53,6 +53,8 @@ class Share(NamedTuple):
         )
 
 
+SATURATED = -1.7580993408473766
+"""SELU of minus infinity."""
 _share: ContextVar[Share | None] = ContextVar("share", default=None)
 
 
@@ -88,6 +90,21 @@ def dropout(values: Tensor, rate: float, training: bool, of: Rows = "molecules")
     rows, total = _rows(share, of)
     drawn = functional.dropout(values.new_ones(total, *values.shape[1:]), rate, True)
     return values * drawn[rows]
+
+
+def alpha_dropout(values: Tensor, rate: float, training: bool) -> Tensor:
+    """As `functional.alpha_dropout`, of values [B, ...] of molecules: mean and variance stay as they are.
+
+    References
+    ----------
+    Self-normalizing neural networks. G. Klambauer et al., NeurIPS 2017, section "alpha dropout".
+    https://arxiv.org/abs/1706.02515
+    """
+    if not training or not rate:
+        return values
+    is_kept = dropout(torch.ones_like(values), rate, training) > 0
+    gain = ((1 - rate) * (1 + rate * SATURATED**2)) ** -0.5
+    return gain * (torch.where(is_kept, values, SATURATED) - rate * SATURATED)
 
 
 def noise_like(values: Tensor) -> Tensor:

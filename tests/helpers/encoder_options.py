@@ -6,6 +6,7 @@ OPTIONS = {
     "fingerprint": {"widths": (16, 8)},
     "hybrid": {"width": 16, "depth": 2, "hidden": 16, "projection": 8},
     "pyg": {"width": 8, "depth": 2},
+    "snn": {"width": 16, "depth": 3},
 }
 VARIANTS = [
     *((name, options) for name, options in OPTIONS.items()),

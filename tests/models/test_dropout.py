@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from screening.models.dropout import Dropout, Share, drawing_for, dropout
+from screening.models.dropout import SATURATED, Dropout, Share, alpha_dropout, drawing_for, dropout
 from screening.models.encoders import encoders
 from screening.models.heads import TaskHeads
 from screening.models.network import inputs_of
@@ -17,6 +17,7 @@ OPTIONS: dict[str, dict[str, object]] = {
     "fingerprint": {"widths": (16, 8), "dropout": 0.4},
     "hybrid": {"depth": 2, "width": 8, "projection": 8, "hidden": 16},
     "pyg": {"depth": 3, "width": 8, "dropout": 0.4},
+    "snn": {"depth": 3, "width": 8, "dropout": 0.4},
 }
 """Every encoder with all the noise it has."""
 
@@ -77,3 +78,21 @@ def test_no_encoder_draws_otherwise(name: str) -> None:
     encoder = encoders.build(name, inputs_of(small.store()), **OPTIONS[name])
     kinds = (nn.Dropout, nn.AlphaDropout, nn.Dropout1d, nn.Dropout2d)
     assert not [module for module in encoder.modules() if isinstance(module, kinds)]
+
+
+@pytest.mark.parametrize("rate", [0.05, 0.5])
+def test_alpha_dropout_is_that_of_torch(rate: float) -> None:
+    values = torch.randn(50, 7)
+    torch.manual_seed(0)
+    mine = alpha_dropout(values, rate, True)
+    torch.manual_seed(0)
+    torch.testing.assert_close(mine, functional.alpha_dropout(values, rate, True))
+    assert torch.equal(alpha_dropout(values, rate, False), values)
+
+
+def test_alpha_dropout_keeps_mean_and_variance() -> None:
+    assert functional.selu(torch.tensor(-1e9)).item() == pytest.approx(SATURATED)
+    torch.manual_seed(0)
+    values = alpha_dropout(torch.randn(1000, 1000), 0.3, True)
+    assert values.mean().item() == pytest.approx(0, abs=0.01)
+    assert values.var().item() == pytest.approx(1, abs=0.01)

@@ -54,7 +54,7 @@ def test_graph_encoders_ask_for_a_graph(name: str) -> None:
         encoders.build(name, inputs_of(store))
 
 
-@pytest.mark.parametrize("name", ["fingerprint", "hybrid"])
+@pytest.mark.parametrize("name", ["fingerprint", "hybrid", "snn"])
 def test_vector_encoders_ask_for_vectors(name: str) -> None:
     store = featurize(["CO"], FeatureSet("atom_codes"), workers=0)
     with pytest.raises(ConfigError, match=r"features\.vectors"):

@@ -94,6 +94,21 @@ def test_every_balancer_trains_a_mixed_table(name: str, tmp_path: Path) -> None:
     assert np.isfinite(run.evaluation["concordance"]).all()
 
 
+@pytest.mark.parametrize("name", balancers.names())
+def test_every_balancer_trains_without_layer_norm(name: str, tmp_path: Path) -> None:
+    """`snn` has no `last_norm`: each balancer has another place to work at."""
+    places = balancers.get(name).places or ("features",)
+    run = mixed.trained(
+        tmp_path,
+        model={"encoder": {"name": "snn", "depth": 2, "width": 8}},
+        features={"graph": None, "vectors": ["ecfp_counts"]},
+        balancer=name,
+        train={**mixed.settings(tmp_path)["train"], "epochs": 1},
+        gradients={"at": next(place for place in places if place != "last_norm")},
+    )
+    assert np.isfinite(run.evaluation["concordance"]).all()
+
+
 @pytest.mark.parametrize("affinity", ["linear", "exact"])
 def test_affinities_of_both_kinds_are_collected(affinity: str, tmp_path: Path) -> None:
     run = mixed.trained(tmp_path, grouping={"affinity": affinity, "every": 1})
