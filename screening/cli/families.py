@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from ..balancing.contract import Balancer, balancers
 from ..data.splits import splits
 from ..errors import ConfigError
-from ..features.store import featurizers
+from ..features.featurizers import READING_RATE, featurizers
 from ..metrics.contract import Metric, metrics
 from ..models.baselines import baselines
 from ..models.encoders import encoders
@@ -27,7 +27,7 @@ class Member(NamedTuple):
     options: list[str]
     """`option=default`; the seed of a run is given by the run."""
     cost: str = ""
-    """What a training step costs more than a plain one (balancers only)."""
+    """What a training step costs more than a plain one (balancers); how fast it is (featurizers)."""
     paper: str = ""
     """Link of the first reference; "" if there is none."""
 
@@ -77,6 +77,7 @@ def family(name: str) -> list[Member]:
     return [_member(registry, member) for member in registry.names()]
 
 
+COST_OF = {"balancers": "cost of a step", "featurizers": "molecules a core does"}
 COSTS = {
     "losses": "plain",
     "gram": "plain + Gramian",
@@ -93,6 +94,8 @@ def _member(registry: Registry[Any], name: str) -> Member:
     if registry is balancers:
         balancer = balancers.build(name, ("one", "two"))
         cost = _cost(balancer)
+    if registry is featurizers:
+        cost = f"{member.rate:,} / s, {READING_RATE / member.rate:.3g} x reading"
     options = [_option(option) for key, option in registry.options(name).items() if key != "seed"]
     paper = link[1].rstrip(".") if link else ""
     return Member(name, _first_sentence(text), registry.registration(name).source, options, cost, paper)

@@ -31,7 +31,7 @@ def list_family(
     columns += [Column("options", folds=NAME)]
     has_costs = any(member.cost for member in members)
     if has_costs:
-        columns += [Column("cost of a step", folds=NAME), Column("paper", folds=NAME)]
+        columns += [Column(families.COST_OF.get(family, "cost"), folds=NAME), Column("paper", folds=NAME)]
     rows = [
         [
             *(member.name, member.summary, member.source, ", ".join(member.options)),

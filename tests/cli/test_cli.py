@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import small
 
+from screening.cli import families
 from screening.cli import main as cli
 from screening.cli.grid import print_frame
 
@@ -212,6 +213,16 @@ def test_families_are_listed(capsys: pytest.CaptureFixture[str], family: str) ->
     code, output, _ = called(capsys, "list", family)
     assert code == 0
     assert family in output
+
+
+def test_list_says_how_fast_a_featurizer_is(capsys: pytest.CaptureFixture[str]) -> None:
+    members = {member.name: member for member in families.family("featurizers")}
+    assert members["alerts"].cost == "1,900 / s, 9.47 x reading"
+    assert all(member.cost.endswith(" x reading") for member in members.values())
+    code, output, _ = called(capsys, "list", "featurizers")
+    assert code == 0
+    assert "molecules a core does" in " ".join(output.split())
+    assert "1,900 / s" in " ".join(output.split())
 
 
 def test_fetch_does_not_download_what_is_here(

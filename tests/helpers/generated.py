@@ -15,7 +15,7 @@ from typing import Any, get_origin
 
 from pages import PAGES, README, ROOT, Page
 
-from screening.cli.families import FAMILIES, Member, family
+from screening.cli.families import COST_OF, FAMILIES, Member, family
 from screening.config import Config
 from screening.config_sections import Component, Section
 
@@ -97,9 +97,10 @@ def _ours(name: str) -> list[Member]:
 def members(name: str) -> str:
     """A table of a family, and one of the options of its members."""
     ours = _ours(name)
-    rows = [(f"`{member.name}`", member.summary) for member in ours]
+    costs = [COST_OF[name]] if name in COST_OF else []
+    rows = [(f"`{member.name}`", member.summary, *[member.cost for _ in costs]) for member in ours]
     options = list(_options(name, [member.name for member in ours]))
-    tables = [_table(("name", "what it is"), rows)]
+    tables = [_table(("name", "what it is", *costs), rows)]
     return "\n\n".join([*tables, _table(OPTIONS, options)] if options else tables)
 
 

@@ -1,7 +1,7 @@
 """Vector featurizers: fingerprints and descriptors of one molecule, one kind per file.
 
-Importing this folder registers all of them. The rates are molecules per second on one core of an ordinary
-server without reading the SMILES (`tests/benchmarks/featurize.py` measures them).
+Importing this folder registers all of them. The rates are molecules per second on a core that reads
+`READING_RATE` SMILES, without reading them (`tests/benchmarks/featurize.py` measures them).
 """
 
 import pkgutil

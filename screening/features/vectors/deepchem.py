@@ -20,7 +20,7 @@ class DeepChemVector(VectorFeaturizer):
     """
 
     version = 1
-    rate = 200
+    rate = 1_800
     kind: ClassVar[Literal["counts", "bits", "real"]] = "real"
     class_name: ClassVar[str]
 
@@ -76,6 +76,7 @@ class DeepChemRDKitDescriptors(DeepChemVector):
     """RDKit's descriptors as DeepChem selects them."""
 
     name = "deepchem:RDKitDescriptors"
+    rate = 160
     class_name = "RDKitDescriptors"
 
 
@@ -84,4 +85,5 @@ class DeepChemMordredDescriptors(DeepChemVector):
     """The 2D descriptors of Mordred, a package to be installed first."""
 
     name = "deepchem:MordredDescriptors"
+    rate = 160
     class_name = "MordredDescriptors"

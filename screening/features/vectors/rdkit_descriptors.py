@@ -10,14 +10,14 @@ from ..featurizers import VectorFeaturizer, as_finite, featurizers
 class RdkitDescriptors(VectorFeaturizer):
     """All descriptors of `rdkit.Chem.Descriptors` (217), among them QED, BCUT2D and counts of fragments.
 
-    The most accurate set, and slow: some 270 molecules per second. What RDKit cannot compute, or what
+    The most accurate set, and slow. What RDKit cannot compute, or what
     does not fit in float32 (Ipc of large molecules), is NaN; so is everything of a molecule of more than
     `largest` atoms, since the time grows with the fourth power (1 second at 300 atoms, 30 at 750).
     """
 
     name = "rdkit_descriptors"
     version = 1
-    rate = 270
+    rate = 160
     kind = "real"
     largest = 300
 
