@@ -30,6 +30,8 @@ OF_THE_MODEL = {
     "source": "--data names the table",
     "standardize": "structures are prepared as in the training of the model",
     "duplicates": "rows of one structure are merged",
+    "keep_apart": "rows of one structure are merged",
+    "max_atoms": "the limit is that of the model",
 }
 """Settings of a table that an evaluation does not take, and why."""
 
@@ -140,6 +142,7 @@ def _of_table(run: Path, data: str, settings: "Data", keep_known: bool) -> "Resu
             labels=settings.labels,
             assays=settings.assays,
             format=settings.format,
+            long=settings.long,
             keep_known=keep_known,
         )
     say_account(assessed)

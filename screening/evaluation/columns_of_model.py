@@ -4,9 +4,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..config_sections import AssaySettings
+from ..config import Data
+from ..config_sections import AssaySettings, LongColumns
 from ..data.assay_kinds import Assay
 from ..data.declared import checked_settings, declared_assays
+from ..data.long_columns import is_chembl
 from ..errors import ConfigError
 
 
@@ -48,14 +50,49 @@ def settings_of(
     return {**checked, **further}
 
 
+def layout_of(
+    columns: Sequence[str], settings: Data, format: str, long: LongColumns | None
+) -> LongColumns | None:
+    """How a long table is read: as is said for it, or as that of the training; None = it is no long one.
+
+    Parameters
+    ----------
+    columns : of the table.
+    settings : `data` of the training.
+    format, long : what is said of this table.
+    """
+    trained = settings.long
+    named = {*trained.assay, *filter(None, (trained.value, trained.relation, trained.unit))}
+    is_alike = bool(named) and named <= set(columns)
+    if format == "wide":
+        return None
+    if long is not None and long != LongColumns():
+        return long
+    if is_alike and (settings.format == "long" or trained.assay):
+        return trained
+    return LongColumns() if format == "long" or is_chembl(columns) else None
+
+
+def own_columns(assays: Sequence[Assay]) -> list[str]:
+    """What assays of a model are called in a long table: those of a threshold as the values they are of."""
+    return list(dict.fromkeys(_base(assay) for assay in assays))
+
+
+def _base(assay: Assay) -> str:
+    """The name, without the threshold that it may end in."""
+    if assay.threshold is None:
+        return assay.name
+    sign = ">=" if assay.active == "above" else "<="
+    return assay.name.removesuffix(f"{sign}{assay.threshold or 0:g}")
+
+
 def _column_of(assay: Assay, columns: Sequence[str]) -> str | None:
     """The column of an assay of measured values; None = there is none, or it has classes."""
     if not assay.is_real and assay.threshold is None:
         return None
     if assay.name in columns:
         return assay.name
-    sign = ">=" if assay.active == "above" else "<="
-    base = assay.name.removesuffix(f"{sign}{assay.threshold or 0:g}")
+    base = _base(assay)
     return base if base in columns else None
 
 

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from ..config import Data
+from ..config_sections import LongColumns
 from ..data import datasets
 from ..data.assay_kinds import Assay
 from ..data.assay_table import AssayTable
@@ -32,7 +33,7 @@ from ..scoring.scorer import Scorer
 from ..training.evaluating import pooled_precision
 from ..training.preparation import without_features
 from ..training.run_folder import read_config, read_table
-from .columns_of_model import check_scales, settings_of
+from .columns_of_model import check_scales, layout_of, own_columns, settings_of
 from .headline import comparable_means
 from .known_molecules import OF_KNOWN, count_known, known_parts
 
@@ -66,7 +67,8 @@ class Assessment:
     """One row per metric, as `evaluation.summarize` gives it."""
     rows: pd.DataFrame
     """Every record of the file: row (from 1), id, smiles, status (`scored`, `known`, `merged`, `rejected`)
-    and reason. A known molecule that was kept is `scored` and has a reason."""
+    and reason. A known molecule that was kept is `scored` and has a reason. Of a long table the first record
+    of each structure."""
     model_only: tuple[str, ...]
     """Assays of the model that the table does not have."""
     table_only: tuple[str, ...]
@@ -92,6 +94,7 @@ def assess(
     labels: Mapping[str, float | None] = MappingProxyType({}),
     assays: Mapping[str, Any] = MappingProxyType({}),
     format: str = "auto",
+    long: LongColumns | None = None,
     keep_known: bool = False,
     workers: int | None = None,
 ) -> Assessment:
@@ -106,8 +109,9 @@ def assess(
     source : path of a table, or a name of the catalogue.
     smiles, id : its columns of structures and identifiers; None = found by name.
     tasks : assays to evaluate; None = all that model and table have.
-    labels, assays, format : as in `read_assays`; label texts and assays of the training are known, and mean
-        here what is said: a column in another unit needs `assays={"Ki": {"unit": "uM", ...}}`.
+    labels, assays, format, long : as in `read_assays`; label texts, assays and the columns of a long table
+        are known from the training, and mean here what is said: a column in another unit needs
+        `assays={"Ki": {"unit": "uM", ...}}`.
     keep_known : evaluate on known molecules too.
 
     Raises
@@ -118,12 +122,20 @@ def assess(
     scorer = Scorer.load(run)
     settings, path = _data_settings(Path(run)), datasets.find(source)
     columns, kinds = _columns(path, smiles, id), scorer.bundle.assays
-    reading = settings_of(kinds, columns, {**settings.assays, **assays})
-    measured = {each.assay.name: each.column for each in declared_assays(columns, reading, among=columns)}
-    matched = _matched(scorer.tasks, [*columns, *measured], tasks, path, Path(run))
-    meanings = _labels_of(settings.labels, labels)
-    read = partial(read_assays, path, smiles=smiles, id=id, format=format)
-    table = read(tasks=matched, labels=meanings, assays=reading)
+    layout = layout_of(columns, settings, format, long)
+    read = partial(read_assays, path, smiles=smiles, id=id, labels=_labels_of(settings.labels, labels))
+    said = {**settings.assays, **assays}
+    if layout is None:
+        reading = settings_of(kinds, columns, said)
+        measured = {each.assay.name: each.column for each in declared_assays(columns, reading, among=columns)}
+        matched = _matched(scorer.tasks, [*columns, *measured], tasks, path, Path(run))
+        table = read(tasks=matched, assays=reading, format=format)
+    else:
+        reading, measured = settings_of(kinds, own_columns(kinds), said), {}
+        table = read(assays=reading, format="long", long=layout, is_one_of_several=True)
+        columns = list(table.tasks)
+        matched = _matched(scorer.tasks, columns, tasks, path, Path(run))
+        table = table.select(matched)
     check_scales(kinds, table.assays, path)
     usable, unusable, decided = _usable(table, scorer, settings, workers)
     parts, about_known = _parts_of_run(Path(run), usable, workers)
@@ -287,10 +299,9 @@ def _columns(path: Path, smiles: str | None, id: str | None) -> list[str]:
 def _account(
     table: AssayTable, usable: AssayTable, parts: list[str], keep_known: bool, rejected: list[Rejected]
 ) -> pd.DataFrame:
-    """One row per record of the file, with what became of it."""
-    frame = pd.DataFrame(
-        {"row": table.rows, "id": table.ids, "smiles": table.smiles, "status": "merged", "reason": ""}
-    ).set_index("row")
+    """One row per record of the file, of a long one per structure, with what became of it."""
+    records = {"row": table.rows, "id": table.ids, "smiles": table.smiles, "status": "merged", "reason": ""}
+    frame = pd.DataFrame(records).drop_duplicates("row").set_index("row")
     frame.loc[usable.rows, "reason"] = [OF_KNOWN.get(part, "") for part in parts]
     status = ["known" if part and not keep_known else "scored" for part in parts]
     frame.loc[usable.rows, "status"] = status

@@ -8,11 +8,12 @@ import pandas as pd
 import pytest
 
 from screening import training
-from screening.config_sections import AssaySettings
+from screening.config import Data
+from screening.config_sections import AssaySettings, LongColumns
 from screening.data.assay_kinds import Assay
 from screening.data.declared import declared_assays
 from screening.errors import ConfigError
-from screening.evaluation.columns_of_model import settings_of
+from screening.evaluation.columns_of_model import layout_of, settings_of
 from screening.evaluation.external import Assessment, assess
 from screening.metrics.per_assay import evaluate
 from screening.training.predictions import read_predictions
@@ -94,3 +95,28 @@ def test_patterns_of_the_training_are_used_and_thresholds_share_their_column() -
     assert {declared[name].column for name in ("Ki_A", "Ki_A>=7", "Ki_A>=8")} == {"Ki_A"}
     assert {declared[name].assay.unit for name in ("Ki_A", "Ki_A>=7", "Ki_A>=8")} == {"uM"}
     assert declared["Ki_A>=8"].assay.threshold == 8.0
+
+
+def test_a_long_table_gives_what_a_wide_one_does(run: training.Trained, tmp_path: Path) -> None:
+    wide = pd.read_csv(write(tmp_path / "wide.csv"), dtype=str)
+    long = wide.drop(columns="unused").melt("smiles", var_name="test", value_name="value").dropna()
+    long.sample(frac=1, random_state=0).to_csv(tmp_path / "long.csv", index=False)
+    columns = LongColumns(assay=("test",), value="value")
+    results = [
+        assess(run.folder, str(tmp_path / "wide.csv"), workers=0).evaluation,
+        assess(run.folder, str(tmp_path / "long.csv"), format="long", long=columns, workers=0).evaluation,
+    ]
+    one, other = (table.set_index("assay").drop(columns="part").sort_index() for table in results)
+    assert set(one.index) == {"halogen", "logP", "Ki", "logP>=2"}
+    pd.testing.assert_frame_equal(one, other, rtol=1e-6)
+
+
+def test_a_run_of_a_long_table_reads_such_a_table_by_its_own_settings() -> None:
+    settings = Data(source="t.csv", format="long", long=LongColumns(assay=("test",), value="y"))
+    assert layout_of(["test", "y", "z"], settings, "auto", None) == settings.long
+    assert layout_of(["test", "y"], settings, "wide", None) is None
+    assert layout_of(["Ki", "hERG"], settings, "auto", None) is None, "another table is a wide one"
+    other = LongColumns(assay=("a",))
+    assert layout_of(["test", "y"], settings, "auto", other) == other
+    chembl = ["Smiles", "Standard Type", "Standard Value", "Target ChEMBL ID"]
+    assert layout_of(chembl, Data(source="t.csv"), "auto", None) == LongColumns()
