@@ -21,6 +21,7 @@ import screening
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+CHANGES = (ROOT / "docs" / "changes.md").read_text()
 JUNK = shutil.ignore_patterns("__pycache__", ".*")
 
 
@@ -109,7 +110,7 @@ def test_the_wheel_works_in_an_empty_folder_outside_of_the_repository(wheel: Pat
 
     place = run([str(python), "-c", "import screening; print(screening.__file__)"], folder, PYTHONPATH="")
     assert Path(place.strip()).is_relative_to(site)
-    assert call("--version") == f"screening {version('screening')}\n"
+    assert call("--version") == f"screening {PROJECT['version']}\n"
     assert "pcgrad" in call("list", "balancers")
     small = ("train.epochs=1", "train.workers=1", "model.encoder.name=gine", "features.vectors=[]")
     assert "Run folder: runs/alerts" in call("train", "alerts", *small)
@@ -139,7 +140,8 @@ def test_the_citation_is_of_this_version_and_licence() -> None:
 def test_the_version_is_that_of_the_metadata() -> None:
     """An editable installation keeps the number of its day: `make` installs anew when it changes."""
     assert screening.__version__ == version("screening")
-    assert re.fullmatch(r"\d+\.\d+\.\d+", PROJECT["version"])
+    assert re.fullmatch(r"\d+\.\d+\.\d+(\.dev\d+)?", PROJECT["version"])
+    assert PROJECT["version"].startswith(re.search(r"^## ([\d.]+)", CHANGES, re.MULTILINE)[1])
 
 
 def test_contributing_is_a_page_that_names_what_there_is() -> None:
