@@ -14,6 +14,8 @@ from .contract import Bounds, register
 from .estimates import Estimate, estimate, interval, log_interval, means
 from .sums import ratio, wilson
 
+_register = partial(register, reads="values", takes="cells", kinds=("real",))
+
 
 def rmse_estimate(cells: Cells) -> Estimate:
     """RMSE with deviations, of exact cells."""
@@ -62,14 +64,11 @@ def _share_interval(cells: Cells, *, within: float) -> Bounds:
     return Bounds(*wilson(share.values, share.counts, float(ndtri(0.975))))
 
 
-@register(
+@_register(
     "rmse",
     better="lower",
     range=(0.0, np.inf),
     needs="a label",
-    reads="values",
-    takes="cells",
-    kinds=("real",),
     interval=interval(rmse_estimate, log_interval),
     title="RMSE",
 )
@@ -78,14 +77,11 @@ def rmse(cells: Cells) -> np.ndarray:
     return rmse_estimate(cells).values
 
 
-@register(
+@_register(
     "mae",
     better="lower",
     range=(0.0, np.inf),
     needs="a label",
-    reads="values",
-    takes="cells",
-    kinds=("real",),
     interval=interval(mae_estimate, log_interval),
     title="MAE",
     shown=("page",),
@@ -95,13 +91,10 @@ def mae(cells: Cells) -> np.ndarray:
     return mae_estimate(cells).values
 
 
-@register(
+@_register(
     "r2",
     better="higher",
     range=(-np.inf, 1.0),
-    reads="values",
-    takes="cells",
-    kinds=("real",),
     interval=_r2_interval,
     title="R2",
 )
@@ -110,14 +103,11 @@ def r2(cells: Cells) -> np.ndarray:
     return r2_estimate(cells).values
 
 
-@register(
+@_register(
     "within_03",
     better="higher",
     range=(0.0, 1.0),
     needs="a label",
-    reads="values",
-    takes="cells",
-    kinds=("real",),
     interval=partial(_share_interval, within=0.3),
     title="Within 0.3",
     shown=("page",),
@@ -127,14 +117,11 @@ def within_03(cells: Cells) -> np.ndarray:
     return share_estimate(cells, within=0.3).values
 
 
-@register(
+@_register(
     "within_1",
     better="higher",
     range=(0.0, 1.0),
     needs="a label",
-    reads="values",
-    takes="cells",
-    kinds=("real",),
     interval=partial(_share_interval, within=1.0),
     title="Within 1",
     shown=("page",),

@@ -4,6 +4,7 @@ Where all predictions of an assay are equal there is no order, and both correlat
 concordance is 0.5: a missing number would take the assay out of the means.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +14,8 @@ from .contract import register
 from .estimates import Estimate, correlation_interval, estimate, interval, means
 from .pair_counts import extent, numbered
 from .sums import ratio
+
+_register = partial(register, better="higher", range=(-1.0, 1.0), takes="cells", kinds=("real",))
 
 
 def spearman_estimate(cells: Cells) -> Estimate:
@@ -53,12 +56,8 @@ def kendall_estimate(cells: Cells) -> Estimate:
     return estimate(cells, np.where(cells.varies & ~defined, 0.0, values), slopes)
 
 
-@register(
+@_register(
     "spearman",
-    better="higher",
-    range=(-1.0, 1.0),
-    takes="cells",
-    kinds=("real",),
     interval=interval(spearman_estimate, correlation_interval),
     title="Spearman",
 )
@@ -67,12 +66,8 @@ def spearman(cells: Cells) -> np.ndarray:
     return spearman_estimate(cells).values
 
 
-@register(
+@_register(
     "kendall",
-    better="higher",
-    range=(-1.0, 1.0),
-    takes="cells",
-    kinds=("real",),
     interval=interval(kendall_estimate, correlation_interval),
     title="Kendall",
     shown=("page",),

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..errors import BundleError
 from ..runtime import ragged
+from .arrays import arrays_of
 
 SETS = ("none", "active", "inactive", "both")
 """What a set of labels can be; `ConformalSets.sets` gives the place in this list."""
@@ -87,10 +88,7 @@ class ConformalSets:
     @classmethod
     def restore(cls, state: dict[str, np.ndarray]) -> "ConformalSets":
         """The sets of which `state` was taken; BundleError where arrays are missing or do not fit."""
-        missing = [name for name in _ARRAYS if name not in state]
-        if missing:
-            raise BundleError(f"The conformal sets lack {', '.join(missing)}. Train again.")
-        sets = cls(*(state[name] for name in _ARRAYS))
+        sets = cls(*arrays_of(state, _ARRAYS, "conformal sets"))
         pairs = ((sets.active_scores, sets.active_bounds), (sets.inactive_scores, sets.inactive_bounds))
         if not all(ragged.are_bounds(bounds, len(scores)) for scores, bounds in pairs):
             raise BundleError("The scores of the conformal sets do not fit their bounds. Train again.")

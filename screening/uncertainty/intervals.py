@@ -12,6 +12,7 @@ import pandas as pd
 
 from ..errors import BundleError
 from ..runtime import ragged
+from .arrays import arrays_of
 
 ERRORS = (0.05, 0.1, 0.2)
 """Errors that `coverage` looks at."""
@@ -159,10 +160,7 @@ class Intervals:
     @classmethod
     def restore(cls, state: dict[str, np.ndarray]) -> "Intervals":
         """The intervals of which `state` was taken; BundleError where arrays are missing or do not fit."""
-        missing = [name for name in _ARRAYS if name not in state]
-        if missing:
-            raise BundleError(f"The intervals lack {', '.join(missing)}. Train again.")
-        intervals = cls(*(state[name] for name in _ARRAYS))
+        intervals = cls(*arrays_of(state, _ARRAYS, "intervals"))
         if not intervals._is_consistent():
             raise BundleError("The arrays of the intervals do not fit together. Train again.")
         return intervals
