@@ -4,13 +4,13 @@ The numbers for the parts of its own table are in the run folder already: `train
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from os import PathLike
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -121,38 +121,72 @@ def assess(
     """
     scorer = Scorer.load(run)
     settings, path = _data_settings(Path(run)), datasets.find(source)
-    columns, kinds = _columns(path, smiles, id), scorer.bundle.assays
-    layout = layout_of(columns, settings, format, long)
     read = partial(read_assays, path, smiles=smiles, id=id, labels=_labels_of(settings.labels, labels))
-    said = {**settings.assays, **assays}
+    columns, said = _columns(path, smiles, id), {**settings.assays, **assays}
+    layout = layout_of(columns, settings, format, long)
     if layout is None:
-        reading = settings_of(kinds, columns, said)
-        measured = {each.assay.name: each.column for each in declared_assays(columns, reading, among=columns)}
-        matched = _matched(scorer.tasks, [*columns, *measured], tasks, path, Path(run))
-        table = read(tasks=matched, assays=reading, format=format)
+        other = _of_wide(partial(read, format=format), columns, scorer, said, tasks, path, Path(run))
     else:
-        reading, measured = settings_of(kinds, own_columns(kinds), said), {}
-        table = read(assays=reading, format="long", long=layout, is_one_of_several=True)
-        columns = list(table.tasks)
-        matched = _matched(scorer.tasks, columns, tasks, path, Path(run))
-        table = table.select(matched)
-    check_scales(kinds, table.assays, path)
+        other = _of_long(partial(read, long=layout), scorer, said, tasks, path, Path(run))
+    table, matched = other.table, list(other.table.tasks)
+    check_scales(scorer.bundle.assays, table.assays, path)
     usable, unusable, decided = _usable(table, scorer, settings, workers)
     parts, about_known = _parts_of_run(Path(run), usable, workers)
     is_chosen = np.array([keep_known or not part for part in parts], bool)
     tested, scores, featureless = _scored(scorer, usable.take(is_chosen), matched, workers)
     rejected = [*table.rejected, *unusable, *featureless]
-    if not len(tested):
-        raise _nothing_left(table, path, len(rejected), sum(map(bool, parts)))
-    used = {measured.get(task, task) for task in matched}
+    _check_left(tested, table, path, len(rejected), sum(map(bool, parts)))
     return Assessment(
         *_evaluated(tested, scores, path.name),
         _account(table, usable, parts, keep_known, rejected),
         tuple(task for task in scorer.tasks if task not in matched),
-        tuple(name for name in columns if name not in used),
+        other.unused,
         (*table.notes, *about_known, *decided),
         table.assays,
     )
+
+
+class _Other(NamedTuple):
+    """Another table."""
+
+    table: AssayTable
+    """With the assays of the model alone."""
+    unused: tuple[str, ...]
+    """Its further columns, or assays of a long table."""
+
+
+def _of_wide(
+    read: Callable[..., AssayTable],
+    columns: Sequence[str],
+    scorer: Scorer,
+    said: Mapping[str, Any],
+    tasks: Sequence[str] | None,
+    path: Path,
+    run: Path,
+) -> _Other:
+    """A table with a column per assay."""
+    reading = settings_of(scorer.bundle.assays, columns, said)
+    measured = {each.assay.name: each.column for each in declared_assays(columns, reading, among=columns)}
+    matched = _matched(scorer.tasks, [*columns, *measured], tasks, path, run)
+    used = {measured.get(task, task) for task in matched}
+    table = read(tasks=matched, assays=reading)
+    return _Other(table.select(matched), tuple(name for name in columns if name not in used))
+
+
+def _of_long(
+    read: Callable[..., AssayTable],
+    scorer: Scorer,
+    said: Mapping[str, Any],
+    tasks: Sequence[str] | None,
+    path: Path,
+    run: Path,
+) -> _Other:
+    """A table with a row per structure and assay."""
+    kinds = scorer.bundle.assays
+    reading = settings_of(kinds, own_columns(kinds), said)
+    table = read(assays=reading, format="long", is_one_of_several=True)
+    matched = _matched(scorer.tasks, table.tasks, tasks, path, run)
+    return _Other(table.select(matched), tuple(name for name in table.tasks if name not in matched))
 
 
 def _usable(
@@ -181,9 +215,11 @@ def _evaluated(table: AssayTable, scores: np.ndarray, part: str) -> tuple[pd.Dat
     return evaluation, comparable_means(summary, table.assays)
 
 
-def _nothing_left(table: AssayTable, path: Path, n_rejected: int, n_known: int) -> DataError:
+def _check_left(tested: AssayTable, table: AssayTable, path: Path, n_rejected: int, n_known: int) -> None:
+    if len(tested):
+        return
     n_records = len(table) + len(table.rejected)
-    return DataError(
+    raise DataError(
         f"{path}: no molecule is left to evaluate on. Of {n_records:,} records {n_rejected:,} cannot be "
         f"used, and {n_known:,} structures were in the training or validation part of the run (`keep_known` "
         "keeps them)."
