@@ -214,6 +214,11 @@ class Train(Section):
     """Networks that differ in their seed alone; scores are their mean."""
     batch_size: Positive = 128
     """Molecules per step, over all processes."""
+    sampler: Literal["random", "actives"] = "random"
+    """`random` = every molecule once in an epoch; `actives` = beside that, part of each batch are actives, of
+    all assays of two classes in turn, so that the few of a rare assay are seen again and again."""
+    active_share: Annotated[float, Field(gt=0, lt=1)] = 0.25
+    """Share of a batch that the sampler `actives` draws."""
     lr: Annotated[float, Field(gt=0)] = 1e-3
     """Highest learning rate, reached after the warm-up."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.01

@@ -36,6 +36,7 @@ from .devices import choose_device
 from .history import Epoch, EpochSums, History
 from .label_rows import Labels
 from .run_folder import atomic_file, damaged_checkpoint
+from .sampling import Actives, batches
 from .schedule import decay_matrices_only, is_in_stages, rates_at
 
 
@@ -121,6 +122,7 @@ class Trainer:
         self.history = History()
         self._best: dict[str, Tensor] = {}
         self._seconds: list[float] = []
+        self._actives: Actives | None = None
 
     def _groups(self) -> list[dict[str, Any]]:
         """Parameter groups; with stages those of the encoder are apart, and last."""
@@ -170,12 +172,14 @@ class Trainer:
 
         Raises
         ------
-        ConfigError : the checkpoint is damaged, or of another network.
+        ConfigError : the checkpoint is damaged, or of another network; there are no actives to draw.
         DataError : it cannot be written.
         ScreeningError : a loss is not finite; says epoch, step and assays.
         """
         if resume and checkpoint is not None and checkpoint.exists():
             self._restore(checkpoint)
+        if self.settings.sampler == "actives":
+            self._actives = Actives.of(train.labels, train.rows, self.is_real)
         while len(self.history) < self.settings.epochs and not self._is_over():
             epoch = self._epoch(train, valid)
             self.history.append(epoch)
@@ -189,17 +193,16 @@ class Trainer:
         started = time.perf_counter()
         number = len(self.history)
         torch.manual_seed(mixed(self.seed, number))
-        order = train.rows[torch.randperm(len(train.rows))]
-        batches = order.split(self.settings.batch_size)
+        steps = batches(train.rows, self.settings, self._actives)
         tally = EpochSums(len(self.tasks), self.device)
         self.model.train()
         lr = 0.0
         left = self._seconds_left(self.settings.epochs - number)
-        with progress(f"epoch {number + 1} of {self.settings.epochs}", len(batches)) as advance:
+        with progress(f"epoch {number + 1} of {self.settings.epochs}", len(steps)) as advance:
             advance(0, "" if math.isnan(left) else f"at most {duration(left)} for all epochs")
-            for index, rows in enumerate(batches):
-                step = number * len(batches) + index
-                lr = self._set_lr(step, self.settings.epochs * len(batches))
+            for index, rows in enumerate(steps):
+                step = number * len(steps) + index
+                lr = self._set_lr(step, self.settings.epochs * len(steps))
                 with drawing_for(self._share(train.store, rows)):
                     self._step(train, valid, rows, number, step, tally)
                 advance()

@@ -295,14 +295,15 @@ def test_a_run_killed_in_mid_epoch_resumes_to_the_same_bytes(tmp_path: Path) -> 
 
 
 def test_two_processes_train_the_same_model_as_one(tmp_path: Path) -> None:
-    """torchrun over halves of every batch, with every kind of dropout and noise: losses to a millionth."""
+    """torchrun over halves of every batch, with every kind of dropout and noise, and actives drawn: losses to
+    a millionth."""
     small.write(tmp_path / "small.csv")
     (tmp_path / "small.yaml").write_text(
         "name: NAME\ndata: {source: small.csv}\nsplit: random\n"
         "features: {vectors: [ecfp_counts, rdkit_fast]}\n"
         "model: {encoder: {name: hybrid, depth: 2, width: 16, hidden: 32, projection: 16, dropout: 0.3},\n"
         "        heads: {hidden: 4, dropout: 0.2}}\nbalancer: [slaw, pcgrad]\n"
-        "train: {epochs: 2, batch_size: 17, device: cpu, workers: 0, lr: 0.003}\n"
+        "train: {epochs: 2, batch_size: 17, device: cpu, workers: 0, lr: 0.003, sampler: actives}\n"
     )
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "XDG_CACHE_HOME": str(tmp_path / "cache")}
     for name, launcher in {
