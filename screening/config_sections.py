@@ -27,7 +27,6 @@ from .config_parts import AChain, AComponent, Positive, Share, by_name
 from .config_parts import Component as Component
 from .config_parts import EncoderChoice as EncoderChoice
 from .config_parts import Section as Section
-from .config_pretrain import Pretrain as Pretrain
 from .config_studies import Benchmark, Tune
 from .plain_yaml import option
 from .registry import did_you_mean
@@ -242,6 +241,35 @@ class Train(Section):
     """bfloat16 autocast; `auto` = on CUDA only."""
     workers: Annotated[int, Field(ge=0)] | None = None
     """Processes that featurise; null = chosen from the machine."""
+
+
+class Pretrain(Section):
+    """What `screening pretrain` learns: of a library what is computed, or of tables their labels."""
+
+    targets: tuple[str, ...] = ("rdkit_descriptors", "ecfp_counts")
+    """Featurizers of vectors whose numbers are learned of the molecules of a library."""
+    teacher: str | None = None
+    """Run folder or bundle whose logits, and values of real assays, are learned beside them."""
+    teacher_weight: Annotated[float, Field(gt=0)] = 1.0
+    """Weight of the teacher's set in the loss; each featurizer of `targets` has 1."""
+    share: Annotated[float, Field(gt=0, le=1)] = 0.15
+    """Share of the targets of a molecule, drawn in each step, that count; of a teacher's all do."""
+    clip: Annotated[float, Field(gt=0)] = 6.0
+    """Standard deviations from the mean that a target may be off; what is further off counts as so far."""
+    molecules: Positive = 1_000_000
+    """At most so many, drawn at random from the library."""
+    epochs: Positive = 5
+    """Passes over the library; with tables `train.epochs` counts."""
+    batch_size: Positive = 256
+    """Molecules of the library per step."""
+    lr: Annotated[float, Field(gt=0)] = 1e-3
+    """Highest learning rate on the library; warm-up, clip and weight decay are those of `train`."""
+    tables: Annotated[tuple[Table, ...], BeforeValidator(_as_tables)] = ()
+    """In place of a library: tables whose assays are learned by one network, by name or path, or each as
+    {source: ..., smiles: ..., tasks: ...} with settings that `data` knows."""
+    exclude: tuple[str, ...] = ()
+    """Tables, by name or path, to be tested on: all their structures are left out, by skeleton (first block
+    of the parent's InChIKey)."""
 
 
 class Domain(Section):

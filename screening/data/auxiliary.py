@@ -3,7 +3,6 @@
 The main table comes first in all that is joined here, its molecules and its assays. Called by `preparation`.
 """
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +20,7 @@ from .skeletons import skeletons
 from .sparse_cells import n_measured
 from .splits import Split
 from .table_source import TableSource, source_of
-from .table_union import united
+from .table_union import named_apart, united
 from .tables import Rejected
 
 TESTED = ("valid", "test")
@@ -106,7 +105,7 @@ def read_auxiliary(data: Data, *, workers: int | None = None) -> tuple[list[Auxi
     """
     tables: list[AuxiliaryTable] = []
     notes: list[str] = []
-    for settings, name in zip(data.auxiliary, _names(data.auxiliary), strict=True):
+    for settings, name in zip(data.auxiliary, table_names(data.auxiliary), strict=True):
         table, told = _read(settings, name, data, workers)
         tables.append(table)
         notes += [f"{name}: {note}" for note in told]
@@ -202,7 +201,7 @@ def _groups(canonical: Sequence[str], n_main: int, split: Split, duplicates: str
     return np.array(groups, np.int64)
 
 
-def _names(tables: Sequence[Table]) -> list[str]:
+def table_names(tables: Sequence[Table]) -> list[str]:
     """Short names of tables, all different: of the catalogue, or of files without folders and endings."""
     sources = [(one.source,) if isinstance(one.source, str) else one.source for one in tables]
     short = ["+".join(Path(source).name.partition(".")[0] or source for source in each) for each in sources]
@@ -214,22 +213,9 @@ def _names(tables: Sequence[Table]) -> list[str]:
 
 def table_name(source: str | tuple[str, ...]) -> str:
     """The short name of a table, by its source in a config."""
-    return _names([Table(source=source)])[0]
+    return table_names([Table(source=source)])[0]
 
 
 def _renamed(tables: Sequence[AuxiliaryTable], tasks: Sequence[str]) -> list[AssayTable]:
     """The tables with their names before assays that are called like one of another table."""
-    counts = Counter(task for names in (tasks, *(one.table.tasks for one in tables)) for task in names)
-    taken = set(tasks)
-    renamed = []
-    for one in tables:
-        names = []
-        for task in one.table.tasks:
-            name = f"{one.name}: {task}" if counts[task] > 1 else task
-            while name in taken:
-                name = f"{one.name}: {name}"
-            taken.add(name)
-            names.append(name)
-        about = tuple(replace(kind, name=name) for kind, name in zip(one.table.about, names, strict=False))
-        renamed.append(replace(one.table, tasks=tuple(names), about=about))
-    return renamed
+    return named_apart([one.table for one in tables], [one.name for one in tables], tasks)

@@ -71,6 +71,30 @@ def united(tables: Sequence[AssayTable], names: Sequence[str]) -> AssayTable:
     )
 
 
+def named_apart(
+    tables: Sequence[AssayTable], names: Sequence[str], taken: Sequence[str] = ()
+) -> list[AssayTable]:
+    """The tables with their names before assays that are called like one of another table.
+
+    Parameters
+    ----------
+    taken : names of assays that others have.
+    """
+    counts = Counter(task for tasks in (taken, *(table.tasks for table in tables)) for task in tasks)
+    used, renamed = set(taken), []
+    for table, name in zip(tables, names, strict=True):
+        tasks = []
+        for task in table.tasks:
+            apart = f"{name}: {task}" if counts[task] > 1 else task
+            while apart in used:
+                apart = f"{name}: {apart}"
+            used.add(apart)
+            tasks.append(apart)
+        about = tuple(replace(kind, name=task) for kind, task in zip(table.about, tasks, strict=False))
+        renamed.append(replace(table, tasks=tuple(tasks), about=about))
+    return renamed
+
+
 def _n_records(table: AssayTable) -> int:
     """Records of the table's file, as far as they are known."""
     rejected = max((rejected.row for rejected in table.rejected), default=0)

@@ -10,6 +10,7 @@ import small
 from screening import training
 from screening.bundle.bundle import Bundle
 from screening.config import load_config
+from screening.config_sections import Table
 from screening.data.skeletons import skeletons
 from screening.errors import DataError
 from screening.pretraining import pretrain
@@ -44,6 +45,10 @@ def tables(tmp_path: Path) -> list[str]:
     return ["first.csv", "second.csv"]
 
 
+def read_as(names: list[str]) -> list[Table]:
+    return [Table(source=name) for name in names]
+
+
 def settings(folder: Path, **pretraining: Any) -> dict[str, Any]:
     return {
         "name": "joint",
@@ -58,7 +63,7 @@ def settings(folder: Path, **pretraining: Any) -> dict[str, Any]:
 
 def test_no_structure_of_the_excluded_tables_is_left_whatever_its_salt(tables: list[str]) -> None:
     exclusion = excluded(["tested.csv"], 0)
-    joint, counts = joint_table(tables, exclusion, 0)
+    joint, counts = joint_table(read_as(tables), exclusion, 0)
     left = set(skeletons(joint.smiles))
     assert not left & exclusion.keys
     everything = [text for name in tables for text in pd.read_csv(name)["smiles"]]
@@ -69,10 +74,10 @@ def test_no_structure_of_the_excluded_tables_is_left_whatever_its_salt(tables: l
 
 
 def test_assays_of_one_name_in_two_tables_are_two_assays(tables: list[str]) -> None:
-    joint, _ = joint_table(tables, excluded([], 0), 0)
-    assert joint.tasks == ("sulfur", "first.csv:shared", "ring", "second.csv:shared")
+    joint, _ = joint_table(read_as(tables), excluded([], 0), 0)
+    assert joint.tasks == ("sulfur", "first: shared", "ring", "second: shared")
     frames = {name: pd.read_csv(name) for name in tables}
-    for task, name in (("first.csv:shared", "first.csv"), ("second.csv:shared", "second.csv")):
+    for task, name in (("first: shared", "first.csv"), ("second: shared", "second.csv")):
         column = joint.labels[:, joint.tasks.index(task)]
         assert column[column == column].tolist() == frames[name]["shared"].tolist()
 
@@ -84,7 +89,7 @@ def test_it_is_a_run_that_says_what_it_left_out_and_has_learned_from(
     assert done.folder == tmp_path / "runs" / "joint-pretrained"
     about = Bundle.load(done.folder).about["pretraining"]
     assert about["exclude"] == {"tested.csv": len(excluded(["tested.csv"], 0).keys)}
-    assert set(about["tables"]) == set(tables)
+    assert list(about["tables"]) == ["first", "second"]
     assert all(count["excluded"] > 0 for count in about["tables"].values())
     split = pd.read_csv(done.folder / "split.csv")
     trained = skeletons(split.loc[split["part"] == "train", "structure"].tolist())
@@ -122,5 +127,15 @@ def test_a_stopped_one_goes_on_to_the_same_bytes(tmp_path: Path, tables: list[st
 
 
 def test_where_all_is_excluded_it_is_said(tmp_path: Path, tables: list[str]) -> None:
-    with pytest.raises(DataError, match=r"no row of first\.csv, second\.csv is left"):
+    with pytest.raises(DataError, match="no row of first, second is left"):
         pretrain(settings(tmp_path, tables=tables, exclude=tables))
+
+
+def test_a_table_may_say_how_it_is_read(tmp_path: Path, tables: list[str]) -> None:
+    frame = pd.read_csv("first.csv").rename(columns={"smiles": "structure"}).assign(smiles="C")
+    frame.to_csv("odd.csv", index=False)
+    odd = {"source": "odd.csv", "smiles": "structure", "tasks": ["sulfur"]}
+    done = pretrain(settings(tmp_path, tables=[odd, "second.csv"], exclude=["tested.csv"]))
+    bundle = Bundle.load(done.folder)
+    assert bundle.tasks == ("sulfur", "ring", "shared")
+    assert list(bundle.about["pretraining"]["tables"]) == ["odd", "second"]
