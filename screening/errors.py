@@ -28,6 +28,10 @@ class UndeclaredError(DataError):
         return type(self), (*self.args, self.assays)
 
 
+class UnitsError(DataError):
+    """Values of an assay of a long table have units that cannot be converted to that of the others."""
+
+
 class BundleError(ScreeningError):
     """A trained model on disk that is incomplete, damaged, or from another version."""
 

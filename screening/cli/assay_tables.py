@@ -1,5 +1,6 @@
 """Assays of a run as tables on the terminal: those with real values, those of two classes, the means."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -99,8 +100,9 @@ def _print_assays(table: "pd.DataFrame", shown: _Shown, *, all_assays: bool) -> 
     pairs = zip(chosen.itertuples(), judge(chosen), strict=True)
     rows = [_evaluated(row, verdict, of_metrics, counts, shown.scales) for row, verdict in pairs]
     columns = evaluation_columns(of_metrics, counts, shown.scales)
-    unit = "".join(set(shown.scales.values())) if len(set(shown.scales.values())) == 1 else ""
-    in_unit = f", errors in {unit}" if unit else ""
+    units = Counter(filter(None, shown.scales.values())).most_common(3)
+    named = [f"{unit} ({n:,})" for unit, n in units] if len(units) > 1 else [unit for unit, _ in units]
+    in_unit = f", errors in {', '.join(named)}" if named else ""
     print_table(f"{shown.title}{in_unit}, per assay{few}", columns, rows)
 
 

@@ -7,6 +7,7 @@ from typing import Any, Literal, Self
 
 import numpy as np
 
+from ..errors import listed
 from .transforms import transforms
 
 Kind = Literal["binary", "real"]
@@ -100,6 +101,26 @@ def in_units(values: np.ndarray, assays: Sequence[Assay]) -> np.ndarray:
         for (transform, unit), tasks in scales.items():
             with_units[:, tasks] = transforms[transform].back(values[:, tasks], unit)
     return with_units
+
+
+def units_in_words(assays: Iterable[Assay]) -> str:
+    """Of real assays the units of their values, and which end is the good one; "" where none is real.
+
+    Examples
+    --------
+    >>> units_in_words([Assay("Ki", "real", "nM", "neg_log10_molar"), Assay("logD", "real"), Assay("toxic")])
+    "Values: 'Ki' in nM (low is good); 'logD' without a unit (high is good)."
+    """
+    by_unit: dict[str, list[str]] = {}
+    for assay in assays:
+        if assay.is_real:
+            unit = assay.unit or ("%" if assay.transform == "logit" else "")
+            good = "high" if assay.is_high_good else "low"
+            by_unit.setdefault(f"{f'in {unit}' if unit else 'without a unit'} ({good} is good)", []).append(
+                assay.name
+            )
+    said = "; ".join(f"{listed(names, 3)} {unit}" for unit, names in by_unit.items())
+    return f"Values: {said}." if said else ""
 
 
 def limits_in_units(

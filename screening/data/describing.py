@@ -7,8 +7,8 @@ from pathlib import Path
 from statistics import median
 
 from ..config import Data
-from ..errors import UndeclaredError
-from ..runtime.numbers import percent
+from ..errors import UndeclaredError, UnitsError
+from ..runtime.numbers import percent, short
 from ..runtime.printable import printable
 from .assay_columns import ATTENTION
 from .assay_summaries import Overlap, RealSummary, median_ranges, overlap_of, real_summaries
@@ -26,6 +26,9 @@ MANY_SALTS = 0.01
 
 MOST_LINES = 1000
 """Lines of assays that are all shown."""
+
+SCALES = {"neg_log10_molar": "-log10 M", "none": "-"}
+"""Transforms as a table of assays names them; others by their names."""
 
 FEW_LINES = 50
 """Lines that are shown of more."""
@@ -170,13 +173,24 @@ def describe(
 
 def _table_of(source: str, data: str | Path | None, settings: Data) -> tuple[AssayTable, Data]:
     """The table, and the settings that it was read with."""
-    try:
-        return load_dataset(source, data=data, **reading(settings)), settings
-    except UndeclaredError as problem:
-        settings = settings.model_copy(update={"assays": checked_settings(problem.assays)})
-        table = load_dataset(source, data=data, **reading(settings))
-        note = f"{ATTENTION}{problem} What follows is the table with these settings for data.assays."
-        return replace(table, notes=[note, *table.notes]), settings
+    notes: list[str] = []
+    while True:
+        try:
+            table = load_dataset(source, data=data, **reading(settings))
+            return replace(table, notes=[*notes, *table.notes]), settings
+        except UndeclaredError as problem:
+            suggested = checked_settings(problem.assays)
+            if suggested == settings.assays:
+                raise
+            settings = settings.model_copy(update={"assays": suggested})
+            text = f"{problem} What follows is the table with these settings for data.assays."
+        except UnitsError as problem:
+            if settings.long.other_units == "leave_out":
+                raise
+            long = settings.long.model_copy(update={"other_units": "leave_out"})
+            settings = settings.model_copy(update={"long": long})
+            text = f"{problem}. What follows is the table without them."
+        notes.append(ATTENTION + text)
 
 
 # --- lines ---------------------------------------------------------------------------------------------
@@ -200,34 +214,30 @@ def _class_lines(assays: Sequence[AssayCounts]) -> list[str]:
 
 
 def _real_lines(assays: Sequence[RealSummary]) -> list[str]:
-    """A line per assay of real values, in the user's unit; replicates in units of the trained scale."""
+    """A line per assay of real values, in the user's unit; ranges of repeats on the trained scale."""
     if not assays:
         return []
     cells: list[tuple[str, ...]] = [
-        ("assay", "values", "censored", "lowest", "median", "highest", "unit", "scale", "replicates")
+        ("assay", "values", "bounds", "lowest", "median", "highest", "unit", "scale", "repeats")
     ]
     cells += [
         (
             printable(each.assay.name),
             f"{each.n_values:,}",
             f"{each.share_censored:.0%}",
-            *(_shown(value) for value in (each.lowest, each.middle, each.highest)),
+            *(short(value) for value in (each.lowest, each.middle, each.highest)),
             printable(each.assay.unit) or "-",
-            each.assay.transform,
-            _shown(each.replicates),
+            SCALES.get(each.assay.transform, each.assay.transform),
+            short(each.replicates),
         )
         for each in assays
     ]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = []
     for name, *rest in cells:
-        numbers = "  ".join(f"{text:>{width}}" for text, width in zip(rest, widths[1:], strict=True))
-        lines.append(f"  {name:<{widths[0]}}  {numbers}")
+        numbers = " ".join(f"{text:>{width}}" for text, width in zip(rest, widths[1:], strict=True))
+        lines.append(f"  {name:<{widths[0]}} {numbers}")
     return lines
-
-
-def _shown(value: float) -> str:
-    return "-" if value != value else f"{value:.3g}"
 
 
 # --- notes ---------------------------------------------------------------------------------------------

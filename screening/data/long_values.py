@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..errors import DataError, UndeclaredError, listed
+from ..errors import UndeclaredError, UnitsError, listed
 from .assay_columns import ATTENTION, RawTable, is_measured, words_of
 from .assay_guesses import is_another_unit
 from .assay_kinds import Assay
@@ -249,12 +249,12 @@ class _Numbers:
 
     def _contradiction(
         self, records: np.ndarray, other: np.ndarray, units: list[str], at: np.ndarray, unit: str
-    ) -> DataError:
+    ) -> UnitsError:
         record = records[other][0]
         name = self._plan.names[self._plan.codes[record]]
         seen = [f"'{units[k]}' ({n:,})" for k, n in enumerate(np.bincount(at[other])) if n]
         assay = [*self._roles.assay, self._roles.unit]
-        return DataError(
+        return UnitsError(
             f"{self._raw.path}: values of assays in '{unit}' have units that cannot be converted to it: "
             f"{listed(seen, mark='')}; the first is record {self._raw.rows[record]}, assay '{name}'. Leave "
             "such values out with data.long.other_units=leave_out, or make assays of their own of them with "

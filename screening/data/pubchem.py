@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from .assay_table import AssayTable
+from .label_words import setting_of
 from .labels import label_key
 
 OUTCOME = "PUBCHEM_ACTIVITY_OUTCOME"
@@ -18,6 +19,9 @@ OUTCOME = "PUBCHEM_ACTIVITY_OUTCOME"
 
 OUTCOMES: Mapping[str, float | None] = {"Active": 1, "Inactive": 0, "Inconclusive": None, "Unspecified": None}
 """What outcomes are as labels."""
+
+MOLAR = {"MICROMOLAR": "uM", "NANOMOLAR": "nM", "MILLIMOLAR": "mM", "MOLAR": "M"}
+"""Units of concentrations in the line RESULT_UNIT."""
 
 
 def is_data_table(columns: Sequence[str]) -> bool:
@@ -31,6 +35,20 @@ def with_outcomes(labels: Mapping[str, float | None]) -> dict[str, float | None]
     return {**labels, **{text: label for text, label in OUTCOMES.items() if label_key(text) not in given}}
 
 
+def _measured(table: AssayTable) -> str:
+    """Which columns the lines about the columns call concentrations, as a setting to paste."""
+    tags = table.extra.get("PUBCHEM_RESULT_TAG", [])
+    at = tags.index("RESULT_UNIT") if "RESULT_UNIT" in tags else len(tags)
+    units = {name: texts[at].upper() for name, texts in table.extra.items() if at < len(texts)}
+    assays = {
+        name: {"kind": "real", "unit": MOLAR[unit], "transform": "neg_log10_molar"}
+        for name, unit in units.items()
+        if unit in MOLAR
+    }
+    with_setting = f": {setting_of('data.assays', assays)}" if assays else ""
+    return f"Measured columns can be declared in data.assays{with_setting}."
+
+
 def named_by_assay(table: AssayTable, path: str) -> AssayTable:
     """The table with its assays named by the number of the bioassay, so that files can be joined.
 
@@ -39,8 +57,8 @@ def named_by_assay(table: AssayTable, path: str) -> AssayTable:
     """
     note = (
         f"{path} is a data table of PubChem: the assay is {OUTCOME} (Active = 1, Inactive = 0, others = not "
-        "measured). Measured columns can be declared in data.assays."
-    )
+        f"measured). {_measured(table) if len(table.tasks) == 1 else ''}"
+    ).rstrip()
     number = re.search(r"AID[_ -]?(\d+)", Path(path).name, re.IGNORECASE)
     if number is None:
         return replace(table, notes=[note, *table.notes])

@@ -56,7 +56,7 @@ def _environment(**options: Any) -> Environment:
 
 def _digits(value: float | None, digits: int = 3) -> str:
     """A number, or a dash where there is none."""
-    return "–" if value is None or value != value else f"{value:.{digits}f}"
+    return "–" if value is None or value != value else f"{value:z.{digits}f}"
 
 
 def _count(value: float | None) -> str:

@@ -2,8 +2,8 @@
 
 
 def in_digits(value: float, digits: int = 3) -> str:
-    """A number as text; "-" if there is none (NaN)."""
-    return "-" if value != value else f"{value:.{digits}f}"
+    """A number as text, without the sign of what rounds to 0; "-" if there is none (NaN)."""
+    return "-" if value != value else f"{value:z.{digits}f}"
 
 
 def short(value: float) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ..bundle.bundle import SUMS
-from ..data.assay_kinds import Assay
+from ..data.assay_kinds import Assay, units_in_words
 from ..errors import ConfigError, DataError, listed
 from ..runtime.files import file_sha256
 from ..runtime.progress import progress
@@ -316,6 +316,7 @@ def _finish(
             *([] if tallies else [f"There are no records in {', '.join(files.names)}."]),
             *files.notes(),
             *maker.scorer.notes,
+            *filter(None, [units_in_words(maker.scorer.assays)]),
         ],
     )
     counts = {key: asdict(report)[key] for key in ("read", "scored", "rejected", "below", "reasons", "parts")}

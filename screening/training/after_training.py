@@ -158,10 +158,10 @@ def _describe_intervals(table: pd.DataFrame) -> list[str]:
     shown, lines = table[measured & has_limits], []
     if len(shown):
         held = (shown["covered"] * shown["measured"]).sum() / shown["measured"].sum()
-        lines.append(
-            f"intervals at error {SHOWN:g} hold {held:.1%} of {shown['measured'].sum():,} values of the test "
-            f"part; by assay from {shown['covered'].min():.0%} to {shown['covered'].max():.0%}"
-        )
+        line = f"intervals at error {SHOWN:g} hold {held:.1%} of {shown['measured'].sum():,} values"
+        least, most = shown["covered"].min(), shown["covered"].max()
+        of_assays = f"; by assay from {least:.0%} to {most:.0%}" if len(shown) > 1 else ""
+        lines.append(f"{line} of the test part{of_assays}")
     none = table[table["reason"] != ""]
     if len(none):
         names = listed(none["assay"].tolist(), 3)
