@@ -48,6 +48,12 @@ class Call(NamedTuple):
     def config(self) -> Config:
         return load_config(config_file(self.values["config"]), self.values["overrides"] or [])
 
+    @property
+    def is_of_a_written_config(self) -> bool:
+        """Whether it trains a config that `data describe` wrote."""
+        config = str(self.values.get("config", ""))
+        return self.name == "train" and config.endswith(".yaml") and not (ROOT / config).is_file()
+
 
 def call(command: str) -> Call:
     words = shlex.split(re.sub(r"\$\w+", "1", command))[1:]
@@ -60,6 +66,8 @@ def call(command: str) -> Call:
 def read_by(asked: Call) -> list[str]:
     """Paths that a command needs."""
     values = asked.values
+    if asked.is_of_a_written_config:
+        return [values["config"]]
     if asked.name in TRAINING:
         config = asked.config
         files = [config.data.source, config.split.options.get("path"), config.grouping.file]
@@ -78,6 +86,10 @@ def written_by(asked: Call) -> list[str]:
     values = asked.values
     if values.get("dry_run") or values.get("print_config"):
         return []
+    if asked.is_of_a_written_config:
+        return [f"runs/{dict(text.split('=', 1) for text in values['overrides'])['name']}"]
+    if asked.name == "describe":
+        return [str(values["write_config"])] if values["write_config"] else []
     if asked.name in TRAINING:
         name = asked.config.folder
         if values.get("try_them") or asked.name == "benchmark":

@@ -1,6 +1,5 @@
 """Assays of a run as tables on the terminal: those with real values, those of two classes, the means."""
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -86,8 +85,8 @@ def _print_assays(table: "pd.DataFrame", shown: _Shown, *, all_assays: bool) -> 
 
     chosen, few = table, ""
     if not all_assays and len(table) > SHOWN:
-        chosen = (table if shown.is_sorted else table.sort_values(shown.by)).head(SHOWN)
-        few = f" ({SHOWN} of {len(table)}, by {shown.by}; --all prints every one)"
+        chosen = (table if shown.is_sorted else _worst(table, shown.by)).head(SHOWN)
+        few = f" ({SHOWN} of {len(table):,}, by {shown.by}; --all prints every one)"
     is_class = shown.kind == "binary"
     of_metrics = [
         metric
@@ -100,10 +99,17 @@ def _print_assays(table: "pd.DataFrame", shown: _Shown, *, all_assays: bool) -> 
     pairs = zip(chosen.itertuples(), judge(chosen), strict=True)
     rows = [_evaluated(row, verdict, of_metrics, counts, shown.scales) for row, verdict in pairs]
     columns = evaluation_columns(of_metrics, counts, shown.scales)
-    units = Counter(filter(None, shown.scales.values())).most_common(3)
-    named = [f"{unit} ({n:,})" for unit, n in units] if len(units) > 1 else [unit for unit, _ in units]
-    in_unit = f", errors in {', '.join(named)}" if named else ""
+    unit = "".join(set(shown.scales.values())) if len(set(shown.scales.values())) == 1 else ""
+    in_unit = f", errors in {unit}" if unit else ""
     print_table(f"{shown.title}{in_unit}, per assay{few}", columns, rows)
+
+
+def _worst(table: "pd.DataFrame", metric: str) -> "pd.DataFrame":
+    """The assays with the lowest numbers first, those with too few labels to be judged behind all others."""
+    from ..evaluation.verdicts import judge
+
+    is_few = judge(table) == "too few to judge"
+    return table.assign(few=is_few).sort_values(["few", metric]).drop(columns="few")
 
 
 def _print_means(summary: "pd.DataFrame", title: str) -> None:

@@ -2,13 +2,15 @@
 
     screening train tox21_fast name=fsmol data.source=fsmol_train_long.csv.gz split=random \\
         "features.vectors=[ecfp_counts]" features.graph=null model.encoder=fingerprint train.epochs=10
-    python tests/benchmarks/fsmol_long.py runs/fsmol [assays]
+    python tests/benchmarks/fsmol_long.py runs/fsmol [assays] [forests.csv]
 
-Assays with 100 labels or more, and three or more test molecules of each class; of many, so many drawn ones. A
-forest has 200 trees on the counts of ECFP4 folded to 2,048, and the run's own training part.
+Assays with 100 labels or more, and three or more test molecules of each class; of many, so many drawn. A
+forest has 200 trees on the counts of ECFP4 folded to 2,048, and the run's own training part. Forests are
+grown once for several runs of one split: what they gave is kept in the file.
 """
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +21,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import roc_auc_score
 
 from screening.data.assays import read_assays
-from screening.data.sparse_cells import take_rows
+from screening.data.sparse_cells import measured_cells
 from screening.training.predictions import read_predictions
 from screening.training.run_folder import read_config
 
@@ -44,26 +46,36 @@ def features(texts: list[str]) -> np.ndarray:
     return np.stack([generator.GetCountFingerprintAsNumPy(MolFromSmiles(text)) for text in texts])
 
 
-def main(run: Path, most: int) -> None:
-    """Print the means of both and of their difference, with its standard error over assays."""
-    names = chosen_assays(run, most)
+def training_cells(run: Path, names: list[str]) -> dict[str, pd.DataFrame]:
+    """Structures and labels of each assay in the training part of a run; contradicting ones are left out."""
     table = read_assays(str(read_config(run).data.source)).select(names)
     split = pd.read_csv(run / "split.csv", usecols=["row", "part"]).set_index("row")["part"]
-    parts = split.reindex(table.rows - 1).to_numpy()
-    train = np.flatnonzero(parts == "train")
-    labels = take_rows(table.labels, train)
-    said = dict(iter(read_predictions(run).frame().groupby("assay")))
-    aucs = []
-    for place, name in enumerate(names):
-        test = said[name]
-        of_train = labels[:, place]
-        known = np.flatnonzero(np.isfinite(of_train))
-        forest = RandomForestClassifier(200, random_state=0).fit(
-            features([table.smiles[train[row]] for row in known]), of_train[known]
-        )
-        scores = (test["score"], forest.predict_proba(features(test["smiles"].tolist()))[:, 1])
-        aucs.append([roc_auc_score(test["label"], each) for each in scores])
-    network, forests = np.array(aucs).T
+    rows, tasks, labels = measured_cells(table.labels)
+    cells = pd.DataFrame({"row": rows, "assay": np.array(table.tasks)[tasks], "label": labels})
+    cells = cells[split.reindex(table.rows[rows] - 1).to_numpy() == "train"]
+    cells["smiles"] = np.array(table.smiles, object)[cells["row"]]
+    return dict(iter(cells.groupby("assay")))
+
+
+def forest_aucs(run: Path, names: list[str], said: dict[str, pd.DataFrame], kept: Path) -> Iterator[float]:
+    """ROC-AUC of a forest for each assay, in their order, from the file or grown now and written there."""
+    known = pd.read_csv(kept).set_index("assay")["forest"].to_dict() if kept.exists() else {}
+    cells = training_cells(run, names) if set(names) - set(known) else {}
+    for name in names:
+        if name not in known:
+            forest = RandomForestClassifier(200, random_state=0)
+            forest.fit(features(cells[name]["smiles"].tolist()), cells[name]["label"])
+            scores = forest.predict_proba(features(said[name]["smiles"].tolist()))[:, 1]
+            known[name] = roc_auc_score(said[name]["label"], scores)
+            pd.DataFrame(list(known.items()), columns=["assay", "forest"]).to_csv(kept, index=False)
+        yield known[name]
+
+
+def main(run: Path, most: int, kept: Path) -> None:
+    """Print the means of both and of their difference, with its standard error over assays."""
+    names, said = chosen_assays(run, most), dict(iter(read_predictions(run).frame().groupby("assay")))
+    network = np.array([roc_auc_score(said[name]["label"], said[name]["score"]) for name in names])
+    forests = np.array(list(forest_aucs(run, names, said, kept)))
     difference = network - forests
     error = difference.std(ddof=1) / np.sqrt(len(difference))
     print(f"{len(names)} assays with {LEAST} labels or more; mean ROC-AUC (= concordance) on the test part:")
@@ -74,4 +86,9 @@ def main(run: Path, most: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 10_000)
+    folder = Path(sys.argv[1])
+    main(
+        folder,
+        int(sys.argv[2]) if len(sys.argv) > 2 else 10_000,
+        Path(sys.argv[3]) if len(sys.argv) > 3 else folder / "forests.csv",
+    )

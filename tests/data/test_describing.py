@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from screening.cli import main as cli
 from screening.config import load_config
+from screening.data.assay_columns import ATTENTION
 from screening.data.assay_kinds import Assay
 from screening.data.assay_summaries import median_ranges, overlap_of, real_summaries
 from screening.data.assay_table import AssayTable
@@ -22,6 +23,7 @@ from screening.data.describing import describe
 from screening.data.sparse_cells import SparseCells
 from screening.data.table_source import source_of
 from screening.errors import DataError
+from screening.runtime.numbers import percent
 
 
 def call(*words: str) -> int:
@@ -182,3 +184,24 @@ def test_ranges_of_replicates_have_their_median_by_assay(pairs: list[tuple[float
         for t in range(3)
     ]
     np.testing.assert_array_equal(median_ranges(ranges, tasks, 3), expected)
+
+
+def test_long_tables_with_other_units_are_described_without_them(tmp_path: Path) -> None:
+    rows = [f"C{'C' * row},CHEMBL1,Ki,{row + 1},nM" for row in range(6)]
+    rows += ["CCO,CHEMBL1,Ki,5,ug.mL-1", "CCN,CHEMBL1,Ki,0.1,uM"]
+    path = tmp_path / "t.csv"
+    path.write_text("\n".join(["smiles,target_chembl_id,standard_type,standard_value,standard_units", *rows]))
+    found = describe(str(path))
+    assert found.settings.long.other_units == "leave_out"
+    assert [each.n_values for each in found.real] == [7]
+    loud = [note for note in found.notes if note.startswith(ATTENTION)]
+    assert len(loud) == 2
+    assert "'ug.mL-1' (1)" in loud[1]
+    assert loud[1].endswith("What follows is the table without them.")
+    table = [line for line in str(found).splitlines() if line.startswith("  ")]
+    assert all(len(line) <= 80 for line in table)
+    assert "-log10 M" in table[-1]
+
+
+def test_a_small_share_has_two_digits() -> None:
+    assert percent(404_127 / (205_976 * 4935)) == "0.04%"

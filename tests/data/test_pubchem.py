@@ -68,3 +68,13 @@ def test_the_user_may_say_otherwise(tmp_path: Path) -> None:
 def test_other_tables_are_none() -> None:
     assert not is_data_table(["SMILES", "PUBCHEM_ACTIVITY_OUTCOME"])
     assert is_data_table(["PUBCHEM_SID", "PUBCHEM_ACTIVITY_OUTCOME"])
+
+
+def test_concentrations_are_named_with_the_setting_that_takes_them_in(tmp_path: Path) -> None:
+    table = read_assays(file_of(tmp_path, "AID_1000.csv"))
+    setting = "'data.assays={Potency: {kind: real, unit: uM, transform: neg_log10_molar}}'"
+    assert f"Measured columns can be declared in data.assays: {setting}." in table.notes[0]
+    declared = read_assays(file_of(tmp_path, "AID_1000.csv"), assays={"Potency": MICRO})
+    assert "Measured columns" not in declared.notes[0]
+    plain = read_assays(file_of(tmp_path, "AID_2.csv", TABLE.replace("MICROMOLAR", "")))
+    assert "can be declared in data.assays." in plain.notes[0]
