@@ -140,7 +140,7 @@ def test_the_notebooks_use_other_names(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_pages_are_a_script(tmp_path: Path, real_data: Path) -> None:
     tables = tmp_path / "tables"
     tables.mkdir()
-    for name in ("tox21", "toxcast"):
+    for name in ("tox21", "toxcast", "muv"):
         pd.read_csv(real_data / f"{name}.csv.gz", nrows=ROWS).to_csv(tables / f"{name}.csv.gz", index=False)
     if is_installed():
         made = pd.read_csv(make_moleculeace(tmp_path))

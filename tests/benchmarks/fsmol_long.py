@@ -20,7 +20,7 @@ from rdkit.Chem.rdFingerprintGenerator import GetMorganGenerator
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import roc_auc_score
 
-from screening.data.assays import read_assays
+from screening.data.datasets import load_dataset
 from screening.data.sparse_cells import measured_cells
 from screening.training.predictions import read_predictions
 from screening.training.run_folder import read_config
@@ -48,7 +48,7 @@ def features(texts: list[str]) -> np.ndarray:
 
 def training_cells(run: Path, names: list[str]) -> dict[str, pd.DataFrame]:
     """Structures and labels of each assay in the training part of a run; contradicting ones are left out."""
-    table = read_assays(str(read_config(run).data.source)).select(names)
+    table = load_dataset(str(read_config(run).data.source)).select(names)
     split = pd.read_csv(run / "split.csv", usecols=["row", "part"]).set_index("row")["part"]
     rows, tasks, labels = measured_cells(table.labels)
     cells = pd.DataFrame({"row": rows, "assay": np.array(table.tasks)[tasks], "label": labels})
