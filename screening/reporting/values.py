@@ -57,7 +57,8 @@ def errors(predictions: Predictions) -> np.ndarray:
     if out.censored is not None:
         difference[out.censored != 0] = np.nan
     has_values = predictions.is_real & np.isfinite(difference).any(axis=0)
-    table[has_values] = np.nanpercentile(difference[:, has_values], QUANTILES, axis=0).T
+    if has_values.any():
+        table[has_values] = np.nanpercentile(difference[:, has_values], QUANTILES, axis=0).T
     return table
 
 

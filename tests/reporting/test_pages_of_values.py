@@ -36,6 +36,8 @@ def test_an_assay_without_an_exact_value_has_no_errors() -> None:
     test = predictions()
     test.censored[:, 0] = 1
     assert np.isnan(errors(test)[0]).all()
+    test.labels[:] = np.nan
+    assert np.isnan(errors(test)).all()
 
 
 @pytest.mark.parametrize("most", [2, 40, 10_000])

@@ -27,6 +27,7 @@ from screening.data.file_merging import merge_files
 from screening.data.splits import Split
 from screening.errors import ConfigError, DataError
 from screening.evaluation.replicates import fold_configs
+from screening.reporting.report import write_report
 from screening.training.members import make_trainer
 from screening.training.origins import check_finished
 from screening.training.predictions import read_predictions
@@ -253,6 +254,9 @@ def test_real_and_binary_assays_mix(tmp_path: Path, main: str) -> None:
         np.testing.assert_array_equal(prepared.targets.deviation, alone.targets.deviation)
     bundle = Bundle.load(run)
     assert bundle.tasks == prepared.table.tasks
+    kept = train(settings(tmp_path, "kept", auxiliary=[other], data=own | {"keep_auxiliary": True}))
+    assert Bundle.load(kept).tasks == prepared.trained.table.tasks
+    assert write_report(kept).page.exists()
     assert sum(assay.is_real for assay in bundle.assays) == (2 if main == "real" else 0)
     assert np.isfinite(scores(run)).all()
 
