@@ -26,7 +26,7 @@ from ..data.sparse_cells import measured_cells, n_equal, n_marked, n_measured, p
 from ..data.splits import Split, leakage, split_table
 from ..data.table_source import TableSource, source_of
 from ..data.tables import Rejected
-from ..errors import DataError, listed
+from ..errors import ConfigError, DataError, listed
 from ..features.joint_store import joint_store
 from ..features.store import FeatureSet, GraphStore, featurize
 from ..models.targets import Targets
@@ -62,6 +62,8 @@ class Prepared(NamedTuple):
     """Of a joint table: assays of the main one, the first; None = all."""
     origin: tuple[str, ...] = ()
     """Of a joint table: the name of the table that each molecule is from."""
+    made_of: AssayTable | None = None
+    """Of a joint table: the main one."""
     keys: tuple[str, ...] = ()
     """Of a joint table: `auxiliary.compound_keys` of the molecules that are in auxiliary tables alone."""
 
@@ -74,7 +76,7 @@ class Prepared(NamedTuple):
 
         Raises
         ------
-        ValueError : the joint table was made of another table than this one.
+        ConfigError : the joint table was made of another table than this one.
         """
         if self.joint is None:
             return self
@@ -126,8 +128,8 @@ def prepare_sample(
         return _sampled(config, whole)
     tables = _tell_of(read_auxiliary(config.data, workers=config.train.workers), notes)
     joint = _joint(config, whole, tables, notes)
-    shown = _whole(whole, joint)
-    return _sampled(config, whole)._replace(joint=_sampled(config, shown), auxiliary=joint.tables)
+    main, trained = _sampled(config, whole), _sampled(config, _whole(whole, joint))
+    return main._replace(joint=trained._replace(made_of=main.table), auxiliary=joint.tables)
 
 
 def _sampled(config: Config, whole: Prepared) -> Prepared:
@@ -224,9 +226,12 @@ def _joint(config: Config, main: Prepared, tables: list[AuxiliaryTable], notes: 
 
 
 def _joint_split(main: Prepared, joint: Prepared) -> Split:
+    if joint.made_of is not main.table:
+        raise ConfigError(
+            "data.auxiliary: other tables were joined with the whole table, and a part of it, or of its "
+            "labels, shall be trained on. Set data.auxiliary=[]."
+        )
     n_main = len(main.table)
-    if joint.table.smiles[:n_main] != main.table.smiles or len(joint.keys) != len(joint.table) - n_main:
-        raise ValueError("the joint table was made of another table: prepare it again")
     before, now = joint.split.parts[:n_main], main.split.parts
     if before == now:
         return joint.split
@@ -245,6 +250,7 @@ def _whole(main: Prepared, joint: Joint) -> Prepared:
         auxiliary=joint.tables,
         n_main=len(main.table.tasks),
         origin=tuple(joint.origin),
+        made_of=main.table,
         keys=tuple(
             key
             for table, added in zip(joint.tables, joint.added, strict=True)

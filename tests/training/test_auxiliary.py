@@ -123,8 +123,10 @@ def test_another_table_cannot_take_the_place_of_the_one_that_was_joined(tmp_path
     prepared = prepare_data(settings(tmp_path, "x"))
     parts = Split(prepared.split.parts[:100])
     fewer = prepared._replace(table=prepared.table.take(np.arange(100)), split=parts)
-    with pytest.raises(ValueError, match="made of another table"):
-        _ = fewer.trained
+    thinned = prepared._replace(table=replace(prepared.table, labels=prepared.table.labels.copy()))
+    for other in (fewer, thinned):
+        with pytest.raises(ConfigError, match=r"data\.auxiliary=\[\]"):
+            _ = other.trained
 
 
 def test_the_run_says_what_was_taken_out_and_where_every_molecule_is_from(folder: Path) -> None:
@@ -139,6 +141,15 @@ def test_the_run_says_what_was_taken_out_and_where_every_molecule_is_from(folder
     }
     assert (split.loc[split["table"] == "aux", "part"] == "train").all()
     assert any(f"{table['excluded']:,} of" in note and "aux" in note for note in manifest(run)["notes"])
+
+
+def test_a_dry_run_says_what_training_would(folder: Path) -> None:
+    run = folder / "runs" / "joint"
+    told = training.plan(settings(folder, "joint"))
+    assert [note for note in manifest(run)["notes"] if note in told][-2:] == told[-3:-1]
+    assert "trained jointly" in told[-2]
+    n_weights = sum(value.numel() for value in Bundle.load(run).networks[0].encoder.parameters())
+    assert f"{n_weights + 7 * 17:,} weights" in told[-1]
 
 
 def test_the_split_of_such_a_run_can_be_used_again(folder: Path, tmp_path: Path) -> None:
