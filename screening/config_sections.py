@@ -218,6 +218,13 @@ class Train(Section):
     all assays of two classes in turn, so that the few of a rare assay are seen again and again."""
     active_share: Annotated[float, Field(gt=0, lt=1)] = 0.25
     """Share of a batch that the sampler `actives` draws."""
+    snapshots: Positive = 1
+    """Snapshots of a network, at even distances until the last epoch, of which each assay gets the mean of
+    its `snapshots_used` best by its validation ROC-AUC; 1 = the best epoch, for all assays."""
+    snapshots_used: Positive = 2
+    """Snapshots that score an assay, where there are more than one; no more than `snapshots`."""
+    cycles: Positive = 1
+    """Times that the learning rate rises and falls again; a snapshot ensemble has as many as `snapshots`."""
     lr: Annotated[float, Field(gt=0)] = 1e-3
     """Highest learning rate, reached after the warm-up."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.01

@@ -1,12 +1,14 @@
 """What happened in the epochs of a training, as tables and for people."""
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import pandas as pd
 import torch
 from torch import Tensor
 
+from ..models.network import ScreeningModel
 from ..runtime.progress import duration
 
 
@@ -70,6 +72,17 @@ class EpochSums:
         return torch.where(self._steps > 0, self._weight / self._steps, torch.nan)
 
 
+class Kept(NamedTuple):
+    """A network that a training leaves."""
+
+    model: ScreeningModel
+    """With heads for `assays` alone."""
+    assays: tuple[int, ...]
+    """Those that it scores, positions among the assays of the training."""
+    epoch: int | None
+    """Of a snapshot, from 0; None = the best one."""
+
+
 class History(list[Epoch]):
     """All epochs of a run."""
 
@@ -78,15 +91,16 @@ class History(list[Epoch]):
         """Number of the epoch whose weights were kept, from 0."""
         return max((epoch.number for epoch in self if epoch.is_best), default=len(self) - 1)
 
-    def ending(self, epochs: int, patience: int | None) -> str:
-        """Why the training ended, and which epoch's weights are kept, for people.
+    def ending(self, epochs: int, patience: int | None, kept: Sequence[Kept] = ()) -> str:
+        """Why the training ended, and which epochs' weights are kept, for people.
 
         Parameters
         ----------
         epochs, patience : as in the section `train` of the config.
+        kept : networks that were chosen; () = that of the best epoch.
         """
-        kept = self[self.best_epoch]
-        metric = kept.metric
+        best = self[self.best_epoch]
+        metric = best.metric
         if len(self) < epochs:
             why = (
                 f"stopped early, after epoch {len(self)} of {epochs}: no better validation {metric} for "
@@ -94,9 +108,12 @@ class History(list[Epoch]):
             )
         else:
             why = f"all {epochs} epochs trained"
-        if math.isnan(kept.macro):
+        if len(kept) > 1 or any(one.epoch is not None for one in kept):
+            each = (f"{(one.epoch or 0) + 1} for {len(one.assays)}" for one in kept)
+            return f"{why}; kept are snapshots, of epoch {', '.join(each)} assays"
+        if math.isnan(best.macro):
             return f"{why}; kept is the last epoch: no assay has both classes in the validation part"
-        return f"{why}; kept is the best, epoch {kept.number + 1} (validation {metric} {kept.macro:.4f})"
+        return f"{why}; kept is the best, epoch {best.number + 1} (validation {metric} {best.macro:.4f})"
 
     def per_task(self, tasks: tuple[str, ...]) -> pd.DataFrame:
         """One row per epoch and assay: loss, weight, validation concordance."""

@@ -25,6 +25,7 @@ from .history import Epoch
 from .label_rows import labels_for
 from .main_assays import of_served, priorities_of, served
 from .preparation import Note, Prepared
+from .snapshots import kept_networks
 from .starting_point import begin_with
 from .trainer import Examples, Trainer
 
@@ -169,11 +170,10 @@ def _fit_networks(
                 on_epoch=on_epoch,
             )
         )
-        on_note(histories[-1].ending(config.train.epochs, config.train.patience))
-        model, serves = trainer.model.eval(), served(config, prepared, plan.serves)
-        if serves != plan.columns:
-            model.heads = model.heads.take([plan.columns.index(task) for task in serves])
-        members.append(Member(model, serves))
+        places = [plan.columns.index(task) for task in served(config, prepared, plan.serves)]
+        kept = kept_networks(trainer.model.eval(), trainer.snapshots, histories[-1], config.train, places)
+        on_note(histories[-1].ending(config.train.epochs, config.train.patience, kept))
+        members += [Member(one.model, tuple(plan.columns[place] for place in one.assays)) for one in kept]
         if affinity is not None and trainer.affinity is not None:
             affinity.include(trainer.affinity, plan.columns)
     frames = [

@@ -22,19 +22,32 @@ def rates_at(step: int, total: int, settings: Train) -> Rates:
 
     The encoder of `heads_first` stands still for that share of the steps; its own warm-up follows.
     """
-    heads = settings.lr * share_at(step, total, settings.warmup)
+    heads = settings.lr * cycled(step, total, settings)
     if not is_in_stages(settings):
         return Rates(heads, heads)
     first = round(settings.heads_first * total)
     if step < first:
         return Rates(heads, 0.0)
-    share = share_at(step - first, total - first, settings.warmup)
+    share = cycled(step - first, total - first, settings)
     return Rates(heads, settings.lr * settings.encoder_rate * share)
 
 
 def is_in_stages(settings: Train) -> bool:
     """Whether the encoder has rates of its own."""
     return settings.heads_first > 0 or settings.encoder_rate != 1
+
+
+def cycled(step: int, total: int, settings: Train) -> float:
+    """Share of the highest rate at a step (from 0) of `total`, which are `settings.cycles` equal cycles.
+
+    References
+    ----------
+    Snapshot ensembles: train 1, get M for free. G. Huang et al., ICLR 2017. https://arxiv.org/abs/1704.00109
+    """
+    n_cycles = min(settings.cycles, total)
+    cycle = min(step * n_cycles // total, n_cycles - 1)
+    first, end = (-(-total * number // n_cycles) for number in (cycle, cycle + 1))
+    return share_at(step - first, end - first, settings.warmup)
 
 
 def share_at(step: int, total: int, warmup: float) -> float:

@@ -38,6 +38,7 @@ from .label_rows import Labels
 from .run_folder import atomic_file, damaged_checkpoint
 from .sampling import Actives, batches
 from .schedule import decay_matrices_only, is_in_stages, rates_at
+from .snapshots import snapshot_epochs
 
 
 class Examples(NamedTuple):
@@ -121,6 +122,7 @@ class Trainer:
         )
         self.history = History()
         self._best: dict[str, Tensor] = {}
+        self.snapshots: dict[int, dict[str, Tensor]] = {}
         self._seconds: list[float] = []
         self._actives: Actives | None = None
 
@@ -183,6 +185,8 @@ class Trainer:
         while len(self.history) < self.settings.epochs and not self._is_over():
             epoch = self._epoch(train, valid)
             self.history.append(epoch)
+            if epoch.number in snapshot_epochs(self.settings):
+                self.snapshots[epoch.number] = self._weights()
             if checkpoint is not None and distributed.is_main():
                 self._save(checkpoint, origin or {})
             on_epoch(epoch)
@@ -300,8 +304,12 @@ class Trainer:
         score = epoch.macro
         is_best = not scores if math.isnan(score) else score > max(scores, default=-math.inf)
         if is_best:
-            self._best = {name: value.detach().clone() for name, value in self.judged.state_dict().items()}
+            self._best = self._weights()
         return epoch._replace(is_best=is_best)
+
+    def _weights(self) -> dict[str, Tensor]:
+        """A copy of those that are judged."""
+        return {name: value.detach().clone() for name, value in self.judged.state_dict().items()}
 
     def _is_over(self) -> bool:
         if self.settings.patience is None or not self.history:
@@ -327,6 +335,7 @@ class Trainer:
             "average": self.average.state_dict() if self.average is not None else {},
             "affinity": self.affinity.state_dict() if self.affinity is not None else {},
             "best": self._best,
+            "snapshots": self.snapshots,
             "history": [tuple(epoch) for epoch in self.history],
             "origin": dict(origin),
         }
@@ -347,15 +356,18 @@ class Trainer:
             if self.affinity is not None:
                 self.affinity.load_state_dict(state["affinity"])
             history = History(Epoch(*(_on_cpu(value) for value in epoch)) for epoch in state["history"])
-            self._check_restored(state["best"], history)
+            snapshots = state.get("snapshots", {})
+            for weights in (state["best"], *snapshots.values()):
+                self._check_restored(weights, history)
         except Exception as problem:
             raise ConfigError(damaged_checkpoint(path, problem)) from problem
         self._best, self.history = state["best"], history
+        self.snapshots = snapshots
 
     def _check_restored(self, best: Mapping[str, Tensor], history: History) -> None:
         shapes = {name: value.shape for name, value in self.judged.state_dict().items()}
         if {name: value.shape for name, value in best.items()} != shapes:
-            raise ValueError("its best weights are not those of this network")
+            raise ValueError("its best weights, or those of a snapshot, are not those of this network")
         if not history or [epoch.number for epoch in history] != list(range(len(history))):
             raise ValueError("its epochs are not those from the first on")
 
