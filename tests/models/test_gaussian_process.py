@@ -211,3 +211,48 @@ def test_molecules_of_an_assay_in_another_order_are_refused() -> None:
     state["molecules"][:2] = state["molecules"][:2].flip(0)
     with pytest.raises(BundleError, match="order"):
         restore("gaussian_process", {}, state, store().vector_blocks, 4)
+
+
+@pytest.mark.parametrize("most", [200, 50])
+def test_left_out_folds_are_what_is_predicted_without_them(
+    monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    """With 50 of the molecules the others of a fold are said by similarities; noise and line are held."""
+    monkeypatch.setattr(gaussian_process, "noise_of", lambda *given: 0.2)
+    monkeypatch.setattr(gaussian_process, "line_of", lambda scores, classes: (2.0, -1.0))
+    rows, answers = torch.arange(120), labels()
+    folds = torch.from_numpy(np.random.default_rng(3).integers(0, 3, 120))
+    process: GaussianProcess = baselines.build("gaussian_process", most=most)
+    process.fit(store(), answers, rows, is_real=IS_REAL, folds=folds, workers=1)
+    assert process.left_out is not None
+    chosen = {task: process.molecules[process.first[task] : process.first[task + 1]] for task in range(3)}
+    used = np.unique(
+        np.concatenate([process._chosen(answers[rows, t].numpy(), bool(IS_REAL[t]), 0, t) for t in range(3)])
+    )
+    for fold in range(3):
+        inside = folds == fold
+        for task in (0, 1):  # of classes drawing few shifts the mean by the share of all
+            rest = [row for row in used[chosen[task]].tolist() if not inside[row]]
+            only: GaussianProcess = baselines.build("gaussian_process")
+            alone = answers[:, [task]]
+            only.fit(store(), alone, torch.tensor(rest), is_real=IS_REAL[[task]], workers=1)
+            said = only.predict(store(), rows[inside])[:, 0]
+            measured = ~answers[rows[inside], task].isnan()
+            torch.testing.assert_close(
+                process.left_out[inside, task][measured], said[measured], atol=2e-4, rtol=1e-4
+            )
+    assert (process.left_out[:, 3] == process.base[3]).all()
+
+
+def test_left_out_classes_are_ranked_as_without_their_fold() -> None:
+    folds = torch.arange(100) % 4
+    process = baselines.build("gaussian_process").fit(
+        store(), labels(), torch.arange(100), is_real=IS_REAL, folds=folds, workers=1
+    )
+    assert process.left_out is not None
+    truth = labels()[:100, [2]].numpy()
+    left_out, seen = (
+        process.left_out[:, [2]].numpy(),
+        process.predict(store(), torch.arange(100))[:, [2]].numpy(),
+    )
+    assert 0.6 < roc_auc(rank(truth, left_out))[0] < roc_auc(rank(truth, seen))[0]

@@ -192,3 +192,28 @@ def test_mirrored_bounds_give_mirrored_values_and_a_few_exact_ones_hold_them() -
     np.testing.assert_array_equal(
         posterior(matrix, values, 0.1, nearly_all).weights, posterior(matrix, values, 0.1).weights
     )
+
+
+@pytest.mark.parametrize("n_folds", [2, 5])
+def test_leaving_a_fold_out_is_what_the_posterior_of_the_others_says(n_folds: int) -> None:
+    matrix, values = similarity(points(60), points(60)), drawn(60, 0.1, mean=3.0)
+    folds = np.random.default_rng(1).integers(0, n_folds, 60)
+    without = posterior(matrix, values, 0.1, folds=folds).without
+    assert without is not None
+    for fold in range(n_folds):
+        inside, others = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
+        refitted = posterior(matrix[others[:, None], others], values[others], 0.1)
+        expected = refitted.mean + matrix[inside[:, None], others] @ refitted.weights
+        np.testing.assert_allclose(without.left_out[inside], expected, atol=1e-9)
+        np.testing.assert_allclose(without.weights[others, fold], refitted.weights, atol=1e-9)
+        assert without.means[fold] == pytest.approx(refitted.mean)
+        assert (without.weights[inside, fold] == 0).all()
+
+
+def test_a_fold_of_all_values_leaves_their_mean_and_one_without_values_leaves_all() -> None:
+    matrix, values = similarity(points(30), points(30)), drawn(30, 0.1, mean=3.0)
+    process = posterior(matrix, values, 0.1, folds=np.ones(30, np.int64))
+    assert process.without is not None
+    assert (process.without.left_out == process.mean).all()
+    np.testing.assert_allclose(process.without.weights[:, 0], process.weights)
+    assert process.without.means[0] == pytest.approx(process.mean)

@@ -57,6 +57,10 @@ class Baseline(ABC):
     at all in assays with `ENOUGH` exact ones."""
     gives_sd: bool = False
     """Whether it says how far off it may be: `predict_sd`."""
+    leaves_out: bool = False
+    """Whether `fit` with folds also gives `left_out`, so that it need not be fitted again without each."""
+    left_out: Tensor | None = None
+    """[training molecules, T] float32, after `fit` with folds: as `predict`, by what the other folds say."""
     vectors: tuple[str, ...] | None = None
     """The vectors of a store that it sees; None = all."""
     base: Tensor
@@ -65,6 +69,8 @@ class Baseline(ABC):
     """[T] bool, which assays have values, predicted as they are; logits of the others."""
     sides: Tensor | None = None
     """While it is fitted: int8 [molecules of the training part, T], see `censored` of `fit`."""
+    folds: Tensor | None = None
+    """While it is fitted: int64 [molecules of the training part]."""
     notes: Sequence[str] = ()
     """What the user should know of the fit."""
 
@@ -76,6 +82,7 @@ class Baseline(ABC):
         *,
         is_real: Tensor | None = None,
         censored: Tensor | None = None,
+        folds: Tensor | None = None,
         seed: int = 0,
         workers: int | None = None,
     ) -> Self:
@@ -89,6 +96,7 @@ class Baseline(ABC):
         is_real : bool [T], which assays have values; None = none.
         censored : int8 [n, T], 1 = the true value is above the label, -1 = below; None = all are exact. All
             but the Gaussian process take a bound as if it were measured.
+        folds : int64 [rows], a fold of each training molecule, from 0; for what `leaves_out`.
         workers : threads; None = one per processor. The result is the same.
 
         Raises
@@ -104,7 +112,7 @@ class Baseline(ABC):
                 f"baseline '{self.kind}' needs vector features. Add some: features.vectors=[ecfp_counts]."
             )
         answers = labels[rows]
-        self.sides = None if censored is None else censored[rows].cpu()
+        self.sides, self.folds = None if censored is None else censored[rows].cpu(), folds
         self.base = _bases(answers, self.is_real)
         counts = (~answers.isnan()).sum(0)
         can_be_fitted = answers.nan_to_num(-torch.inf).amax(0) > answers.nan_to_num(torch.inf).amin(0)
@@ -115,7 +123,7 @@ class Baseline(ABC):
             store, answers, rows, tasks, seed, default_workers() if workers is None else workers
         )
         self._keep(dict(zip(tasks, results, strict=True)), len(counts))
-        self.sides = None
+        self.sides = self.folds = None
         return self
 
     def check_kinds(self, is_real: Tensor) -> None:

@@ -33,6 +33,8 @@ class Fitted(NamedTuple):
     rows: np.ndarray
     """[n] int64, ascending: the molecules it rests on, counted among those of the training part."""
     process: Posterior
+    left_out: np.ndarray | None = None
+    """[molecules of the training part] float32, NaN = not measured; where there are folds."""
 
 
 @baselines.register("gaussian_process")
@@ -63,6 +65,7 @@ class GaussianProcess(Baseline):
     kinds = frozenset({"binary", "real"})
     gives_sd = True
     takes_bounds = True
+    leaves_out = True
     widths: Tensor
     """[vector blocks] int64, columns of each; those of real values are not looked at."""
     fingerprints: list[Counts]
@@ -125,13 +128,12 @@ class GaussianProcess(Baseline):
             values = labels[:, task].double().numpy()
             if self.is_real[task]:
                 sides = None if self.sides is None else self.sides[rows, task].numpy()
-                process = self._fit_values(similarity(rows), values[rows], seed, sides)
+                process = self._fit_values(similarity(rows), values[rows], seed, sides, self._folds_of(rows))
             else:
-                process = self._fit_one(similarity(rows), values[rows], seed)
-                shift = _logit(float(np.nanmean(values))) - _logit(float(values[rows].mean()))
-                process = process._replace(mean=process.mean + shift)
+                process = self._fit_one(similarity(rows), values[rows], seed, self._folds_of(rows))
+                process = _shifted(process, _logit(np.nanmean(values)) - _logit(values[rows].mean()))
             advance(1)
-            return Fitted(rows, process)
+            return self._with_left_out(Fitted(rows, process), np.flatnonzero(~np.isnan(values)))
 
         largest = max(map(len, chosen), default=0)
         self._note_the_large(labels)
@@ -140,6 +142,26 @@ class GaussianProcess(Baseline):
             ThreadPoolExecutor(1 if largest > ALONE else max(workers, 1)) as pool,
         ):
             return list(pool.map(one, tasks, chosen))
+
+    def _folds_of(self, rows: np.ndarray) -> np.ndarray | None:
+        return None if self.folds is None else self.folds[rows].numpy()
+
+    def _with_left_out(self, fitted: Fitted, measured: np.ndarray) -> Fitted:
+        """With what is said of the measured molecules; of those that it does not rest on by similarities."""
+        if self.folds is None or fitted.process.without is None:
+            return fitted
+        without, folds = fitted.process.without, self.folds.numpy()
+        left_out = np.full(len(folds), np.nan, np.float32)
+        left_out[fitted.rows] = without.left_out
+        others = np.setdiff1d(measured, fitted.rows)
+        if len(others):
+            kernel = self._of([each.take(fitted.rows) for each in self.fingerprints])
+        for start in range(0, len(others), DENSE):
+            rows = others[start : start + DENSE]
+            similarities = kernel.to([each.take(rows) for each in self.fingerprints])
+            said = similarities @ without.weights + without.means
+            left_out[rows] = said[np.arange(len(rows)), folds[rows]]
+        return fitted._replace(left_out=left_out, process=fitted.process._replace(without=None))
 
     def _note_the_large(self, labels: Tensor) -> None:
         n_large = int(((~labels.isnan()).sum(0) > self.most).sum())
@@ -177,23 +199,27 @@ class GaussianProcess(Baseline):
         return part
 
     def _fit_values(
-        self, inputs: np.ndarray, answer: np.ndarray, seed: int, sides: np.ndarray | None = None
+        self,
+        inputs: np.ndarray,
+        answer: np.ndarray,
+        seed: int,
+        sides: np.ndarray | None = None,
+        folds: np.ndarray | None = None,
     ) -> Posterior:
-        """The process of the values [n] of molecules with similarities [n, n]; `sides` as in `posterior`."""
+        """The process of the values [n] of molecules with similarities [n, n]; the rest as in `posterior`."""
         is_exact = np.ones(len(answer), bool) if sides is None else sides == 0
         of_noise = np.flatnonzero(is_exact if is_exact.sum() >= FEW else ~np.isnan(answer))
         drawn = np.sort(np.random.default_rng(seed).permutation(of_noise)[:LEARNS_FROM])
-        return posterior(inputs, answer, noise_of(inputs[drawn[:, None], drawn], answer[drawn]), sides)
+        noise = noise_of(inputs[drawn[:, None], drawn], answer[drawn])
+        return posterior(inputs, answer, noise, sides, folds)
 
-    def _fit_one(self, inputs: np.ndarray, answer: np.ndarray, seed: int) -> Posterior:
+    def _fit_one(
+        self, inputs: np.ndarray, answer: np.ndarray, seed: int, folds: np.ndarray | None = None
+    ) -> Posterior:
         """Of classes [n]: the process of -1 and 1, made logits by a line."""
-        process = self._fit_values(inputs, 2.0 * answer - 1, seed)
+        process = self._fit_values(inputs, 2.0 * answer - 1, seed, folds=folds)
         slope, offset = line_of(process.left_out, answer)
-        return process._replace(
-            weights=slope * process.weights,
-            mean=slope * process.mean + offset,
-            scale=slope**2 * process.scale,
-        )
+        return _shifted(process.times(slope), offset)
 
     def _of(self, fingerprints: Sequence[Counts]) -> MinMax:
         return MinMax(fingerprints, FALLING if self.counts == "log" else EVEN)
@@ -203,6 +229,11 @@ class GaussianProcess(Baseline):
         return self._of(fingerprints).to(fingerprints)
 
     def _keep(self, fitted: dict[int, Fitted], n_tasks: int) -> None:
+        if self.folds is not None:
+            said = np.tile(self.base.numpy(), (len(self.folds), 1))
+            for task, each in fitted.items():
+                said[:, task] = each.left_out
+            self.left_out = self._bounded(torch.from_numpy(said))
         lengths = np.zeros(n_tasks, np.int64)
         lengths[list(fitted)] = [len(each.rows) for each in fitted.values()]
         rows = np.concatenate([np.zeros(0, np.int64), *(each.rows for each in fitted.values())])
@@ -319,6 +350,14 @@ class GaussianProcess(Baseline):
 
 def _logit(share: float) -> float:
     return float(np.log(share / (1 - share)))
+
+
+def _shifted(process: Posterior, by: float) -> Posterior:
+    """With a mean that is so much higher."""
+    without = process.without
+    if without is not None:
+        without = without._replace(left_out=without.left_out + by, means=without.means + by)
+    return process._replace(mean=process.mean + by, without=without)
 
 
 def _counts_taken(state: dict[str, Tensor], name: str, width: int) -> Counts:

@@ -13,6 +13,17 @@ MOST_ROUNDS, SETTLED = 50, 1e-3  # of values beyond their bounds; in standard de
 ROUNDS, TRIED = 3, 25  # noises tried on a grid, which is then made finer around the best
 
 
+class WithoutFolds(NamedTuple):
+    """What the same process expects if the values of one of K folds are taken away, for each fold."""
+
+    left_out: np.ndarray
+    """[n] float64, of each value, without those of its fold."""
+    weights: np.ndarray
+    """[n, K] float64, as those of `Posterior`; 0 for the values of the fold."""
+    means: np.ndarray
+    """[K] float64"""
+
+
 class Posterior(NamedTuple):
     """What n values say of the function behind them.
 
@@ -27,6 +38,20 @@ class Posterior(NamedTuple):
     noise: float
     left_out: np.ndarray
     """[n] float64, what the others expect of each value."""
+    without: WithoutFolds | None = None
+    """Where folds were asked for."""
+
+    def times(self, slope: float) -> "Posterior":
+        """What is expected, times a number; `left_out` stays."""
+        without = self.without
+        if without is not None:
+            without = WithoutFolds(*(slope * each for each in without))
+        return self._replace(
+            weights=slope * self.weights,
+            mean=slope * self.mean,
+            scale=slope**2 * self.scale,
+            without=without,
+        )
 
 
 def noise_of(similarity: np.ndarray, values: np.ndarray) -> float:
@@ -61,7 +86,11 @@ def noise_of(similarity: np.ndarray, values: np.ndarray) -> float:
 
 
 def posterior(
-    similarity: np.ndarray, values: np.ndarray, noise: float, sides: np.ndarray | None = None
+    similarity: np.ndarray,
+    values: np.ndarray,
+    noise: float,
+    sides: np.ndarray | None = None,
+    folds: np.ndarray | None = None,
 ) -> Posterior:
     """The posterior of n values; mean and scale are the likeliest.
 
@@ -71,15 +100,27 @@ def posterior(
     Parameters
     ----------
     sides : [n], 1 = the true value is above, -1 = below, 0 = measured exactly; None = all are.
+    folds : [n], a fold of each value, from 0: then `Posterior.without`, which holds what is expected beyond
+        bounds for what it is with all folds.
 
     References
     ----------
     Rasmussen and Williams, equations 2.25, 2.38 (here with a constant mean) and 5.12 (leaving one out).
     """
     inverse = lapack.dpotri(factor_of(similarity, noise), lower=True, overwrite_c=True)[0]
+    process, values = _settled(inverse, values, noise, sides)
+    if folds is None:
+        return process
+    return process._replace(without=without_folds(inverse, similarity, values, process, folds))
+
+
+def _settled(
+    inverse: np.ndarray, values: np.ndarray, noise: float, sides: np.ndarray | None
+) -> tuple[Posterior, np.ndarray]:
+    """The posterior, and the values with what is expected in place of bounds."""
     process = _given(inverse, values, noise)
     if sides is None or not sides.any() or (sides == 0).sum() < 2:
-        return process
+        return process, values
     expected = values
     for _ in range(MOST_ROUNDS):
         deviations = np.sqrt(process.scale / inverse.diagonal())
@@ -87,7 +128,44 @@ def posterior(
         process = _given(inverse, expected, noise)
         if np.abs(expected - before).max() <= SETTLED * deviations.max():
             break
-    return process
+    return process, expected
+
+
+def without_folds(
+    inverse: np.ndarray, similarity: np.ndarray, values: np.ndarray, process: Posterior, folds: np.ndarray
+) -> WithoutFolds:
+    """The process without each fold, in closed form: noise stays, the mean is that of the other values.
+
+    With A the inverse of similarity + noise, mean taken out of it, and w = A values: without themselves the
+    values F are expected at values_F - A_FF^-1 w_F, and the weights of others are w_R - A_RF A_FF^-1 w_F.
+
+    Parameters
+    ----------
+    inverse : [n, n], lower triangle of (similarity + noise)^-1.
+
+    References
+    ----------
+    Rasmussen and Williams, equations 5.12 with more than one value left out; inverse of a block matrix.
+    """
+    level = blas.dsymv(1.0, inverse, np.ones_like(values), lower=True)
+    tilt, n_folds = level / np.sqrt(level.sum()), int(folds.max()) + 1
+    left_out, weights, means = values.copy(), np.tile(process.weights[:, None], n_folds), np.zeros(n_folds)
+    for fold in range(n_folds):
+        inside, others = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
+        if not len(others):
+            left_out[inside], weights[:, fold], means[fold] = process.mean, 0.0, process.mean
+            continue
+        if len(inside):
+            block = inverse[inside[:, None], inside] - np.outer(tilt[inside], tilt[inside])
+            _, moved, _ = lapack.dposv(block, process.weights[inside], lower=True)
+            left_out[inside] -= moved
+            spread = np.zeros_like(values)
+            spread[inside] = moved
+            weights[:, fold] -= blas.dsymv(1.0, inverse, spread, lower=True) - tilt * (tilt @ spread)
+            weights[inside, fold] = 0.0
+        one = others[0]
+        means[fold] = values[one] - similarity[one] @ weights[:, fold] - process.noise * weights[one, fold]
+    return WithoutFolds(left_out, weights, means)
 
 
 def _given(inverse: np.ndarray, values: np.ndarray, noise: float) -> Posterior:
