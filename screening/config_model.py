@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_serializer, model_validator
 
@@ -67,6 +67,19 @@ class BlendPart(Component):
 ABlendPart = Annotated[BlendPart, BeforeValidator(by_name)]
 
 
+class Blending(Section):
+    """How the models of a blend are weighed."""
+
+    weights: Literal["equal", "fitted"] = "equal"
+    """`equal` = the mean of their scores; `fitted` = weights of each assay, drawn towards weights shared by
+    all, learned from predictions of molecules of the training part that a model was not fitted to."""
+    folds: Annotated[int, Field(ge=2, le=20)] = 3
+    """Parts of the training part that are left out in turn; networks and trees are fitted again for each."""
+    by: Literal["auto", "scaffold", "random"] = "auto"
+    """`scaffold` = a Murcko scaffold is in one fold alone; `auto` = so where the scaffolds of the test part
+    are not in the training part."""
+
+
 class Heads(Section):
     """One output per task on top of the shared representation."""
 
@@ -89,9 +102,10 @@ class Model(Section):
     """A model per assay on the vector features in place of the network, such as random_forest; on the command
     line also model=baseline:random_forest."""
     blend: tuple[ABlendPart, ...] = ()
-    """Models whose scores are averaged, each with the same weight: `network` and baselines by name, such as
-    [network, gaussian_process], or {name: network, as: graph, encoder: gine, vectors: [ecfp_counts]}, each
-    with a name, vectors and an encoder of its own; empty = the network alone, or the baseline."""
+    """Models whose scores are put together: `network` and baselines by name, such as [network,
+    gaussian_process], or {name: network, as: graph, encoder: gine, vectors: [ecfp_counts]}, each with a name,
+    vectors and an encoder of its own; empty = the network alone, or the baseline."""
+    blending: Blending = Blending()
     single_task: bool = False
     """A network of its own for every assay, the control of all sharing; costs as many trainings."""
 
@@ -100,9 +114,11 @@ class Model(Section):
         if self.blend and self.baseline is not None:
             raise ValueError("blend and baseline are given: name the baseline in blend, or leave one out")
         if self.single_task and not self.has_network:
-            raise ValueError("a baseline has a model per assay anyway: leave single_task out")
+            raise ValueError("a baseline has a model per assay anyway: leave model.single_task out")
         if self.encoder.init is not None and not self.has_network:
             raise ValueError("encoder.init is given, and no network is trained: leave it out")
+        if self.blending.weights == "fitted" and not self.blend:
+            raise ValueError("blending.weights is fitted, and there is no blend: name its models in blend")
         _check_labels(self.blend)
         return self
 
@@ -123,6 +139,11 @@ class Model(Section):
     def has_network(self) -> bool:
         """Whether a network is among them."""
         return any(part.name == NETWORK for part in self.parts)
+
+    @property
+    def is_weighed(self) -> bool:
+        """Whether several models are put together with weights that are fitted."""
+        return self.blending.weights == "fitted" and len(self.blend) > 1
 
     def of(self, label: str) -> "Model":
         """The settings of one model of the blend, which is then the only one; "" = these themselves.

@@ -344,7 +344,12 @@ class Config(Section):
         return self
 
     @model_validator(mode="after")
-    def _has_vectors_of_blend(self) -> "Config":
+    def _has_what_a_blend_needs(self) -> "Config":
+        if self.model.is_weighed and self.data.auxiliary and self.data.keep_auxiliary:
+            raise ValueError(
+                "data.keep_auxiliary is set, and model.blending.weights is fitted: these are of the main "
+                "assays. Leave one of them out"
+            )
         for part in self.model.blend:
             for name in part.vectors or ():
                 if name not in self.features.vectors:

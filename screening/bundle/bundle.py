@@ -23,6 +23,7 @@ from ..config_sections import Model
 from ..data.assay_kinds import Assay, are_real
 from ..errors import BundleError, ConfigError, listed
 from ..features.store import FeatureSet, GraphStore, VectorBlock
+from ..models.blends import Blend
 from ..models.encoders import Inputs
 from ..models.network import ScreeningModel
 from ..models.targets import Targets
@@ -64,6 +65,7 @@ OPTIONAL: dict[str, Any] = {
     "representation": Representation,
     "reference": Reference,
     "targets": Targets,
+    "blend": Blend,
 }
 """Optional parts, each in a file of its name."""
 
@@ -102,11 +104,18 @@ class Bundle:
     """From outputs to values, where an assay is real; None: there is none."""
     intervals: Intervals | None = None
     """Of real assays, with a guaranteed error; None: none is real, or there were no validation molecules."""
+    blend: Blend | None = None
+    """Weights of the models of a blend, by the order of `settings.blend`; None: they are equal."""
 
     @property
     def assays(self) -> tuple[Assay, ...]:
         """Kind, unit and scale of the T assays."""
         return self.kinds or tuple(map(Assay, self.tasks))
+
+    def part_of(self, member: Member) -> int:
+        """The number of the model of `settings.blend` that a member belongs to; 0 without a blend."""
+        labels = [part.label for part in self.settings.blend]
+        return labels.index(member.part) if member.part else 0
 
     @property
     def alike_networks(self) -> dict[int, ScreeningModel]:
@@ -143,7 +152,7 @@ class Bundle:
     def _predict(self, store: GraphStore, rows: Tensor, batch_size: int, distance: bool) -> Prediction:
         """`predict` of so many molecules as the sums over members fit for."""
         count = np.bincount([column for member in self.members for column in member.columns])
-        votes = Votes(len(rows), count, self.calibration, self.targets)
+        votes = Votes(len(rows), count, self.calibration, self.targets, self.blend)
         measured = self.representation if distance else None
         off: list[Tensor] = []
         for number, member in enumerate(self.members):
@@ -156,7 +165,8 @@ class Bundle:
                 outputs, sd = model.predict_with_sd(store, rows, batch_size=batch_size)
             else:
                 outputs, sd = model.predict(store, rows, batch_size=batch_size), None
-            votes.add(list(member.columns), member.weight, outputs, sd if has_sd else None)
+            part = self.part_of(member)
+            votes.add(list(member.columns), member.weight, outputs, sd if has_sd else None, part)
         return votes.prediction(None if measured is None else measured.distance(off))
 
     def save(self, folder: Path) -> None:
@@ -282,6 +292,7 @@ class Bundle:
         bundle = cls(members, settings, inputs, features, tasks, about, **parts, plugins=plugins, kinds=kinds)
         bundle._check_representation(folder)
         bundle._check_intervals(folder)
+        bundle._check_blend(folder)
         return bundle
 
     def _check_representation(self, folder: Path) -> None:
@@ -297,6 +308,15 @@ class Bundle:
         if self.intervals is not None and not np.array_equal(self.intervals.is_real, is_real):
             raise BundleError(
                 f"{folder / _part_file('intervals')} is about other real assays than the bundle. Train again."
+            )
+
+    def _check_blend(self, folder: Path) -> None:
+        if self.blend is None:
+            return
+        is_ours = np.array_equal(self.blend.is_real, are_real(self.assays))
+        if not is_ours or len(self.blend.weight) != len(self.settings.blend):
+            raise BundleError(
+                f"{folder / _part_file('blend')} is of other models or assays than the bundle. Train again."
             )
 
     def plugin_warnings(self) -> list[str]:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from ..data.assay_kinds import are_real
 from ..errors import BundleError
 from ..features.store import GraphBatch
+from ..models.blends import CERTAIN, Blend
 from ..models.encoders import Inputs
 from ..models.network import ScreeningModel
 from ..uncertainty.calibration import Calibration
@@ -31,14 +32,22 @@ class ExportedNetwork(nn.Module):
                 "score`."
             )
         self.models = nn.ModuleList(_Seeing(network, bundle.inputs) for network in bundle.networks.values())
-        columns = [(column, member.weight) for member in bundle.members for column in member.columns]
+        outputs = [
+            (column, bundle.part_of(member), member.weight)
+            for member in bundle.members
+            for column in member.columns
+        ]
+        columns, parts, weights = (np.array(each) for each in zip(*outputs, strict=True))
+        if bundle.blend is not None:
+            weights = weights * bundle.blend.shares[parts, columns]
         served = torch.zeros(len(bundle.tasks), len(columns), dtype=torch.float64)
-        for output, (column, weight) in enumerate(columns):
-            served[column, output] = weight
+        served[columns, np.arange(len(columns))] = torch.from_numpy(weights).double()
         self.register_buffer("mean", served / served.sum(1, keepdim=True))
-        targets = bundle.targets
+        targets, self.is_weighed = bundle.targets, bundle.blend is not None
+        self.votes = nn.Identity() if bundle.blend is None else _Votes(bundle.blend, parts, columns)
         is_mixed = targets is not None
-        self.answers = Answers(targets, [column for column, _ in columns]) if targets else nn.Sigmoid()
+        answered = range(len(bundle.tasks)) if self.is_weighed else columns.tolist()
+        self.answers = Answers(targets, answered) if targets else nn.Sigmoid()
         self.in_units = InUnits(bundle.assays) if is_mixed else nn.Identity()
         is_real = torch.from_numpy(are_real(bundle.assays)) if is_mixed else None
         self.register_buffer("is_real", is_real)
@@ -50,11 +59,40 @@ class ExportedNetwork(nn.Module):
     ) -> Tensor:
         batch = GraphBatch(vectors.shape[0], atoms, bonds, source, target, molecule, vectors)
         outputs = torch.cat([model(batch) for model in self.models], dim=1).double()
-        raw = (self.answers(outputs) @ self.mean.T).float().double()  # rounded as `Bundle.predict` does
+        if self.is_weighed:
+            raw = self.answers(self.votes(outputs) @ self.mean.T)
+        else:
+            raw = self.answers(outputs) @ self.mean.T
+        raw = raw.float().double()  # rounded as `Bundle.predict` does
         scores = self.calibrated(raw)
         if self.is_real is not None:
             scores = torch.where(self.is_real, raw, scores)
         return self.in_units(scores).float()
+
+
+class _Votes(nn.Module):
+    """`Blend.votes` as a network: outputs [B, K] float64 of all members, of these models and assays [K]."""
+
+    is_real: Tensor
+    center: Tensor
+    slope: Tensor
+    intercept: Tensor
+
+    def __init__(self, blend: Blend, parts: np.ndarray, columns: np.ndarray) -> None:
+        super().__init__()
+        numbers = {
+            "is_real": blend.is_real[columns],
+            "center": blend.center[parts, columns],
+            "slope": blend.slopes(parts)[np.arange(len(parts)), columns],
+            "intercept": blend.intercept[columns],
+        }
+        for name, values in numbers.items():
+            self.register_buffer(name, torch.from_numpy(np.array(values)))
+
+    def forward(self, outputs: Tensor) -> Tensor:
+        chances = (1 - 2 * CERTAIN) * outputs.sigmoid() + CERTAIN
+        held = torch.where(self.is_real, outputs, chances.log() - (-chances).log1p())
+        return self.intercept + self.slope * (held - self.center)
 
 
 class _Seeing(nn.Module):
@@ -65,10 +103,13 @@ class _Seeing(nn.Module):
     def __init__(self, network: ScreeningModel, inputs: Inputs) -> None:
         super().__init__()
         self.network = network
-        columns = None if network.vectors is None else torch.from_numpy(inputs.columns_of(network.vectors))
+        self.sees_none = network.vectors == ()
+        columns = torch.from_numpy(inputs.columns_of(network.vectors)) if network.vectors else None
         self.register_buffer("columns", columns)
 
     def forward(self, batch: GraphBatch) -> Tensor:
+        if self.sees_none:
+            batch = replace(batch, vectors=batch.vectors[:, :0])
         if self.columns is not None:
             batch = replace(batch, vectors=batch.vectors.index_select(1, self.columns))
         return self.network(batch)

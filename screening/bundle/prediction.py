@@ -4,8 +4,10 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from torch import Tensor
 
+from ..models.blends import Blend
 from ..models.targets import Targets
 from ..uncertainty.calibration import Calibration
 
@@ -49,31 +51,51 @@ class Votes:
     ----------
     n : molecules.
     count : int64 [T], members that serve each assay.
-    calibration, targets : of the bundle.
+    calibration, targets, blend : of the bundle.
     """
 
     def __init__(
-        self, n: int, count: np.ndarray, calibration: Calibration | None, targets: Targets | None
+        self,
+        n: int,
+        count: np.ndarray,
+        calibration: Calibration | None,
+        targets: Targets | None,
+        blend: Blend | None = None,
     ) -> None:
-        self.count, self.calibration, self.targets = count, calibration, targets
+        self.count, self.calibration, self.targets, self.blend = count, calibration, targets, blend
         shape = (n, len(count))
         self.total, self.weights = np.zeros(shape), np.zeros(len(count))
         self.sums, self.squares = np.zeros(shape), np.zeros(shape)
+        self.serving = np.zeros(len(count))
         self.own, self.own_weights = np.zeros(shape), np.zeros(len(count))
 
-    def add(self, columns: list[int], weight: float, outputs: Tensor, sd: Tensor | None) -> None:
+    def add(
+        self,
+        columns: list[int],
+        weight: float | np.ndarray,
+        outputs: Tensor,
+        sd: Tensor | None,
+        part: int = 0,
+    ) -> None:
         """Take in what a member says of its assays.
 
         Parameters
         ----------
         outputs : [n, t], logits and standardised values.
         sd : [n, t], its own standard deviations of standardised values; None = it gives none.
+        part : the number of its model in the blend.
         """
+        if self.blend is not None:
+            votes = self.blend.votes(part, outputs.numpy(), np.asarray(columns))
+            weight = weight * self.blend.shares[part, columns]
+            outputs = torch.from_numpy(votes)
+            sd = None if sd is None else sd * torch.from_numpy(self.blend.slopes(part)[columns])
         values = self._answers(outputs, columns)
-        self.total[:, columns] += weight * values
+        self.total[:, columns] += weight * (values if self.blend is None else votes)
         self.weights[columns] += weight
         if self.count.max() > 1:
-            values = self._calibrated(values, columns)
+            values = self._calibrated(values, columns) * (weight > 0)
+            self.serving[columns] += weight > 0
             self.sums[:, columns] += values
             self.squares[:, columns] += values**2
         if sd is not None and self.targets is not None:
@@ -83,7 +105,10 @@ class Votes:
 
     def prediction(self, distance: np.ndarray | None = None) -> Prediction:
         """What was taken in, together."""
-        raw = (self.total / self.weights).astype(np.float32)
+        raw = self.total / self.weights
+        if self.blend is not None:
+            raw = self._answers(torch.from_numpy(raw), list(range(len(self.count))))
+        raw = raw.astype(np.float32)
         scores = self._calibrated(raw, list(range(len(self.count))))
         variance = self._variance()
         spread = None if variance is None else np.sqrt(variance).astype(np.float32)
@@ -94,8 +119,8 @@ class Votes:
         if self.count.max() == 1:
             return None
         with np.errstate(invalid="ignore", divide="ignore"):
-            variance = (self.squares - self.sums**2 / self.count).clip(min=0) / (self.count - 1)
-        return np.where(self.count > 1, variance, np.nan)
+            variance = (self.squares - self.sums**2 / self.serving).clip(min=0) / (self.serving - 1)
+        return np.where(self.serving > 1, variance, np.nan)
 
     def _sd(self, variance: np.ndarray | None) -> np.ndarray | None:
         """`Prediction.sd`."""

@@ -9,6 +9,8 @@ from .console import p_value, say, tell
 from .grid import NAME, Column, print_frame, print_table
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pandas as pd
 
     from ..evaluation.benchmarks import Benchmark
@@ -60,6 +62,19 @@ def print_trial(trial: "Trial", *, all_assays: bool) -> None:
     if trial.against_random is not None:
         print_comparison(trial.against_random, all_assays=all_assays)
     print_frame(trial.cost, "Cost: molecules seen in training, against the joint model")
+
+
+def print_blend(run: "Path") -> None:
+    """What each model of a blend with fitted weights brings; nothing of another run."""
+    from ..training.blending import blend_summary
+    from ..training.run_folder import BLEND_TABLE, read_table
+
+    table = read_table(run, BLEND_TABLE)
+    if len(table):
+        names = {"average_precision": "average precision", "rmse": "RMSE", "gain_concordance": "gain"}
+        summary = blend_summary(table)[["weight", "concordance", "gain_concordance", *list(names)[:2]]]
+        shown = summary.dropna(axis="columns", how="all").rename(columns=names).reset_index()
+        print_frame(shown, "blend, left-out molecules of the training part (means over assays)")
 
 
 def print_learning(table: "pd.DataFrame", *, all_assays: bool) -> None:

@@ -12,7 +12,7 @@ from .console import notes_to, progress_shown, tell
 from .endings import goes_on
 from .options import AllAssays, DataPath, Overrides, OverwriteRun, Resume
 from .settings import config_file, kept_in, with_options
-from .tables import print_benchmark, print_groups, print_set, print_trial, print_tuned
+from .tables import print_benchmark, print_blend, print_groups, print_set, print_trial, print_tuned
 
 if TYPE_CHECKING:
     from ..config import Config
@@ -111,6 +111,7 @@ def _tell_results(run: "Trained") -> None:
         kinds = read_kinds(run.folder, run.evaluation["assay"].tolist())
         summary = comparable_means(run.summary, kinds)
         print_evaluation(run.evaluation, summary, "test part", kinds=kinds, all_assays=False)
+        print_blend(run.folder)
         tell(f"Run folder: {run.folder}")
     leave_processes()
 

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from ..config import Config, to_yaml
+from ..config import to_yaml
 from ..errors import DataError
 from ..evaluation.headline import (
     HEADLINES,
@@ -49,6 +49,7 @@ from .best_scored import Hit, best_hits, find_scores
 from .curves import make_curves
 from .explorer import explore
 from .likeness_tables import best_pairs, clusters, in_common
+from .models_told import blend_section, model_in_words
 from .pages import render, render_markdown, script
 from .svg import Picture
 from .value_section import kept_intervals, value_section
@@ -182,6 +183,7 @@ def _context(material: Material, hits: dict[str, list[Hit]]) -> dict[str, Any]:
         "data": explore(material),
         "pictures": _pictures(material),
         "weights": _weights_story(material.history),
+        "blend": blend_section(material),
         **_about_likeness(material),
         "hits": hits,
     }
@@ -253,19 +255,6 @@ def _calibrated(material: Material) -> list[Any]:
         return []
     changes = effect(table)
     return list(changes[changes["metric"] != "roc_auc"].itertuples(index=False))
-
-
-def model_in_words(config: Config) -> str:
-    """What was trained, for the heading."""
-    if config.model.baseline is not None:
-        return f"a {config.model.baseline.name.replace('_', ' ')} for each"
-    one = "one network for all"
-    if config.grouping.file is not None:
-        one = "a network for each group"
-    elif config.model.single_task:
-        one = "a network for each"
-    times = f", {config.train.ensemble} times" if config.train.ensemble > 1 else ""
-    return f"{one} ({config.model.encoder.name}{times})"
 
 
 class Part(NamedTuple):

@@ -11,8 +11,9 @@ from ..evaluation.headline import headline
 from ..evaluation.results import Material
 from ..evaluation.verdicts import SHADES, Macro, count_verdicts, in_words, meanings
 from ..runtime.numbers import in_digits
+from .models_told import model_in_words
 from .pages import render
-from .report import macro_of, model_in_words
+from .report import macro_of
 
 PAGE, MODEL_CARD = "report.html", "MODEL_CARD.md"
 SHOWN = (

@@ -1,4 +1,4 @@
-"""From a prepared table to the members of a bundle: networks for all assays, groups or each; baselines."""
+"""From a prepared table to one model of a bundle: networks for all assays, groups or each; baselines."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -19,8 +19,10 @@ from ..data.task_groups import read_groups
 from ..errors import ConfigError, DataError, listed
 from ..models.baselines import Baseline, baselines
 from ..models.baselines.contract import ENOUGH
+from ..models.blends import Blend
 from ..models.network import ScreeningModel, inputs_of
 from .building import trainer_of
+from .fold_files import fold_file
 from .history import Epoch
 from .label_rows import labels_for
 from .main_assays import of_served, priorities_of, served
@@ -55,6 +57,10 @@ class Fitted(NamedTuple):
     """Of each member, from 0."""
     affinity: Affinity | None
     """Of all T assays, over all networks; None unless collected (`grouping.affinity`)."""
+    blend: Blend | None = None
+    """Weights of the models of a blend; None = they are equal."""
+    blend_table: pd.DataFrame | None = None
+    """What each of them brings, as `blending.weighed` has it."""
 
 
 def plans_of(config: Config, tasks: Sequence[str]) -> list[NetworkPlan]:
@@ -85,30 +91,14 @@ def _ensemble_seeds(config: Config) -> list[int]:
     return [(config.seed + 100_003 * number) % 2**31 for number in range(config.train.ensemble)]
 
 
-def fit(
-    config: Config,
-    prepared: Prepared,
-    *,
-    origin: Mapping[str, Any] | None = None,
-    resume: bool = False,
-    on_note: Note = lambda note: None,
-    on_epoch: Callable[[Epoch], None] = lambda epoch: None,
-) -> Fitted:
-    """Train every network, one after the other, each with a checkpoint of its own in the run folder; then
-    baselines, which have no epochs and no checkpoint: their histories are empty.
+class Course(NamedTuple):
+    """How a training goes along."""
 
-    Parameters
-    ----------
-    origin : what the training rests on, kept in the checkpoints.
-    """
-    parts = []
-    for part in config.model.parts:
-        own, view = of_part(config, prepared, part)
-        if part.name == NETWORK:
-            parts.append(_fit_networks(own, view, origin, resume, on_note, on_epoch))
-        else:
-            parts.append(_fit_baselines(own, part, view, on_note))
-    return _blended(config, parts) if config.model.blend else parts[0]
+    origin: Mapping[str, Any] | None = None
+    """What it rests on, kept in the checkpoints."""
+    resume: bool = False
+    on_note: Note = lambda note: None
+    on_epoch: Callable[[Epoch], None] = lambda epoch: None
 
 
 def of_part(config: Config, prepared: Prepared, part: BlendPart) -> tuple[Config, Prepared]:
@@ -123,32 +113,32 @@ def of_part(config: Config, prepared: Prepared, part: BlendPart) -> tuple[Config
     return own, table._replace(store=table.store.with_vectors(part.vectors))
 
 
-def _blended(config: Config, parts: list[Fitted]) -> Fitted:
-    """The members of all parts, those of one with the same weight together as those of another."""
-    members = []
-    for part, fitted in zip(config.model.blend, parts, strict=True):
-        n_tasks = len({column for member in fitted.members for column in member.columns})
-        times = sum(len(member.columns) for member in fitted.members) // n_tasks
-        members += [replace(member, weight=1 / times, part=part.label) for member in fitted.members]
-    trained = [fitted for fitted in parts if len(fitted.epochs)] or parts[:1]
-    return Fitted(
-        tuple(members),
-        _joined([fitted.history for fitted in trained]),
-        _joined([fitted.epochs for fitted in trained]),
-        [epoch for fitted in trained for epoch in fitted.best_epochs],
-        next((fitted.affinity for fitted in trained if fitted.affinity is not None), None),
-    )
-
-
-def _fit_networks(
+def fit_part(
     config: Config,
     prepared: Prepared,
-    origin: Mapping[str, Any] | None,
-    resume: bool,
-    on_note: Note,
-    on_epoch: Callable[[Epoch], None],
+    course: Course,
+    *,
+    fold: int | None = None,
+    folds: np.ndarray | None = None,
 ) -> Fitted:
+    """Train the one model that the config is about (`of_part`): its networks, or its baselines.
+
+    Networks are trained one after the other, each with a checkpoint of its own in the run folder; baselines
+    have no epochs and no checkpoint: their histories are empty.
+
+    Parameters
+    ----------
+    fold : that is left out of the table; None = none is. Checkpoints have it in their name.
+    folds : int64, of each molecule of the training part, for a baseline that leaves them out by itself.
+    """
+    if config.model.has_network:
+        return _fit_networks(config, prepared, course, fold)
+    return _fit_baselines(config, prepared, course.on_note, folds)
+
+
+def _fit_networks(config: Config, prepared: Prepared, course: Course, fold: int | None) -> Fitted:
     """Every network that the config asks for."""
+    on_note = course.on_note
     plans = plans_of(config, prepared.table.tasks)
     members, histories = [], []
     affinity = Affinity(len(prepared.table.tasks)) if config.grouping.affinity != "none" else None
@@ -164,10 +154,10 @@ def _fit_networks(
             trainer.fit(
                 examples(prepared, "train", plan.columns),
                 examples(prepared, "valid", plan.columns),
-                checkpoint=config.folder / _checkpoint(config, number, len(plans)),
-                origin=origin,
-                resume=resume,
-                on_epoch=on_epoch,
+                checkpoint=config.folder / _checkpoint(config, number, len(plans), fold),
+                origin=course.origin,
+                resume=course.resume,
+                on_epoch=course.on_epoch,
             )
         )
         places = [plan.columns.index(task) for task in served(config, prepared, plan.serves)]
@@ -182,14 +172,17 @@ def _fit_networks(
     ]
     epochs = [history.per_epoch() for history in histories]
     best = [history.best_epoch for history in histories]
-    return Fitted(tuple(members), _joined(frames), _joined(epochs), best, affinity)
+    return Fitted(tuple(members), joined(frames), joined(epochs), best, affinity)
 
 
-def _checkpoint(config: Config, number: int, n_networks: int) -> str:
-    """File of a network of so many; that of a model of a blend has its name."""
-    label = config.model.parts[0].label
-    words = ["checkpoint", *([label] if label != NETWORK else []), *([str(number)] if n_networks > 1 else [])]
-    return "-".join(words) + ".pt"
+def _checkpoint(config: Config, number: int, n_networks: int, fold: int | None) -> str:
+    """File of a network of so many; that of a model of a blend has its name, and its fold."""
+    label, words = config.model.parts[0].label, ["checkpoint"]
+    if fold is not None:
+        words += [fold_file(label, fold)]
+    elif label != NETWORK:
+        words += [label]
+    return "-".join([*words, *([str(number)] if n_networks > 1 else [])]) + ".pt"
 
 
 def make_trainer(config: Config, prepared: Prepared, plan: NetworkPlan | None = None) -> Trainer:
@@ -311,7 +304,7 @@ def _seeds(config: Config) -> list[int]:
     return _ensemble_seeds(config)[: 1 if config.model.blend else None]
 
 
-def _fit_baselines(config: Config, part: BlendPart, prepared: Prepared, on_note: Note) -> Fitted:
+def _fit_baselines(config: Config, prepared: Prepared, on_note: Note, folds: np.ndarray | None) -> Fitted:
     """One baseline for every seed of the ensemble, on all assays."""
     members = []
     of_training, targets = np.asarray(prepared.table.labels), prepared.targets
@@ -320,7 +313,7 @@ def _fit_baselines(config: Config, part: BlendPart, prepared: Prepared, on_note:
     is_real, marks = torch.from_numpy(prepared.table.is_real), prepared.table.censored
     censored = None if marks is None else torch.from_numpy(np.asarray(marks))
     for number, seed in enumerate(_seeds(config)):
-        baseline = make_baseline(part)
+        baseline = make_baseline(config.model.parts[0])
         if number == 0:
             for text in (_describe_baseline(config, baseline, prepared), *_bounds_taken(baseline, prepared)):
                 on_note(text)
@@ -330,6 +323,7 @@ def _fit_baselines(config: Config, part: BlendPart, prepared: Prepared, on_note:
             rows,
             is_real=is_real,
             censored=censored,
+            folds=None if folds is None else torch.from_numpy(folds),
             seed=seed,
             workers=config.train.workers,
         )
@@ -385,7 +379,7 @@ def _named(prepared: Prepared, plan: NetworkPlan) -> str:
     return listed(names, 3, mark="")
 
 
-def _joined(frames: list[pd.DataFrame]) -> pd.DataFrame:
+def joined(frames: list[pd.DataFrame]) -> pd.DataFrame:
     """One below the other; `member` in front where there are several, counted on."""
     if len(frames) == 1:
         return frames[0]

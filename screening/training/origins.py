@@ -22,6 +22,7 @@ from ..errors import ConfigError, listed
 from ..metrics.contract import metrics
 from ..runtime.files import file_sha256
 from .components import plugins_in_use
+from .fold_files import origin_in_fold
 from .preparation import Note, Prepared, prepare_data
 from .run_folder import damaged_checkpoint, read_config, read_manifest
 
@@ -143,6 +144,8 @@ def check_origin(config: Config, origin: Origin) -> None:
     folder = config.folder
     for path in sorted(folder.glob("checkpoint*.pt")):
         compare_origins(path, _origin_in_checkpoint(path), origin)
+    for path in sorted(folder.glob("fold-*.safetensors")):
+        compare_origins(path, origin_in_fold(path), origin)
     if (folder / "manifest.json").is_file():
         compare_origins(folder, read_manifest(folder).get("origin"), origin)
 

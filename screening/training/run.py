@@ -42,14 +42,16 @@ from .after_training import (
 )
 from .components import check_components, plugins_in_use
 from .evaluating import evaluate_parts, pooled_precision
+from .fitting import fit
 from .history import Epoch
 from .measured import measured
-from .members import Fitted, describe, fit
+from .members import Fitted, describe
 from .origins import Origin, check_origin, check_settings, origin_of
 from .predictions import write_predictions
 from .preparation import Note, Prepared, prepare_data, prepare_sample
 from .run_folder import (
     ASSAYS,
+    BLEND_TABLE,
     HALF_WRITTEN,
     claimed_run,
     write_frame,
@@ -212,6 +214,7 @@ def bundle_of(
         plugins=plugins_in_use(config),
         kinds=prepared.table.about,
         targets=prepared.targets,
+        blend=fitted.blend,
     )
 
 
@@ -251,6 +254,8 @@ def _write_results(
         on_note(text)
     write_frame(folder / "history.csv", fitted.history)
     write_frame(folder / "epochs.csv", fitted.epochs)
+    if fitted.blend_table is not None:
+        write_frame(folder / BLEND_TABLE, fitted.blend_table)
     if fitted.affinity is not None:
         write_parquet(folder / "affinity.parquet", pa.Table.from_pandas(fitted.affinity.frame(bundle.tasks)))
     save_bundle(bundle, folder / "bundle")

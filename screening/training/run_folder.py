@@ -29,10 +29,16 @@ from ..runtime.files import atomic_write, half_written
 from ..runtime.folders import LOCK, claimed, explained, is_ours, owner
 from ..uncertainty.calibration import EFFECT
 
+BLEND_TABLE = "blend.csv"
+"""What each model of a blend that is weighed brings; a run of other models has none."""
+
+BLEND_METRICS = ("concordance", "average_precision", "rmse")
+"""Columns of that table, each also with `gain_` before it."""
+
 ASSAYS = "assays.json"
 """Kind, unit and scale of each assay; a run of binary assays need not have it."""
 
-HALF_WRITTEN = half_written(r"[\w-]+\.(csv|json|yaml|parquet|pt|svg|html|md)|bundle(-\w+)?")
+HALF_WRITTEN = half_written(r"[\w-]+\.(csv|json|yaml|parquet|pt|safetensors|svg|html|md)|bundle(-\w+)?")
 """What a killed process may leave in a run folder, also one of an earlier version."""
 
 AGAIN = "Train the run again with `overwrite`."
@@ -40,6 +46,7 @@ _ROOM = "Make room and start again; a training goes on with `resume`."
 _INSTEAD = "choose another folder (runs=..., name=... or `out`)"
 
 _COLUMNS = {
+    BLEND_TABLE: ("assay", "model", "weight", "concordance"),
     "calibration.csv": ("assay", "method", "slope", "intercept"),
     "epochs.csv": ("epoch", "is_best"),
     "intervals.csv": ("assay", "error", "half_width", "measured", "covered"),
@@ -52,11 +59,12 @@ _COLUMNS = {
 }
 """Columns that a table of a run must have."""
 
-_TEXTS = ("assay", "part", "id", "smiles", "structure", "skeleton", "reason", "method")
+_TEXTS = ("assay", "model", "part", "id", "smiles", "structure", "skeleton", "reason", "method")
 _RENAMED = {"valid_roc_auc": "valid_concordance", "valid_macro_roc_auc": "valid_macro_concordance"}
 """Columns that had another name before version 0.4.0, when all assays were of two classes."""
 _EMPTY = {name: [""] for name in ("loss", "weight", "lr", *_RENAMED, *_RENAMED.values())}
 _EMPTY |= {name: [""] for name in ("half_width", "covered", "agree")}
+_EMPTY |= {f"{gain}{name}": [""] for gain in ("", "gain_") for name in BLEND_METRICS}
 _EMPTY |= {f"{name}_{when}": [""] for name in EFFECT for when in ("before", "after")}
 """Columns of a run's tables that are texts, and numbers that may be missing."""
 

@@ -3,7 +3,6 @@
 The numbers come from `contributions`. Called by `screening explain`.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from os import PathLike
@@ -20,9 +19,9 @@ from ..bundle.bundle import Bundle
 from ..bundle.reference import Reference
 from ..data.assay_kinds import Assay
 from ..data.tables import Rejected, TableReader, open_frame, open_table
-from ..errors import BundleError, ConfigError, listed
+from ..errors import BundleError, ConfigError
 from ..features.store import GraphStore
-from ..models.network import ScreeningModel, inputs_of
+from ..models.network import ScreeningModel
 from ..registry import did_you_mean
 from ..runtime.csv_cells import csv_of
 from ..runtime.files import half_written, sweep, write_atomically
@@ -30,7 +29,8 @@ from ..runtime.folders import claimed, explained
 from ..runtime.progress import progress
 from ..scoring.entries import read_entries
 from .chosen_molecules import Chosen, choose_molecules
-from .contributions import METHODS, Contributions, Molecules, other_columns
+from .contributions import METHODS, Contributions, other_columns
+from .explained_networks import networks_of, told_by, without_baselines
 from .explanation_page import NO_REFERENCE, SOURCES, explanation_card, explanation_page, pictures_of, share
 
 INSTEAD = "give another folder with `out`"
@@ -205,7 +205,7 @@ def _explained(
     notes = [*chosen.notes, *notes] if method == "integrated_gradients" else chosen.notes
     if share(molecules, "absent") + share(molecules, "descriptors") > MOSTLY:
         notes = [*notes, NO_ATOMS]
-    notes = [*notes, *_without_baselines(bundle, column)]
+    notes = [*notes, *without_baselines(bundle, column)]
     descriptors = _descriptors(chosen, told)
     about = bundle.assays[column]
     return Explanation(about, method, molecules, atoms, descriptors, chosen.rejected, notes, chosen.mols)
@@ -223,77 +223,23 @@ def _reference(bundle: Bundle, store: GraphStore) -> tuple[Reference, list[str]]
     return reference, []
 
 
-def networks_of(bundle: Bundle, assay: str) -> list[tuple[ScreeningModel, int]]:
-    """The networks that serve an assay, each with the column that does; baselines beside them are left out.
-
-    Raises
-    ------
-    ConfigError : no such assay, or it is served by baselines alone.
-    """
-    if assay not in bundle.tasks:
-        raise ConfigError(f"The run has no assay '{assay}'. {did_you_mean(assay, bundle.tasks)}")
-    column = bundle.tasks.index(assay)
-    serving = [member for member in bundle.members if column in member.columns]
-    networks = [
-        (member.model.network.eval(), member.columns.index(column))
-        for member in serving
-        if member.model.network is not None
-    ]
-    if not networks:
-        raise ConfigError(
-            f"Assay '{assay}' is predicted by the baseline '{serving[0].model.kind}': contributions of atoms "
-            "are those of a network. Explain a run that was trained without model.baseline."
-        )
-    return networks
-
-
-def _without_baselines(bundle: Bundle, column: int) -> list[str]:
-    """What to say of the baselines beside the networks of an assay."""
-    baselines = {member.model.kind for member in bundle.members if column in member.columns}
-    baselines -= {ScreeningModel.kind}
-    if not baselines:
-        return []
-    names = listed(sorted(baselines), 3, mark="")
-    return [f"The score is the mean of networks and {names}: contributions are those of the networks alone."]
-
-
 def _contributions(
-    networks: list[tuple[ScreeningModel, int]], chosen: Chosen, method: str, reference: Reference
+    networks: list[tuple[ScreeningModel, int, float]], chosen: Chosen, method: str, reference: Reference
 ) -> Contributions:
     """Means over the networks, of all molecules."""
-    blocks = []
+    blocks, shares = [], [share for _, _, share in networks]
     with progress(f"explaining by {method.replace('_', ' ')}", len(chosen.mols)) as advance:
         for start in range(0, len(chosen.mols), AT_ONCE):
             block = slice(start, start + AT_ONCE)
             rows, mols = chosen.rows[block], chosen.mols[block]
             told = [
-                _by(METHODS[method], model, column, chosen.store, rows, mols, reference)
-                for model, column in networks
+                told_by(METHODS[method], model, column, chosen.store, rows, mols, reference)
+                for model, column, _ in networks
             ]
-            blocks.append(Contributions(*(np.mean(arrays, axis=0) for arrays in zip(*told, strict=True))))
+            means = (np.average(arrays, axis=0, weights=shares) for arrays in zip(*told, strict=True))
+            blocks.append(Contributions(*means))
             advance(len(rows))
     return Contributions(*(np.concatenate(arrays) for arrays in zip(*blocks, strict=True)))
-
-
-def _by(
-    method: Callable[[ScreeningModel, int, Molecules], Contributions],
-    model: ScreeningModel,
-    column: int,
-    store: GraphStore,
-    rows: torch.Tensor,
-    mols: list[Mol],
-    reference: Reference,
-) -> Contributions:
-    """Those of one network, with columns for all vectors of the store, also those that it does not see."""
-    seen = store.with_vectors(model.vectors)
-    told = method(model, column, Molecules.of(seen, rows, mols, reference.seen_by(model.vectors, store)))
-    if model.vectors is None:
-        return told
-    places, own = other_columns(store)[0].numpy(), other_columns(seen)[0].numpy()
-    columns = np.zeros((len(rows), len(places)))
-    where = inputs_of(store).columns_of(model.vectors)[own]
-    columns[:, np.searchsorted(places, where)] = told.columns
-    return told._replace(columns=columns)
 
 
 def _tables(

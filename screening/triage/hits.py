@@ -36,8 +36,8 @@ from ..scoring.part_files import PartFolder
 from ..scoring.top_k import Leaders, rows_at
 from ..sizes import LARGEST
 from ..uncertainty.structure_domain import fingerprints
+from .explained_networks import networks_of
 from .explanation import explain as explain_molecules
-from .explanation import networks_of
 from .filters import filters as known_filters
 from .hits_page import Quality, Records, hits_page, links_to, score_column
 

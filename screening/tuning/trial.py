@@ -17,9 +17,9 @@ from ..errors import DataError
 from ..features.store import FeatureSet, GraphStore, featurize
 from ..metrics.concordance import concordance
 from ..training.after_training import predicted
+from ..training.fitting import fit
 from ..training.history import Epoch
 from ..training.measured import measured
-from ..training.members import fit
 from ..training.preparation import Note, Prepared, feature_set, sample_rows
 from ..training.run import bundle_of
 

@@ -21,7 +21,7 @@ from screening import training
 from screening.config import Config, check_config, load_config
 from screening.data.assay_table import AssayTable
 from screening.errors import ConfigError, DataError, ScreeningError
-from screening.training.members import fit
+from screening.training.fitting import fit
 from screening.training.preparation import Prepared, prepare_data
 from screening.tuning import Tuned, tune
 from screening.tuning.space import Space
