@@ -133,7 +133,8 @@ def _leak(init: str, part: str, n_leaks: int, n_rows: int, config: Config) -> st
     names = source if isinstance(source, str) else ", ".join(source)
     return (
         f"{ATTENTION}{init} has learned from labels of {n_leaks:,} of the {n_rows:,} structures of the "
-        f"{part} part: what is measured there is too good. Pre-train without them: pretrain.exclude=[{names}]"
+        f"{part} part: what is measured there is too good. Pre-train without them "
+        f"(pretrain.exclude=[{names}]), and with a teacher that has not learned from them."
     )
 
 

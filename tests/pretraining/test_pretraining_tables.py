@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import small
+from rdkit import Chem
 
 from screening import training
 from screening.bundle.bundle import Bundle
@@ -13,6 +14,7 @@ from screening.config import load_config
 from screening.config_sections import Table
 from screening.data.skeletons import skeletons
 from screening.errors import DataError
+from screening.evaluation.known_molecules import count_known, known_parts
 from screening.pretraining import pretrain
 from screening.pretraining.exclusion import excluded
 from screening.pretraining.tables import joint_table
@@ -108,7 +110,7 @@ def test_training_on_a_table_that_was_not_excluded_warns_and_otherwise_not(
     training.train(config, on_note=notes.append)
     warnings = [note for note in notes if "learned from labels" in note]
     assert bool(warnings) == (not exclude)
-    assert all("pretrain.exclude=[tested.csv]" in note for note in warnings)
+    assert all("(pretrain.exclude=[tested.csv])" in note for note in warnings)
 
 
 def test_a_stopped_one_goes_on_to_the_same_bytes(tmp_path: Path, tables: list[str]) -> None:
@@ -139,3 +141,27 @@ def test_a_table_may_say_how_it_is_read(tmp_path: Path, tables: list[str]) -> No
     bundle = Bundle.load(done.folder)
     assert bundle.tasks == ("sulfur", "ring", "shared")
     assert list(bundle.about["pretraining"]["tables"]) == ["odd", "second"]
+
+
+def test_another_table_is_evaluated_without_what_was_learned_before_the_run(
+    tmp_path: Path, tables: list[str]
+) -> None:
+    """Salts of structures of the first table: known by skeleton alone, and only where it was learned from."""
+    values = settings(tmp_path, tables=tables, exclude=["tested.csv"])
+    done = pretrain(values)
+    config = load_config(settings(tmp_path), ["name=main", f"model.encoder.init={done.folder}"])
+    run = training.train(config)
+    learned = learned_skeletons(done.folder) or frozenset()
+    own = pd.read_csv(run.folder / "split.csv")
+    salts = [f"{text}.Cl" for text in TEXTS if "." not in text]
+    parts = known_parts(run.folder, [Chem.CanonSmiles(text) for text in salts], workers=0)
+    assert parts == known_parts(run.folder / "bundle", [Chem.CanonSmiles(text) for text in salts], workers=0)
+    used = set(skeletons(own.loc[own["part"] != "test", "structure"].tolist()))
+    for text, part in zip(salts, parts or [], strict=True):
+        (key,) = skeletons([text])
+        assert (part == "start") == (key in learned and key not in used), text
+    assert (parts or []).count("start") > 20
+    assert (
+        f"{(parts or []).count('start')} by skeleton to the run that it began with"
+        in count_known(parts or [])[0]
+    )
