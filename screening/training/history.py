@@ -44,9 +44,10 @@ class Epoch(NamedTuple):
         of = f" of {self.of}" if self.of else ""
         left = f", at most {duration(self.seconds_left)} left" if self.seconds_left > 0 else ""
         best = "  best" if self.is_best else ""
+        macro = "-" if math.isnan(self.macro) else f"{self.macro:.4f}"
         return (
             f"epoch {self.number + 1:>3}{of}  loss {_mean(self.loss):.4f}  "
-            f"valid {self.metric} {self.macro:.4f}  lr {self.lr:.1e}  {self.seconds:.1f} s{left}{best}"
+            f"valid {self.metric} {macro}  lr {self.lr:.1e}  {self.seconds:.1f} s{left}{best}"
         )
 
 
@@ -112,7 +113,8 @@ class History(list[Epoch]):
             each = (f"{(one.epoch or 0) + 1} for {len(one.assays)}" for one in kept)
             return f"{why}; kept are snapshots, of epoch {', '.join(each)} assays"
         if math.isnan(best.macro):
-            return f"{why}; kept is the last epoch: no assay has both classes in the validation part"
+            has = "both classes" if metric == "ROC-AUC" else "both classes, or values to put in order,"
+            return f"{why}; kept is the last epoch: no assay has {has} in the validation part"
         return f"{why}; kept is the best, epoch {best.number + 1} (validation {metric} {best.macro:.4f})"
 
     def per_task(self, tasks: tuple[str, ...]) -> pd.DataFrame:

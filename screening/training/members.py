@@ -14,13 +14,13 @@ from ..bundle.bundle import Bundle
 from ..bundle.member import Member
 from ..config import Config
 from ..config_model import NETWORK, BlendPart
-from ..data.sparse_cells import has_label, n_marked, n_measured
+from ..data.sparse_cells import has_label, n_measured
 from ..data.task_groups import read_groups
 from ..errors import ConfigError, DataError, listed
 from ..models.baselines import Baseline, baselines
-from ..models.baselines.contract import ENOUGH
 from ..models.blends import Blend
 from ..models.network import ScreeningModel, inputs_of
+from .bounds_of_baselines import bounds_taken
 from .building import trainer_of
 from .fold_files import fold_file
 from .history import Epoch
@@ -140,6 +140,7 @@ def _fit_networks(config: Config, prepared: Prepared, course: Course, fold: int 
     """Every network that the config asks for."""
     on_note = course.on_note
     plans = plans_of(config, prepared.table.tasks)
+    _check_trained(prepared, plans)
     members, histories = [], []
     affinity = Affinity(len(prepared.table.tasks)) if config.grouping.affinity != "none" else None
     for number, plan in enumerate(plans):
@@ -195,13 +196,8 @@ def make_trainer(config: Config, prepared: Prepared, plan: NetworkPlan | None = 
     table, store = prepared.table, prepared.store
     plan = plan or plans_of(config, table.tasks)[0]
     torch.manual_seed(plan.seed)
+    _check_trained(prepared, [plan])
     rows = examples(prepared, "train", plan.columns)
-    if not len(rows.rows):
-        what = "" if len(plan.columns) == len(table.tasks) else f" for {_named(prepared, plan)}"
-        raise DataError(
-            f"The training part of the split has no molecules{what}. Use more molecules, another split, or "
-            "leave such assays out (data.tasks)."
-        )
     vectors = config.model.parts[0].vectors if len(config.model.parts) == 1 else None
     model = ScreeningModel(config.model, inputs_of(store), len(plan.columns), vectors)
     model.encoder.fit(store, rows.rows)
@@ -220,6 +216,22 @@ def make_trainer(config: Config, prepared: Prepared, plan: NetworkPlan | None = 
     if config.grouping.joint is not None:
         trainer.start_from(_joint_weights(config, prepared, plan))
     return trainer
+
+
+def _check_trained(prepared: Prepared, plans: Sequence[NetworkPlan]) -> None:
+    """Raise DataError where the training part has no label for a network, before any is trained."""
+    table = prepared.table
+    has_label = n_measured(table.take(prepared.split.rows("train")).labels) > 0
+    empty = [plan for plan in plans if not has_label[list(plan.columns)].any()]
+    if not empty:
+        return
+    is_all = len(empty[0].columns) == len(table.tasks)
+    names = dict.fromkeys(table.tasks[column] for plan in empty for column in plan.columns)
+    what = "" if is_all else f" for the networks of {listed(names)}"
+    raise DataError(
+        f"The training part of the split has no labels{what}. Use more molecules, another split, or leave "
+        "such assays out (data.tasks)."
+    )
 
 
 def _joint_weights(config: Config, prepared: Prepared, plan: NetworkPlan) -> dict[str, torch.Tensor]:
@@ -315,7 +327,7 @@ def _fit_baselines(config: Config, prepared: Prepared, on_note: Note, folds: np.
     for number, seed in enumerate(_seeds(config)):
         baseline = make_baseline(config.model.parts[0])
         if number == 0:
-            for text in (_describe_baseline(config, baseline, prepared), *_bounds_taken(baseline, prepared)):
+            for text in (_describe_baseline(config, baseline, prepared), *bounds_taken(baseline, prepared)):
                 on_note(text)
         baseline.fit(
             prepared.store,
@@ -340,24 +352,6 @@ def _describe_baseline(config: Config, baseline: Baseline, prepared: Prepared) -
     n_models = len(_seeds(config))
     times = f"{n_models} x " if n_models > 1 else ""
     return f"baseline {times}{baseline.kind} ({options}) for each of {len(prepared.table.tasks):,} assays"
-
-
-def _bounds_taken(baseline: Baseline, prepared: Prepared) -> list[str]:
-    """How many bounds of which assays a baseline that knows none of them takes for values, or leaves out."""
-    train = prepared.table.take(prepared.split.rows("train"))
-    if baseline.takes_bounds or train.censored is None or not train.is_real.any():
-        return []
-    n_bounds, n_values = n_marked(train.censored), n_measured(train.labels)
-    leaves = (n_values - n_bounds >= ENOUGH) & (baseline.bounds == "left_out")
-    ways = (("left out", leaves), ("taken as values measured there", ~leaves))
-    names = {
-        how: listed(
-            (f"'{train.tasks[task]}' {n_bounds[task]:,} of {n_values[task]:,}" for task in tasks), 5, mark=""
-        )
-        for how, at in ways
-        if len(tasks := np.flatnonzero(at & (n_bounds > 0)).tolist())
-    }
-    return [f"baseline {baseline.kind}: bounds (>, <) {how}: {counts}" for how, counts in names.items()]
 
 
 def _describe_networks(config: Config, trainer: Trainer, n_networks: int) -> str:

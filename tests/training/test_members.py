@@ -83,7 +83,7 @@ def test_an_assay_without_training_labels_cannot_have_its_own_network(tmp_path: 
     settings = config(tmp_path, "none", model={"single_task": True}, data={"tasks": names})
     table = pd.read_csv(settings.data.source).assign(empty=np.nan)
     table.to_csv(settings.data.source, index=False)
-    with pytest.raises(DataError, match="molecules for empty"):
+    with pytest.raises(DataError, match="no labels for the networks of 'empty'"):
         training.train(settings)
 
 

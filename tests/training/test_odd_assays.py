@@ -1,4 +1,4 @@
-"""Values known by a bound alone, and baselines that take them for values: said, and how many by assay."""
+"""Odd assays in training: values known by a bound alone, which baselines count; none at all for a network."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +12,7 @@ from screening import training
 from screening.config import check_config
 from screening.data.assay_table import AssayTable
 from screening.data.sparse_cells import SparseCells, marked_cells, measured_cells
+from screening.errors import DataError
 
 RIDGE = {"name": "ridge", "bounds": "left_out"}
 
@@ -51,3 +52,14 @@ def test_a_table_of_cells_is_fitted_as_an_array(tmp_path: Path) -> None:
     pair = (tmp_path / name / "runs" / "mixed" / "evaluation.csv" for name in ("array", "cells"))
     one, other = (path.read_text() for path in pair)
     assert one == other
+
+
+def test_a_network_without_any_label_is_refused_before_one_is_trained(tmp_path: Path) -> None:
+    table = mixed.table()
+    labels = table.labels.copy()
+    labels[:, 4] = np.nan
+    told: list[str] = []
+    config = check_config(mixed.settings(tmp_path, model={"single_task": True}))
+    with pytest.raises(DataError, match=r"no labels for the networks of 'logP>=2'"):
+        training.train(config, data=replace(table, labels=labels), on_note=told.append)
+    assert not any(text.startswith("network 1") for text in told)
