@@ -16,7 +16,11 @@ from screening.training.run_folder import read_table
 def test_a_trained_bundle_has_every_part(any_run: Path) -> None:
     bundle = Bundle.load(any_run)
     parts = {name for name in OPTIONAL if getattr(bundle, name) is not None}
-    assert parts == set(OPTIONAL) - {"targets", "intervals"}  # those of real assays
+    assert parts == set(OPTIONAL) - {
+        "targets",
+        "intervals",
+        "blend",
+    }  # of real assays, of fitted weights
     assert bundle.domain.structures is not None
     served = np.bincount([column for member in bundle.members for column in member.columns])
     assert served.tolist() == [2] * len(bundle.tasks)
