@@ -219,10 +219,9 @@ class Train(Section):
     active_share: Annotated[float, Field(gt=0, lt=1)] = 0.25
     """Share of a batch that the sampler `actives` draws."""
     snapshots: Positive = 1
-    """Snapshots of a network, at even distances until the last epoch, of which each assay gets the mean of
-    its `snapshots_used` best by its validation ROC-AUC; 1 = the best epoch, for all assays."""
-    snapshots_used: Positive = 2
-    """Snapshots that score an assay, where there are more than one; no more than `snapshots`."""
+    """Snapshots of a network, evenly spaced until the last epoch, whose mean scores; 1 = the best epoch."""
+    snapshots_used: Positive | None = None
+    """Snapshots that score an assay, its best by validation ROC-AUC, where not all do (null)."""
     cycles: Positive = 1
     """Times that the learning rate rises and falls again; a snapshot ensemble has as many as `snapshots`."""
     lr: Annotated[float, Field(gt=0)] = 1e-3

@@ -15,7 +15,7 @@ NEIGHBOURS = 1  # epochs before and after that smooth the validation score of on
 
 
 def snapshot_epochs(settings: Train) -> list[int]:
-    """Numbers of the epochs, from 0, whose weights are kept: at even distances, the last one among them.
+    """Numbers of the epochs, from 0, whose weights are kept: evenly spaced, the last one among them.
 
     >>> snapshot_epochs(Train(epochs=20, snapshots=5))
     [3, 7, 11, 15, 19]
@@ -43,7 +43,7 @@ def kept_networks(
     if not snapshots:
         return [Kept(_with_heads_of(model, assays), tuple(assays), None)]
     epochs, kept = sorted(snapshots), []
-    takes = best_snapshots(history, epochs, settings.snapshots_used)
+    takes = best_snapshots(history, epochs, settings.snapshots_used or len(epochs))
     for epoch, taken in zip(epochs, takes, strict=True):
         mine = [assay for assay in assays if taken[assay]]
         if mine:
