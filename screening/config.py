@@ -16,7 +16,10 @@ from .recipes import recipes
 from .registry import did_you_mean
 
 AnyConfig: TypeAlias = str | Path | Mapping[str, Any] | Config
-"""A YAML file, the name of a recipe, a dictionary or a config: what `load_config` takes."""
+"""A YAML file, the name of a recipe, a table, a dictionary or a config: what `load_config` takes."""
+
+TABLES = (".csv", ".tsv", ".txt", ".parquet", ".sdf", ".sd", ".smi", ".gz", ".xlsx", ".xls")
+"""Endings of tables, which may be given in place of a config."""
 
 
 def load_config(config: AnyConfig, overrides: Mapping[str, Any] | Iterable[str] = ()) -> Config:
@@ -47,14 +50,60 @@ def load_config(config: AnyConfig, overrides: Mapping[str, Any] | Iterable[str] 
 def _settings_of(config: AnyConfig) -> tuple[Any, str]:
     """The settings as plain values, and where they are from, for messages."""
     if isinstance(config, Config):
-        return config.model_dump(), config.name
+        return config.model_dump(exclude_unset=True), config.name
     if isinstance(config, Mapping):
         return plain(config), "config"
-    path = _config_path(Path(config))
+    path = Path(config)
+    if is_table(path):
+        return of_table(path), str(path)
+    path = _config_path(path)
     try:
         return _interpolated(yaml_tree(path.read_text(encoding="utf-8"))), str(path)
     except (YAMLError, OSError, ValueError) as problem:
         raise ConfigError(f"{path} is not a config in YAML: {problem}") from problem
+
+
+def is_table(path: Path) -> bool:
+    """Whether the name is that of a table of structures, by its ending."""
+    return path.name.lower().endswith(TABLES)
+
+
+def of_table(source: Path) -> dict[str, Any]:
+    """The settings of a training on a table without a config: the recipe `best`, and the table's name."""
+    name = re.sub(r"[^A-Za-z0-9_-]+", "-", source.name.split(".")[0]).strip("-_")
+    return {"name": name or "table", "data": {"source": str(source)}, "recipe": "best"}
+
+
+def with_defaults(config: Config, settings: Mapping[str, Any]) -> Config:
+    """The config with these settings, keys with dots, where it was not told of them itself.
+
+    A setting counts as told of where it, a section or a component that it is in, or a part of it was given.
+
+    Examples
+    --------
+    >>> config = load_config({"name": "mine", "data": {"source": "assays.csv"}, "train": {"lr": 0.1}})
+    >>> config = with_defaults(config, {"train.lr": 0.001, "train.epochs": 5})
+    >>> config.train.lr, config.train.epochs
+    (0.1, 5)
+    """
+    values = config.model_dump(exclude_unset=True)
+    given = given_settings(config)
+    for key, value in settings.items():
+        if key not in given:
+            _set(values, key.split("."), plain(value))
+    return check_config(values, where=config.name)
+
+
+def given_settings(section: Section, before: str = "") -> set[str]:
+    """The settings, keys with dots, that a config or a section of it was told; all of one read from a run."""
+    keys = set()
+    for name in section.model_fields_set:
+        value = getattr(section, name)
+        if isinstance(value, Section) and not isinstance(value, Loss):
+            keys |= given_settings(value, f"{before}{name}.")
+        else:
+            keys.add(f"{before}{name}")
+    return keys
 
 
 def _config_path(path: Path) -> Path:

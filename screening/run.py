@@ -198,7 +198,8 @@ def train(
 
     Parameters
     ----------
-    config : a YAML file, the name of a recipe (`tox21`), the settings as a dictionary, or a `Config`.
+    config : a YAML file, the name of a recipe (`tox21`), the settings as a dictionary, or a `Config`; or a
+        table's file, whose model is then chosen from it (the setting `recipe`: best).
     table : a table in memory in place of the one that `data.source` names; of a DataFrame the columns are
         found as in a file (`data.smiles`, `data.id`, `data.tasks`, `data.labels`). Resuming takes it again.
     overrides : settings that win over it: `{"train.epochs": 5}`, or texts as on the command line.

@@ -14,7 +14,7 @@ from ..recipes import recipes
 from .console import say
 
 if TYPE_CHECKING:
-    from ..config import Config
+    from ..config import AnyConfig, Config
 
 CsvSafe = Annotated[
     bool,
@@ -24,51 +24,46 @@ CsvSafe = Annotated[
     ),
 ]
 """Option of every command that writes CSV for people."""
-TABLES = (".csv", ".tsv", ".txt", ".parquet", ".sdf", ".sd", ".smi", ".gz", ".xlsx", ".xls")
-"""Suffixes of what people give in place of a config."""
 
 
-def config_file(text: str) -> Path:
+def config_file(text: str, *, or_table: bool = False) -> "AnyConfig":
     """The config that a word of the command line means: a path, or the name of a recipe that comes along.
+
+    Parameters
+    ----------
+    or_table : a table, its file or name, may be given in its place; the recipe best chooses then.
 
     Raises
     ------
-    ConfigError : a table, a run folder or the name of a table, answered with the command to type.
+    ConfigError : a run folder, or a table where none may be given, answered with the command to type.
     """
+    from ..config import is_table, of_table
+    from ..data.catalogue import catalogue
+
     path = Path(text)
-    if path.is_file() and not text.lower().endswith(TABLES):
+    if path.is_file() and not is_table(path):
         return path
     if (path / "config.yaml").is_file():
         raise ConfigError(
             f"{path} is a run folder, not a config. A run that was stopped goes on with: "
             f"screening train {path / 'config.yaml'} --resume"
         )
-    if path.is_file() or text.lower().endswith(TABLES):
-        raise ConfigError(f"{path} is a table, not a config. {_train_on(path.name.partition('.')[0], text)}")
     by_name = recipes()
+    if is_table(path) or (text in catalogue and text not in by_name):
+        if not or_table:
+            raise ConfigError(f"{text} is a table, not a config. Train on it with: screening train {text}")
+        say(f"No config: the recipe best chooses what fits {text}")
+        usual = {"split": catalogue[text].split} if text in catalogue else {}
+        return of_table(path) | usual
     if text in by_name:
         say(f"Config: {by_name[text]}")
         return by_name[text]
-    _check_lookalikes(path, by_name)
-    return path  # which `load_config` refuses, with the names that are near
-
-
-def _check_lookalikes(path: Path, by_name: Mapping[str, Path]) -> None:
-    """Raise ConfigError for the name of a table, and for the file of a recipe that lies elsewhere."""
-    from ..data.catalogue import catalogue
-
-    text = str(path)
-    if text in catalogue:
-        raise ConfigError(f"There is no config '{text}', but a table of that name. {_train_on(text, text)}")
     if path.suffix == ".yaml" and path.stem in by_name:
         raise ConfigError(
             f"There is no config file {path} in this folder; the one that comes along is called by its name: "
             f"screening train {path.stem}"
         )
-
-
-def _train_on(name: str, source: str) -> str:
-    return f"Train on it with: screening train tox21 name={name} data.source={source}"
+    return path  # which `load_config` refuses, with the names that are near
 
 
 def with_options(overrides: Sequence[str] | None, options: Mapping[str, object]) -> list[str]:

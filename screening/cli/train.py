@@ -46,7 +46,12 @@ Evaluate = Annotated[
 
 
 def train(
-    config: Annotated[str, typer.Argument(help="YAML file, or the name of a recipe, such as tox21.")],
+    config: Annotated[
+        str,
+        typer.Argument(
+            help="YAML file, the name of a recipe, such as tox21; or a table: the model is chosen."
+        ),
+    ],
     overrides: Overrides = None,
     data: DataPath = None,
     name: Annotated[
@@ -74,7 +79,7 @@ def train(
     from ..config import load_config, to_yaml
 
     aliases = {"name": name, "train.epochs": epochs, "seed": seed}
-    settings = load_config(config_file(config), with_options(overrides, aliases))
+    settings = load_config(config_file(config, or_table=True), with_options(overrides, aliases))
     if print_config:
         tell(to_yaml(settings).rstrip("\n"))
         return

@@ -20,6 +20,7 @@ from ..errors import ConfigError, DataError
 from ..metrics.per_assay import read_evaluation
 from ..runtime import distributed
 from ..runtime.folders import LOCK
+from ..training.chosen_settings import with_chosen
 from ..training.history import Epoch
 from ..training.origins import check_finished, check_settings
 from ..training.preparation import Note
@@ -102,6 +103,7 @@ def train_set(
     ConfigError : a folder holds a run with other settings; as `training.train` otherwise.
     """
     path = Path(path)
+    configs = [with_chosen(config, data) for config in configs]
     distributed.join_processes()
     with claimed_run(path.parent, f".{path.name}{LOCK}"):
         _train_all(configs, data, overwrite, on_note, on_epoch)

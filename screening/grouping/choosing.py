@@ -19,6 +19,7 @@ from ..errors import ConfigError, DataError, listed
 from ..registry import did_you_mean
 from ..runtime import distributed
 from ..runtime.numbers import in_digits
+from ..training.chosen_settings import with_chosen
 from ..training.history import Epoch
 from ..training.origins import check_finished, is_finished
 from ..training.preparation import Note, prepare_data
@@ -142,7 +143,7 @@ def group(
     DataError : the table cannot be used.
     """
     _check(choice)
-    config = with_affinity(load_config(config), None)
+    config = with_affinity(with_chosen(load_config(config), data, on_note), None)
     if overwrite or not is_finished(config):
         train(config, data=data, resume=resume, overwrite=overwrite, on_note=on_note, on_epoch=on_epoch)
         distributed.wait_for_all()

@@ -17,6 +17,7 @@ from ..data.task_groups import read_groups, write_groups
 from ..errors import ConfigError
 from ..evaluation.comparison import Comparison, compare
 from ..runtime import distributed
+from ..training.chosen_settings import with_chosen
 from ..training.history import Epoch
 from ..training.members import plans_of
 from ..training.origins import check_finished, is_finished
@@ -88,7 +89,7 @@ def _try_groups(
     on_epoch: Callable[[Epoch], None],
 ) -> Trial:
     """`try_groups` in a folder that is ours."""
-    config, grouped, costs = with_affinity(config, None), [], []
+    config, grouped, costs = with_affinity(with_chosen(config, data, on_note), None), [], []
 
     def trained(name: str, seed: int, prepared: Prepared, **changes: Any) -> None:
         settings = _changed(config, name, seed, **changes)

@@ -40,6 +40,7 @@ from .after_training import (
     predicted,
     with_trust,
 )
+from .chosen_settings import with_chosen
 from .components import check_components, plugins_in_use
 from .evaluating import evaluate_parts, pooled_precision
 from .fitting import fit
@@ -86,7 +87,7 @@ def plan(
 
     Features are worked out for some molecules only, so one that a featurizer will reject is still counted.
     """
-    config = _with_source(load_config(config), data)
+    config = with_chosen(_with_source(load_config(config), data), data, on_note)
     check_components(config)
     check_trust(config)
     prepared = prepare_sample(config, data, on_note)
@@ -122,7 +123,7 @@ def train(
     ConfigError : a setting is wrong, or the run folder is in use.
     DataError : the table cannot be used.
     """
-    config = _with_source(config, data)
+    config = with_chosen(_with_source(config, data), data, on_note)
     check_components(config)
     check_trust(config)
     distributed.join_processes()
