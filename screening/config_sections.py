@@ -92,8 +92,9 @@ class Data(Table):
     auxiliary: Annotated[tuple[Table, ...], BeforeValidator(_as_tables)] = ()
     """Other tables whose assays a network learns beside those of `source`, such as [toxcast]: names, or
     mappings of source, tasks and so on. Compounds of the validation and test parts are taken out of them."""
-    auxiliary_weight: Annotated[float, Field(gt=0)] = 3.0
-    """Weight of an assay of `source` in training where one of an auxiliary table has 1."""
+    auxiliary_weight: Annotated[float, Field(gt=0)] | None = None
+    """Weight of an assay of `source` in training where one of an auxiliary table has 1; null = those of
+    `source` together weigh as much as all auxiliary ones, and each at least as much as one of them."""
     keep_auxiliary: bool = False
     """Keep the assays of auxiliary tables in bundle and results; else the network's heads for them are
     dropped after training."""

@@ -23,9 +23,21 @@ def of_served(config: Config, prepared: Prepared, history: pd.DataFrame) -> pd.D
     return history if len(names) == len(tasks) else history[history["assay"].isin(names)]
 
 
+def weight_of(config: Config, prepared: Prepared) -> float:
+    """What a main assay weighs where an auxiliary one has 1.
+
+    Parameters
+    ----------
+    prepared : of a joint table.
+    """
+    if config.data.auxiliary_weight is not None:
+        return config.data.auxiliary_weight
+    n_main = prepared.n_main or len(prepared.table.tasks)
+    return max((len(prepared.table.tasks) - n_main) / n_main, 1.0)
+
+
 def priorities_of(config: Config, prepared: Prepared, columns: Sequence[int]) -> torch.Tensor | None:
     """Weights of assays beside what the balancer gives; None: all have the same."""
-    if prepared.n_main is None or config.data.auxiliary_weight == 1:
+    if prepared.n_main is None or weight_of(config, prepared) == 1:
         return None
-    is_main = torch.tensor(columns) < prepared.n_main
-    return torch.where(is_main, config.data.auxiliary_weight, 1.0)
+    return torch.where(torch.tensor(columns) < prepared.n_main, weight_of(config, prepared), 1.0)

@@ -45,6 +45,7 @@ from .components import check_components, plugins_in_use
 from .evaluating import evaluate_parts, pooled_precision
 from .fitting import fit
 from .history import Epoch
+from .main_assays import weight_of
 from .measured import measured
 from .members import Fitted, describe
 from .origins import Origin, check_origin, check_settings, origin_of
@@ -373,7 +374,7 @@ def _about(config: Config, prepared: Prepared) -> dict[str, Any]:
     if not prepared.auxiliary:
         return about
     tables = [table.about() for table in prepared.auxiliary]
-    return about | {"auxiliary": tables, "auxiliary_weight": config.data.auxiliary_weight}
+    return about | {"auxiliary": tables, "auxiliary_weight": weight_of(config, prepared.trained)}
 
 
 def versions() -> dict[str, str]:

@@ -28,6 +28,7 @@ from screening.data.splits import Split
 from screening.errors import ConfigError, DataError
 from screening.evaluation.replicates import fold_configs
 from screening.reporting.report import write_report
+from screening.training.main_assays import priorities_of
 from screening.training.members import make_trainer
 from screening.training.origins import check_finished
 from screening.training.predictions import read_predictions
@@ -348,9 +349,20 @@ def test_the_weight_multiplies_what_the_balancer_gives(folder: Path, balancer: o
         torch.testing.assert_close(other, expected)
 
 
+def test_by_default_all_main_assays_weigh_as_much_as_all_others_and_none_weighs_less(tmp_path: Path) -> None:
+    fewer = settings(tmp_path, "fewer", data={"tasks": ["halogen"]})
+    run = train(fewer)
+    assert manifest(run)["auxiliary_weight"] == Bundle.load(run).about["auxiliary_weight"] == 3
+    prepared = prepare_data(fewer)
+    expected = torch.tensor([3.0, 1.0, 1.0, 1.0])
+    torch.testing.assert_close(priorities_of(fewer, prepared.trained, range(4)), expected)
+    more = settings(tmp_path, "more")
+    assert priorities_of(more, prepare_data(more).trained, range(7)) is None
+
+
 def test_balancers_that_give_a_direction_need_the_weight_1(folder: Path) -> None:
     with pytest.raises(ConfigError, match=r"graddrop.*data\.auxiliary_weight=1"):
-        train(settings(folder, "direction", balancer="graddrop"))
+        train(settings(folder, "direction", balancer="graddrop", data={"auxiliary_weight": 3}))
     assert train(settings(folder, "direction", balancer="graddrop", data={"auxiliary_weight": 1})).exists()
 
 
