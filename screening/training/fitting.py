@@ -1,11 +1,12 @@
 """All models that a config asks for, one after the other, and how they are put together."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from ..bundle.member import Member
 from ..config import Config
 from ..config_model import NETWORK, BlendPart
 from ..models.baselines import Baseline, baselines
@@ -71,8 +72,14 @@ def _with_left_out(
         assert baseline.left_out is not None
         return fitted, left_out_cells(baseline.left_out, prepared, left)
     quiet = course._replace(on_note=lambda note: None, on_epoch=lambda epoch: None)
+
+    def without(fold: int) -> Sequence[Member]:
+        """Of the main table the fold is taken out, so that auxiliary ones lose forms of its compounds too."""
+        rest = prepared._replace(split=left.folds.without(prepared.split, fold))
+        return fit_part(own, of_part(config, rest, part)[1], quiet, fold=fold).members
+
     said = out_of_fold(
-        lambda of, fold: fit_part(own, of, quiet, fold=fold).members,
+        without,
         view,
         left,
         label=part.label,

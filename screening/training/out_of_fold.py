@@ -23,8 +23,8 @@ from .preparation import Prepared
 
 AT_ONCE = 2**24  # outputs, molecules times assays, that are made at a time: 128 MiB
 
-Fit = Callable[[Prepared, int], Sequence[Member]]
-"""From a table without a fold, and the number of that fold, to a fitted model."""
+Fit = Callable[[int], Sequence[Member]]
+"""From the number of a fold to a model that is fitted without it."""
 
 
 class Left(NamedTuple):
@@ -99,7 +99,7 @@ def out_of_fold(
             said[inside] = kept_fold(path, len(inside))
             continue
         course.on_note(f"{label} without fold {fold + 1} of {folds.n}, for the weights of the blend")
-        members = fit(prepared._replace(split=folds.without(prepared.split, fold)), fold)
+        members = fit(fold)
         said[inside] = outputs_at(members, prepared, rows[inside], cells.tasks[inside])
         if distributed.is_main():
             keep_fold(path, said[inside], course.origin)

@@ -28,6 +28,7 @@ from screening.data.splits import Split
 from screening.errors import ConfigError, DataError
 from screening.evaluation.replicates import fold_configs
 from screening.reporting.report import write_report
+from screening.training import fitting
 from screening.training.main_assays import priorities_of
 from screening.training.members import make_trainer
 from screening.training.origins import check_finished
@@ -396,6 +397,42 @@ def test_baselines_of_a_blend_see_main_assays_alone(folder: Path, keep: bool) ->
     (alone,) = Bundle.load(plain).members
     for name, value in alone.model.state_dict().items():
         assert torch.equal(forest.model.state_dict()[name], value), name
+
+
+def test_folds_of_a_blend_leave_forms_of_their_compounds_out_of_auxiliary_tables(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Prepared] = []
+    fit_part = fitting.fit_part
+
+    def watched(config: Config, prepared: Prepared, *more: object, **options: object) -> object:
+        if prepared.n_main is not None:
+            seen.append(prepared)
+        return fit_part(config, prepared, *more, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(fitting, "fit_part", watched)
+    encoder = {"name": "fingerprint", "widths": [16]}
+    weighed = {
+        "encoder": encoder,
+        "blend": ["network", FOREST],
+        "blending": {"weights": "fitted", "folds": 3},
+    }
+    config = settings(tmp_path, "weighed", model=weighed)
+    run, prepared = train(config), prepare_data(config)
+    assert len(seen) == 4
+    n_main = len(prepared.table)
+    for view in seen:
+        gone = {
+            skeleton(prepared.table.smiles[row])
+            for row in prepared.split.rows("train")
+            if view.split.parts[row] == ""
+        }
+        trained = {skeleton(view.table.smiles[row]) for row in view.split.rows("train") if row >= n_main}
+        assert gone & trained == set()
+    assert sum("" in view.split.parts for view in seen) == 3
+    assert Bundle.load(run).tasks == tuple(small.PATTERNS)
+    with pytest.raises(ConfigError, match=r"data\.keep_auxiliary is set, and model\.blending\.weights"):
+        train(settings(tmp_path, "kept", model=weighed, data={"keep_auxiliary": True}))
 
 
 # --- resuming -----------------------------------------------------------------------------------------
