@@ -159,12 +159,14 @@ def default_space(config: Config) -> dict[str, Range]:
     """
     ranges: dict[str, Range] = {}
     for part in config.model.parts:
-        if part.name == NETWORK:
-            ranges |= _TRAINING | _of_encoder(config.model.encoder)
-        else:
-            where = f"{BLEND}{part.name}" if config.model.blend else "model.baseline"
+        where = f"{BLEND}{part.label}." if config.model.blend else "model.baseline."
+        if part.name != NETWORK:
             options = baselines.options(part.name)
-            ranges |= {f"{where}.{key}": values for key, values in _OF_BASELINES.items() if key in options}
+            ranges |= {where + key: values for key, values in _OF_BASELINES.items() if key in options}
+        elif part.encoder is not None:
+            ranges |= _TRAINING | _of_encoder(part.encoder, f"{where}encoder.")
+        else:
+            ranges |= _TRAINING | _of_encoder(config.model.encoder, "model.encoder.")
     if not ranges:
         raise ConfigError(
             "tune.space is empty, and there is no default for "
@@ -174,9 +176,9 @@ def default_space(config: Config) -> dict[str, Range]:
     return ranges
 
 
-def _of_encoder(encoder: Component) -> dict[str, Range]:
-    """Ranges around the defaults of an encoder."""
-    options, where = encoders.options(encoder.name), "model.encoder."
+def _of_encoder(encoder: Component, where: str) -> dict[str, Range]:
+    """Ranges around the defaults of an encoder, whose keys begin with `where`."""
+    options = encoders.options(encoder.name)
     ranges = {where + name: Range(low=0, high=0.6) for name in _RATES if name in options}
     for name in _WIDTHS:
         if name in options:
@@ -222,28 +224,37 @@ def _without_blend(values: Mapping[str, Any]) -> dict[str, Any]:
 def _with_blend(config: Config, values: Mapping[str, Any]) -> dict[str, Any]:
     """The config as plain values, options of the models of a blend among them."""
     tree = config.model_dump()
+    parts = _by_label(tree)
     for key, value in values.items():
         if key.startswith(BLEND):
-            name, _, option = key.removeprefix(BLEND).partition(".")
-            parts = [part for part in tree["model"]["blend"] if name in (part.get("as"), part["name"])]
-            if not parts or not option:
+            label, *words = key.removeprefix(BLEND).split(".")
+            inner = parts.get(label)
+            for word in words[:-1]:
+                inner = inner.get(word) if inner else None
+            if not words or not isinstance(inner, dict):
                 raise ConfigError(
                     f"{key} is no setting of a model of the blend: expected {BLEND}NAME.OPTION."
                 )
-            parts[0][option] = value
+            inner[words[-1]] = value
     return tree
+
+
+def _by_label(tree: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The models of a blend by what they are called."""
+    return {part.get("as") or part["name"]: part for part in tree["model"]["blend"]}
 
 
 def _tree(config: Config) -> dict[str, Any]:
     """The config as plain values, with the options of components that are not given at their defaults."""
     tree = config.model_dump()
     model = tree["model"]
-    model["blend"] = {part.get("as") or part["name"]: part for part in model["blend"]}
+    model["blend"] = _by_label(tree)
     families: list[tuple[Registry[Any], Any]] = [(encoders, model["encoder"]), (baselines, model["baseline"])]
     families += [(baselines, part) for part in model["blend"].values() if part["name"] != NETWORK]
-    for family, part in families:
-        for name, option in family.options(part["name"]).items() if part else ():
-            part.setdefault(name, option.default)
+    families += [(encoders, part.get("encoder")) for part in model["blend"].values()]
+    for family, component in families:
+        for name, option in family.options(component["name"]).items() if component else ():
+            component.setdefault(name, option.default)
     return tree
 
 

@@ -48,6 +48,24 @@ def test_a_blend_has_the_settings_of_all_its_models() -> None:
     assert blended.model.blend[1].options == {"trees": 7}
 
 
+def test_networks_of_a_blend_have_settings_of_their_own() -> None:
+    mlp = {"name": "network", "as": "mlp", "encoder": {"name": "fingerprint", "widths": [512, 512]}}
+    blended = config(model={"encoder": "dmpnn", "blend": ["network", mlp]})
+    space = Space.of(blended)
+    key = "model.blend.mlp.encoder.widths"
+    assert {"model.encoder.depth", key, "model.blend.mlp.encoder.dropout"} < {
+        each.key for each in space.settings
+    }
+    changed = space.applied(blended, {key: [1024], "model.encoder.depth": 4})
+    assert changed.model.blend[1].encoder is not None
+    assert changed.model.blend[1].encoder.options == {"widths": [1024]}
+    assert changed.model.encoder.options == {"depth": 4}
+    with pytest.raises(ConfigError, match="no setting of a model of the blend"):
+        space.applied(blended, {"model.blend.network.encoder.depth": 4})
+    own = Space.of(config({key: {"choices": [[512, 512], [8]]}}, model=blended.model.model_dump()))
+    assert own.current(blended) == {key: "[512, 512]"}
+
+
 @pytest.mark.parametrize(
     ("space", "message"),
     [
