@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from .evaluation.benchmarks import benchmark as benchmark
     from .evaluation.comparison import compare as compare
     from .evaluation.external import assess as assess
+    from .evaluation.learning_curves import learning_curve as learning_curve
     from .grouping.choosing import group as group
     from .plugins import load_plugins as load_plugins
     from .pretraining.run import pretrain as pretrain
@@ -86,6 +87,7 @@ _load, __dir__, __all__ = lazy(
         "explain": "triage.explanation",
         "export": "bundle.exporting",
         "group": "grouping.choosing",
+        "learning_curve": "evaluation.learning_curves",
         "load_config": "config",
         "load_plugins": "plugins",
         "load_run": "run",

@@ -27,7 +27,7 @@ from .config_parts import AChain, AComponent, Positive, Share, by_name
 from .config_parts import Component as Component
 from .config_parts import EncoderChoice as EncoderChoice
 from .config_parts import Section as Section
-from .config_studies import Benchmark, Tune
+from .config_studies import Benchmark, LearningCurve, Tune
 from .plain_yaml import option
 from .registry import did_you_mean
 from .sizes import LARGEST, MOST_ATOMS
@@ -325,6 +325,7 @@ class Config(Section):
     pretrain: Pretrain = Pretrain()
     benchmark: Benchmark | None = None
     tune: Tune | None = None
+    learning_curve: LearningCurve | None = None
 
     @field_validator("name")
     @classmethod

@@ -1,6 +1,6 @@
 """Sections of a config about many trainings: balancers side by side, the search for settings."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -72,3 +72,28 @@ class Tune(Section):
     """Trainings of a trial, with the seeds `seed`, `seed` + 1, ...; what counts is their mean."""
     prune: bool = True
     """Stop a trial whose best epoch is worse than the median of those before at that epoch."""
+
+
+class LearningCurve(Section):
+    """The model on shares of the training part, for `screening evaluate --learning-curve`."""
+
+    shares: Annotated[tuple[Annotated[float, Field(gt=0, le=1)], ...], Field(min_length=2)] = (
+        0.1,
+        0.25,
+        0.5,
+        1.0,
+    )
+    """Shares of the training part, each inside the next; the last is 1."""
+    seeds: Positive = 3
+    """Trainings at each share, with the seeds `seed`, `seed` + 1, ..., and molecules drawn anew."""
+    by: Literal["random", "scaffold"] = "random"
+    """What is left out: `random` molecules, or whole `scaffold`s, as where new series are measured."""
+    thin: tuple[str, ...] = ()
+    """Assays, by name or pattern, that are also thinned alone, while the others keep all their labels; as
+    many more trainings each. `*` = every assay."""
+
+    @model_validator(mode="after")
+    def _rises_to_one(self) -> "LearningCurve":
+        if list(self.shares) != sorted(set(self.shares)) or self.shares[-1] != 1:
+            raise ValueError(f"shares are {list(self.shares)}: expected rising ones that end with 1")
+        return self

@@ -77,6 +77,8 @@ def read_by(asked: Call) -> list[str]:
         return [word for word in values["sources"] if "=" not in word]
     if asked.name in ("describe", "init"):
         return [values["source" if asked.name == "describe" else "table"]]
+    if values.get("learning_curve"):
+        return []
     inputs = [values[key] for key in ("run", "scores", "molecules", "folder") if values.get(key)]
     return [str(path) for path in (*inputs, *values.get("runs", []), *values.get("library", []))]
 
@@ -97,6 +99,8 @@ def written_by(asked: Call) -> list[str]:
         if asked.name == "tune":
             return [f"{name}-tune"]
         return [f"{name}-seeds" if values.get("seeds") and asked.name == "train" else str(name)]
+    if values.get("learning_curve"):
+        return [f"{load_config(config_file(str(values['run']))).folder}-curve"]
     if asked.name == "init":
         return [str(values["folder"])]
     if asked.name == "report":
@@ -170,6 +174,8 @@ def test_the_pages_are_a_script(tmp_path: Path, real_data: Path) -> None:
 
 
 def _made_small(command: str) -> str:
+    if "--learning-curve" in command:
+        return f"{command} {SMALL} learning_curve.seeds=1 'learning_curve.shares=[0.5,1]'"
     if not command.startswith(tuple(f"screening {name} " for name in TRAINING)):
         return command
     more = " benchmark.seeds=1 benchmark.balancers=[equal,slaw]" if " benchmark " in command else ""

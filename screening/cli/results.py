@@ -12,6 +12,7 @@ from .assay_tables import print_evaluation, print_intervals
 from .checks import PARTS, check_apart, check_choice, check_file
 from .console import progress_shown, tell, with_flags
 from .grid import print_frame
+from .learning_curve import of_shares
 from .options import AllAssays, IdColumn, PartOfSplit, RunOrBundle, SmilesColumn
 from .settings import CsvSafe
 from .tables import print_comparison, print_learning, print_set, say_account
@@ -40,12 +41,15 @@ RunOrSet = Annotated[
     Path,
     typer.Argument(
         help="Run folder, such as runs/tox21, or runs/NAME for the set runs/NAME-seed0, ... or "
-        "runs/NAME-fold0, ... together; with --data also a bundle."
+        "runs/NAME-fold0, ... together; with --data also a bundle, with --learning-curve also a config."
     ),
 ]
 TableSettings = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[KEY=VALUE]...", help="With --data: how to read the table, such as data.id=CID."),
+    typer.Argument(
+        metavar="[KEY=VALUE]...",
+        help="With --data: how to read the table, such as data.id=CID; with --learning-curve any setting.",
+    ),
 ]
 OtherTable = Annotated[
     str | None, typer.Option(help="Another table, whose assays have the same names.", show_default=False)
@@ -55,6 +59,13 @@ KeepKnown = Annotated[
 ]
 Sort = Annotated[
     str | None, typer.Option(help="Column to sort by, such as average_precision.", show_default=False)
+]
+CurveOption = Annotated[
+    bool,
+    typer.Option(
+        "--learning-curve",
+        help="Is it worth measuring more? Trains the config, or that of the run, on shares of the molecules.",
+    ),
 ]
 Learning = Annotated[
     bool, typer.Option("--learning", help="How each assay learned, from the history of the run.")
@@ -79,6 +90,8 @@ def evaluate(
     ] = None,
     sort: Sort = None,
     learning: Learning = False,
+    learning_curve: CurveOption = False,
+    overwrite: Annotated[bool, typer.Option(help="With --learning-curve: begin anew.")] = False,
     out: TableFile = None,
     all_assays: AllAssays = False,
     plot: PictureFile = None,
@@ -91,6 +104,14 @@ def evaluate(
     check_choice("--part", part, PARTS)
     check_file("--out", out, ".csv", ".parquet")
     check_file("--plot", plot, ".svg", ".png")
+    if learning_curve:
+        others = {"--sort": sort is not None, "--learning": learning, "--out": out is not None}
+        others |= {"--plot": plot is not None, "--keep-known": keep_known, "--csv-safe": csv_safe}
+        others |= {"--smiles": smiles is not None, "--id": id_column is not None}
+        check_apart(others, "--learning-curve has none of it. Leave it out.")
+        of_shares(run, settings, part=part, data=data, overwrite=overwrite, all_assays=all_assays)
+        return
+    check_apart({"--overwrite": overwrite}, "only --learning-curve has that. Leave it out.")
     if data is None:
         of_table = {"--smiles": smiles is not None, "--id": id_column is not None, "--keep-known": keep_known}
         check_apart(of_table, "only a table of --data has that. Give --data, or leave it out.")

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .benchmarks import benchmark as benchmark
     from .comparison import compare as compare
     from .external import assess as assess
+    from .learning_curves import learning_curve as learning_curve
     from .replicates import fold_configs as fold_configs
     from .replicates import seed_configs as seed_configs
     from .replicates import train_set as train_set
@@ -28,6 +29,7 @@ __getattr__, __dir__, __all__ = lazy(
         "benchmark": "benchmarks",
         "compare": "comparison",
         "fold_configs": "replicates",
+        "learning_curve": "learning_curves",
         "seed_configs": "replicates",
         "train_set": "replicates",
     },

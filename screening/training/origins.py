@@ -37,7 +37,7 @@ _FREE = ("name", "runs", "plugins", "data.source", "train.workers", *_FILES)
 """Settings that may change between start and resumption; of files the content counts."""
 COLUMNS = 256
 """Assays whose labels are looked at as an array at a time."""
-_FREE_SECTIONS = ("benchmark", "pretrain", "tune")
+_FREE_SECTIONS = ("benchmark", "learning_curve", "pretrain", "tune")
 
 
 def origin_of(config: Config, prepared: Prepared) -> Origin:

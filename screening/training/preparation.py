@@ -107,7 +107,7 @@ def prepare_data(
         store = featurize(table.smiles, features, workers=workers)
     split = _split(config, read, notes)
     main = Prepared(
-        table, store, split, read.rejected, read.merged, notes.texts, read.source, _targets(table, split)
+        table, store, split, read.rejected, read.merged, notes.texts, read.source, targets_of(table, split)
     )
     return _with_auxiliary(config, main, notes) if _has_auxiliary(config, notes) else main
 
@@ -125,14 +125,14 @@ def prepare_sample(
     none = GraphStore.of(feature_set(config), [])
     whole = Prepared(read.table, none, split, read.rejected, read.merged, notes.texts, read.source)
     if not _has_auxiliary(config, notes):
-        return _sampled(config, whole)
+        return sampled(config, whole)
     tables = _tell_of(read_auxiliary(config.data, workers=config.train.workers), notes)
     joint = _joint(config, whole, tables, notes)
-    main, trained = _sampled(config, whole), _sampled(config, _whole(whole, joint))
+    main, trained = sampled(config, whole), sampled(config, _whole(whole, joint))
     return main._replace(joint=trained._replace(made_of=main.table), auxiliary=joint.tables)
 
 
-def _sampled(config: Config, whole: Prepared) -> Prepared:
+def sampled(config: Config, whole: Prepared) -> Prepared:
     """Few molecules of the training part, with their features."""
     rows, workers = sample_rows(whole.table, whole.split), config.train.workers
     table = whole.table.take(rows)
@@ -141,7 +141,7 @@ def _sampled(config: Config, whole: Prepared) -> Prepared:
         table = table.take(np.flatnonzero(store.usable))
         store = featurize(table.smiles, feature_set(config), workers=workers)
     trained = Split(["train"] * len(table), whole.split.notes)
-    return whole._replace(table=table, store=store, split=trained, targets=_targets(table, trained))
+    return whole._replace(table=table, store=store, split=trained, targets=targets_of(table, trained))
 
 
 class _Notes:
@@ -207,7 +207,7 @@ def _with_auxiliary(config: Config, main: Prepared, notes: _Notes) -> Prepared:
     for store, one, added in zip(stores, joint.tables, joint.added, strict=True):
         pieces.append((store, one.at[added]))
     store = joint_store(pieces)
-    whole = _whole(main, joint)._replace(store=store, targets=_targets(joint.table, joint.split))
+    whole = _whole(main, joint)._replace(store=store, targets=targets_of(joint.table, joint.split))
     return main._replace(store=store, auxiliary=joint.tables, joint=whole)
 
 
@@ -305,7 +305,8 @@ def _sizes(table: AssayTable) -> str:
     return f"{text}; {int(real.sum())} assays are real, with {n_values:,} values, {n_censored:,} censored"
 
 
-def _targets(table: AssayTable, split: Split) -> Targets | None:
+def targets_of(table: AssayTable, split: Split) -> Targets | None:
+    """Scales of the real assays, from the training part; None where all assays are of two classes."""
     if not table.is_real.any():
         return None
     train = table.take(split.rows("train"))

@@ -4,7 +4,6 @@ Several processes that run the same command share the trials out among themselve
 or again, goes on.
 """
 
-import json
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -17,11 +16,11 @@ import pandas as pd
 from ..config import AnyConfig, Config, load_config, to_yaml
 from ..config_studies import Tune
 from ..data.assay_table import AssayTable
-from ..errors import ConfigError, DataError, ScreeningError
+from ..errors import ConfigError, ScreeningError
+from ..evaluation.study_folders import check_study, clear_study
 from ..runtime.folders import claimed
 from ..training.history import Epoch
 from ..training.members import describe
-from ..training.origins import compare_origins, differing_settings, origin_of
 from ..training.preparation import Note, Prepared, prepare_data
 from ..training.run_folder import write_frame, write_text
 from .page import write_page
@@ -32,12 +31,9 @@ from .trial import Pruned, TrialTable, check_judged, run_trial
 if TYPE_CHECKING:
     from optuna import Trial
 
-STARTED, ORIGIN = "study.yaml", "origin.json"
-"""What a study was started with: its config, and what its table was."""
 BEST, TRIALS = "best.yaml", "trials.csv"
 WORK = "trials"
 """Folder of the checkpoints of trials at work."""
-ANOTHER = "start anew with `overwrite`, or choose another name=..."
 FAULTS = (ScreeningError, ValueError, ArithmeticError, RuntimeError, MemoryError)
 """What a trial may fail with, and the search goes on."""
 
@@ -137,48 +133,17 @@ def _shared(folder: Path, config: Config, prepared: Prepared, *, overwrite: bool
     """The folder of the study, together with others who work on the same one."""
     if overwrite and folder.exists():
         with claimed(folder, "choose another name=..."):
-            _clear(folder)
+            clear_study(folder)
     with claimed(folder, "choose another name=...", shared=True):
         with claimed(folder, name=".start.lock", wait=60):
-            _check_same(folder, config, prepared)
+            check_study(folder, config, prepared, _changes)
         yield
 
 
-def _clear(folder: Path) -> None:
-    if any(folder.iterdir()) and not (folder / STARTED).exists() and [*folder.glob("[!.]*")]:
-        raise ConfigError(f"{folder} is not the folder of a study: it stays. Choose another name=...")
-    for path in folder.glob("[!.]*"):
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
-
-
-def _check_same(folder: Path, config: Config, prepared: Prepared) -> None:
-    """Write what a new study starts with; raise ConfigError if one that is there was started otherwise."""
-    path = folder / STARTED
-    origin = json.loads(json.dumps(origin_of(config, prepared)))
-    if not path.exists():
-        if [*folder.glob("[!.]*")]:
-            raise ConfigError(f"{folder} is not the folder of a study. Choose another name=...")
-        write_text(folder / ORIGIN, json.dumps(origin, indent=1) + "\n")
-        write_text(path, to_yaml(config))
-        return
-    changed = _changes(load_config(path), config)
-    if changed:
-        raise ConfigError(
-            f"{folder} has a study with other settings ({'; '.join(changed[:5])}): a study goes on with the "
-            f"settings it started with. Give the same config, {ANOTHER}"
-        )
-    try:
-        kept = json.loads((folder / ORIGIN).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as problem:
-        raise DataError(f"{folder / ORIGIN} cannot be read: {problem}. Put it back, {ANOTHER}") from problem
-    compare_origins(folder, kept, origin)
-
-
 def _changes(before: Config, config: Config) -> list[str]:
-    """What a config says otherwise than that of a study, as "train.lr was 0.01 and is 0.001"."""
+    """What the section `tune` of a config says otherwise than that of a study."""
     then, now = before.tune or Tune(), config.tune or Tune()
-    changed = differing_settings(before, config)
-    changed += [
+    changed = [
         f"tune.{key} was {getattr(then, key)} and is {getattr(now, key)}"
         for key in ("seeds", "prune")
         if getattr(then, key) != getattr(now, key)
@@ -251,7 +216,7 @@ class _Search:
             return tuned
         keys = [setting.key for setting in self.space.settings]
         best = self.space.applied(self.config, {key: row[key] for key in keys})
-        best = best.model_copy(update={"name": f"{self.config.name}-best", "tune": None, "benchmark": None})
+        best = best.model_copy(update={"name": f"{self.config.name}-best", "tune": None})
         about = (
             f"# Trial {row['trial']} of {self.folder.name}: validation {self._metric()} {row[VALUE]:.4f}, "
         )

@@ -19,7 +19,7 @@ from ..training.after_training import check_trust
 from ..training.components import check_components
 
 FIXED = {
-    **dict.fromkeys(("name", "runs", "benchmark", "tune"), "it is not about a model"),
+    **dict.fromkeys(("name", "runs", "benchmark", "tune", "learning_curve"), "it is not about a model"),
     **dict.fromkeys(("data", "split", "seed"), "trials are compared on one validation part"),
     **dict.fromkeys(("calibration", "domain"), "it does not change the order of molecules"),
     "plugins": "they are imported once",

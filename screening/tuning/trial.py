@@ -20,7 +20,7 @@ from ..training.after_training import predicted
 from ..training.fitting import fit
 from ..training.history import Epoch
 from ..training.measured import measured
-from ..training.preparation import Note, Prepared, feature_set, sample_rows
+from ..training.preparation import Note, Prepared, feature_set, sampled
 from ..training.run import bundle_of
 
 if TYPE_CHECKING:
@@ -73,13 +73,7 @@ class TrialTable:
 
     def sample(self, config: Config) -> Prepared:
         """Few training molecules, enough to build everything that a training of a config builds."""
-        prepared = self._prepared
-        table = prepared.table.take(sample_rows(prepared.table, prepared.split))
-        store = featurize(table.smiles, feature_set(config), workers=0)
-        if not store.usable.all():
-            table = table.take(np.flatnonzero(store.usable))
-            store = featurize(table.smiles, feature_set(config), workers=0)
-        return prepared._replace(table=table, store=store, split=Split(["train"] * len(table)))
+        return sampled(config, self._prepared)
 
 
 def check_judged(prepared: Prepared) -> None:
