@@ -243,7 +243,7 @@ def _values_of_list(items: dict[str, Any]) -> str:
         "a text": "a list of texts",
         COMPONENT: f"{COMPONENT}, or a list of these",
     }
-    return of_many[_values(items)]
+    return of_many.get(_values(items), f"a list of these: {_values(items)}")
 
 
 COMPONENT = "a name, or {name: ..., OPTION: ...}"
