@@ -104,38 +104,28 @@ def evaluate(
     check_choice("--part", part, PARTS)
     check_file("--out", out, ".csv", ".parquet")
     check_file("--plot", plot, ".svg", ".png")
+    of_table = {"--smiles": smiles is not None, "--id": id_column is not None, "--keep-known": keep_known}
+    of_results = {"--sort": sort is not None, "--out": out is not None, "--plot": plot is not None}
     if learning_curve:
-        others = {"--sort": sort is not None, "--learning": learning, "--out": out is not None}
-        others |= {"--plot": plot is not None, "--keep-known": keep_known, "--csv-safe": csv_safe}
-        others |= {"--smiles": smiles is not None, "--id": id_column is not None}
+        others = {**of_results, **of_table, "--learning": learning, "--csv-safe": csv_safe}
         check_apart(others, "--learning-curve has none of it. Leave it out.")
         of_shares(run, settings, part=part, data=data, overwrite=overwrite, all_assays=all_assays)
         return
     check_apart({"--overwrite": overwrite}, "only --learning-curve has that. Leave it out.")
-    if data is None:
-        of_table = {"--smiles": smiles is not None, "--id": id_column is not None, "--keep-known": keep_known}
-        check_apart(of_table, "only a table of --data has that. Give --data, or leave it out.")
-        if settings:
-            raise ConfigError(f"'{settings[0]}' says how a table is read: name the table with --data.")
+    _check_table(data, of_table, settings or [])
     if learning:
-        of_results = {"--data": data is not None, "--sort": sort is not None}
-        of_results |= {"--out": out is not None, "--plot": plot is not None}
-        check_apart(of_results, "--learning has none of it. Leave it out.")
-    from ..config import data_settings
-    from ..evaluation import external
+        check_apart({"--data": data is not None, **of_results}, "--learning has none of it. Leave it out.")
     from ..metrics import per_assay
 
-    given = None if data is None else data_settings(data, settings or [], fixed=OF_THE_MODEL)
     is_set = _check_set(run, {"--data": data is not None, "--learning": learning})
     if sort is not None:
         _check_sort(run, sort, is_set=is_set)
     if learning:
-        print_learning(external.learning(run), all_assays=all_assays)
+        _print_learning(run, all_assays=all_assays)
         return
     title = f"{part} part" if data is None else Path(data).name
-    if data is not None and given is not None:
-        columns = {"smiles": smiles or given.smiles, "id": id_column or given.id}
-        results = _of_table(run, data, given.model_copy(update=columns), keep_known)
+    if data is not None:
+        results = _of_table(run, data, settings or [], {"smiles": smiles, "id": id_column}, keep_known)
     else:
         results = _of_set(run, part) if is_set else _of_run(run, part)
     table, summary, kinds, tell_more = results
@@ -149,10 +139,36 @@ def evaluate(
     tell_more()
 
 
-def _of_table(run: Path, data: str, settings: "Data", keep_known: bool) -> "Results":
+def _check_table(data: str | None, of_table: dict[str, bool], settings: list[str]) -> None:
+    """Check what says how a table is read, which has no meaning where none is named."""
+    if data is not None:
+        _table_settings(data, settings)
+        return
+    check_apart(of_table, "only a table of --data has that. Give --data, or leave it out.")
+    if settings:
+        raise ConfigError(f"'{settings[0]}' says how a table is read: name the table with --data.")
+
+
+def _print_learning(run: Path, *, all_assays: bool) -> None:
+    from ..evaluation import external
+
+    print_learning(external.learning(run), all_assays=all_assays)
+
+
+def _table_settings(data: str, settings: list[str]) -> "Data":
+    from ..config import data_settings
+
+    return data_settings(data, settings, fixed=OF_THE_MODEL)
+
+
+def _of_table(
+    run: Path, data: str, given: list[str], columns: dict[str, str | None], keep_known: bool
+) -> "Results":
     """The assays of another table and their summary; what became of its records is said at once."""
     from ..evaluation import external
 
+    settings = _table_settings(data, given)
+    settings = settings.model_copy(update={key: value for key, value in columns.items() if value})
     with progress_shown():
         assessed = external.assess(
             run,

@@ -143,10 +143,14 @@ def test_what_is_not_known_is_refused() -> None:
     assert extrapolate(two, seed=0).answer.tolist() == [UNTOLD]
 
 
-def test_too_wide_an_interval_is_refused() -> None:
-    y = np.array([[0.55, 0.62, 0.72, 0.85]])
-    what = extrapolate(curves_of(y, 0.09, common=0.0), seed=0)
-    assert what.answer[0] in (UNTOLD, FLAT)
+def test_too_wide_an_interval_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    y = (0.9 - 0.08 * SHARES**-0.5)[None]
+    told = extrapolate(curves_of(y, 0.01), seed=0)
+    width = float((told.gain_high - told.gain_low)[0])
+    monkeypatch.setattr("screening.evaluation.extrapolation.WIDEST", 0.9 * width)
+    what = extrapolate(curves_of(y, 0.01), seed=0)
+    assert what.answer[0] == UNTOLD
+    assert "wider than" in what.reason[0]
     assert np.isnan(what.gain[0])
 
 
