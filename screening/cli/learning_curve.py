@@ -29,16 +29,10 @@ def of_shares(
     from ..reporting.learning_page import write_learning_page
 
     settings = _config(run, overrides or [])
-    check_settings(settings)
     kept = f"Every finished training is kept in {settings.folder}-curve."
     with progress_shown() as console, goes_on(lambda: kept):
-        curves = learning_curve(
-            settings,
-            part=part,
-            data=None if data is None else Path(data),
-            overwrite=overwrite,
-            on_note=notes_to(console),
-        )
+        table, note = None if data is None else Path(data), notes_to(console)
+        curves = learning_curve(settings, part=part, data=table, overwrite=overwrite, on_note=note)
         write_learning_page(curves, settings)
     print_curves(curves, all_assays=all_assays)
 
@@ -48,7 +42,9 @@ def _config(run: Path, overrides: list[str]) -> "Config":
     from ..config import load_config
 
     file = run / "config.yaml"
-    return load_config(file if file.is_file() else config_file(str(run)), overrides)
+    config = load_config(file if file.is_file() else config_file(str(run)), overrides)
+    check_settings(config)
+    return config
 
 
 def print_curves(curves: "LearningCurves", *, all_assays: bool) -> None:

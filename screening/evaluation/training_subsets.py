@@ -64,13 +64,18 @@ def subset(prepared: Prepared, order: TrainingOrder, share: float, assay: str = 
         split = Split(parts.tolist(), prepared.split.notes)
         return prepared._replace(split=split, targets=targets_of(table, split))
     task = table.tasks.index(assay)
+    kept = np.zeros(len(table), bool)
+    kept[order.rows(share, _has_label(table, task))] = True
+    thinned = _without(table, task, (parts == "train") & ~kept)
+    return prepared._replace(table=thinned, targets=targets_of(thinned, prepared.split))
+
+
+def _has_label(table: AssayTable, task: int) -> np.ndarray:
+    """bool [n], which rows have a label in an assay."""
     rows, tasks, _ = measured_cells(table.labels)
     has_label = np.zeros(len(table), bool)
     has_label[rows[tasks == task]] = True
-    kept = np.zeros(len(table), bool)
-    kept[order.rows(share, has_label)] = True
-    thinned = _without(table, task, (parts == "train") & ~kept)
-    return prepared._replace(table=thinned, targets=targets_of(thinned, prepared.split))
+    return has_label
 
 
 def _without(table: AssayTable, task: int, hidden: np.ndarray) -> AssayTable:

@@ -168,12 +168,16 @@ def default_space(config: Config) -> dict[str, Range]:
         else:
             ranges |= _TRAINING | _of_encoder(config.model.encoder, "model.encoder.")
     if not ranges:
-        raise ConfigError(
-            "tune.space is empty, and there is no default for "
-            f"{', '.join(part.name for part in config.model.parts)}. Name what is searched, such as "
-            "tune: {space: {model.baseline.OPTION: {choices: [1, 2]}}}."
-        )
+        raise ConfigError(_no_default(config))
     return ranges
+
+
+def _no_default(config: Config) -> str:
+    return (
+        "tune.space is empty, and there is no default for "
+        f"{', '.join(part.name for part in config.model.parts)}. Name what is searched, such as "
+        "tune: {space: {model.baseline.OPTION: {choices: [1, 2]}}}."
+    )
 
 
 def _of_encoder(encoder: Component, where: str) -> dict[str, Range]:
