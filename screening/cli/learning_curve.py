@@ -1,8 +1,9 @@
 """`screening evaluate CONFIG --learning-curve`: the model on shares of its training part."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from ..runtime.numbers import in_digits
 from .assay_tables import SHOWN, interval
 from .checks import check_settings
 from .console import notes_to, progress_shown, tell
@@ -50,31 +51,22 @@ def _config(run: Path, overrides: list[str]) -> "Config":
 def print_curves(curves: "LearningCurves", *, all_assays: bool) -> None:
     """The answers, the mean over assays first, then what is most worth measuring."""
     from ..reporting.learning_page import ordered
-    from ..runtime.numbers import in_digits
 
     table = ordered(curves.answers)
     shown = table if all_assays else table.head(SHOWN)
     more = "" if len(shown) == len(table) else f" (the first {SHOWN} of {len(table)}; --all prints every one)"
-    columns = [
-        Column("assay", folds=NAME),
-        Column("labels", 1),
-        Column(curves.metric),
-        Column("95 % interval", 2),
-        Column("in words", folds=NAME),
-    ]
+    numbers = [Column("labels", 1), Column(curves.metric), Column("95 % interval", 2)]
     print_table(
         f"Is it worth measuring more? By {curves.metric} of the {curves.part} part{more}",
-        columns,
-        [
-            [
-                row.assay + (" (alone)" if row.thinned == "alone" else ""),
-                f"{row.labels:,.0f}",
-                in_digits(row.concordance),
-                interval(row.low, row.high),
-                row.words,
-            ]
-            for row in shown.itertuples()
-        ],
+        [Column("assay", folds=NAME), *numbers, Column("in words", folds=NAME)],
+        [_cells(row) for row in shown.itertuples()],
     )
     files = ("curve.csv", "answers.csv", "curve.svg", "curve.html")
     tell(f"Written: {', '.join(str(curves.folder / name) for name in files)}")
+
+
+def _cells(row: Any) -> list[str]:
+    """A row of answers as texts."""
+    name = row.assay + (" (alone)" if row.thinned == "alone" else "")
+    interval_of_row = interval(row.low, row.high)
+    return [name, f"{row.labels:,.0f}", in_digits(row.concordance), interval_of_row, row.words]

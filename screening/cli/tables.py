@@ -242,26 +242,29 @@ def print_tuned(tuned: "Tuned") -> None:
 
     trials = tuned.trials
     counts = ", ".join(f"{n:,} {state}" for state, n in trials["state"].value_counts().items())
-    best = trials[trials["state"] == "complete"].sort_values(VALUE, ascending=False, kind="stable").head(BEST)
+    best = trials[trials["state"] == "complete"].nlargest(BEST, VALUE).to_dict("records")
     keys = list(trials.columns[trials.columns.get_loc("seconds") + 1 : -1])
-    print_table(
-        f"{len(trials):,} trials: {counts}. The best, by mean {tuned.metric} of the validation part:",
-        [Column("trial"), Column(tuned.metric), *(Column(key, 1 + at, NAME) for at, key in enumerate(keys))],
-        [
-            [str(row["trial"]), in_digits(row[VALUE], 4), *(shown(row[key]) for key in keys)]
-            for _, row in best.iterrows()
-        ],
-    )
+    heads = [
+        Column("trial"),
+        Column(tuned.metric),
+        *(Column(key, 1 + at, NAME) for at, key in enumerate(keys)),
+    ]
+    rows = [[str(row["trial"]), in_digits(row[VALUE], 4), *(shown(row[key]) for key in keys)] for row in best]
+    title = f"{len(trials):,} trials: {counts}. The best, by mean {tuned.metric} of the validation part:"
+    print_table(title, heads, rows)
     if tuned.importance:
-        pairs = tuned.importance.items()
-        print_table(
-            "Which settings matter: share of the variance that each explains",
-            [Column("setting", folds=NAME), Column("share")],
-            [[key, in_digits(share, 2)] for key, share in pairs],
-        )
+        _print_importance(tuned.importance)
     for reason, n in trials.loc[trials["state"] == "failed", REASON].value_counts().items():
         say(f"{n:,} failed: {reason}")
     tell(f"Written: {tuned.folder / 'trials.csv'}, {tuned.folder / 'tune.html'}")
     if tuned.best is None:
         raise ScreeningError("No trial was finished, so there are no best settings.")
     tell(f"Train the best: screening train {tuned.folder / 'best.yaml'}")
+
+
+def _print_importance(importance: dict[str, float]) -> None:
+    print_table(
+        "Which settings matter: share of the variance that each explains",
+        [Column("setting", folds=NAME), Column("share")],
+        [[key, in_digits(share, 2)] for key, share in importance.items()],
+    )

@@ -25,8 +25,6 @@ def write_page(tuned: "Tuned", config: Config, space: Space) -> None:
     if bars is not None:
         write_text(tuned.folder / IMPORTANCE, bars.svg)
     best = tuned.best_trial
-    rows = trials.assign(order=trials["state"].map({"complete": 0, "pruned": 1, "running": 2, "failed": 3}))
-    rows = rows.sort_values(["order", VALUE], ascending=[True, False], kind="stable")
     page = render(
         "tune.html",
         name=config.name,
@@ -36,7 +34,7 @@ def write_page(tuned: "Tuned", config: Config, space: Space) -> None:
         shown=shown,
         best=None if best is None else best.to_dict(),
         own=_of_own(trials, config, space),
-        rows=rows.to_dict("records"),
+        rows=_best_first(trials).to_dict("records"),
         counts=trials["state"].value_counts().to_dict(),
         seeds=config.tune.seeds if config.tune else 1,
         history=history(trials, tuned.metric) if has_values else None,
@@ -53,3 +51,9 @@ def _of_own(trials: pd.DataFrame, config: Config, space: Space) -> float | None:
         if {setting.key: setting.stored(row[setting.key]) for setting in space.settings} == own:
             return float(row[VALUE])
     return None
+
+
+def _best_first(trials: pd.DataFrame) -> pd.DataFrame:
+    """Finished trials before stopped, running and failed ones, each from the best down."""
+    rows = trials.assign(order=trials["state"].map({"complete": 0, "pruned": 1, "running": 2, "failed": 3}))
+    return rows.sort_values(["order", VALUE], ascending=[True, False], kind="stable")

@@ -66,21 +66,20 @@ class StoredTrials:
 
         path = self.folder / FILE
         try:
-            with explained(self.folder):
-                storage = self._optuna.storages.RDBStorage(
-                    _address(path), engine_kwargs={"connect_args": {"timeout": BUSY}}
-                )
-            return self._optuna.create_study(
-                storage=storage,
-                study_name="tune",
-                direction="maximize",
-                load_if_exists=True,
-                pruner=self.pruner,
-            )
+            return self._study_in(path)
         except (SQLAlchemyError, RuntimeError) as problem:
             raise DataError(
                 f"{path} is damaged, or of another version: {problem}. Start anew with `overwrite`."
             ) from problem
+
+    def _study_in(self, path: Path) -> "Study":
+        with explained(self.folder):
+            storage = self._optuna.storages.RDBStorage(
+                _address(path), engine_kwargs={"connect_args": {"timeout": BUSY}}
+            )
+        return self._optuna.create_study(
+            storage=storage, study_name="tune", direction="maximize", load_if_exists=True, pruner=self.pruner
+        )
 
     def start_with(self, stored: Mapping[str, Any]) -> None:
         """Let the first trial be that of these settings, unless there is one."""
