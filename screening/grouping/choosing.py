@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from ..config import AnyConfig, Config, check_config, load_config
 from ..data.assay_table import AssayTable
+from ..data.sparse_cells import take_rows
 from ..data.task_groups import write_groups
 from ..errors import ConfigError, DataError, listed
 from ..registry import did_you_mean
@@ -159,7 +160,7 @@ def group(
         grouping = select_groups(affinity, choice.n_groups, singletons=choice.singletons)
     else:
         prepared = prepare_data(config, data)
-        cost = label_cost(prepared.table.labels[prepared.split.rows("train")])
+        cost = label_cost(take_rows(prepared.table.labels, prepared.split.rows("train")))
         grouping = select_within_budget(
             affinity, choice.budget or 0.0, cost=cost, singletons=choice.singletons
         )

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from ..data.sparse_cells import Cells, has_label, take_columns
 from ..errors import ConfigError, DataError
 from ..registry import did_you_mean
 from .cover_search import search
@@ -142,15 +143,14 @@ def select_within_budget(
     return chosen
 
 
-def label_cost(labels: np.ndarray) -> Cost:
+def label_cost(labels: Cells) -> Cost:
     """Cost of a group as the share of molecules with a label in it, of those with a label at all.
 
     `labels` are [n, T], NaN = not measured. A network trains
     on the molecules that have labels for its tasks only, so groups of rarely measured assays are cheap.
     """
-    measured = ~np.isnan(labels)
-    total = max(1, int(measured.any(axis=1).sum()))
-    return lambda group: float(measured[:, list(group)].any(axis=1).sum() / total)
+    total = max(1, int(has_label(labels).sum()))
+    return lambda group: float(has_label(take_columns(labels, np.array(group))).sum() / total)
 
 
 def judge_groups(

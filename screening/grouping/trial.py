@@ -13,6 +13,7 @@ import pandas as pd
 
 from ..config import Config, check_config
 from ..data.assay_table import AssayTable
+from ..data.sparse_cells import has_label, take_columns, take_rows
 from ..data.task_groups import read_groups, write_groups
 from ..errors import ConfigError
 from ..evaluation.comparison import Comparison, compare
@@ -168,8 +169,8 @@ def _write_random(chosen: Path, tasks: tuple[str, ...], path: Path, generator: n
 def _cost(config: Config, prepared: Prepared) -> tuple[int, float]:
     """Networks of a finished run, and molecules that they saw in training, over all epochs."""
     plans = plans_of(config, prepared.table.tasks)
-    measured = np.isfinite(prepared.table.labels[prepared.split.rows("train")])
+    labels = take_rows(prepared.table.labels, prepared.split.rows("train"))
     epochs = read_table(config.folder, "epochs.csv")
     counts = epochs.groupby("member").size().tolist() if "member" in epochs else [len(epochs)]
-    seen = [measured[:, list(plan.columns)].any(axis=1).sum() for plan in plans]
+    seen = [has_label(take_columns(labels, np.array(plan.columns))).sum() for plan in plans]
     return len(plans), float(np.dot(seen, counts))

@@ -4,10 +4,11 @@ The numbers that turn outputs back into values are a part of the bundle.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ..data.sparse_cells import Cells, SparseCells
 from ..errors import BundleError
 
 SMALLEST = 1e-6
@@ -48,15 +49,17 @@ class Targets:
                 deviation[task] = spread if spread > SMALLEST else 1.0
         return cls(np.asarray(is_real, bool), mean, deviation)
 
-    def take(self, columns: Sequence[int]) -> "Targets":
+    def take(self, columns: Sequence[int] | np.ndarray) -> "Targets":
         """Those of some assays, in that order."""
         tasks = np.asarray(columns, np.int64)
         return Targets(self.is_real[tasks], self.mean[tasks], self.deviation[tasks])
 
-    def standardised(self, labels: np.ndarray) -> np.ndarray:
-        """Labels [n, T], or bounds [n, T, 2], as they are trained on; float32."""
+    def standardised(self, labels: Cells) -> Cells:
+        """Labels [n, T], or bounds [n, T, 2], as they are trained on, in the same form; float32."""
         if not self.is_real.any():
             return labels
+        if isinstance(labels, SparseCells):
+            return replace(labels, values=self.take(labels.tasks).standardised(labels.values[None])[0])
         shape = (1, -1) + (1,) * (labels.ndim - 2)
         mean, deviation = self.mean.reshape(shape), self.deviation.reshape(shape)
         return ((labels - mean) / deviation).astype(np.float32)

@@ -14,7 +14,7 @@ from ..bundle.bundle import Bundle
 from ..bundle.member import Member
 from ..config import Config
 from ..config_model import NETWORK, BlendPart
-from ..data.sparse_cells import has_label, n_measured
+from ..data.sparse_cells import SparseCells, has_label, n_measured
 from ..data.task_groups import read_groups
 from ..errors import ConfigError, DataError, listed
 from ..models.baselines import Baseline, baselines
@@ -319,11 +319,13 @@ def _seeds(config: Config) -> list[int]:
 def _fit_baselines(config: Config, prepared: Prepared, on_note: Note, folds: np.ndarray | None) -> Fitted:
     """One baseline for every seed of the ensemble, on all assays."""
     members = []
-    of_training, targets = np.asarray(prepared.table.labels), prepared.targets
-    standardised = of_training if targets is None else targets.standardised(of_training)
-    rows, labels = torch.from_numpy(prepared.split.rows("train")), torch.from_numpy(standardised)
-    is_real, marks = torch.from_numpy(prepared.table.is_real), prepared.table.censored
-    censored = None if marks is None else torch.from_numpy(np.asarray(marks))
+    rows, is_real = torch.from_numpy(prepared.split.rows("train")), torch.from_numpy(prepared.table.is_real)
+    targets, table = prepared.targets, prepared.table
+    labels: Any = table.labels if targets is None else targets.standardised(table.labels)
+    censored: Any = table.censored
+    if not isinstance(labels, SparseCells):
+        labels = torch.from_numpy(labels)
+        censored = None if censored is None else torch.from_numpy(np.asarray(censored))
     for number, seed in enumerate(_seeds(config)):
         baseline = make_baseline(config.model.parts[0])
         if number == 0:

@@ -14,12 +14,14 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from ...data.sparse_cells import SparseCells
 from ...errors import BundleError, ConfigError
 from ...features.store import GraphStore, VectorBlock
 from ...registry import Registry
 from ...runtime.processes import default_workers
 from ...runtime.progress import progress
 from ..base_rates import base_logits
+from .columns import Columns, columns_of, labels_below
 
 Count = Annotated[int, Field(gt=0)]
 Positive = Annotated[float, Field(gt=0)]
@@ -67,21 +69,23 @@ class Baseline(ABC):
     """[T] float32, logit of the base rate of each assay in training; of a real one its mean."""
     is_real: Tensor
     """[T] bool, which assays have values, predicted as they are; logits of the others."""
-    sides: Tensor | None = None
+    sides: Tensor | Columns | None = None
     """While it is fitted: int8 [molecules of the training part, T], see `censored` of `fit`."""
     folds: Tensor | None = None
     """While it is fitted: int64 [molecules of the training part]."""
+    n_fitted: Tensor
+    """int64 [T], labels of each assay that it was fitted on."""
     notes: Sequence[str] = ()
     """What the user should know of the fit."""
 
     def fit(
         self,
         store: GraphStore,
-        labels: Tensor,
+        labels: Tensor | SparseCells,
         rows: Tensor,
         *,
         is_real: Tensor | None = None,
-        censored: Tensor | None = None,
+        censored: Tensor | SparseCells | None = None,
         folds: Tensor | None = None,
         seed: int = 0,
         workers: int | None = None,
@@ -91,7 +95,7 @@ class Baseline(ABC):
         Parameters
         ----------
         labels : [n, T] of all molecules of the store; 1, 0, NaN = not measured. Of real assays standardised
-            values, or the bound of one that is known by a bound alone.
+            values, or the bound of one that is known by a bound alone. Or the measured cells alone.
         rows : int64, the training molecules.
         is_real : bool [T], which assays have values; None = none.
         censored : int8 [n, T], 1 = the true value is above the label, -1 = below; None = all are exact. All
@@ -111,11 +115,11 @@ class Baseline(ABC):
             raise ConfigError(
                 f"baseline '{self.kind}' needs vector features. Add some: features.vectors=[ecfp_counts]."
             )
-        answers = labels[rows]
-        self.sides, self.folds = None if censored is None else censored[rows].cpu(), folds
-        self.base = _bases(answers, self.is_real)
-        counts = (~answers.isnan()).sum(0)
-        can_be_fitted = answers.nan_to_num(-torch.inf).amax(0) > answers.nan_to_num(torch.inf).amin(0)
+        answers, below = columns_of(labels, rows), labels_below(labels, rows)
+        self.sides, self.folds = None if censored is None else columns_of(censored, rows), folds
+        self.base, self.n_fitted = _bases(below, self.is_real), (~below.isnan()).sum(0)
+        counts = self.n_fitted
+        can_be_fitted = below.nan_to_num(-torch.inf).amax(0) > below.nan_to_num(torch.inf).amin(0)
         self.notes = _notes(counts > 0, can_be_fitted, self.is_real)
         self._prepare(store, rows, blocks)
         tasks = can_be_fitted.nonzero().flatten().tolist()
@@ -140,7 +144,13 @@ class Baseline(ABC):
                 )
 
     def _fit_all(
-        self, store: GraphStore, labels: Tensor, rows: Tensor, tasks: list[int], seed: int, workers: int
+        self,
+        store: GraphStore,
+        labels: Tensor | Columns,
+        rows: Tensor,
+        tasks: list[int],
+        seed: int,
+        workers: int,
     ) -> list[Any]:
         """What is fitted to each task: the libraries let go of the interpreter, so threads do."""
 

@@ -13,6 +13,7 @@ from ...errors import BundleError, ConfigError
 from ...features.store import GraphStore, VectorBlock
 from ...runtime import ragged
 from ...runtime.progress import progress
+from .columns import Columns
 from .contract import Baseline, Count, baselines, taken
 from .min_max_kernel import EVEN, FALLING, Counts, MinMax
 from .normal_posterior import LEAST_NOISE, Posterior, factor_of, line_of, noise_of, posterior, variances
@@ -117,7 +118,13 @@ class GaussianProcess(Baseline):
         return vectors
 
     def _fit_all(
-        self, store: GraphStore, labels: Tensor, rows: Tensor, tasks: list[int], seed: int, workers: int
+        self,
+        store: GraphStore,
+        labels: Tensor | Columns,
+        rows: Tensor,
+        tasks: list[int],
+        seed: int,
+        workers: int,
     ) -> list[Fitted]:
         chosen = [
             self._chosen(labels[:, task].numpy(), bool(self.is_real[task]), seed, task) for task in tasks
@@ -136,7 +143,7 @@ class GaussianProcess(Baseline):
             return self._with_left_out(Fitted(rows, process), np.flatnonzero(~np.isnan(values)))
 
         largest = max(map(len, chosen), default=0)
-        self._note_the_large(labels)
+        self._note_the_large()
         with (
             progress(f"fitting {self.kind}", len(tasks)) as advance,
             ThreadPoolExecutor(1 if largest > ALONE else max(workers, 1)) as pool,
@@ -163,12 +170,12 @@ class GaussianProcess(Baseline):
             left_out[rows] = said[np.arange(len(rows)), folds[rows]]
         return fitted._replace(left_out=left_out, process=fitted.process._replace(without=None))
 
-    def _note_the_large(self, labels: Tensor) -> None:
-        n_large = int(((~labels.isnan()).sum(0) > self.most).sum())
+    def _note_the_large(self) -> None:
+        n_large = int((self.n_fitted > self.most).sum())
         if n_large:
             note = (
-                f"{n_large} of {labels.shape[1]} assays have more than {self.most:,} molecules: {self.kind} "
-                f"rests on {self.most:,} of each, drawn by the seed (option most)"
+                f"{n_large} of {len(self.n_fitted)} assays have more than {self.most:,} molecules: "
+                f"{self.kind} rests on {self.most:,} of each, drawn by the seed (option most)"
             )
             self.notes = [*self.notes, note]
 
