@@ -10,6 +10,7 @@ All assays count alike; the shared weights s are free, and an assay leaves them 
 it: the strength is that of a normal prior of variance 1 / strength, the same for few cells and for many.
 """
 
+from dataclasses import replace
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -77,11 +78,17 @@ def fit_blend(cells: Cells, is_real: np.ndarray) -> FittedBlend:
 
 
 def crossed_of(cells: Cells, is_real: np.ndarray, strength: float) -> np.ndarray:
-    """What a blend with that strength says of each cell [c], with weights fitted to the other folds."""
+    """What a blend with that strength says of each cell [c], with weights fitted to the other folds.
+
+    Intercepts and scales are those of all folds: with intercepts of the others, a fold with more actives than
+    they have would get lower logits, and molecules of different folds could not be ranked together.
+    """
+    whole = fitted(cells, is_real, strength)
     said = np.zeros(len(cells.tasks))
     for fold in np.unique(cells.folds).tolist():
         left_out = np.flatnonzero(cells.folds == fold)
-        blend = fitted(cells.take(np.flatnonzero(cells.folds != fold)), is_real, strength)
+        others = fitted(cells.take(np.flatnonzero(cells.folds != fold)), is_real, strength, whole)
+        blend = replace(others, intercept=whole.intercept)
         said[left_out] = said_by(blend, cells.take(left_out))
     return said
 
@@ -94,8 +101,8 @@ def said_by(blend: Blend, cells: Cells) -> np.ndarray:
     return said
 
 
-def fitted(cells: Cells, is_real: np.ndarray, strength: float) -> Blend:
-    """The weights with that strength."""
+def fitted(cells: Cells, is_real: np.ndarray, strength: float, like: Blend | None = None) -> Blend:
+    """The weights with that strength; `like` another blend, on its scales."""
     n_models, n_tasks = len(cells.outputs), len(is_real)
     scaled = cells.outputs
     counts = np.bincount(cells.tasks, minlength=n_tasks)
@@ -104,6 +111,8 @@ def fitted(cells: Cells, is_real: np.ndarray, strength: float) -> Blend:
         _sums((scaled - center[:, cells.tasks]) ** 2, cells.tasks, n_tasks) / np.maximum(counts, 1)
     )
     scale = np.where(spread > FLAT, spread, 1.0)
+    if like is not None:
+        center, scale = like.center, like.scale
     if n_models == 1:
         return Blend(scale, center, scale, center[0], np.asarray(is_real, bool))
     inputs = (scaled - center[:, cells.tasks]) / scale[:, cells.tasks]
