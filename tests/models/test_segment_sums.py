@@ -35,6 +35,31 @@ def test_is_a_product_with_a_matrix_of_ones(size: tuple[int, int, int]) -> None:
     torch.testing.assert_close(sums.transposed()(slopes), dense.T @ slopes)
 
 
+@pytest.mark.usefixtures("no_slow_batching")
+@pytest.mark.parametrize("size", [(5, 4, 9), (4, 5, 2), (1, 1, 1), (3, 2, 0), (0, 4, 0)])
+def test_weighted_sums_are_a_product_with_a_matrix(size: tuple[int, int, int]) -> None:
+    """Values, all derivatives and batched ones."""
+    n_targets, n_rows, n = size
+    torch.manual_seed(n)
+    targets, rows = torch.randint(max(n_targets, 1), (n,)), torch.randint(n_rows, (n,))
+    weights = torch.randn(n, dtype=torch.float64)
+    dense = torch.zeros(n_targets, n_rows, dtype=torch.float64)
+    dense.index_put_((targets, rows), weights, accumulate=True)
+    sums = Sums.weighted(targets, rows, weights, n_targets, n_rows)
+    values = torch.randn(n_rows, 3, dtype=torch.float64, requires_grad=True)
+    torch.testing.assert_close(sums(values), dense @ values)
+    with torch.no_grad():
+        torch.testing.assert_close(
+            Sums.weighted(targets, rows, weights, n_targets, n_rows)(values), dense @ values
+        )
+    if n_targets:
+        assert torch.autograd.gradcheck(sums, values)
+        assert torch.autograd.gradgradcheck(sums, values)
+    slopes = torch.randn(7, n_targets, 3, dtype=torch.float64)
+    (batched,) = torch.autograd.grad(sums(values), values, slopes, is_grads_batched=True)
+    torch.testing.assert_close(batched, dense.T @ slopes)
+
+
 def test_nothing_sums_to_nothing() -> None:
     nothing = torch.zeros(0, dtype=torch.int64)
     assert Sums.of(nothing, nothing, 0, 0)(torch.zeros(0, 3)).shape == (0, 3)
