@@ -20,6 +20,7 @@ from ..features.store import FeatureSet, GraphStore
 from ..models.network import ScreeningModel
 from ..runtime.progress import duration, progress
 from ..training.devices import choose_device
+from ..training.optimizer import FusedAdamW
 from ..training.run_folder import atomic_file, damaged_checkpoint
 from ..training.schedule import decay_matrices_only, share_at
 from ..training.trainer import mixed
@@ -74,7 +75,7 @@ class Distiller:
         self.stores: list[GraphStore] = [view(store, inputs) for store in blocks.stores]
         self.learned, self.held_out = _parts(blocks)
         groups = decay_matrices_only(self.model.parameters(), config.train.weight_decay)
-        self.optimizer = torch.optim.AdamW(groups, lr=self.settings.lr, fused=True)
+        self.optimizer = FusedAdamW(groups, lr=self.settings.lr)
         self.done = 0
         """Blocks that were learned, over all epochs."""
         self.sums: list[float] = []
@@ -144,7 +145,7 @@ class Distiller:
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         if self.train.clip is not None:
-            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.train.clip)
+            self.optimizer.clip(self.train.clip)
         self._set_rate()
         self.optimizer.step()
         self.sums.append(float(loss.detach()))

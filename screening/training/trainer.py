@@ -35,6 +35,7 @@ from ..runtime.progress import duration, progress
 from .devices import choose_device
 from .history import Epoch, EpochSums, History
 from .label_rows import Labels
+from .optimizer import FusedAdamW
 from .run_folder import atomic_file, damaged_checkpoint
 from .sampling import Actives, batches
 from .schedule import decay_matrices_only, is_in_stages, rates_at
@@ -114,7 +115,7 @@ class Trainer:
                 loss=self.loss,
             )
         self.trained = [*self.model.parameters(), *self.loss.parameters()]
-        self.optimizer = torch.optim.AdamW(self._groups(), lr=self.settings.lr, fused=True)
+        self.optimizer = FusedAdamW(self._groups(), lr=self.settings.lr)
         self.average = (
             AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(self.settings.average))
             if self.settings.average
@@ -251,7 +252,7 @@ class Trainer:
         look.backward(decision)
         distributed.sum_gradients(self.trained)
         if self.settings.clip is not None:
-            torch.nn.utils.clip_grad_norm_(self.trained, self.settings.clip)
+            self.optimizer.clip(self.settings.clip)
         self.optimizer.step()
         if self.balancer.second_look:
             self._look_again(batch, labels, epoch, step)
