@@ -1,7 +1,5 @@
 """The networks of a bundle as one module, from arrays to probabilities and values: what is exported."""
 
-from dataclasses import replace
-
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -109,9 +107,9 @@ class _Seeing(nn.Module):
 
     def forward(self, batch: GraphBatch) -> Tensor:
         if self.sees_none:
-            batch = replace(batch, vectors=batch.vectors[:, :0])
+            batch = batch.with_vectors(batch.vectors[:, :0])
         if self.columns is not None:
-            batch = replace(batch, vectors=batch.vectors.index_select(1, self.columns))
+            batch = batch.with_vectors(batch.vectors.index_select(1, self.columns))
         return self.network(batch)
 
 

@@ -23,10 +23,20 @@ from ..errors import DataError
 from ..runtime import ragged
 from ..runtime.files import atomic_write, half_written, sweep_old
 from ..runtime.processes import map_in_processes
+from .batch import GraphBatch, PackedVectors
 from .featurizers import featurizers
 from .packing import BLOCK, FeatureSet, Packed, Sparse, graph_featurizer, pack, vector_featurizer
 
-__all__ = ["FeatureSet", "GraphBatch", "GraphStore", "VectorBlock", "featurize", "featurizers", "pack"]
+__all__ = [
+    "FeatureSet",
+    "GraphBatch",
+    "GraphStore",
+    "PackedVectors",
+    "VectorBlock",
+    "featurize",
+    "featurizers",
+    "pack",
+]
 
 FORMAT = 1  # of the cache file
 
@@ -40,38 +50,6 @@ class VectorBlock(NamedTuple):
     """counts, bits or real."""
     columns: tuple[str, ...]
     """Name of each column."""
-
-
-@dataclass(frozen=True)
-class GraphBatch:
-    """Some molecules, ready for an encoder; the bonds 2k and 2k + 1 are one bond in both directions."""
-
-    n_molecules: int
-    """B"""
-    atoms: Tensor
-    """[N, A] int64 codes."""
-    bonds: Tensor
-    """[E, K] int64 codes; the reverse of bond e is e ^ 1."""
-    source: Tensor
-    """[E] int64, the atom where the bond starts."""
-    target: Tensor
-    """[E] int64, the atom where it ends."""
-    molecule: Tensor
-    """[N] int64, ascending: the molecule of each atom."""
-    vectors: Tensor
-    """[B, F] float32, all vector blocks side by side; NaN where a real value is not defined."""
-
-    def to(self, device: torch.device | str) -> "GraphBatch":
-        """The same batch on another device."""
-        return GraphBatch(
-            self.n_molecules,
-            self.atoms.to(device),
-            self.bonds.to(device),
-            self.source.to(device),
-            self.target.to(device),
-            self.molecule.to(device),
-            self.vectors.to(device),
-        )
 
 
 class SparseRows(NamedTuple):
@@ -179,7 +157,7 @@ class GraphStore:
             source=ends.flatten(),
             target=ends.flip(1).flatten(),
             molecule=torch.repeat_interleave(n_atoms),
-            vectors=self._dense_vectors(places),
+            columns=self._packed_vectors(places),
         )
 
     def to_pyg(
@@ -221,20 +199,30 @@ class GraphStore:
 
         return to_pyg(self, labels, rows=rows, smiles=smiles, ids=ids, one_hot=one_hot, vectors=vectors)
 
-    def _dense_vectors(self, rows: Tensor) -> Tensor:
+    def sizes(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Atoms, bonds, and counts and bits that are not 0, of each molecule of `rows`: int64 [n] each."""
+        n_atoms, n_bonds, *n_counts = (
+            first[rows + 1] - first[rows]
+            for first in (self.first_atom, self.first_bond, *(block.first for block in self._sparse_blocks))
+        )
+        return n_atoms, n_bonds, sum(n_counts, torch.zeros_like(n_atoms))
+
+    @property
+    def _sparse_blocks(self) -> list[SparseRows]:
+        return [block for block in self.vectors if isinstance(block, SparseRows)]
+
+    def _packed_vectors(self, rows: Tensor) -> PackedVectors:
         widths = [len(block.columns) for block in self.vector_blocks]
-        dense = torch.zeros(len(rows), sum(widths))
-        left = 0
-        for block, width in zip(self.vectors, widths, strict=True):
-            if isinstance(block, SparseRows):
-                place, lengths = gathered(block.first, rows)
-                row = torch.repeat_interleave(lengths)
-                column = block.columns.index_select(0, place).long() + left
-                dense[row, column] = block.values.index_select(0, place).float()
-            else:
-                dense[:, left : left + width] = block.index_select(0, rows)
-            left += width
-        return dense
+        is_sparse = torch.tensor([isinstance(block, SparseRows) for block in self.vectors], dtype=torch.bool)
+        starts = torch.tensor([0, *widths]).cumsum(0)[:-1][is_sparse]
+        is_real = (~is_sparse).repeat_interleave(torch.tensor(widths, dtype=torch.int64))
+        real = [block.index_select(0, rows) for block in self.vectors if isinstance(block, Tensor)]
+        return PackedVectors(
+            sum(widths),
+            *_merged(self._sparse_blocks, starts, rows),
+            torch.cat([torch.zeros(len(rows), 0), *real], dim=1),
+            is_real.nonzero().squeeze(1),
+        )
 
 
 def featurize(
@@ -281,6 +269,23 @@ def gathered(first: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
     starts = first[rows]
     lengths = first[rows + 1] - starts
     return torch.from_numpy(ragged.spans(starts.numpy(), lengths.numpy())), lengths
+
+
+def _merged(blocks: list[SparseRows], starts: Tensor, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Molecule, column and value of the numbers of all blocks, molecule by molecule, block by block.
+
+    starts : [blocks] int64, the first column of each.
+    """
+    elements = [gathered(block.first, rows) for block in blocks]
+    lengths = torch.stack([torch.zeros_like(rows), *(lengths for _, lengths in elements)], dim=1).numpy()
+    firsts = ragged.firsts(lengths.ravel()).reshape(lengths.shape)
+    n_all = int(lengths.sum())
+    columns, values = torch.zeros(n_all, dtype=torch.int64), torch.zeros(n_all)
+    for number, (block, (places, _)) in enumerate(zip(blocks, elements, strict=True)):
+        here = torch.from_numpy(ragged.spans(firsts[:, number + 1], lengths[:, number + 1]))
+        columns[here] = block.columns.index_select(0, places).long() + starts[number]
+        values[here] = block.values.index_select(0, places).float()
+    return torch.from_numpy(ragged.owners(lengths.sum(1))), columns, values
 
 
 def _joined(arrays: Sequence[np.ndarray]) -> Tensor:

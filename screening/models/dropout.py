@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-Rows = Literal["molecules", "atoms", "bonds"]
-"""What the rows of a matrix stand for; bonds count in both directions."""
+Rows = Literal["molecules", "atoms", "bonds", "counts"]
+"""What the rows of a matrix stand for; bonds are in both directions, counts those that are not 0."""
 
 
 class Share(NamedTuple):
@@ -24,32 +24,38 @@ class Share(NamedTuple):
     """[B of this process] int64, ascending."""
     atoms: Tensor
     bonds: Tensor
+    counts: Tensor
     n_molecules: int
     """B of the whole batch."""
     n_atoms: int
     n_bonds: int
+    n_counts: int
 
     @classmethod
-    def of(cls, mine: Tensor, n_atoms: Tensor, n_bonds: Tensor) -> "Share":
-        """The share of the molecules `mine` (ascending) in a batch with atoms and bonds [B] each.
+    def of(cls, mine: Tensor, n_atoms: Tensor, n_bonds: Tensor, n_counts: Tensor) -> "Share":
+        """The share of the molecules `mine` (ascending) in a batch with atoms, bonds and counts [B] each.
 
         Examples
         --------
-        >>> share = Share.of(torch.tensor([0, 2]), torch.tensor([2, 1, 3]), torch.tensor([1, 0, 2]))
-        >>> share.atoms.tolist(), share.bonds.tolist()
-        ([0, 1, 3, 4, 5], [0, 1, 2, 3, 4, 5])
+        >>> atoms, bonds, counts = torch.tensor([[2, 1, 3], [1, 0, 2], [1, 2, 1]])
+        >>> share = Share.of(torch.tensor([0, 2]), atoms, bonds, counts)
+        >>> share.atoms.tolist(), share.bonds.tolist(), share.counts.tolist()
+        ([0, 1, 3, 4, 5], [0, 1, 2, 3, 4, 5], [0, 3])
         """
         is_mine = torch.zeros(len(n_atoms), dtype=torch.bool)
         is_mine[mine] = True
-        atoms, bonds = (
-            is_mine.repeat_interleave(counts).nonzero().squeeze(1) for counts in (n_atoms, 2 * n_bonds)
-        )
-        return cls(mine, atoms, bonds, len(n_atoms), int(n_atoms.sum()), 2 * int(n_bonds.sum()))
+        lengths = n_atoms, 2 * n_bonds, n_counts
+        atoms, bonds, counts = (is_mine.repeat_interleave(each).nonzero().squeeze(1) for each in lengths)
+        totals = (int(each.sum()) for each in lengths)
+        return cls(mine, atoms, bonds, counts, len(n_atoms), *totals)
 
     def to(self, device: torch.device) -> "Share":
         """The same on another device."""
         return self._replace(
-            molecules=self.molecules.to(device), atoms=self.atoms.to(device), bonds=self.bonds.to(device)
+            molecules=self.molecules.to(device),
+            atoms=self.atoms.to(device),
+            bonds=self.bonds.to(device),
+            counts=self.counts.to(device),
         )
 
 
@@ -83,7 +89,7 @@ class Dropout(nn.Module):
 
 
 def dropout(values: Tensor, rate: float, training: bool, of: Rows = "molecules") -> Tensor:
-    """As `functional.dropout`; `values` has a row for each molecule, atom or bond."""
+    """As `functional.dropout`; `values` has a row for each molecule, atom, bond or count."""
     share = _share.get()
     if share is None or not training or not rate:
         return functional.dropout(values, rate, training)
@@ -125,6 +131,4 @@ def chances(n: int, n_molecules: int, device: torch.device) -> Tensor:
 
 
 def _rows(share: Share, of: Rows) -> tuple[Tensor, int]:
-    if of == "molecules":
-        return share.molecules, share.n_molecules
-    return (share.atoms, share.n_atoms) if of == "atoms" else (share.bonds, share.n_bonds)
+    return getattr(share, of), getattr(share, f"n_{of}")

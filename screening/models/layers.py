@@ -1,13 +1,14 @@
 """Parts that encoders are made of: embeddings of codes, sums over a graph, pooling, scaled vectors."""
 
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, overload
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..features.store import GraphBatch, GraphStore, VectorBlock
+from ..features.store import GraphBatch, GraphStore, PackedVectors, VectorBlock
 from .dropout import Dropout, dropout, noise_like
+from .scaled_vectors import ScaledVectors
 from .segment_sums import AnySums, Sums
 
 PoolingName = Literal["mean", "sum", "mean_sum"]
@@ -94,12 +95,14 @@ class VectorScale(nn.Module):
     Counts become log(1 + c). Real values, which span many decades, become arcsinh((x - median) /
     interquartile range), standardised and held within 5. All constants come from the training molecules
     (`fit`); a value RDKit cannot compute (NaN) becomes the training median.
+    Packed vectors become `ScaledVectors`, [B, F] otherwise; in both real values come last.
     """
 
     limit = 5.0
 
     counts: Tensor
     reals: Tensor
+    places: Tensor
     median: Tensor
     range: Tensor
     mean: Tensor
@@ -119,6 +122,7 @@ class VectorScale(nn.Module):
         self.count_dropout, self.real_dropout, self.real_noise = count_dropout, real_dropout, real_noise
         self.register_buffer("counts", torch.tensor(np.flatnonzero(~real)), persistent=False)
         self.register_buffer("reals", torch.tensor(np.flatnonzero(real)), persistent=False)
+        self.register_buffer("places", torch.cat([self.counts, self.reals]).argsort(), persistent=False)
         for name, value in {"median": 0.0, "range": 1.0, "mean": 0.0, "deviation": 1.0}.items():
             self.register_buffer(name, torch.full((len(self.reals),), value))
 
@@ -138,21 +142,35 @@ class VectorScale(nn.Module):
         self.mean.copy_(squashed.mean(0))
         self.deviation.copy_(torch.where(spread > 1e-6, spread, 1.0))
 
-    def forward(self, vectors: Tensor) -> Tensor:
-        parts = []
-        if len(self.counts):
-            counts = torch.log1p(vectors if not len(self.reals) else vectors[:, self.counts])
-            parts.append(dropout(counts, self.count_dropout, self.training))
-        if len(self.reals):
-            squashed = torch.arcsinh((vectors[:, self.reals] - self.median) / self.range)
-            reals = ((squashed - self.mean) / self.deviation).clamp(-self.limit, self.limit)
-            reals = torch.where(reals.isnan(), -self.mean / self.deviation, reals)
-            if self.training and self.real_noise:
-                reals = reals + self.real_noise * noise_like(reals)
-            parts.append(dropout(reals, self.real_dropout, self.training))
-        return torch.cat(parts, dim=1)
+    @overload
+    def __call__(self, vectors: Tensor) -> Tensor: ...
+    @overload
+    def __call__(self, vectors: PackedVectors) -> ScaledVectors: ...
+    def __call__(self, vectors: Any) -> Any:
+        return super().__call__(vectors)
+
+    def forward(self, vectors: Tensor | PackedVectors) -> Tensor | ScaledVectors:
+        if not isinstance(vectors, Tensor):
+            value = dropout(torch.log1p(vectors.value), self.count_dropout, self.training, "counts")
+            real = self._scaled(vectors.real)
+            column = self.places[vectors.column]
+            return ScaledVectors(vectors.molecule, column, value, real, len(self.counts))
+        counts = torch.log1p(vectors if not len(self.reals) else vectors[:, self.counts])
+        counts = dropout(counts, self.count_dropout, self.training)
+        return torch.cat([counts, self._scaled(vectors[:, self.reals])], dim=1)
+
+    def _scaled(self, reals: Tensor) -> Tensor:
+        """Real values [B, R] on their scale; in training, disturbed."""
+        if not len(self.reals):
+            return reals
+        squashed = torch.arcsinh((reals - self.median) / self.range)
+        scaled = ((squashed - self.mean) / self.deviation).clamp(-self.limit, self.limit)
+        scaled = torch.where(scaled.isnan(), -self.mean / self.deviation, scaled)
+        if self.training and self.real_noise:
+            scaled = scaled + self.real_noise * noise_like(scaled)
+        return dropout(scaled, self.real_dropout, self.training)
 
 
-def linear_layer(inputs: int, width: int, rate: float) -> nn.Sequential:
+def linear_layer(inputs: int, width: int, rate: float, kind: type[nn.Linear] = nn.Linear) -> nn.Sequential:
     """A linear layer with LayerNorm, ReLU and dropout after it, for rows that are molecules."""
-    return nn.Sequential(nn.Linear(inputs, width), nn.LayerNorm(width), nn.ReLU(), Dropout(rate))
+    return nn.Sequential(kind(inputs, width), nn.LayerNorm(width), nn.ReLU(), Dropout(rate))

@@ -66,13 +66,12 @@ def processes_draw_what_one_draws(subject: Subject) -> None:
     """In training two processes with halves of a batch compute what one computes with the whole."""
     store = _store((*DRUGS, *ODD))
     encoder, rows = build(subject, store).train(), torch.arange(len(store))
-    n_atoms, n_bonds = (first[rows + 1] - first[rows] for first in (store.first_atom, store.first_bond))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
         whole, after = encoder(store.batch(rows)), torch.rand(1)
         for mine in (rows[::2], rows[1::2]):
             torch.manual_seed(1)
-            with drawing_for(Share.of(mine, n_atoms, n_bonds)):
+            with drawing_for(Share.of(mine, *store.sizes(rows))):
                 half = encoder(store.batch(mine))
             hint = "normalise by row (LayerNorm), and draw with screening.models.dropout"
             _assert_same(half, whole[mine], f"half a batch and the whole, in training ({hint})")

@@ -270,8 +270,7 @@ class Trainer:
         if distributed.world_size() == 1:
             return None
         mine = torch.arange(len(rows))[distributed.rank() :: distributed.world_size()]
-        n_atoms, n_bonds = (first[rows + 1] - first[rows] for first in (store.first_atom, store.first_bond))
-        return Share.of(mine, n_atoms, n_bonds).to(self.device)
+        return Share.of(mine, *store.sizes(rows)).to(self.device)
 
     def _collect(self, affinity: Affinity, look: Look, batch: Batch, valid: Examples, step: int) -> None:
         """Count what this step says about the pairs of assays; one that does not move says nothing."""

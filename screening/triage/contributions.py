@@ -209,7 +209,9 @@ def occlusion(model: ScreeningModel, column: int, molecules: Molecules) -> Contr
         batch = store.batch(rows[owner[run]])
         is_inside = (environments.atom >= run.start) & (environments.atom < run.stop)
         place = environments.atom[is_inside] - run.start, environments.column[is_inside]
-        batch.vectors[place] = (batch.vectors[place] - environments.removed[is_inside]).clamp(min=0)
+        vectors = batch.vectors
+        vectors[place] = (vectors[place] - environments.removed[is_inside]).clamp(min=0)
+        batch = batch.with_vectors(vectors)
         kept = torch.ones(len(batch.molecule), dtype=torch.bool)
         if store.features.graph is not None:
             kept[_first_of_copies(batch) + position[run]] = False
@@ -352,7 +354,7 @@ def _logits(model: ScreeningModel, column: int, batch: GraphBatch, change: Chang
         )
     try:
         with torch.enable_grad():  # without derivatives encoders look once at atoms that are alike
-            logits = model(batch.to(device))[:, column].double().cpu()
+            logits = model(batch.with_vectors(batch.vectors).to(device))[:, column].double().cpu()
     finally:
         for hook in hooks:
             hook.remove()

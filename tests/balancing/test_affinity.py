@@ -1,7 +1,6 @@
 """Affinities are those of the formula, and collecting them changes nothing else."""
 
 import copy
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -112,7 +111,7 @@ def test_exact_effects_of_small_steps_are_linear(name: str, loss_name: str) -> N
     weighted = {"positive_weight": "balanced"} if "positive_weight" in losses.options(loss_name) else {}
     loss: Loss = losses.build(loss_name, batch.labels, **weighted)
     model = model.double().eval()
-    batch = batch._replace(graphs=replace(batch.graphs, vectors=batch.graphs.vectors.double()))
+    batch = batch._replace(graphs=batch.graphs.with_vectors(batch.graphs.vectors.double()))
     linear = collector("linear", model, at="encoder")
     equal = build_balancer("equal", TASKS)
     gradients = Gradients(model.heads, equal, at="encoder", encoder=model.encoder, loss=loss)

@@ -102,9 +102,13 @@ def test_a_trained_run_exports_what_it_scores(exported: Any, count: int) -> None
     ours = scorer.score(texts)[list(scorer.tasks)].to_numpy()
     theirs = theirs_of(arrays(scorer.bundle, texts))
     assert theirs.dtype == np.float32
-    steep = len(scorer.bundle.calibration.knots) > 0  # rounding of the network counts for more there
-    np.testing.assert_allclose(theirs, ours, atol=1e-4 if steep else 1e-5)
     raw = scorer.bundle.predict(featurize(texts, scorer.features, workers=0), torch.arange(count)).raw
+    lowest, highest = (  # what rounding of the network comes to, also on a steep curve
+        scorer.bundle.calibration.apply(np.clip(raw + by, 0, 1)) for by in (-1e-6, 1e-6)
+    )
+    assert (theirs >= lowest - 1e-6).all()
+    assert (theirs <= highest + 1e-6).all()
+    np.testing.assert_allclose(theirs, ours, atol=1e-2)
     assert not np.allclose(ours, raw, atol=1e-3)
 
 

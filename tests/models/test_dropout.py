@@ -22,9 +22,9 @@ OPTIONS: dict[str, dict[str, object]] = {
 """Every encoder with all the noise it has."""
 
 
-def shares(n: int, n_processes: int, n_atoms: Tensor, n_bonds: Tensor) -> list[tuple[Tensor, Share]]:
+def shares(n: int, n_processes: int, *lengths: Tensor) -> list[tuple[Tensor, Share]]:
     each = [torch.arange(n)[rank::n_processes] for rank in range(n_processes)]
-    return [(mine, Share.of(mine, n_atoms, n_bonds)) for mine in each]
+    return [(mine, Share.of(mine, *lengths)) for mine in each]
 
 
 @pytest.mark.parametrize("n_processes", [2, 3, 40])
@@ -36,13 +36,12 @@ def test_processes_draw_what_one_draws(name: str, n_processes: int) -> None:
     torch.manual_seed(0)
     encoder = encoders.build(name, inputs_of(store), **OPTIONS[name]).train()
     encoder.fit(store, rows)
-    n_atoms, n_bonds = (first[rows + 1] - first[rows] for first in (store.first_atom, store.first_bond))
     torch.manual_seed(1)
     whole, after = encoder(store.batch(rows)), torch.rand(1)
     quiet = encoder.eval()(store.batch(rows))
     assert not torch.allclose(whole, quiet, atol=1e-3)
     encoder.train()
-    for mine, share in shares(30, n_processes, n_atoms, n_bonds)[-3:]:
+    for mine, share in shares(30, n_processes, *store.sizes(rows))[-3:]:
         torch.manual_seed(1)
         with drawing_for(share):
             part = encoder(store.batch(rows[mine]))
@@ -54,7 +53,7 @@ def test_private_layers_draw_what_one_process_draws() -> None:
     heads, features = TaskHeads(6, 4, hidden=8, dropout=0.5).train(), torch.randn(9, 6)
     torch.manual_seed(1)
     whole = heads(features)
-    for mine, share in shares(9, 2, torch.ones(9, dtype=torch.int64), torch.ones(9, dtype=torch.int64)):
+    for mine, share in shares(9, 2, *[torch.ones(9, dtype=torch.int64)] * 3):
         torch.manual_seed(1)
         with drawing_for(share):
             torch.testing.assert_close(heads(features[mine]), whole[mine])

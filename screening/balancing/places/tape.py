@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ...models.scaled_vectors import ScaledVectors
 from ...runtime.distributed import world_size
 
 Calls = dict[nn.Module, list[tuple[Tensor, Tensor]]]
@@ -32,9 +33,10 @@ class Tape:
     def _begin(self, encoder: nn.Module, inputs: Any) -> None:
         self.calls = {}
 
-    def _keep(self, layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+    def _keep(self, layer: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> None:
         if output.requires_grad:
-            self.calls.setdefault(layer, []).append((inputs[0].detach(), output))
+            given = inputs[0].dense() if isinstance(inputs[0], ScaledVectors) else inputs[0]
+            self.calls.setdefault(layer, []).append((given.detach(), output))
 
 
 @dataclass(frozen=True)

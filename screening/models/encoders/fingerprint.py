@@ -1,5 +1,6 @@
 """A multilayer perceptron on fingerprints and descriptors."""
 
+from itertools import pairwise
 from typing import Annotated, cast
 
 from pydantic import Field
@@ -8,6 +9,7 @@ from torch import Tensor, nn
 from ...errors import ConfigError
 from ...features.store import GraphBatch, GraphStore
 from ..layers import VectorScale, linear_layer
+from ..scaled_vectors import VectorLinear
 from .contract import Encoder, Inputs, Noise, Rate, Size, encoders
 
 
@@ -47,8 +49,9 @@ class Fingerprint(Encoder):
             inputs.vectors, count_dropout=count_dropout, real_dropout=real_dropout, real_noise=real_noise
         )
         sizes = (self.scale.size, *widths)
+        kinds = [VectorLinear, *[nn.Linear] * len(widths)]
         self.layers = nn.Sequential(
-            *(linear_layer(sizes[i], sizes[i + 1], dropout) for i in range(len(widths)))
+            *(linear_layer(*pair, dropout, kind) for pair, kind in zip(pairwise(sizes), kinds, strict=False))
         )
         self.width = sizes[-1]
 
@@ -64,4 +67,4 @@ class Fingerprint(Encoder):
         return cast(nn.LayerNorm, cast(nn.Sequential, self.layers[-1])[1])
 
     def forward(self, batch: GraphBatch) -> Tensor:
-        return self.layers(self.scale(batch.vectors))
+        return self.layers(self.scale(batch.columns if len(self.layers) else batch.vectors))
