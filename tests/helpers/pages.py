@@ -139,6 +139,9 @@ def _write_measured(folder: Path) -> None:
     head = pd.DataFrame({"PUBCHEM_RESULT_TAG": ["RESULT_TYPE", "RESULT_UNIT"]})
     head["Potency"] = ["FLOAT", "MICROMOLAR"]
     pd.concat([head, pubchem])[pubchem.columns].to_csv(folder / "AID_1000_datatable_all.csv", index=False)
+    frame.assign(hERG=["yes" if row % 2 else "no" for row in range(len(frame))]).to_csv(
+        folder / "mine.csv", index=False
+    )
     labels = frame.assign(screen=[row % 2 for row in range(len(frame))])
     labels.head(60).to_csv(folder / "screen.csv", index=False)
     with Chem.SDWriter(str(folder / "followup.sdf")) as writer:
