@@ -180,7 +180,10 @@ def _made_small(command: str) -> str:
         return command
     more = " benchmark.seeds=1 benchmark.balancers=[equal,slaw]" if " benchmark " in command else ""
     command = re.sub(r"--trials \d+", "--trials 2", command)
-    return f"{command} {'train.workers=0' if 'baseline:' in command else SMALL}{more}"
+    small = (
+        SMALL.rpartition(" ")[0] if "encoder.init=" in command else SMALL
+    )  # vectors are those of the encoder
+    return f"{command} {'train.workers=0' if 'baseline:' in command else small}{more}"
 
 
 def _can_run(command: str) -> bool:
