@@ -209,7 +209,7 @@ def test_plan_of_an_assay_that_is_measured_late_finds_a_molecule_for_it(tmp_path
     labels = table.labels.copy()
     labels[:, 1] = np.nan
     labels[-6:, 1] = [0, 1, 0, 1, 0, 1]
-    rows = preparation._sample(replace(table, labels=labels), Split(["train"] * len(table)))
+    rows = preparation.sample_rows(replace(table, labels=labels), Split(["train"] * len(table)))
     assert np.isfinite(labels[rows]).any(axis=0).all()
     assert len(set(rows.tolist())) == len(rows)
 
