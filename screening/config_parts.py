@@ -59,6 +59,7 @@ class Component(BaseModel):
 class EncoderChoice(Component):
     """An encoder by its name, with options, and what it begins with."""
 
+    name: str = "gine"
     init: str | None = None
     """Run folder or bundle with the weights of such an encoder; None = random ones."""
 

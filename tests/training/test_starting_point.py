@@ -123,6 +123,12 @@ def test_another_kind_of_encoder_is_refused(origin) -> None:
         make_trainer(config, prepare_data(config))
 
 
+def test_a_config_that_names_no_encoder_begins_with_the_usual_one_too(tmp_path: Path) -> None:
+    config = load_config({"name": "a", "data": {"source": "x"}}, [f"model.encoder.init={tmp_path}"])
+    assert (config.model.encoder.name, config.model.encoder.init) == ("gine", str(tmp_path))
+    assert load_config(config, ["model.encoder.depth=4"]).model.encoder.options == {"depth": 4}
+
+
 def test_dropout_may_be_another(origin) -> None:
     config = again(origin, "model.encoder.dropout=0.3")
     make_trainer(config, prepare_data(config))
