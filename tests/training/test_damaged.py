@@ -166,7 +166,7 @@ def test_a_full_disk_is_explained_and_the_run_goes_on(here: None, n_bytes: int) 
     settings = config("c")
     with largest_file(n_bytes), pytest.raises(DataError, match=r"no room left|File too large"):
         training.train(settings)
-    assert not [path for path in settings.folder.iterdir() if path.name.startswith(".")]
+    assert not list(settings.folder.glob(".*"))
     run = training.train(settings, resume=True)
     for file in ("history.csv", "predictions.parquet", "bundle/member-0.safetensors"):
         assert (run.folder / file).read_bytes() == (RUN / file).read_bytes()
