@@ -347,10 +347,10 @@ def _declared(
 
 def _checked_tasks(reader: TableReader, tasks: Sequence[str], declared: Sequence[Declared]) -> list[str]:
     """Those of `tasks` that are columns of classes."""
-    columns, named = set(reader.columns), set[str]()
-    measured = {each.assay.name for each in declared}
+    measured, named = {each.assay.name for each in declared}, set[str]()
+    known = measured.union(reader.columns)
     for name in tasks:
-        if name not in columns | measured:
+        if name not in known:
             raise DataError(
                 f"{reader.path} has no column '{name}' (data.tasks). {did_you_mean(name, reader.columns)}"
             )
