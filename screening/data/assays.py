@@ -348,9 +348,9 @@ def _declared(
 def _checked_tasks(reader: TableReader, tasks: Sequence[str], declared: Sequence[Declared]) -> list[str]:
     """Those of `tasks` that are columns of classes."""
     measured, named = {each.assay.name for each in declared}, set[str]()
-    known = measured.union(reader.columns)
+    columns = measured.union(reader.columns)
     for name in tasks:
-        if name not in known:
+        if name not in columns:
             raise DataError(
                 f"{reader.path} has no column '{name}' (data.tasks). {did_you_mean(name, reader.columns)}"
             )
