@@ -304,8 +304,8 @@ class Config(Section):
     """Modules, or paths of .py files, that register further balancers, encoders and so on; imported before a
     name is looked up."""
     recipe: Literal["best", "fast"] | None = None
-    """Chooses model, features and training, as far as they are not set here, from the table: `best` = the
-    blend that scores best, `fast` = trained in minutes. What was chosen is in the run's config.yaml."""
+    """Chooses model, features and training, as far as they are not set here, from the table: `best` = a
+    blend of network, trees and Gaussian process, `fast` = the network alone; see the run's config.yaml."""
     split: AComponent = Component(name="scaffold")
     """Which molecules train, validate and test: `screening list splits`."""
     features: Features = Features()

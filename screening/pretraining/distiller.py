@@ -4,7 +4,6 @@ Every block of every epoch seeds its own order, dropout and masks, so that a run
 takes the same steps as one that was never stopped.
 """
 
-import io
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -19,9 +18,10 @@ from ..errors import ConfigError, ScreeningError
 from ..features.store import FeatureSet, GraphStore
 from ..models.network import ScreeningModel
 from ..runtime.progress import duration, progress
+from ..training.checkpoints import write_checkpoint
 from ..training.devices import choose_device
 from ..training.optimizer import FusedAdamW
-from ..training.run_folder import atomic_file, damaged_checkpoint
+from ..training.run_folder import damaged_checkpoint
 from ..training.schedule import decay_matrices_only, share_at
 from ..training.trainer import mixed
 from .blocks import Blocks, shuffled, view
@@ -195,10 +195,7 @@ class Distiller:
             "reports": [tuple(each) for each in self.reports],
             "origin": dict(origin),
         }
-        content = io.BytesIO()
-        torch.save(state, content)
-        with atomic_file(path) as work:
-            work.write_bytes(content.getbuffer())
+        write_checkpoint(path, state)
 
     def _restore(self, path: Path) -> None:
         try:

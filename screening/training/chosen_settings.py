@@ -1,15 +1,13 @@
-"""Settings that the recipe of a config chooses from the table: by its size, its density and its imbalance."""
+"""Settings that the recipe of a config chooses from the table: by its size and the kind of its assays."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from ..config import Config, given_settings, with_defaults
 from ..data import datasets
 from ..data.assay_table import AssayTable
-from ..data.sparse_cells import n_equal, n_measured
+from ..data.sparse_cells import n_measured
 
 Note = Callable[[str], None]
 
@@ -33,27 +31,22 @@ class Facts(NamedTuple):
     """T, assays."""
     labels: int
     """Measured cells, of n * T."""
-    actives: int
-    """Of the rarer class, of the median binary assay; 0 where there is none."""
     real: float
     """Share of assays with real values."""
 
     @classmethod
     def of(cls, table: AssayTable) -> "Facts":
         """Of a table as it was read."""
-        measured, real = n_measured(table.labels), table.is_real
-        active = n_equal(table.labels, 1)
-        rarer = np.minimum(active, measured - active)[~real]
-        few = int(np.median(rarer)) if len(rarer) else 0
-        return cls(len(table), len(table.tasks), int(measured.sum()), few, float(real.mean()))
+        n_labels = int(n_measured(table.labels).sum())
+        return cls(len(table), len(table.tasks), n_labels, float(table.is_real.mean()))
 
 
 def _network(facts: Facts) -> dict[str, Any]:
     """A perceptron on fingerprints and descriptors, and how long it is trained."""
     batch = 4 * BATCH if facts.molecules > LARGE else BATCH
     epochs = round(STEPS * batch / max(facts.molecules, 1))
-    few = facts.real > 0.5  # values say more than classes: less has to be kept from being learned by heart
-    noise = {"dropout": 0.2, "count_dropout": 0.0} if few else {"dropout": 0.5, "count_dropout": 0.3}
+    mostly_real = facts.real > 0.5  # as in the recipes moleculeace and tox21
+    noise = {"dropout": 0.2, "count_dropout": 0.0} if mostly_real else {"dropout": 0.5, "count_dropout": 0.3}
     return {
         "features.graph": None,
         "model.encoder": {"name": "fingerprint", "widths": [1024, 512], **noise},
@@ -113,7 +106,7 @@ def with_chosen(
 
 def _keys(recipe: str) -> set[str]:
     """The settings that a recipe chooses, which do not depend on the table."""
-    return set(RECIPES[recipe](Facts(1, 1, 1, 0, 0.0)))
+    return set(RECIPES[recipe](Facts(1, 1, 1, 0.0)))
 
 
 def _fitting(config: Config, settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,6 @@ checkpoint of an epoch takes the same steps as one that was never stopped. Sever
 numbers as one (dropout.py), and so do what one does but for rounding.
 """
 
-import io
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -32,11 +31,12 @@ from ..models.losses import Loss
 from ..models.network import ScreeningModel
 from ..runtime import distributed
 from ..runtime.progress import duration, progress
+from .checkpoints import write_checkpoint
 from .devices import choose_device
 from .history import Epoch, EpochSums, History
 from .label_rows import Labels
 from .optimizer import FusedAdamW
-from .run_folder import atomic_file, damaged_checkpoint
+from .run_folder import damaged_checkpoint
 from .sampling import Actives, batches
 from .schedule import decay_matrices_only, is_in_stages, rates_at
 from .snapshots import snapshot_epochs
@@ -339,10 +339,7 @@ class Trainer:
             "history": [tuple(epoch) for epoch in self.history],
             "origin": dict(origin),
         }
-        content = io.BytesIO()  # in memory, for errors of the disk to be ours to explain
-        torch.save(state, content)
-        with atomic_file(path) as work:
-            work.write_bytes(content.getbuffer())
+        write_checkpoint(path, state)
 
     def _restore(self, path: Path) -> None:
         try:
