@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from ..features.store import GraphBatch
-from ..models.losses import CrossEntropy, Loss, label_counts
+from ..models.losses import CrossEntropy, Loss, label_counts, measured
 from ..models.network import ScreeningModel
 from ..runtime.distributed import sum_over_processes, world_size
 from .gradients import Look
@@ -102,6 +102,7 @@ class LinearEffects:
 
     At `encoder` it is the limit of `ExactEffects`, of the same pass; at `features`, `last_layer` and `sketch`
     the inner products are those of the gradients there, so only comparisons within a matrix have a meaning.
+    At `features` a pair without a common molecule in the batch is not seen: its inner product is always 0.
 
     Parameters
     ----------
@@ -125,7 +126,8 @@ class LinearEffects:
         if gram is None:
             gram = self.place.gram(look.cut)
         values = rate * gram.double() / step.losses.double().clamp(min=LEAST_LOSS)
-        return Effects(values, step.present[:, None] & step.present)
+        seen = step.present[:, None] & step.present
+        return Effects(values, seen if self.place.sees_across else seen & _meet(batch.labels))
 
 
 class ExactEffects:
@@ -209,6 +211,12 @@ def look_ahead(
             after[task] = judged_at(moved)
         before, after = sum_over_processes(torch.cat([before[None], after])).split([1, len(present)])
     return (before - after) / before.clamp(min=LEAST_LOSS)
+
+
+def _meet(labels: Tensor) -> Tensor:
+    """[T, T] bool, true where both tasks are measured in one molecule of the batch, over all processes."""
+    there = measured(labels).float()
+    return sum_over_processes(there.T @ there) > 0
 
 
 def _moved(start: Parameters, loss: Tensor, rate: float) -> Parameters:

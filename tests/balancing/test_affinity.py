@@ -324,6 +324,23 @@ def test_assays_without_common_batches_have_no_affinity(how: dict) -> None:
     assert not trainer.affinity.counts[3].any()
 
 
+@pytest.mark.parametrize("at", ["features", "last_norm"])
+def test_pairs_without_a_common_molecule_are_unknown_where_gradients_are_blind_to_them(at: str) -> None:
+    """At the features their inner product is 0 whatever they do to each other; at parameters it is not."""
+    model, batch = make()
+    labels = torch.rand(40, 4).round()
+    labels[:20, 0] = labels[20:, 1] = labels[:, 3] = NAN
+    batch = Batch(batch.graphs, labels)
+    effects = collector("linear", model, at=at).effects(look_of(model, batch), batch, 0.1)
+    seen = torch.tensor([[1, 0, 1, 0], [0, 1, 1, 0], [1, 1, 1, 0], [0, 0, 0, 0]]).bool()
+    if at == "features":
+        assert effects.values[0, 1] == 0
+        assert torch.equal(effects.seen, seen)
+    else:
+        assert effects.values[0, 1] != 0
+        assert effects.seen[:3, :3].all()
+
+
 def test_linear_knows_no_validation_batch() -> None:
     with pytest.raises(ConfigError, match="batch: valid needs affinity: exact"):
         settings("linear", batch="valid")

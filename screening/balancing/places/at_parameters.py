@@ -22,6 +22,7 @@ class AtParameters:
     """
 
     has_rows = True
+    sees_across = True
 
     def __init__(self, encoder: nn.Module | None, settings: Settings) -> None:
         if encoder is None:

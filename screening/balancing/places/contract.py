@@ -55,6 +55,8 @@ class Place(Protocol):
 
     has_rows: bool
     """Whether it has the gradients themselves, beside their Gramian."""
+    sees_across: bool
+    """Whether tasks without a common molecule can have an inner product other than 0."""
 
     def __init__(self, encoder: nn.Module | None, settings: Settings) -> None: ...
 

@@ -18,6 +18,7 @@ class AtFeatures:
     """
 
     has_rows = True
+    sees_across = False
 
     def __init__(self, encoder: nn.Module | None, settings: Settings) -> None:
         pass

@@ -21,6 +21,7 @@ class Sketch:
     """
 
     has_rows = False
+    sees_across = True
 
     def __init__(self, encoder: nn.Module | None, settings: Settings) -> None:
         if encoder is None:
