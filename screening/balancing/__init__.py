@@ -30,9 +30,11 @@ if TYPE_CHECKING:
     from .gradients import Gradients as Gradients
     from .loss_gradients import LossGradients as LossGradients
     from .methods.aligned_mtl import AlignedMtl as AlignedMtl
+    from .methods.autoscale import AutoScale as AutoScale
     from .methods.bmtl import Bmtl as Bmtl
     from .methods.cagrad import CaGrad as CaGrad
     from .methods.con_fig import ConFig as ConFig
+    from .methods.cosmos import Cosmos as Cosmos
     from .methods.cov import Cov as Cov
     from .methods.cr_mogm import CrMogm as CrMogm
     from .methods.db_mtl import DbMtl as DbMtl
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
     from .methods.imtl import Imtl as Imtl
     from .methods.imtl_g import ImtlG as ImtlG
     from .methods.imtl_l import ImtlL as ImtlL
+    from .methods.krum import Krum as Krum
     from .methods.lbtw import Lbtw as Lbtw
     from .methods.log_loss import LogLoss as LogLoss
     from .methods.mgda import Mgda as Mgda
@@ -58,6 +61,7 @@ if TYPE_CHECKING:
     from .methods.modo import MoDo as MoDo
     from .methods.nash_mtl import NashMtl as NashMtl
     from .methods.nlw import Nlw as Nlw
+    from .methods.pbi import Pbi as Pbi
     from .methods.pcgrad import PCGrad as PCGrad
     from .methods.rlw import Rlw as Rlw
     from .methods.rwlw import Rwlw as Rwlw
@@ -66,6 +70,7 @@ if TYPE_CHECKING:
     from .methods.slw import Slw as Slw
     from .methods.softadapt import SoftAdapt as SoftAdapt
     from .methods.stch import Stch as Stch
+    from .methods.trimmed_mean import TrimmedMean as TrimmedMean
     from .methods.uncertainty import Uncertainty as Uncertainty
     from .methods.upgrad import UpGrad as UpGrad
     from .methods.uw_so import UwSo as UwSo

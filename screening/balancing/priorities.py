@@ -1,9 +1,12 @@
 """Weights of assays that were set beforehand, beside what a balancer gives."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 
+import torch
 from torch import Tensor
 
+from ..registry import did_you_mean
 from .contract import Balancer
 from .step import PresentStep
 
@@ -30,3 +33,19 @@ class Priorities(Balancer):
     def weigh_present(self, step: PresentStep) -> Tensor:
         present = self.priorities[step.tasks]
         return present / present.mean()
+
+
+def by_name(option: str, values: Mapping[str, float] | None, tasks: Sequence[str]) -> Tensor:
+    """The values [T] float64 of an option that names assays; 1 for those not named.
+
+    Raises
+    ------
+    ValueError : a name is no assay, or a value is below 0 or not finite.
+    """
+    values = values or {}
+    for name, value in values.items():
+        if name not in tasks:
+            raise ValueError(f"{option} has '{name}', which is no assay. {did_you_mean(name, tasks)}")
+        if not 0 <= value < math.inf:
+            raise ValueError(f"{option} has {value} for '{name}'; expected at least 0.")
+    return torch.tensor([values.get(name, 1.0) for name in tasks], dtype=torch.float64)

@@ -50,6 +50,21 @@ class Case:
 
 GRADIENT_CASES = [
     Case("aligned_mtl", rows=[[3.0, 0.0], [0.0, 1.0]], expected=[1 / 3, 1], sums_to_n=False),
+    # the first step is the first phase; then 1 / |g| as 3 to 1
+    Case(
+        "autoscale",
+        {"explore": 1},
+        losses=[[1.0, 2.0]] * 2,
+        rows=[[1.0, 0.0], [0.0, 3.0]],
+        expected=[1.5, 0.5],
+    ),
+    # lengths 1 and 4 are watched once each: the absent second later, with weight 1 until then
+    Case(
+        "autoscale",
+        {"explore": 1, "metric": "losses"},
+        losses=[[1.0, NAN, 3.0], [9.0, 4.0, 9.0], [9.0, 9.0, NAN]],
+        expected=[1.6, 0.4, 0],
+    ),
     # eigenvalues 1, 4, 9: median 4, mean 14/3; orthogonal rows of length 1, 2, 3 all become s
     Case(
         "aligned_mtl",
@@ -100,6 +115,21 @@ GRADIENT_CASES = [
     Case("imtl", rows=[[3.0, 0.0], [0.0, 1.0]], expected=[1 / 2, 3 / 2], sums_to_n=False),
     # equal parts along both: w = 1/3 to 1, with the sum 2
     Case("imtl_g", rows=[[3.0, 0.0], [0.0, 1.0]], expected=[1 / 2, 3 / 2], sums_to_n=False),
+    # the nearest are 1, 1 and 3 away, and two stay
+    Case(
+        "krum",
+        {"selected": 2},
+        losses=[[1.0] * 3],
+        rows=[[0.0], [1.0], [4.0]],
+        expected=[1.5, 1.5, 0],
+    ),
+    # one of 5 is faulty; sums of the 2 nearest squares: 5, 2, 5, 13 and 96^2 + 98^2
+    Case(
+        "krum",
+        losses=[[1.0] * 5],
+        rows=[[0.0], [1.0], [2.0], [4.0], [100.0]],
+        expected=[1.25, 1.25, 1.25, 1.25, 0],
+    ),
     # shortest point between (2, 0) and (0, 1): (2/5, 4/5) = 1/5 and 4/5 of them, times 2
     Case("mgda", rows=[[2.0, 0.0], [0.0, 1.0]], expected=[0.4, 1.6]),
     Case("mgda", {"normalise": "l2"}, rows=[[2.0, 0.0], [0.0, 1.0]], expected=[2 / 3, 4 / 3]),
@@ -141,6 +171,7 @@ GRADIENT_CASES = [
         expected=[(1.3 - 2 * 0.065 * 6 / 9) / 1.3, (1.3 + 2 * 0.065 * 6 / 9) / 1.3],
     ),
     Case("slw", rows=[[1.0, 0.0], [0.0, 3.0]], expected=[1.5, 0.5]),
+    Case("trimmed_mean", rows=[[1.0, 0.0], [0.0, 3.0]], expected=[1, 1]),
     Case("slw", {"eps": 2.0}, rows=[[1.0, 0.0], [0.0, 6.0]], expected=[1.5, 0.5]),
     # (2, -2) becomes (2, 0) = (2, -2) + 2 (0, 1); (0, 1) becomes (1/2, 1/2) = (0, 1) + (2, -2) / 4
     Case(
@@ -174,6 +205,8 @@ GRADIENT_CASES = [
 ]
 GRADIENT_BAD_OPTIONS: list[tuple[str, dict[str, Any]]] = [
     ("aligned_mtl", {"scale": "max"}),
+    ("autoscale", {"explore": 0}),
+    ("autoscale", {"metric": "condition"}),
     ("cagrad", {"c": -0.1}),
     ("db_mtl", {"beta": 1.0}),
     ("db_mtl", {"decay": -1.0}),
@@ -185,6 +218,8 @@ GRADIENT_BAD_OPTIONS: list[tuple[str, dict[str, Any]]] = [
     ("imtl", {"lr": 0.0}),
     ("gradvac", {"beta": 1.5}),
     ("gradvac", {"order": "independent"}),
+    ("krum", {"faulty": 0.5}),
+    ("krum", {"selected": 0}),
     ("mgda", {"normalise": "l1"}),
     ("moco", {"beta": 0.0}),
     ("moco", {"gamma": 0.0}),
@@ -199,6 +234,7 @@ GRADIENT_BAD_OPTIONS: list[tuple[str, dict[str, Any]]] = [
     ("sdmgrad", {"momentum": 1.0}),
     ("sdmgrad", {"iterations": 0}),
     ("slw", {"eps": 0.0}),
+    ("trimmed_mean", {"trim": 0.5}),
     ("upgrad", {"tolerance": 0.5}),
 ]
 
@@ -274,6 +310,12 @@ LOSS_CASES = [
         expected=[2 / 3, 4 / 3],
     ),
     Case("dwa", losses=[[1.0, NAN, 3.0]], expected=[1, 0, 1]),
+    # r = (1/2, 1/2), L = (3, 1): cosine 2 / sqrt(5), its slope by L (-1, 3) / (10 sqrt(5)); times 2 sqrt(5)
+    Case("cosmos", {"pull": 5**0.5}, losses=[[3.0, NAN, 1.0]], expected=[1.2, 0, 0.4], sums_to_n=False),
+    # a tenth of these losses: ten times the slope; the third would be 1 - 2 * 3 / 4 = -1/2
+    Case("cosmos", {"pull": 5**0.5 / 4}, losses=[[0.3, NAN, 0.1]], expected=[1.5, 0, 0], sums_to_n=False),
+    # u = (1, 1) / sqrt(2), beside (1, -1): slopes (1, 1) / sqrt(2) + theta (1, -1) / sqrt(2), times sqrt(2)
+    Case("pbi", losses=[[3.0, NAN, 1.0]], expected=[1.5, 0, 0.5], sums_to_n=False),
     Case("rlw", {"seed": 5}, losses=[[1.0, NAN]], expected=[1, 0]),
     Case("nlw", {"sigma": 0.0}, losses=[[1.0, NAN, 2.0]], expected=[1, 0, 1]),
     Case("nlw", losses=[[1.0, NAN]], expected=[1, 0]),
@@ -363,6 +405,11 @@ LOSS_BAD_OPTIONS: list[tuple[str, dict[str, Any]]] = [
     ("imtl_l", {"lr": -1.0}),
     ("uw_so", {"temperature": 0.0}),
     ("dwa", {"temperature": 0.0}),
+    ("cosmos", {"pull": -1.0}),
+    ("cosmos", {"preferences": {"assay 1": -1.0}}),
+    ("pbi", {"theta": -1.0}),
+    ("pbi", {"ideal": NAN}),
+    ("pbi", {"preferences": {"assay 7": 1.0}}),
     ("nlw", {"sigma": -1.0}),
     ("rwlw", {"sigma": -1.0}),
     ("lbtw", {"alpha": -0.5}),

@@ -398,6 +398,52 @@ def test_graddrop_leaks() -> None:
     )
 
 
+def explicit_krum(rows: Tensor, n_faulty: int, n_selected: int) -> Tensor:
+    """Scores of the paper, gradient by gradient: which are kept."""
+    scores = []
+    for i in range(len(rows)):
+        distances = sorted(float((rows[i] - rows[j]).square().sum()) for j in range(len(rows)) if j != i)
+        scores.append(sum(distances[: len(rows) - n_faulty - 2]))
+    return torch.tensor(scores).argsort()[:n_selected].sort().values
+
+
+@pytest.mark.parametrize(("n_tasks", "width", "n_faulty"), [(5, 3, 1), (20, 40, 4), (60, 5, 12)])
+def test_krum_is_the_loop_over_explicit_gradients(n_tasks: int, width: int, n_faulty: int) -> None:
+    rows = draw(n_tasks, width)
+    for selected in (1, 3, None):
+        kept = n_tasks - n_faulty if selected is None else selected
+        weights = weights_of("krum", rows, selected=selected)
+        assert torch.equal(weights.nonzero()[:, 0], explicit_krum(rows, n_faulty, kept))
+        torch.testing.assert_close(weights.max(), torch.tensor(n_tasks / kept).double())
+
+
+def test_krum_leaves_out_the_gradient_that_is_unlike_the_others() -> None:
+    rows = draw(10, 30, common=2.0, spread=0.0)
+    rows[3] *= -1
+    assert weights_of("krum", rows, faulty=0.1)[3] == 0
+
+
+def test_krum_lets_tasks_that_tie_share_the_last_place() -> None:
+    rows = torch.tensor([[0.0], [1.0], [5.0], [6.0]]).double()
+    assert weights_of("krum", rows, selected=1).tolist() == [0, 2, 2, 0]
+    assert weights_of("krum", rows[:3], selected=1).tolist() == [1.5, 1.5, 0]
+
+
+@pytest.mark.parametrize("trim", [0.0, 0.2, 0.45])
+def test_trimmed_mean_leaves_out_both_ends_of_every_coordinate(trim: float) -> None:
+    rows = draw(20, 9).float()
+    ordered, cut = rows.sort(0).values, round(20 * trim)
+    direction = _direction(build_balancer({"name": "trimmed_mean", "trim": trim}, names(20)), rows)
+    torch.testing.assert_close(direction, 20 * ordered[cut : 20 - cut].mean(0))
+
+
+def test_trimmed_mean_is_not_moved_by_one_huge_gradient() -> None:
+    rows = draw(20, 9, common=1.0).float()
+    balancer, wrong = build_balancer("trimmed_mean", names(20)), rows.clone()
+    wrong[4] = 1e6
+    assert _direction(balancer, wrong).norm() < 2 * _direction(balancer, rows).norm()
+
+
 def test_moco_averages_gradients_over_steps() -> None:
     balancer = build_balancer({"name": "moco", "beta": 0.5, "decay": 0.0, "gamma": 1e-9}, names(2))
     first, second = draw(2, 4, seed=0), draw(2, 4, seed=1)
@@ -442,7 +488,7 @@ def test_excess_mtl_favours_the_task_whose_gradient_stays() -> None:
     assert weights[0] > 1.5 > 0.5 > weights[1]
 
 
-@pytest.mark.parametrize("name", ["db_mtl", "excess_mtl", "moco", "modo", "sdmgrad"])
+@pytest.mark.parametrize("name", ["db_mtl", "excess_mtl", "moco", "modo", "sdmgrad", "trimmed_mean"])
 def test_gradients_of_other_molecules_cannot_be_followed(name: str) -> None:
     with pytest.raises(ConfigError, match="last_layer or encoder"):
         Gradients(TaskHeads(3, 2), build_balancer(name, names(2)), at="features")
@@ -516,6 +562,20 @@ def test_con_fig_is_that_of_torchjd(n_tasks: int, width: int) -> None:
     rows = draw(n_tasks, width)
     other = in_torchjd("ConFIG")(rows) / n_tasks
     torch.testing.assert_close(mean_update("con_fig", rows), other, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("trim", [0.0, 0.1, 0.3])
+def test_trimmed_mean_is_that_of_torchjd(trim: float) -> None:
+    rows = draw(30, 60).float()
+    direction = _direction(build_balancer({"name": "trimmed_mean", "trim": trim}, names(30)), rows)
+    torch.testing.assert_close(direction / 30, in_torchjd("TrimmedMean", round(30 * trim))(rows))
+
+
+def test_krum_is_that_of_torchjd_where_one_distance_decides() -> None:
+    """With one neighbour looked at, squared distances and TorchJD's have the same order."""
+    rows = torch.cat([draw(4, 20), 100 * draw(1, 20, seed=1)])
+    theirs = in_torchjd("Krum", n_byzantine=2, n_selected=2)(rows)
+    torch.testing.assert_close(mean_update("krum", rows, faulty=0.4, selected=2), theirs)
 
 
 @every_matrix

@@ -163,6 +163,89 @@ def test_stch_is_that_of_torchjd_on_losses_relative_to_their_nadir() -> None:
         mean_loss(ours, losses)
 
 
+PREFERENCES = {"assay 0": 2.0, "assay 2": 0.5}
+
+
+def test_cosmos_is_that_of_torchjd() -> None:
+    shares = torch.tensor([2, 1, 0.5, 1], dtype=torch.float64) / 4.5
+    theirs = torchjd("COSMOS")(0.4, weights=shares)
+    ours = build("cosmos", pull=0.4, preferences=PREFERENCES, negative=True)
+    for losses in some_losses(5):
+        assert_same(ours.weigh(a_step(losses)), T * slopes(theirs, losses))
+
+
+def test_pbi_is_that_of_torchjd() -> None:
+    shares = torch.tensor([2, 1, 0.5, 1], dtype=torch.float64)
+    theirs = torchjd("PBI")(2.0, weights=shares, reference=torch.full((T,), 0.1, dtype=torch.float64))
+    ours = build("pbi", theta=2.0, ideal=0.1, preferences=PREFERENCES, negative=True)
+    cut = build("pbi", theta=2.0, ideal=0.1, preferences=PREFERENCES)
+    for losses in some_losses(5):
+        expected = T * shares.norm() / shares.sum() * slopes(theirs, losses)
+        assert_same(ours.weigh(a_step(losses)), expected)
+        assert_same(cut.weigh(a_step(losses)), expected.clamp(min=0))
+    assert (expected < 0).any()
+
+
+@pytest.mark.parametrize(("name", "off"), [("cosmos", {"pull": 0.0}), ("pbi", {"theta": 0.0})])
+def test_without_a_penalty_the_preferences_are_the_weights(name: str, off: dict[str, float]) -> None:
+    weights = build(name, preferences=PREFERENCES, **off).weigh(a_step([0.5, NAN, 0.7, 2.0]))
+    torch.testing.assert_close(weights, torch.tensor([2, 0, 0.5, 1]) * 3 / 3.5)
+
+
+@pytest.mark.parametrize(("name", "options"), [("cosmos", {"pull": 2.0}), ("pbi", {"theta": 2.0})])
+def test_losses_as_preferred_have_the_preferences_as_weights(name: str, options: dict[str, float]) -> None:
+    """Others are brought there, where each loss falls by its weight."""
+    balancer, losses = build(name, preferences=PREFERENCES, **options), torch.tensor([2, 1, 0.5, 1])
+    torch.testing.assert_close(balancer.weigh(a_step(losses)), losses * T / losses.sum())
+    start = torch.tensor([0.4, 1.0, 0.9, 0.6])
+    now = start.clone()
+    for _ in range(400):
+        now = now - 0.0005 * balancer.weigh(a_step(now))
+    cosines = [torch.nn.functional.cosine_similarity(each, losses, dim=0) for each in (start, now)]
+    assert cosines[1] > cosines[0] + 0.02
+
+
+def test_pbi_with_equal_preferences_weighs_by_the_standardised_losses() -> None:
+    losses = some_losses(1)[0]
+    standardised = (losses - losses.mean()) / losses.std(correction=0)
+    assert_same(build("pbi", theta=0.4).weigh(a_step(losses)), 1 + 0.4 * standardised)
+
+
+# AutoScale
+
+
+def test_autoscale_fixes_the_weights_after_the_first_phase() -> None:
+    balancer, generator = build("autoscale", 3, explore=50), torch.Generator().manual_seed(0)
+    lengths = torch.tensor([[1.0], [2.0], [10.0]])
+    for number in range(60):
+        rows = lengths * (0.5 + torch.rand(3, 4, generator=generator)) * (1 if number < 50 else number)
+        weights = balancer.weigh(a_step([1.0] * 3, rows, step=number))
+        if number < 50:
+            assert weights.tolist() == [1, 1, 1]
+    torch.testing.assert_close(weights, 3 / lengths[:, 0] / 1.6, rtol=0.1, atol=0)
+    assert torch.equal(weights, balancer.weigh(a_step([1.0] * 3, lengths)))
+
+
+def test_autoscale_makes_the_gradients_of_its_first_phase_as_alike_as_fixed_weights_can() -> None:
+    """The mean similarity 2ab / (a^2 + b^2) of all pairs, over the weights, is at its top."""
+    generator = torch.Generator().manual_seed(0)
+    lengths = torch.tensor([1.0, 2.0, 10.0]) * (0.2 * torch.randn(200, 3, generator=generator)).exp()
+    balancer = build("autoscale", 3, explore=200)
+    for number, each in enumerate(torch.cat([lengths, lengths[:1]])):
+        weights = balancer.weigh(a_step([1.0] * 3, torch.diag(each), step=number))
+
+    def similarity(weights: Tensor) -> float:
+        scaled = lengths * weights
+        products = 2 * scaled[:, :, None] * scaled[:, None]
+        return float((products / (scaled[:, :, None] ** 2 + scaled[:, None] ** 2)).mean())
+
+    for task, factor in itertools.product(range(3), (0.8, 1.25)):
+        other = weights.clone()
+        other[task] *= factor
+        assert similarity(other) < similarity(weights)
+    assert similarity(weights) > 0.9 > similarity(torch.ones(3))
+
+
 def test_cr_mogm_is_that_of_torchjd() -> None:
     aggregation = pytest.importorskip("torchjd.aggregation")
     theirs = aggregation.CRMOGMWeighting(aggregation.ConstantWeighting(torch.ones(T)), alpha=0.6)

@@ -7,9 +7,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ...registry import did_you_mean
 from ..chain import Choice, build_balancer
 from ..contract import Balancer, register
+from ..priorities import by_name
 from ..solvers.unit_gradients import UnitGram, unit_gram
 from ..step import PresentStep
 from .pcgrad import project_in_turn
@@ -95,7 +95,7 @@ class WPCGrad(Balancer):
                 "that needs losses alone, such as 'slaw'."
             )
         self.second_look = self.guide is not None and self.guide.second_look
-        self.register_buffer("priorities", _by_name(priorities or {}, self.tasks), persistent=False)
+        self.register_buffer("priorities", by_name("priorities", priorities, self.tasks), persistent=False)
         self.register_buffer("last_epoch", torch.zeros(self.n_tasks, dtype=torch.float64))
         self.register_buffer("epochs", torch.zeros(self.n_tasks, dtype=torch.int64))
 
@@ -209,13 +209,3 @@ def give_way(gram: Tensor, gives_way: Tensor, order: Tensor) -> Tensor:
             step.mul_(products[place].clamp(max=0))
             products[place + 1 :].addr_(inner[block][place, block][place + 1 :], step, alpha=-1)
     return torch.eye(len(gram), dtype=gram.dtype, device=gram.device).index_add_(1, order, steps.T, alpha=-1)
-
-
-def _by_name(priorities: Mapping[str, float], tasks: Sequence[str]) -> Tensor:
-    """The priorities [T] of all tasks, 1 for those not named."""
-    for name, value in priorities.items():
-        if name not in tasks:
-            raise ValueError(f"priorities has '{name}', which is no assay. {did_you_mean(name, tasks)}")
-        if not 0 <= value < math.inf:
-            raise ValueError(f"priorities has {value} for '{name}'; expected at least 0.")
-    return torch.tensor([priorities.get(name, 1.0) for name in tasks], dtype=torch.float64)
