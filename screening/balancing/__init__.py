@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     from .methods.rwlw import Rwlw as Rwlw
     from .methods.sdmgrad import SdmGrad as SdmGrad
     from .methods.slaw import Slaw as Slaw
+    from .methods.slaw_unbiased import SlawUnbiased as SlawUnbiased
     from .methods.slw import Slw as Slw
     from .methods.softadapt import SoftAdapt as SoftAdapt
     from .methods.stch import Stch as Stch

@@ -170,6 +170,8 @@ GRADIENT_CASES = [
         rows=[[2.0, 0.0], [0.0, 1.0]],
         expected=[(1.3 - 2 * 0.065 * 6 / 9) / 1.3, (1.3 + 2 * 0.065 * 6 / 9) / 1.3],
     ),
+    # the same gradient twice has no noise: the norms of the mean
+    Case("slaw_unbiased", losses=[[1.0, 2.0]] * 2, rows=[[1.0, 0.0], [0.0, 3.0]], expected=[1.5, 0.5]),
     Case("slw", rows=[[1.0, 0.0], [0.0, 3.0]], expected=[1.5, 0.5]),
     Case("trimmed_mean", rows=[[1.0, 0.0], [0.0, 3.0]], expected=[1, 1]),
     Case("slw", {"eps": 2.0}, rows=[[1.0, 0.0], [0.0, 6.0]], expected=[1.5, 0.5]),
@@ -233,6 +235,9 @@ GRADIENT_BAD_OPTIONS: list[tuple[str, dict[str, Any]]] = [
     ("sdmgrad", {"lr": 0.0}),
     ("sdmgrad", {"momentum": 1.0}),
     ("sdmgrad", {"iterations": 0}),
+    ("slaw_unbiased", {"beta": 1.0}),
+    ("slaw_unbiased", {"floor": -1.0}),
+    ("slaw_unbiased", {"eps": 0.0}),
     ("slw", {"eps": 0.0}),
     ("trimmed_mean", {"trim": 0.5}),
     ("upgrad", {"tolerance": 0.5}),

@@ -444,6 +444,21 @@ def test_trimmed_mean_is_not_moved_by_one_huge_gradient() -> None:
     assert _direction(balancer, wrong).norm() < 2 * _direction(balancer, rows).norm()
 
 
+@pytest.mark.parametrize("beta", [0.9, 0.99])
+def test_slaw_unbiased_takes_the_inner_products_of_different_steps(beta: float) -> None:
+    """Mean of g_k . g_l over all pairs of steps k != l, weighed as the running mean weighs them."""
+    rows = draw(20, 7, common=1.0, spread=0.0).float()[:, None]
+    balancer: Any = build_balancer({"name": "slaw_unbiased", "beta": beta, "floor": 0.0}, names(1))
+    shares = torch.zeros(20)
+    for number, row in enumerate(rows):
+        balancer.weigh(a_step(row))
+        rate = max(1 / (number + 1), 1 - beta)
+        shares[number], shares[:number] = rate, shares[:number] * (1 - rate)
+    pairs = (shares[:, None] * shares).fill_diagonal_(0)
+    expected = (pairs / pairs.sum() * (rows[:, 0] @ rows[:, 0].T)).sum().sqrt()
+    torch.testing.assert_close(balancer.norms(torch.tensor([0]))[0].float(), expected)
+
+
 def test_moco_averages_gradients_over_steps() -> None:
     balancer = build_balancer({"name": "moco", "beta": 0.5, "decay": 0.0, "gamma": 1e-9}, names(2))
     first, second = draw(2, 4, seed=0), draw(2, 4, seed=1)
@@ -488,13 +503,15 @@ def test_excess_mtl_favours_the_task_whose_gradient_stays() -> None:
     assert weights[0] > 1.5 > 0.5 > weights[1]
 
 
-@pytest.mark.parametrize("name", ["db_mtl", "excess_mtl", "moco", "modo", "sdmgrad", "trimmed_mean"])
+@pytest.mark.parametrize(
+    "name", ["db_mtl", "excess_mtl", "moco", "modo", "sdmgrad", "slaw_unbiased", "trimmed_mean"]
+)
 def test_gradients_of_other_molecules_cannot_be_followed(name: str) -> None:
     with pytest.raises(ConfigError, match="last_layer or encoder"):
         Gradients(TaskHeads(3, 2), build_balancer(name, names(2)), at="features")
 
 
-@pytest.mark.parametrize("name", ["db_mtl", "excess_mtl", "moco", "modo", "sdmgrad"])
+@pytest.mark.parametrize("name", ["db_mtl", "excess_mtl", "moco", "modo", "sdmgrad", "slaw_unbiased"])
 def test_gradients_that_change_their_width_are_refused(name: str) -> None:
     balancer = build_balancer(name, names(2))
     balancer.decide(a_step(draw(2, 4)))

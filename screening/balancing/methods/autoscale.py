@@ -20,7 +20,7 @@ class AutoScale(Balancer):
     w is proportional to exp(-mean(log |g|)) over a task's first `explore` steps, with the sum n over the
     present tasks: `slw` held still. With lengths a and b the similarity of two weighted gradients is
     2ab / (a^2 + b^2), 1 where they are equal; it depends on log a - log b alone, hence the logarithms.
-    On sparse assays |g| is mostly noise of few labels.
+    On sparse assays |g| is mostly noise of few labels, see `slaw_unbiased`.
 
     Of the paper only abstract and summaries were at hand: it says that good fixed weights have similar
     lengths, balanced losses and a low condition number, and picks weights by one of these. How its first
