@@ -42,10 +42,10 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, 
     }
     _tox21_like(folder / "tox21.csv")
     settings = "data.source=tox21.csv split=random train.epochs=2 train.workers=0"
-    command = f"screening train $CONF/tox21_fast.yaml {settings}"
+    command = f"screening train $CONF/tox21_graph.yaml {settings}"
     trained = subprocess.run(command, shell=True, cwd=folder, env=variables, capture_output=True, text=True)
     assert trained.returncode == 0, trained.stdout + trained.stderr
-    yield {**variables, "TOX": str(folder / "runs" / "tox21_fast")}
+    yield {**variables, "TOX": str(folder / "runs" / "tox21_graph")}
     commands.close()
 
 

@@ -37,7 +37,7 @@ Teacher = Annotated[
 
 
 def pretrain(
-    config: Annotated[str, typer.Argument(help="YAML file, or the name of a recipe, such as tox21_fast.")],
+    config: Annotated[str, typer.Argument(help="YAML file, or the name of a recipe, such as tox21_graph.")],
     words: Words = None,
     tables: Tables = None,
     exclude: Exclude = None,

@@ -4,26 +4,29 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from ..config import Config, given_settings, with_defaults
 from ..data import datasets
 from ..data.assay_table import AssayTable
-from ..data.sparse_cells import n_measured
+from ..data.sparse_cells import n_equal, n_measured
 
 Note = Callable[[str], None]
 
 COUNTS = ("ecfp6_counts", "fcfp_counts", "atom_pairs", "torsions")
 """Fingerprints whose similarity a Gaussian process learns from."""
-FEATURES = ("ecfp_counts", "rdkit_descriptors")
-"""What networks and trees learn from."""
-STEPS = 4000
-"""Steps of an optimiser that a network is trained for, about."""
-BATCH = 128
 LARGE = 50_000
-"""Molecules from which a batch is larger, and a Gaussian process rests on fewer of each assay."""
+"""Molecules from which descriptors are those that are fast, and few epochs are enough."""
+MANY = 50
+"""Assays from which their losses are balanced, and a Gaussian process rests on fewer molecules of each."""
+FEW = 200_000
+"""Labels up to which boosted trees, which grow for each assay, take minutes."""
+RARE = 0.01
+"""Share of actives below which batches draw them on purpose."""
 
 
 class Facts(NamedTuple):
-    """What is looked at of a table: sizes, none of its values."""
+    """What is looked at of a table: sizes, none of its structures."""
 
     molecules: int
     """n, records with a structure."""
@@ -33,48 +36,109 @@ class Facts(NamedTuple):
     """Measured cells, of n * T."""
     real: float
     """Share of assays with real values."""
+    actives: float
+    """Share of actives among the labels of an assay, the median of those with two classes; 0 without any."""
 
     @classmethod
     def of(cls, table: AssayTable) -> "Facts":
         """Of a table as it was read."""
-        n_labels = int(n_measured(table.labels).sum())
-        return cls(len(table), len(table.tasks), n_labels, float(table.is_real.mean()))
+        measured = n_measured(table.labels)
+        shares = (n_equal(table.labels, 1.0) / np.maximum(measured, 1))[~table.is_real]
+        actives = float(np.median(shares)) if len(shares) else 0.0
+        return cls(len(table), len(table.tasks), int(measured.sum()), float(table.is_real.mean()), actives)
+
+    @property
+    def is_rare(self) -> bool:
+        """Whether there are so few actives that most batches have none of an assay."""
+        return 0 < self.actives < RARE
+
+    @property
+    def descriptors(self) -> str:
+        """The set of descriptors that a table of this size can afford."""
+        return "rdkit_fast" if self.molecules > LARGE else "rdkit_descriptors"
 
 
-def _network(facts: Facts) -> dict[str, Any]:
-    """A perceptron on fingerprints and descriptors, and how long it is trained."""
-    batch = 4 * BATCH if facts.molecules > LARGE else BATCH
-    epochs = round(STEPS * batch / max(facts.molecules, 1))
-    mostly_real = facts.real > 0.5  # as in the recipes moleculeace and tox21
-    noise = {"dropout": 0.2, "count_dropout": 0.0} if mostly_real else {"dropout": 0.5, "count_dropout": 0.3}
+def _perceptron(facts: Facts) -> dict[str, Any]:
+    """Of classes: half of the counts and little else is left out."""
+    noise = {"dropout": 0.1, "count_dropout": 0.5, "real_dropout": 0.1}
+    least = 15 if facts.tasks > MANY else 10
     return {
-        "features.graph": None,
-        "model.encoder": {"name": "fingerprint", "widths": [1024, 512], **noise},
-        "train.epochs": min(max(epochs, 5), 40),
-        "train.batch_size": batch,
+        "model.encoder": {"name": "fingerprint", "widths": [512, 512], **noise},
+        "train.epochs": min(max(least, 12_800 // max(facts.molecules, 1)), 40),
+        "train.batch_size": 64,
+        "train.lr": 0.00025,
+        "train.weight_decay": 0.01,
+    }
+
+
+def _perceptron_of_a_large_table(facts: Facts) -> dict[str, Any]:
+    """As `_perceptron`, with larger batches and more weight decay."""
+    return {
+        "model.encoder": {"name": "fingerprint", "widths": [1024, 512], "dropout": 0.5, "count_dropout": 0.3},
+        "train.epochs": min(max(400_000 // facts.molecules, 2), 5),
+        "train.batch_size": 256,
         "train.lr": 0.001,
         "train.weight_decay": 0.1,
     }
 
 
-def _best(facts: Facts) -> dict[str, Any]:
-    """Network, boosted trees and Gaussian process, with weights fitted out of fold."""
-    most = 4000 if facts.molecules > LARGE else 10_000
+def _perceptron_of_values(facts: Facts) -> dict[str, Any]:
+    """Of real values: as the recipe moleculeace."""
     return {
-        **_network(facts),
-        "features.vectors": [*FEATURES, *COUNTS],
-        "model.blend": [
-            {"name": "network", "vectors": list(FEATURES)},
-            {"name": "lightgbm", "vectors": list(FEATURES)},
-            {"name": "gaussian_process", "vectors": list(COUNTS), "most": most},
-        ],
-        "model.blending.weights": "fitted",
+        "model.encoder": {"name": "fingerprint", "widths": [1024, 512], "dropout": 0.2, "count_dropout": 0.0},
+        "train.epochs": 24,
+        "train.batch_size": 256,
+        "train.lr": 0.001,
+        "train.weight_decay": 0.1,
+    }
+
+
+def _training(facts: Facts) -> dict[str, Any]:
+    """What both recipes have in common: how networks are trained, the mean of five snapshots of each."""
+    perceptron = _perceptron_of_a_large_table if facts.molecules > LARGE else _perceptron
+    return {
+        "features.graph": None,
+        **(_perceptron_of_values if facts.real > 0.5 else perceptron)(facts),
+        "train.patience": None,
+        "train.snapshots": 5,
+        "train.sampler": "actives" if facts.is_rare else "random",
+        "balancer": "slaw" if facts.tasks > MANY and facts.real < 0.5 else "equal",
+    }
+
+
+def _views(facts: Facts) -> dict[str, tuple[str, ...]]:
+    """What each network of a blend sees of a molecule; the more they differ, the more their mean gains.
+
+    Where actives are rare a Gaussian process is better than any network, and should not be one of many.
+    """
+    if facts.real > 0.5:
+        return {"counts": COUNTS}
+    ecfp = ("ecfp_counts", facts.descriptors)
+    if facts.is_rare:
+        return {"ecfp": ecfp}
+    counts, avalon = (*COUNTS, facts.descriptors), ("avalon_counts", "erg", facts.descriptors)
+    return {"ecfp": ecfp, "counts": counts, "avalon": avalon}
+
+
+def _best(facts: Facts) -> dict[str, Any]:
+    """The mean of networks with different vectors, a Gaussian process and, of few labels, boosted trees."""
+    views = _views(facts)
+    networks = [{"name": "network", "as": name, "vectors": list(seen)} for name, seen in views.items()]
+    most = 1000 if facts.tasks > MANY else 4000 if facts.molecules > LARGE else 10_000
+    process = {"name": "gaussian_process", "vectors": list(COUNTS), "most": most}
+    trees = {"name": "lightgbm", "vectors": ["ecfp_counts", facts.descriptors]}
+    vectors = [*(vector for seen in views.values() for vector in seen), *COUNTS]
+    return {
+        **_training(facts),
+        "features.vectors": list(dict.fromkeys(vectors)),
+        "model.blend": [*networks, process, *([trees] if facts.labels < FEW and facts.real < 0.5 else [])],
     }
 
 
 def _fast(facts: Facts) -> dict[str, Any]:
-    """The network alone."""
-    return {**_network(facts), "features.vectors": list(FEATURES)}
+    """One network alone."""
+    vectors = COUNTS if facts.real > 0.5 else ("ecfp_counts", "rdkit_fast")
+    return {**_training(facts), "features.vectors": list(vectors)}
 
 
 RECIPES: Mapping[str, Callable[[Facts], dict[str, Any]]] = {"best": _best, "fast": _fast}
@@ -106,16 +170,17 @@ def with_chosen(
 
 def _keys(recipe: str) -> set[str]:
     """The settings that a recipe chooses, which do not depend on the table."""
-    return set(RECIPES[recipe](Facts(1, 1, 1, 0.0)))
+    return set(RECIPES[recipe](Facts(1, 1, 1, 0.0, 0.5)))
 
 
 def _fitting(config: Config, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings without the models, where the config names its own."""
+    """The settings without models where the config names its own, and without the graph its encoder reads."""
     model = config.model
     names_its_own = bool(model.baseline or model.blend or model.single_task or config.grouping.file)
-    return {
-        key: value for key, value in settings.items() if not (names_its_own and key.startswith("model.blend"))
-    }
+    left = {"model.blend"} if names_its_own else set()
+    if given_settings(config) & {"model.encoder", "model.encoder.name"}:
+        left.add("features.graph")
+    return {key: value for key, value in settings.items() if key not in left}
 
 
 def _described(facts: Facts) -> str:

@@ -3,7 +3,7 @@
     SCREENING_DATA=FOLDER python tests/benchmarks/domain.py [CONFIG] [KEY=VALUE ...] [--seeds 1]
         [--library FILE]
 
-Trains the config (default configs/tox21_fast.yaml, on Tox21's published scaffold split) and divides the test
+Trains the config (default configs/tox21_graph.yaml, on Tox21's published scaffold split) and divides the test
 molecules by similarity alone, by distance alone and by both, with the thresholds of the bundle, and for scale
 also the farthest quarter by each. A line has, inside and outside:
 
@@ -134,7 +134,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--library", action="append")
     options = parser.parse_args()
-    configs = [word for word in options.words if "=" not in word] or ["configs/tox21_fast.yaml"]
+    configs = [word for word in options.words if "=" not in word] or ["configs/tox21_graph.yaml"]
     settings = [word.format(data) for word in PUBLISHED] + [word for word in options.words if "=" in word]
     with tempfile.TemporaryDirectory() as folder:
         runs = [

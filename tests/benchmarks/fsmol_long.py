@@ -1,6 +1,6 @@
 """One network for thousands of assays against a random forest for each: concordance on the test molecules.
 
-    screening train tox21_fast name=fsmol data.source=fsmol_train_long.csv.gz split=random \\
+    screening train tox21_graph name=fsmol data.source=fsmol_train_long.csv.gz split=random \\
         "features.vectors=[ecfp_counts]" features.graph=null model.encoder=fingerprint train.epochs=10
     python tests/benchmarks/fsmol_long.py runs/fsmol [assays] [forests.csv]
 

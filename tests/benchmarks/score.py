@@ -50,7 +50,7 @@ if __name__ != "__mp_main__":  # processes that only read need none of these
 FAST = {"name": "gine", "width": 64, "depth": 3}
 HYBRID = {"name": "hybrid", "width": 64, "depth": 3, "hidden": 256}
 SETS: dict[str, tuple[dict, tuple[str, ...]]] = {
-    "graph (configs/tox21_fast.yaml)": (FAST, ()),
+    "graph (configs/tox21_graph.yaml)": (FAST, ()),
     "graph + ecfp_bits": (HYBRID, ("ecfp_bits",)),
     "graph + ecfp_counts": (HYBRID, ("ecfp_counts",)),
     "graph + rdkit_fast": (HYBRID, ("rdkit_fast",)),

@@ -14,12 +14,12 @@ from screening.training.chosen_settings import RECIPES, Facts, with_chosen
 from screening.training.components import check_components
 
 SHAPES = [
-    Facts(100, 1, 100, 0.0),
-    Facts(7_831, 12, 78_000, 0.0),
-    Facts(8_576, 617, 1_500_000, 0.0),
-    Facts(265_565, 11, 620_000, 0.0),
-    Facts(35_633, 30, 48_714, 1.0),
-    Facts(207_223, 4_935, 412_402, 0.5),
+    Facts(100, 1, 100, 0.0, 0.3),
+    Facts(7_831, 12, 78_000, 0.0, 0.08),
+    Facts(8_576, 617, 1_500_000, 0.0, 0.08),
+    Facts(265_565, 11, 620_000, 0.0, 0.01),
+    Facts(35_633, 30, 48_714, 1.0, 0.0),
+    Facts(207_223, 4_935, 412_402, 0.5, 0.47),
 ]
 """Sizes of tables from a hundred records to thousands of assays."""
 
@@ -46,6 +46,9 @@ def test_facts_are_counts_of_the_table() -> None:
     measured = np.isfinite(table.labels)
     assert facts[:3] == (120, 4, int(measured.sum()))
     assert facts.real == 0
+    shares = [(table.labels[:, task] == 1).sum() / measured[:, task].sum() for task in range(4)]
+    assert facts.actives == pytest.approx(np.median(shares))
+    assert not facts.is_rare
     assert 0 < Facts.of(mixed.table()).real < 1
 
 
