@@ -15,6 +15,8 @@ Note = Callable[[str], None]
 
 COUNTS = ("ecfp6_counts", "fcfp_counts", "atom_pairs", "torsions")
 """Fingerprints whose similarity a Gaussian process learns from."""
+SMALL = 5_000
+"""Molecules below which more networks than one gain nothing beside a Gaussian process and trees."""
 LARGE = 50_000
 """Molecules from which descriptors are those that are fast, and few epochs are enough."""
 MANY = 50
@@ -109,12 +111,13 @@ def _training(facts: Facts) -> dict[str, Any]:
 def _views(facts: Facts) -> dict[str, tuple[str, ...]]:
     """What each network of a blend sees of a molecule; the more they differ, the more their mean gains.
 
-    Where actives are rare a Gaussian process is better than any network, and should not be one of many.
+    Of few molecules or rare actives a Gaussian process is as good as any network, and should not be one of
+    many.
     """
     if facts.real > 0.5:
         return {"counts": COUNTS}
     ecfp = ("ecfp_counts", facts.descriptors)
-    if facts.is_rare:
+    if facts.is_rare or facts.molecules < SMALL:
         return {"ecfp": ecfp}
     counts, avalon = (*COUNTS, facts.descriptors), ("avalon_counts", "erg", facts.descriptors)
     return {"ecfp": ecfp, "counts": counts, "avalon": avalon}

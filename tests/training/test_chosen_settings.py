@@ -52,6 +52,28 @@ def test_facts_are_counts_of_the_table() -> None:
     assert 0 < Facts.of(mixed.table()).real < 1
 
 
+def test_more_networks_where_more_is_learned_from_them() -> None:
+    """Small tables and rare actives: one network; trees, which grow for each assay, where labels are few."""
+
+    def models(facts: Facts) -> list[str]:
+        return [model.get("as", model["name"]) for model in RECIPES["best"](facts)["model.blend"]]
+
+    small_one, tox21, toxcast, rare, real, _ = SHAPES
+    assert models(small_one) == ["ecfp", "gaussian_process", "lightgbm"]
+    assert models(tox21) == ["ecfp", "counts", "avalon", "gaussian_process", "lightgbm"]
+    assert models(toxcast) == ["ecfp", "counts", "avalon", "gaussian_process"]
+    assert models(rare._replace(actives=0.003)) == ["ecfp", "gaussian_process"]
+    assert models(real) == ["counts", "gaussian_process"]
+    assert RECIPES["best"](rare._replace(actives=0.003))["train.sampler"] == "actives"
+    assert RECIPES["best"](toxcast)["balancer"] == "slaw"
+
+
+def test_an_encoder_of_ones_own_finds_its_graph() -> None:
+    """The recipes' networks need none."""
+    config = load_config({"name": "a", "data": {"source": "a.csv"}, "recipe": "fast"}, ["model.encoder=gine"])
+    assert with_chosen(config, small.table(60)).features.graph == "atom_codes"
+
+
 def test_settings_that_were_given_win_and_those_of_models_of_ones_own() -> None:
     table = small.table(60)
     told: list[str] = []
