@@ -305,7 +305,7 @@ class Config(Section):
     name is looked up."""
     recipe: Literal["best", "fast"] | None = None
     """Chooses model, features and training, as far as they are not set here, from the table: `best` = a
-    blend of network, trees and Gaussian process, `fast` = the network alone; see the run's config.yaml."""
+    blend of networks, trees and Gaussian process, `fast` = one network; see the run's config.yaml."""
     split: AComponent = Component(name="scaffold")
     """Which molecules train, validate and test: `screening list splits`."""
     features: Features = Features()

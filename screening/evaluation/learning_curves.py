@@ -25,6 +25,7 @@ from ..registry import did_you_mean
 from ..runtime.files import atomic_folder
 from ..runtime.folders import claimed
 from ..training.after_training import predicted
+from ..training.chosen_settings import with_chosen
 from ..training.components import check_components
 from ..training.fitting import fit
 from ..training.history import Epoch
@@ -97,7 +98,7 @@ def learning_curve(
         with another config or table.
     DataError : the table cannot be used.
     """
-    config = load_config(config)
+    config = with_chosen(load_config(config), data, on_note)
     check_components(config)
     if config.data.auxiliary:
         raise ConfigError(

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..bundle.bundle import SUMS, Bundle, bundle_folder
 from ..bundle.member import Member
-from ..config import AnyConfig, Config, load_config, to_yaml
+from ..config import AnyConfig, Config, given_settings, load_config, to_yaml
 from ..data.datasets import cache_folder
 from ..errors import ConfigError
 from ..features.store import FeatureSet
@@ -101,6 +101,11 @@ def _check(config: Config, library: Sequence[str | Path]) -> None:
         raise ConfigError(
             f"Pre-training goes over a library or over pretrain.tables; {what} was given. One after the "
             "other: the second with model.encoder.init=runs/NAME-pretrained of the first."
+        )
+    if library and config.recipe and not given_settings(config) & {"model.encoder", "model.encoder.name"}:
+        raise ConfigError(
+            f"The recipe {config.recipe} chooses by an assay table, and pre-training on a library reads "
+            "none: set model.encoder and features, or take a config that has them."
         )
     if not config.model.has_network or config.model.single_task:
         raise ConfigError("Pre-training is for one network: leave model.baseline, blend and single_task out.")

@@ -19,6 +19,7 @@ from ..data.assay_table import AssayTable
 from ..errors import ConfigError, ScreeningError
 from ..evaluation.study_folders import check_study, clear_study
 from ..runtime.folders import claimed
+from ..training.chosen_settings import with_chosen
 from ..training.history import Epoch
 from ..training.members import describe
 from ..training.preparation import Note, Prepared, prepare_data
@@ -85,7 +86,7 @@ def tune(
         another config or table; optuna is not installed.
     DataError : the table cannot be used, or the validation part can judge no assay.
     """
-    config = load_config(config)
+    config = with_chosen(load_config(config), data, on_note)
     section = config.tune or Tune()
     most = section.trials if trials is None else trials
     if most < 1:

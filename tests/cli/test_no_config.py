@@ -55,3 +55,27 @@ def test_other_commands_ask_for_a_config(command: str) -> None:
     result = CliRunner().invoke(app, [command, "small.csv"])
     assert result.exit_code != 0
     assert "is a table, not a config" in str(result.exception)
+
+
+@pytest.mark.parametrize(
+    ("words", "kept"),
+    [
+        (("tune", "c.yaml", "--trials", "1"), "runs/c-tune/best.yaml"),
+        (
+            ("evaluate", "c.yaml", "--learning-curve", "learning_curve.shares=[0.5,1]"),
+            "runs/c-curve/origin.json",
+        ),
+    ],
+    ids=["tune", "learning curve"],
+)
+def test_every_command_that_trains_takes_what_the_recipe_chooses(words: tuple[str, ...], kept: str) -> None:
+    Path("c.yaml").write_text("{name: c, data: {source: small.csv}, recipe: fast}")
+    assert "recipe fast, for 120 records" in run(*words, *QUICK[:2])
+    assert load_config(kept).model.encoder.name == "fingerprint"
+
+
+def test_without_a_table_a_recipe_chooses_no_encoder() -> None:
+    Path("c.yaml").write_text("{name: c, data: {source: small.csv}, recipe: fast}")
+    Path("library.smi").write_text("CCO\nCCN\n")
+    result = CliRunner().invoke(app, ["pretrain", "c.yaml", "library.smi"])
+    assert "The recipe fast chooses by an assay table" in str(result.exception)
