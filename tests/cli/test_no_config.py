@@ -71,7 +71,7 @@ def test_other_commands_ask_for_a_config(command: str) -> None:
 def test_every_command_that_trains_takes_what_the_recipe_chooses(words: tuple[str, ...], kept: str) -> None:
     Path("c.yaml").write_text("{name: c, data: {source: small.csv}, recipe: fast}")
     assert "recipe fast, for 120 records" in run(*words, *QUICK[:2])
-    assert load_config(kept).model.encoder.name == "fingerprint"
+    assert "name: fingerprint" in Path(kept).read_text()
 
 
 def test_without_a_table_a_recipe_chooses_no_encoder() -> None:
