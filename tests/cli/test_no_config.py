@@ -63,7 +63,7 @@ def test_other_commands_ask_for_a_config(command: str) -> None:
         (("tune", "c.yaml", "--trials", "1"), "runs/c-tune/best.yaml"),
         (
             ("evaluate", "c.yaml", "--learning-curve", "learning_curve.shares=[0.5,1]"),
-            "runs/c-curve/origin.json",
+            "runs/c-curve/study.yaml",
         ),
     ],
     ids=["tune", "learning curve"],
