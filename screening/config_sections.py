@@ -179,12 +179,16 @@ class Grouping(Section):
     affinity: Literal["none", "linear", "exact"] = "none"
     """`exact` = a step on every assay alone and a look at all losses, for a handful of assays; `linear` = its
     limit of small steps from inner products of gradients, nearly free for hundreds."""
-    every: Positive = 10
-    """Collect at every n-th step."""
-    at: str = "features"
-    """Where `linear` takes its gradients, as in `gradients.at`."""
-    batch: Literal["train", "valid"] = "train"
-    """Whose losses are looked at: those of the same batch or, with `exact`, of the validation part."""
+    every: Positive | None = None
+    """Collect at every n-th step; null = at every one for `linear`, at every tenth for `exact`."""
+    skip: Share = 0.2
+    """Share of all steps, the first ones, that are left out: the network does not know the assays yet."""
+    at: str = "auto"
+    """Where `linear` takes its gradients, as in `gradients.at`; `auto` = `last_norm`, or `last_layer` of an
+    encoder without one; with `batch: train`, `features`."""
+    batch: Literal["other", "train", "valid"] = "other"
+    """What a step on a batch is judged by: `other` training molecules; `train` = those of the batch, whose
+    noise it shares; with `exact`, `valid` = those of the validation part."""
     rate: Annotated[float, Field(gt=0)] | None = None
     """Size of the step; null = the learning rate of the moment."""
     file: str | None = None
@@ -197,7 +201,7 @@ class Grouping(Section):
     @model_validator(mode="after")
     def _is_whole(self) -> "Grouping":
         if self.affinity == "linear" and self.batch == "valid":
-            raise ValueError("batch: valid needs affinity: exact; linear knows the training batch only")
+            raise ValueError("batch: valid needs affinity: exact; linear knows training batches only")
         if self.start == "joint" and (self.file is None or self.joint is None):
             raise ValueError("start: joint needs file: groups.yaml, and the run folder of the model as joint")
         if self.start == "scratch" and self.joint is not None:

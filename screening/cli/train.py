@@ -32,9 +32,11 @@ HowAffinity = Annotated[
 ]
 Scale = Annotated[
     str,
-    typer.Option(
-        help="raw effects, or relative to those of the assays on themselves; auto: raw up to 15 assays."
-    ),
+    typer.Option(help="raw effects, or relative ones, cosines of the gradients; auto: raw up to 15 assays."),
+]
+Overlap = Annotated[
+    int,
+    typer.Option(min=0, help="Effects of pairs with fewer molecules in common are unknown."),
 ]
 Evaluate = Annotated[
     bool,
@@ -242,6 +244,7 @@ def group(
     affinity: HowAffinity = None,
     scale: Scale = "auto",
     singletons: Annotated[bool, typer.Option(help="An assay may be alone.")] = False,
+    overlap: Overlap = 10,
     out: Annotated[
         Path | None, typer.Option(help="Folder for the results, else the run folder.", show_default=False)
     ] = None,
@@ -266,7 +269,7 @@ def group(
         raise ConfigError("--evaluate has run folders of its own: leave --out and --overwrite out.")
     settings = choosing.with_affinity(load_config(config_file(config), overrides or []), affinity)
     check_settings(settings)
-    choice = choosing.Choice(groups, budget, scale, singletons)
+    choice = choosing.Choice(groups, budget, scale, singletons, overlap)
     kept = f"Every finished run and epoch is kept in {settings.runs}."
     with progress_shown() as console, goes_on(lambda: kept, "" if try_them else "--resume"):
         note = notes_to(console)

@@ -315,6 +315,15 @@ def n_measured(labels: Cells) -> np.ndarray:
     return (~np.isnan(labels)).sum(axis=0)
 
 
+def n_shared(labels: Cells) -> np.ndarray:
+    """Molecules in which both assays of a pair are measured, int64 [T, T]."""
+    from scipy.sparse import csr_array
+
+    rows, tasks, _ = measured_cells(labels)
+    there = csr_array((np.ones(len(rows), np.int64), (rows, tasks)), shape=labels.shape)
+    return (there.T @ there).toarray()
+
+
 def has_label(labels: Cells) -> np.ndarray:
     """bool [n], molecules that were measured in an assay."""
     if isinstance(labels, SparseCells):

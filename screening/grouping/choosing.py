@@ -9,14 +9,12 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from ..config import AnyConfig, Config, check_config, load_config
 from ..data.assay_table import AssayTable
 from ..data.sparse_cells import take_rows
 from ..data.task_groups import write_groups
-from ..errors import ConfigError, DataError, listed
+from ..errors import ConfigError, listed
 from ..registry import did_you_mean
 from ..runtime import distributed
 from ..runtime.numbers import in_digits
@@ -25,14 +23,23 @@ from ..training.history import Epoch
 from ..training.origins import check_finished, is_finished
 from ..training.preparation import Note, prepare_data
 from ..training.run import train
-from ..training.run_folder import AGAIN, atomic_file, claimed_run, write_frame
+from ..training.run_folder import atomic_file, claimed_run, write_frame
+from .affinity_table import AffinityTable, Matrix, read_affinity
 from .covers import EXACT_LIMIT
 from .selection import Grouping, explain_groups, label_cost, select_groups, select_within_budget
 
-PRINTED = ("assay", "group", "size", "score", "score_joint", "best_partner", "best_effect", "status")
+PRINTED = (
+    *("assay", "group", "size", "score", "score_joint"),
+    *("best_partner", "best_effect", "error", "status"),
+)
 """Columns of the table that fit on a screen."""
 SCALES = ("auto", "raw", "relative")
-"""How effects are made comparable before groups are chosen, see `rescaled`."""
+"""What groups are chosen from: `raw` effects, or `relative` ones, cosines of the gradients.
+
+A raw effect grows with the gradient of the task that steps, and that of a mean over few labels is large and
+noisy: on ToxCast (617 assays, half of them with fewer than 22 labels in a batch of 128) the objective is then
+decided by a few rare assays, and nearly all others stay in one group. Cosines are the authors' baseline CS.
+"""
 UNITS = {
     2: "hundredths",
     4: "ten thousandths",
@@ -42,8 +49,8 @@ UNITS = {
     12: "10^-12",
 }
 """Powers of ten that effects are printed in, and their names."""
-OF_WHAT = {"raw": "of its loss", "relative": "relative"}
-EFFECTS = ("score", "score_joint", "best_effect")
+OF_WHAT = {"raw": "of its loss", "relative": "of a cosine"}
+EFFECTS = ("score", "score_joint", "best_effect", "error")
 """Columns that hold effects."""
 NAMED = 60
 """Most assays whose names are written beside the heat map."""
@@ -60,6 +67,8 @@ class Choice(NamedTuple):
     """One of SCALES; auto = raw up to 15 assays, relative beyond."""
     singletons: bool = False
     """Whether a group may have a single assay."""
+    overlap: int = 10
+    """Molecules of the training part that a pair has in common at least; other effects are unknown."""
 
 
 class Grouped(NamedTuple):
@@ -74,6 +83,8 @@ class Grouped(NamedTuple):
     """One row per assay, see `selection.explain_groups`; also in groups.csv."""
     scale: str
     """raw or relative: what the scores are made from."""
+    reliability: float
+    """Of the effects, 0 to 1 (`split_half_reliability`); NaN where it cannot be said."""
 
     @property
     def unit(self) -> str:
@@ -151,11 +162,10 @@ def group(
     else:
         check_finished(config, data, on_note)
         on_note(f"affinities of the finished run {config.folder}")
-    affinity, tasks = read_affinity(config.folder)
-    scale = choice.scale
-    if scale == "auto":
-        scale = "raw" if len(tasks) <= EXACT_LIMIT else "relative"
-    affinity = rescaled(affinity) if scale == "relative" else affinity
+    pairs = read_affinity(config.folder)
+    tasks, scale = pairs.tasks, _scale(choice, len(pairs.tasks))
+    effects = _gated(pairs, scale, choice.overlap, on_note)
+    affinity = effects.values
     if choice.n_groups is not None:
         grouping = select_groups(affinity, choice.n_groups, singletons=choice.singletons)
     else:
@@ -167,7 +177,7 @@ def group(
     for text in grouping.notes:
         on_note(text)
     folder = config.folder if out is None else Path(out)
-    table = explain_groups(grouping, affinity, tasks)
+    table = explain_groups(grouping, affinity, tasks, effects.error)
     with claimed_run(folder):
         if distributed.is_main():
             write_groups(folder / "groups.yaml", grouping.groups, grouping.serves.tolist(), tasks)
@@ -175,41 +185,9 @@ def group(
             plot_affinity(
                 affinity, grouping, tasks, folder / "affinity.svg", title=f"{config.name}: affinity"
             )
-    return Grouped(folder / "groups.yaml", grouping, _group_table(grouping, tasks), table, scale)
-
-
-def read_affinity(run: Path) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Affinity [T, T] of a run (row = who steps, column = who is affected, NaN = unknown) and its assays.
-
-    Raises
-    ------
-    DataError : the run has none, or the file was changed.
-    """
-    path = Path(run) / "affinity.parquet"
-    if not path.is_file():
-        raise DataError(f"{run} has no affinity.parquet. Train it with grouping.affinity=linear (or exact).")
-    try:
-        frame = pq.read_table(path, columns=["source", "target", "affinity"]).to_pandas()
-        tasks = tuple(str(name) for name in frame["source"].unique())
-        values = frame["affinity"].to_numpy(np.float64).reshape(len(tasks), len(tasks))
-    except (pa.ArrowException, OSError, KeyError, ValueError, TypeError) as problem:
-        raise DataError(f"{path} is not a table of affinities: {problem}. {AGAIN}") from problem
-    if list(frame["target"][: len(tasks)]) != list(tasks):
-        raise DataError(f"{path}: the pairs are not in the order of the assays. {AGAIN}")
-    return values, tasks
-
-
-def rescaled(affinity: np.ndarray) -> np.ndarray:
-    """Z_ij / sqrt(Z_ii Z_jj), relative to the effects of both on themselves; NaN unless both are above 0.
-
-    An effect grows with the gradient of the task that steps, and that of a mean over few labels is large and
-    noisy: on ToxCast (617 assays, half of them with fewer than 22 labels in a batch of 128) the objective of
-    TAG is then decided by a few rare assays, and nearly all others stay in one group. For small steps this is
-    the cosine of the two gradients times sqrt(L_i / L_j): the authors' baseline CS but for that factor.
-    """
-    size = np.diagonal(affinity).copy()
-    size[~(size > 0)] = np.nan
-    return affinity / np.sqrt(np.outer(size, size))
+    return Grouped(
+        folder / "groups.yaml", grouping, _group_table(grouping, tasks), table, scale, effects.reliability
+    )
 
 
 def plot_affinity(
@@ -262,8 +240,31 @@ def plot_affinity(
 def _check(choice: Choice) -> None:
     if (choice.n_groups is None) == (choice.budget is None):
         raise ConfigError("Say how many networks there may be: `groups` K, or `budget` COST.")
+    if choice.overlap < 0:
+        raise ConfigError(f"`overlap` is {choice.overlap}: expected 0 or more molecules.")
     if choice.scale not in SCALES:
         raise ConfigError(f"`scale` is '{choice.scale}'. {did_you_mean(choice.scale, SCALES)}")
+
+
+def _scale(choice: Choice, n_tasks: int) -> str:
+    """raw or relative."""
+    if choice.scale != "auto":
+        return choice.scale
+    return "raw" if n_tasks <= EXACT_LIMIT else "relative"
+
+
+def _gated(pairs: AffinityTable, scale: str, overlap: int, on_note: Note) -> Matrix:
+    """The effects of pairs with enough common molecules; says how many have not, and how reliable all are."""
+    is_known = pairs.shared >= overlap
+    effects = pairs.matrices[scale].known_where(is_known)
+    lost = np.isfinite(pairs.matrices[scale].values) & ~is_known & ~np.eye(len(is_known), dtype=bool)
+    if lost.any():
+        on_note(
+            f"{lost.sum():,} of {is_known.size - len(is_known):,} pairs of assays have fewer than {overlap} "
+            "molecules in common: their effects are taken as unknown (overlap)"
+        )
+    on_note(effects.described())
+    return effects
 
 
 def _group_table(grouping: Grouping, tasks: tuple[str, ...]) -> pd.DataFrame:
@@ -300,7 +301,7 @@ def _order(shares: np.ndarray, grouping: Grouping) -> tuple[np.ndarray, list[int
     parts = []
     for number in np.unique(grouping.serves):
         members = np.flatnonzero(grouping.serves == number)
-        if len(members) > 2:
+        if len(members) > 2 and both[members].any():
             members = members[leaves_list(linkage(both[members], method="average"))]
         parts.append(members)
     return np.concatenate(parts), np.cumsum([len(part) for part in parts]).tolist()

@@ -203,17 +203,21 @@ def judge_groups(
     )
 
 
-def explain_groups(grouping: Grouping, affinity: np.ndarray, tasks: Sequence[str]) -> pd.DataFrame:
+def explain_groups(
+    grouping: Grouping, affinity: np.ndarray, tasks: Sequence[str], error: np.ndarray | None = None
+) -> pd.DataFrame:
     """One row per assay: which group serves it, and why.
 
     Columns: assay; group (counted from 1, as in groups.yaml); size of the group; score in it, in the joint
     model, and in the best other group that has the assay (empty: none); best_partner and worst_member of the
-    group with their effects; status: "ok", "alone", "no pair known".
+    group with their effects; `error`, of the best one, from the standard errors given; status: "ok", "alone",
+    "no pair known".
     """
     names = np.array([*tasks, ""], dtype=object)
     columns = np.arange(len(tasks))
     sizes = np.array([len(group) for group in grouping.groups])[grouping.serves]
     has_partner = grouping.best_partner >= 0
+    errors = np.full(affinity.shape, np.nan) if error is None else error
     return pd.DataFrame(
         {
             "assay": list(tasks),
@@ -224,6 +228,7 @@ def explain_groups(grouping: Grouping, affinity: np.ndarray, tasks: Sequence[str
             "score_next": grouping.runner_up,
             "best_partner": names[grouping.best_partner],
             "best_effect": np.where(has_partner, affinity[grouping.best_partner, columns], np.nan),
+            "error": np.where(has_partner, errors[grouping.best_partner, columns], np.nan),
             "worst_member": names[grouping.worst_member],
             "worst_effect": np.where(has_partner, affinity[grouping.worst_member, columns], np.nan),
             "status": np.where(has_partner, "ok", np.where(sizes == 1, "alone", "no pair known")),

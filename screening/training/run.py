@@ -25,6 +25,7 @@ from ..bundle.prediction import Prediction
 from ..config import AnyConfig, Config, load_config, to_yaml
 from ..data.assay_table import AssayTable
 from ..data.part_names import PARTS
+from ..data.sparse_cells import n_shared, take_rows
 from ..data.tables import IN_MEMORY, Rejected
 from ..errors import ConfigError
 from ..metrics.per_assay import summarize, write_evaluation
@@ -259,7 +260,9 @@ def _write_results(
     if fitted.blend_table is not None:
         write_frame(folder / BLEND_TABLE, fitted.blend_table)
     if fitted.affinity is not None:
-        write_parquet(folder / "affinity.parquet", pa.Table.from_pandas(fitted.affinity.frame(bundle.tasks)))
+        shared = n_shared(take_rows(prepared.table.labels, prepared.split.rows("train")))
+        pairs = fitted.affinity.frame(bundle.tasks, shared)
+        write_parquet(folder / "affinity.parquet", pa.Table.from_pandas(pairs))
     save_bundle(bundle, folder / "bundle")
     scores = {part: prediction.scores for part, prediction in predictions.items()}
     write_predictions(folder / "predictions.parquet", scores, prepared.table, prepared.split)

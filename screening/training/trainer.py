@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from ..balancing.affinity import Affinity, Batch, collector
+from ..balancing.affinity import Affinity, Batch
 from ..balancing.contract import Balancer
 from ..balancing.gradients import Gradients, Look
 from ..balancing.places import Settings
@@ -31,6 +31,7 @@ from ..models.losses import Loss
 from ..models.network import ScreeningModel
 from ..runtime import distributed
 from ..runtime.progress import duration, progress
+from .affinities import Affinities
 from .checkpoints import write_checkpoint
 from .devices import choose_device
 from .history import Epoch, EpochSums, History
@@ -103,17 +104,12 @@ class Trainer:
             settings=places,
             loss=self.loss,
         )
-        self.grouping = grouping or Grouping()
-        self.affinity: Affinity | None = None
-        if self.grouping.affinity != "none":
-            self.affinity = Affinity(len(tasks)).to(self.device)
-            self._collector = collector(
-                self.grouping.affinity,
-                self.model,
-                at=self.grouping.at,
-                settings=places,
-                loss=self.loss,
-            )
+        grouping = grouping or Grouping()
+        self.affinities = (
+            Affinities(self.model, len(tasks), grouping, places, self.loss).to(self.device)
+            if grouping.affinity != "none"
+            else None
+        )
         self.trained = [*self.model.parameters(), *self.loss.parameters()]
         self.optimizer = FusedAdamW(self._groups(), lr=self.settings.lr)
         self.average = (
@@ -126,6 +122,7 @@ class Trainer:
         self.snapshots: dict[int, dict[str, Tensor]] = {}
         self._seconds: list[float] = []
         self._actives: Actives | None = None
+        self._n_steps = 0
 
     def _groups(self) -> list[dict[str, Any]]:
         """Parameter groups; with stages those of the encoder are apart, and last."""
@@ -148,6 +145,11 @@ class Trainer:
     def judged(self) -> ScreeningModel:
         """The model that is evaluated and kept: the running mean where there is one."""
         return cast(ScreeningModel, self.average.module) if self.average is not None else self.model
+
+    @property
+    def affinity(self) -> Affinity | None:
+        """What was collected; None unless `grouping.affinity` asks for it."""
+        return None if self.affinities is None else self.affinities.affinity
 
     def start_from(self, weights: dict[str, Tensor]) -> None:
         """Begin with the weights of another network (`state_dict`) instead of random ones."""
@@ -202,15 +204,18 @@ class Trainer:
         tally = EpochSums(len(self.tasks), self.device)
         self.model.train()
         lr = 0.0
+        self._n_steps = self.settings.epochs * len(steps)
         left = self._seconds_left(self.settings.epochs - number)
         with progress(f"epoch {number + 1} of {self.settings.epochs}", len(steps)) as advance:
             advance(0, "" if math.isnan(left) else f"at most {duration(left)} for all epochs")
             for index, rows in enumerate(steps):
                 step = number * len(steps) + index
-                lr = self._set_lr(step, self.settings.epochs * len(steps))
+                lr = self._set_lr(step, self._n_steps)
                 with drawing_for(self._share(train.store, rows)):
                     self._step(train, valid, rows, number, step, tally)
                 advance()
+        if self.affinities is not None:
+            self.affinities.end_epoch()
         losses = tally.loss()
         self.balancer.end_epoch(losses.nan_to_num(0.0), losses.isfinite())
         scores = self.judged.predict(valid.store, valid.rows).numpy()
@@ -245,8 +250,8 @@ class Trainer:
             features = self.model.encoder(batch)
         look = self.gradients.look(features.float(), labels, epoch=epoch, step=step)
         self._check_finite(look.step.losses, epoch, step)
-        if self.affinity is not None and step % self.grouping.every == 0:
-            self._collect(self.affinity, look, Batch(batch, labels), valid, step)
+        if self.affinities is not None and self.affinities.is_due(step, self._n_steps):
+            self._collect(self.affinities, look, Batch(batch, labels), rows, train, valid)
         decision = self.balancer.decide(look.step)
         self.optimizer.zero_grad(set_to_none=True)
         look.backward(decision)
@@ -272,17 +277,21 @@ class Trainer:
         mine = torch.arange(len(rows))[distributed.rank() :: distributed.world_size()]
         return Share.of(mine, *store.sizes(rows)).to(self.device)
 
-    def _collect(self, affinity: Affinity, look: Look, batch: Batch, valid: Examples, step: int) -> None:
-        """Count what this step says about the pairs of assays; one that does not move says nothing."""
-        settings = self.grouping
-        rate = self.optimizer.param_groups[0]["lr"] if settings.rate is None else settings.rate
-        if rate == 0:
-            return
-        judged = None
-        if settings.batch == "valid":
-            order = torch.randperm(len(valid.rows), generator=torch.Generator().manual_seed(step))
-            judged = self._batch(valid, valid.rows[order[: self.settings.batch_size]])
-        affinity.add(self._collector.effects(look, batch, rate, judged))
+    def _collect(
+        self,
+        affinities: Affinities,
+        look: Look,
+        batch: Batch,
+        rows: Tensor,
+        train: Examples,
+        valid: Examples,
+    ) -> None:
+        """Count what a step on the molecules `rows` says about the pairs of assays."""
+        part = valid if affinities.grouping.batch == "valid" else train
+        judged = affinities.judged(rows, part.rows, look.step.step, self.settings.batch_size)
+        if judged is None or len(judged):
+            other = None if judged is None else self._batch(part, judged)
+            affinities.add(look, batch, self.optimizer.param_groups[0]["lr"], other)
 
     def _look_again(self, batch: GraphBatch, labels: Tensor, epoch: int, step: int) -> None:
         """Show the balancer the losses of the same batch after the update."""
@@ -333,7 +342,7 @@ class Trainer:
             "balancer": self.balancer.state_dict(),
             "loss": self.loss.state_dict(),
             "average": self.average.state_dict() if self.average is not None else {},
-            "affinity": self.affinity.state_dict() if self.affinity is not None else {},
+            "affinity": self.affinities.state_dict() if self.affinities is not None else {},
             "best": self._best,
             "snapshots": self.snapshots,
             "history": [tuple(epoch) for epoch in self.history],
@@ -350,8 +359,8 @@ class Trainer:
             self.loss.load_state_dict(state.get("loss", {}))  # older ones have none, and no loss with state
             if self.average is not None:
                 self.average.load_state_dict(state["average"])
-            if self.affinity is not None:
-                self.affinity.load_state_dict(state["affinity"])
+            if self.affinities is not None:
+                self.affinities.load_state_dict(state["affinity"])
             history = History(Epoch(*(_on_cpu(value) for value in epoch)) for epoch in state["history"])
             snapshots = state.get("snapshots", {})
             for weights in (state["best"], *snapshots.values()):

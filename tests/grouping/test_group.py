@@ -18,8 +18,9 @@ from screening.data.assay_table import AssayTable
 from screening.data.task_groups import read_groups
 from screening.errors import ConfigError, DataError
 from screening.grouping import choosing, trial
+from screening.grouping.affinity_table import Matrix, read_affinity
 from screening.grouping.choosing import Choice, Grouped
-from screening.grouping.selection import Grouping, judge_groups
+from screening.grouping.selection import Grouping, judge_groups, select_groups
 from screening.models.heads import TaskHeads
 from screening.scoring.job import Scorer
 from screening.training.members import make_trainer, plans_of
@@ -55,13 +56,16 @@ def config(name: str = "small", epochs: int = 2, **more: object) -> Config:
 def test_one_training_gives_groups_and_reasons(how: str) -> None:
     found = choosing.group(choosing.with_affinity(config(), how), Choice(2))
     folder = Path("runs/small")
-    affinity, tasks = choosing.read_affinity(folder)
-    assert tasks == TASKS
-    assert affinity.shape == (4, 4)
-    assert np.isfinite(affinity).all()
+    known = read_affinity(folder)
+    assert known.tasks == TASKS
+    assert known.matrices["raw"].values.shape == (4, 4)
+    assert np.isfinite(known.matrices["raw"].values).all()
     frame = pd.read_parquet(folder / "affinity.parquet")
-    assert list(frame.columns) == ["source", "target", "affinity", "count"]
-    assert (frame["count"] == 2).all()  # 15 steps, every 10th
+    assert list(frame["source"][:5]) == [TASKS[0]] * 4 + [TASKS[1]]
+    # 15 steps, the first 3 left out; a block of 5 and one of 7, or every 10th
+    assert (frame["count"] == {"linear": 2, "exact": 1}[how]).all()
+    labels = prepare_data(config()).table.labels[prepare_data(config()).split.rows("train")]
+    assert frame["shared"][1] == np.isfinite(labels[:, :2]).all(axis=1).sum()
     assert list(frame["target"][:4]) == list(TASKS)
     groups = read_groups(found.file, TASKS)
     assert groups.groups == found.grouping.groups
@@ -243,13 +247,15 @@ def test_wrong_calls_of_group_are_explained() -> None:
         choosing.with_affinity(config(grouping={"file": "groups.yaml"}), None)
     with pytest.raises(ConfigError, match="`scale` is 'big'"):
         choosing.group(settings, Choice(2, scale="big"))
+    with pytest.raises(ConfigError, match="`overlap` is -1"):
+        choosing.group(settings, Choice(2, overlap=-1))
     with pytest.raises(ConfigError, match="5"):
         choosing.group(settings, Choice(5))
     with pytest.raises(DataError, match=r"no affinity\.parquet"):
-        choosing.read_affinity(training.train(config("plain", epochs=1)).folder)
+        read_affinity(training.train(config("plain", epochs=1)).folder)
     Path("runs/small/affinity.parquet").write_bytes(b"PAR1")
     with pytest.raises(DataError, match="not a table of affinities"):
-        choosing.read_affinity(Path("runs/small"))
+        read_affinity(Path("runs/small"))
 
 
 def test_the_command_line_groups_and_trains() -> None:
@@ -268,23 +274,50 @@ def test_the_command_line_groups_and_trains() -> None:
     assert len(Bundle.load(Path("runs/two")).members) <= 2
 
 
-def test_relative_effects_do_not_depend_on_the_sizes_of_gradients_and_losses() -> None:
-    """Z_ij = G_ij / L_j: a gradient ten times as large, or a loss on another scale, changes nothing."""
+def test_pairs_with_few_common_molecules_are_unknown_and_the_rest_has_its_reliability() -> None:
+    """Two assays have no molecule in common, and all other pairs have more than ten."""
+    table: AssayTable = small.table(150)
+    table.labels[:75, 1] = table.labels[75:, 3] = np.nan
+    table.write_csv(Path("small.csv"))
+    notes: list[str] = []
+    settings = choosing.with_affinity(config(), "linear")
+    found = choosing.group(settings, Choice(2), on_note=notes.append)
+    assert any("2 of 12 pairs of assays have fewer than 10 molecules in common" in note for note in notes)
+    said = [note for note in notes if "effects are known of 10 of 12 pairs" in note]
+    assert len(said) == 1
+    assert f"reliability of {found.reliability:.2f}" in said[0]
+    assert len(choosing.group(settings, Choice(2, overlap=0)).table) == 4
+    nothing = choosing.group(settings, Choice(2, overlap=1000), on_note=notes.append)
+    assert nothing.grouping.groups == ((0, 1, 2, 3),)
+    assert any("too few or from too few steps" in note for note in notes)
+    assert np.isnan(nothing.reliability)
+
+
+def test_an_unknown_pair_has_no_say_in_the_groups() -> None:
+    """Whatever stands there: the two would attract each other, or repel each other, if it were known."""
     generator = np.random.default_rng(0)
-    rows, losses = generator.standard_normal((5, 8)), generator.uniform(0.1, 1, 5)
+    values = generator.standard_normal((8, 8))
+    known = np.ones((8, 8), dtype=bool)
+    known[1, 6] = known[6, 1] = False
+    found = []
+    for effect in (-50.0, 50.0):
+        values[1, 6] = values[6, 1] = effect
+        matrix = Matrix(values, values, values, values).known_where(known)
+        assert np.isnan(matrix.error[1, 6])
+        found.append(select_groups(matrix.values, 3))
+    assert found[0].groups == found[1].groups
+    assert found[0].objective == found[1].objective
+    assert select_groups(values, 3).groups != found[0].groups
 
-    def effects(sizes: np.ndarray) -> np.ndarray:
-        gram = (sizes[:, None] * rows) @ (sizes[:, None] * rows).T
-        return gram / losses
 
-    sizes = 10.0 ** generator.integers(-3, 3, 5)
-    relative = choosing.rescaled(effects(sizes))
-    np.testing.assert_allclose(relative, choosing.rescaled(effects(np.ones(5))))
-    unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
-    np.testing.assert_allclose(relative, unit @ unit.T * np.sqrt(losses[:, None] / losses))
-    harmed = effects(np.ones(5))
-    harmed[2, 2] = -1
-    assert np.isnan(choosing.rescaled(harmed)).sum() == 9
+def test_an_unreliable_matrix_says_what_to_do() -> None:
+    generator = np.random.default_rng(0)
+    truth, noise = generator.standard_normal((20, 20)), generator.standard_normal((2, 20, 20))
+    good = Matrix(truth, truth, *(truth + 0.1 * noise))
+    assert "reliability of 0.99 (1 = no noise)" in good.described() or good.reliability > 0.98
+    assert "train longer" not in good.described()
+    bad = Matrix(truth, truth, *(truth + 3 * noise))
+    assert "train longer (train.epochs)" in bad.described()
 
 
 def test_a_picture_of_many_assays_has_no_names(tmp_path: Path) -> None:
@@ -344,10 +377,11 @@ def test_effects_are_printed_in_a_unit_that_shows_them(size: float, scale: str) 
     """The default step is so small that effects in a fixed unit were all 0.0."""
     table = pd.DataFrame(
         {"assay": ["a", "b", "c"], "group": 1, "size": 3, "score": [size, -size / 2, np.nan]}
-        | {"score_joint": [0.0, size, size], "best_partner": "a", "best_effect": size, "status": ""}
+        | {"score_joint": [0.0, size, size], "best_partner": "a", "best_effect": size, "error": size}
+        | {"status": ""}
     )
     groups = pd.DataFrame({"group": [1], "assays": [3], "serves": [3], "score": [size], "names": "a, b, c"})
-    grouped = Grouped(Path("groups.yaml"), cast(Grouping, None), groups, table, scale)
+    grouped = Grouped(Path("groups.yaml"), cast(Grouping, None), groups, table, scale, 1.0)
     shown, assays = grouped.printed()
     assert all(float(text) != 0 for text in [*shown["score"], *assays["score"][:2]])
     assert assays["score"][2] == "-"
