@@ -32,7 +32,10 @@ HowAffinity = Annotated[
 ]
 Scale = Annotated[
     str,
-    typer.Option(help="raw effects, or relative ones, cosines of the gradients; auto: raw up to 15 assays."),
+    typer.Option(
+        help="raw effects, or relative ones, cosines of the gradients; auto: the more reliable ones, beyond "
+        "15 assays relative."
+    ),
 ]
 Overlap = Annotated[
     int,

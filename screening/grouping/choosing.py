@@ -64,7 +64,7 @@ class Choice(NamedTuple):
     budget: float | None = None
     """Or: most cost of training them, in trainings of the joint model (`selection.label_cost`)."""
     scale: str = "auto"
-    """One of SCALES; auto = raw up to 15 assays, relative beyond."""
+    """One of SCALES; auto = relative beyond 15 assays, up to that the more reliable of the two."""
     singletons: bool = False
     """Whether a group may have a single assay."""
     overlap: int = 10
@@ -163,7 +163,7 @@ def group(
         check_finished(config, data, on_note)
         on_note(f"affinities of the finished run {config.folder}")
     pairs = read_affinity(config.folder)
-    tasks, scale = pairs.tasks, _scale(choice, len(pairs.tasks))
+    tasks, scale = pairs.tasks, _scale(choice, pairs)
     effects = _gated(pairs, scale, choice.overlap, on_note)
     affinity = effects.values
     if choice.n_groups is not None:
@@ -246,11 +246,12 @@ def _check(choice: Choice) -> None:
         raise ConfigError(f"`scale` is '{choice.scale}'. {did_you_mean(choice.scale, SCALES)}")
 
 
-def _scale(choice: Choice, n_tasks: int) -> str:
+def _scale(choice: Choice, pairs: AffinityTable) -> str:
     """raw or relative."""
     if choice.scale != "auto":
         return choice.scale
-    return "raw" if n_tasks <= EXACT_LIMIT else "relative"
+    raw, relative = (pairs.matrices[scale].reliability for scale in ("raw", "relative"))
+    return "relative" if len(pairs.tasks) > EXACT_LIMIT or relative > raw else "raw"
 
 
 def _gated(pairs: AffinityTable, scale: str, overlap: int, on_note: Note) -> Matrix:

@@ -18,7 +18,7 @@ from screening.data.assay_table import AssayTable
 from screening.data.task_groups import read_groups
 from screening.errors import ConfigError, DataError
 from screening.grouping import choosing, trial
-from screening.grouping.affinity_table import Matrix, read_affinity
+from screening.grouping.affinity_table import AffinityTable, Matrix, read_affinity
 from screening.grouping.choosing import Choice, Grouped
 from screening.grouping.selection import Grouping, judge_groups, select_groups
 from screening.models.heads import TaskHeads
@@ -308,6 +308,21 @@ def test_an_unknown_pair_has_no_say_in_the_groups() -> None:
     assert found[0].groups == found[1].groups
     assert found[0].objective == found[1].objective
     assert select_groups(values, 3).groups != found[0].groups
+
+
+@pytest.mark.parametrize(("scale", "noise"), [("raw", (0.1, 3.0)), ("relative", (3.0, 0.1))])
+def test_of_few_assays_the_more_reliable_effects_are_taken(scale: str, noise: tuple[float, float]) -> None:
+    generator = np.random.default_rng(0)
+    truth = generator.standard_normal((16, 16))
+    matrices = {
+        name: Matrix(truth, truth, *(truth + size * generator.standard_normal((2, 16, 16))))
+        for name, size in zip(("raw", "relative"), noise, strict=True)
+    }
+    for n, expected in ((15, scale), (16, "relative")):
+        few = {name: Matrix(*(values[:n, :n] for values in matrix)) for name, matrix in matrices.items()}
+        pairs = AffinityTable(tuple("abcdefghijklmnop"[:n]), few, np.full((n, n), 100))
+        assert choosing._scale(Choice(2), pairs) == expected
+        assert choosing._scale(Choice(2, scale="raw"), pairs) == "raw"
 
 
 def test_an_unreliable_matrix_says_what_to_do() -> None:
