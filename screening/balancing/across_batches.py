@@ -38,6 +38,10 @@ class AcrossBatches:
     `size` = steps of a block, even.
     """
 
+    taken: int
+    losses: Tensor
+    sums: list[tuple[Tensor, ...] | None]
+
     def __init__(self, size: int = BLOCK) -> None:
         self.size = size
         self._forget()
@@ -46,7 +50,7 @@ class AcrossBatches:
         """Take the gradients [T, P] of a step; gives the products of the block that it ends."""
         half, there = self.taken % 2, step.present & rows.isfinite().all(1)
         rows = torch.where(there[:, None], rows, 0.0)
-        parts = (rows, functional.normalize(rows, eps=torch.finfo(rows.dtype).tiny), there.long())
+        parts = (rows, functional.normalize(rows), there.long())
         old = self.sums[half]
         self.sums[half] = parts if old is None else tuple(a + b for a, b in zip(old, parts, strict=True))
         self.losses = self.losses + torch.where(there, step.losses.double(), 0.0)
@@ -68,7 +72,7 @@ class AcrossBatches:
 
     def _forget(self) -> None:
         self.taken, self.losses = 0, torch.zeros(())
-        self.sums: list[tuple[Tensor, ...] | None] = [None, None]
+        self.sums = [None, None]
 
 
 def _products(rows: Tensor, others: Tensor) -> Tensor:

@@ -29,12 +29,12 @@ CASES = {
 }
 
 
-def seconds(prepared: Prepared, name: str, more: str, clock: Callable[[], float]) -> float:
-    """Of 40 steps of a config."""
+def seconds(prepared: Prepared, name: str, more: str, clock: Callable[[], float], steps: int) -> float:
+    """Of so many steps of a config."""
     config = load_config(CONFIGS / f"{name}.yaml", ["train.epochs=1", "grouping.skip=0", *more.split()])
     trainer = make_trainer(config, prepared)
     part = examples(prepared, "train")
-    train = part._replace(rows=part.rows[: STEPS * config.train.batch_size])
+    train = part._replace(rows=part.rows[: steps * config.train.batch_size])
     started = clock()
     trainer.fit(train, part._replace(rows=part.rows[:0]))
     return clock() - started
@@ -44,6 +44,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--names", nargs="+", choices=list(CASES), default=list(CASES))
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--threads", type=int, help="of torch; all processors if not given")
     parser.add_argument("--cpu-time", action="store_true", help="of the process, instead of wall time")
     arguments = parser.parse_args()
@@ -55,13 +56,13 @@ def main() -> None:
     clock = time.process_time if arguments.cpu_time else time.perf_counter
     for name in arguments.names:
         prepared = prepare_data(load_config(CONFIGS / f"{name}.yaml", []))
-        seconds(prepared, name, "", clock)
+        seconds(prepared, name, "", clock, arguments.steps)
         for more in CASES[name]:
             ratios = []
-            before = seconds(prepared, name, "", clock)
+            before = seconds(prepared, name, "", clock, arguments.steps)
             for _ in range(arguments.rounds):
-                taken = seconds(prepared, name, more, clock)
-                after = seconds(prepared, name, "", clock)
+                taken = seconds(prepared, name, more, clock, arguments.steps)
+                after = seconds(prepared, name, "", clock, arguments.steps)
                 ratios.append(2 * taken / (before + after))
                 before = after
             spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
