@@ -155,3 +155,16 @@ class TaskHeads(nn.Module):
         if self.is_linear:
             return slopes.unsqueeze(2) * weight
         return torch.einsum("btk,tdk->btd", slopes, weight)
+
+    @torch.no_grad()
+    def cell_gradients(self, slopes: Tensor, tasks: Tensor) -> Tensor:
+        """Derivative of a task's loss by the features of one molecule, of C such cells: [C, d].
+
+        Parameters
+        ----------
+        slopes : as those of `feature_gradients`, of each cell: [C], or [C, k].
+        tasks : int64 [C]
+        """
+        if self.is_linear:
+            return slopes.unsqueeze(1) * self.weight.index_select(0, tasks)
+        return torch.einsum("ck,cdk->cd", slopes, self.private_weight[tasks])

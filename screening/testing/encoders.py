@@ -5,9 +5,14 @@ from functools import cache
 import torch
 from torch import Tensor
 
+from ..balancing.chain import build_balancer
+from ..balancing.gradients import Gradients
+from ..balancing.places import Settings, places
+from ..balancing.places.contract import norms_after_last_layer
 from ..features.store import FeatureSet, GraphStore, featurize
 from ..models.dropout import Share, drawing_for
 from ..models.encoders import Encoder, encoders
+from ..models.heads import TaskHeads
 from ..models.network import inputs_of
 from .subjects import DRUGS, ODD, Check, Subject
 
@@ -87,6 +92,25 @@ def every_weight_gets_a_gradient(subject: Subject) -> None:
     assert not idle, f"no gradient reaches {', '.join(idle)}"
 
 
+def what_follows_the_last_layer_is_as_told(subject: Subject) -> None:
+    """By `norms_after_last_layer`, if given, a task's gradient there is that of a backward pass."""
+    store = _store((*DRUGS, *ODD))
+    encoder = build(subject, store).train()
+    if norms_after_last_layer(encoder) is None:
+        return
+    labels = torch.tensor([[1.0, torch.nan, 0.0], [torch.nan, 1.0, 1.0]]).repeat(len(store), 1)[: len(store)]
+    place = places.get("last_layer")(encoder, Settings())
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        heads, equal = TaskHeads(encoder.width, 3), build_balancer("equal", ["a", "b", "c"])
+        cut = Gradients(heads, equal).look(encoder(store.batch(range(len(store)))), labels).cut
+    weight = encoder.last_layer.weight
+    sums = (cut.slopes * heads(cut.features)).sum(0)
+    expected = [torch.autograd.grad(each, weight, retain_graph=True)[0].flatten() for each in sums]
+    what = "gradients at last_layer by cells and by backward passes (leave norms_after_last_layer out)"
+    _assert_same(place.rows(cut), torch.stack(expected), what)
+
+
 def batch_may_be_empty(subject: Subject) -> None:
     """A batch without molecules has representations [0, d] that can be differentiated."""
     store = _store((*DRUGS, *ODD))
@@ -119,6 +143,7 @@ CHECKS: tuple[Check, ...] = (
     order_of_atoms_does_not_matter,
     processes_draw_what_one_draws,
     every_weight_gets_a_gradient,
+    what_follows_the_last_layer_is_as_told,
     batch_may_be_empty,
     saved_and_loaded_gives_the_same,
 )

@@ -233,6 +233,18 @@ class Idle(Plain):
         self.more = nn.Linear(2, 2)
 
 
+class Misled(Plain):
+    """It forgets the normalisation behind its last layer."""
+
+    @property
+    def last_layer(self) -> nn.Linear:
+        return self.linear
+
+    @property
+    def norms_after_last_layer(self) -> tuple[nn.LayerNorm, ...]:
+        return ()
+
+
 class Forgetful(Plain):
     """What it is fitted to is not in its state."""
 
@@ -261,6 +273,7 @@ class Ordered(Plain):
         (Mixing, "A molecule has the same representation alone"),
         (Drawing, "In training two processes"),
         (Idle, "No parameter is left out"),
+        (Misled, "By `norms_after_last_layer`"),
         (Forgetful, "All that decides a representation"),
         (Ordered, "Another spelling"),
     ],

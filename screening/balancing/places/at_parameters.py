@@ -41,9 +41,12 @@ class AtParameters:
         raise NotImplementedError
 
     def gram(self, cut: Cut, rows: Tensor | None = None) -> Tensor:
-        if rows is not None:
-            return gram_of(rows)
-        calls = self.tape.take()
+        return self._gram(cut, self.tape.take()) if rows is None else gram_of(rows)
+
+    def rows(self, cut: Cut) -> Tensor:
+        return self._all_rows(cut, self.tape.take())
+
+    def _gram(self, cut: Cut, calls: Calls) -> Tensor:
         sources = sources_of(self.parameters(), calls)
         tasks = _labelled(cut)
         total = cut.slopes.new_zeros(cut.heads.n_tasks, cut.heads.n_tasks, dtype=torch.float64)
@@ -51,11 +54,11 @@ class AtParameters:
             total += gram_of(self._rows(cut, group, tasks, calls))
         return total
 
-    def rows(self, cut: Cut) -> Tensor:
+    def _all_rows(self, cut: Cut, calls: Calls) -> Tensor:
         sources = [Source(parameter, parameter.numel()) for parameter in self.parameters()]
         size = sum(source.size for source in sources)
         self._check_memory(size, cut.heads.n_tasks)
-        return self._rows(cut, sources, _labelled(cut), self.tape.take())
+        return self._rows(cut, sources, _labelled(cut), calls)
 
     def outer(self, cut: Cut) -> OuterRows | None:
         return None
@@ -70,7 +73,7 @@ class AtParameters:
             part = part.view_as(parameter).to(parameter.dtype)
             parameter.grad = part.clone() if parameter.grad is None else parameter.grad + part
 
-    def _rows(self, cut: Cut, sources: list[Source], tasks: Tensor, calls: "Calls") -> Tensor:
+    def _rows(self, cut: Cut, sources: list[Source], tasks: Tensor, calls: Calls) -> Tensor:
         """[T, P] over all processes; zero where a task has no label here."""
         rows = cut.slopes.new_zeros(cut.heads.n_tasks, sum(source.size for source in sources))
         if not sources or not len(tasks) or not cut.features.requires_grad:
@@ -86,7 +89,7 @@ class AtParameters:
                     start += source.size
         return sum_over_processes(rows)
 
-    def _chunk(self, cut: Cut, calls: "Calls") -> int:
+    def _chunk(self, cut: Cut, calls: Calls) -> int:
         if self.settings.chunk is not None:
             return self.settings.chunk
         outputs = [output.numel() for passes in calls.values() for _, output in passes]

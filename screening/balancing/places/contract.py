@@ -100,3 +100,15 @@ def shared_part(encoder: nn.Module | None, part: str) -> nn.Module:
             "none. Use gradients.at: features, or add the property to the encoder."
         ) from problem
     return module
+
+
+NORMS = "norms_after_last_layer"
+
+
+def norms_after_last_layer(encoder: nn.Module | None) -> tuple[nn.LayerNorm, ...] | None:
+    """The property of that name of an encoder; None where it does not say what follows its last layer."""
+    try:
+        norms: tuple[nn.LayerNorm, ...] = getattr(encoder, NORMS)
+    except (AttributeError, NotImplementedError):
+        return None
+    return norms

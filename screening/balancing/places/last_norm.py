@@ -39,7 +39,9 @@ class AtLastNorm(AtParameters):
             ones = torch.ones_like(cut.features)
             after = torch.autograd.grad(cut.features, output, ones, retain_graph=True)[0].to(slopes.dtype)
             with torch.autocast(slopes.device.type, enabled=False):
-                normal = functional.layer_norm(given.to(slopes.dtype), norm.normalized_shape, eps=norm.eps)
+                normal = functional.layer_norm(
+                    given.detach().to(slopes.dtype), norm.normalized_shape, eps=norm.eps
+                )
                 inner = [after * normal if parameter is norm.weight else after for parameter in parameters]
                 rows = torch.cat([_through_heads(cut.heads, slopes, part) for part in inner], 1)
         return sum_over_processes(rows)

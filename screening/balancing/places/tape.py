@@ -21,6 +21,8 @@ class Tape:
 
     def __init__(self, encoder: nn.Module, layers: Iterable[nn.Module]) -> None:
         self.calls: Calls = {}
+        self.molecule: Tensor | None = None
+        """[N] int64, of each atom of the batch; None where it has none."""
         encoder.register_forward_pre_hook(self._begin)
         for layer in layers:
             layer.register_forward_hook(self._keep)
@@ -32,11 +34,12 @@ class Tape:
 
     def _begin(self, encoder: nn.Module, inputs: Any) -> None:
         self.calls = {}
+        self.molecule = getattr(inputs[0], "molecule", None)
 
     def _keep(self, layer: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> None:
         if output.requires_grad:
             given = inputs[0].dense() if isinstance(inputs[0], ScaledVectors) else inputs[0]
-            self.calls.setdefault(layer, []).append((given.detach(), output))
+            self.calls.setdefault(layer, []).append((given, output))
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ def sources_of(parameters: list[nn.Parameter], calls: Calls) -> list[Source]:
         if not isinstance(layer, nn.Linear):
             continue
         if all(given.ndim == 2 for given, _ in passes) and 0 < rows < layer.in_features:
-            inputs = torch.cat([given.to(layer.weight.dtype) for given, _ in passes])
+            inputs = torch.cat([given.detach().to(layer.weight.dtype) for given, _ in passes])
             basis = torch.linalg.qr(inputs.T, mode="r").R.T
             outputs = tuple(output for _, output in passes)
             size = layer.out_features * basis.shape[1]

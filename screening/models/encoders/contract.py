@@ -70,6 +70,15 @@ class Encoder(nn.Module):
         """The normalisation behind which each number is on its own (`gradients.at: last_norm`)."""
         raise NotImplementedError(type(self).__name__)
 
+    @property
+    def norms_after_last_layer(self) -> tuple[nn.LayerNorm, ...]:
+        """The normalisations between `last_layer` and the representation, in the order of a pass.
+
+        To be given where everything else between them acts on each unit alone (activation, dropout), or sums
+        it over the atoms of a molecule: then `gradients.at: last_layer` looks at labelled cells only.
+        """
+        raise NotImplementedError(type(self).__name__)
+
     def forward(self, batch: GraphBatch) -> Tensor:
         """Representations [B, d] of the molecules of a batch."""
         raise NotImplementedError(type(self).__name__)

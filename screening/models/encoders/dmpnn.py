@@ -61,6 +61,10 @@ class DMPNN(Encoder):
     def last_norm(self) -> nn.LayerNorm:
         return self.norm
 
+    @property
+    def norms_after_last_layer(self) -> tuple[nn.LayerNorm, ...]:
+        return (self.norm,)
+
     def forward(self, batch: GraphBatch) -> Tensor:
         if not self.training and is_shared(batch):
             return self._shared(batch)

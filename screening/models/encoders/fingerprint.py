@@ -60,11 +60,20 @@ class Fingerprint(Encoder):
 
     @property
     def last_layer(self) -> nn.Linear:
-        return cast(nn.Linear, cast(nn.Sequential, self.layers[-1])[0])
+        return cast(nn.Linear, self._last()[0])
 
     @property
     def last_norm(self) -> nn.LayerNorm:
-        return cast(nn.LayerNorm, cast(nn.Sequential, self.layers[-1])[1])
+        return cast(nn.LayerNorm, self._last()[1])
+
+    @property
+    def norms_after_last_layer(self) -> tuple[nn.LayerNorm, ...]:
+        return (self.last_norm,)
 
     def forward(self, batch: GraphBatch) -> Tensor:
         return self.layers(self.scale(batch.columns if len(self.layers) else batch.vectors))
+
+    def _last(self) -> nn.Sequential:
+        if not len(self.layers):
+            raise NotImplementedError("an encoder without layers has no last one")
+        return cast(nn.Sequential, self.layers[-1])

@@ -63,6 +63,10 @@ class GINE(Encoder):
     def last_norm(self) -> nn.LayerNorm:
         return self.norm
 
+    @property
+    def norms_after_last_layer(self) -> tuple[nn.LayerNorm, ...]:
+        return cast(nn.LayerNorm, cast(_GINELayer, self.layers[-1]).after[0]), self.norm
+
     def forward(self, batch: GraphBatch) -> Tensor:
         if not self.training and not self.virtual and is_shared(batch):
             return self._shared(batch)
@@ -94,7 +98,7 @@ class _GINELayer(nn.Module):
         self.bonds = CodeEmbedding(bond_sizes, width)
         self.eps = nn.Parameter(torch.zeros(()))
         self.mlp = nn.Sequential(nn.Linear(width, 2 * width), nn.ReLU(True), nn.Linear(2 * width, width))
-        self.after = nn.Sequential(nn.LayerNorm(width), nn.ReLU(True), Dropout(dropout, "atoms"))
+        self.after = nn.Sequential(nn.LayerNorm(width), nn.ReLU(), Dropout(dropout, "atoms"))
 
     def forward(self, atoms: Tensor, bonds: AnySums, wiring: Wiring) -> Tensor:
         messages = functional.relu_(wiring.source_to_bond(atoms) + self.bonds(bonds))

@@ -104,6 +104,10 @@ class Hybrid(Encoder):
     def last_norm(self) -> nn.LayerNorm:
         return cast(nn.LayerNorm, self.joint[1])
 
+    @property
+    def norms_after_last_layer(self) -> tuple[nn.LayerNorm, ...]:
+        return (self.last_norm,)
+
     def forward(self, batch: GraphBatch) -> Tensor:
         vectors, graph = self.vectors(batch), self.projection(self.graph(batch))
         if self.training and self.branch_dropout:

@@ -116,6 +116,10 @@ class Pyg(Encoder):
     def last_norm(self) -> nn.LayerNorm:
         return cast(nn.LayerNorm, self.joint[1])
 
+    @property
+    def norms_after_last_layer(self) -> tuple[nn.LayerNorm, ...]:
+        return (self.last_norm,)
+
     def forward(self, batch: GraphBatch) -> Tensor:
         atoms = self.atoms(self.atoms.sums(batch.atoms))
         bonds = None if self.bonds is None else self.bonds(self.bonds.sums(batch.bonds))

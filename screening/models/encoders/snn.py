@@ -70,6 +70,10 @@ class Snn(Encoder):
     def last_layer(self) -> nn.Linear:
         return cast(nn.Linear, self.layers[-1])
 
+    @property
+    def norms_after_last_layer(self) -> tuple[nn.LayerNorm, ...]:
+        return ()
+
     def forward(self, batch: GraphBatch) -> Tensor:
         units = dropout(self.scale(batch.vectors), self.input_dropout, self.training)
         for layer in self.layers:
