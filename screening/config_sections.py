@@ -160,11 +160,12 @@ class Loss(Section):
 class Gradients(Section):
     """Where gradient-based balancers compare the tasks."""
 
-    at: str = "features"
-    """`features` = at the shared representation, nearly free; `last_norm` = at gain and bias of the last
-    shared normalisation, nearly free; `last_layer` = at the weights of the last shared linear layer;
-    `encoder` = at all of its parameters, one backward pass per assay; `sketch` = at all of its parameters,
-    estimated."""
+    at: str = "auto"
+    """`auto` = at the features where the assays of a batch have common molecules, else at the last layer;
+    `features` = at the shared representation, nearly free; `last_norm` = at gain and bias of the last shared
+    normalisation, nearly free; `last_layer` = at the weights of the last shared linear layer, cheap where
+    labels are few; `encoder` = at all of its parameters, one backward pass per assay; `sketch` = at all of
+    its parameters, estimated."""
     chunk: Positive | None = None
     """Assays differentiated at once at `last_layer` and `encoder`; null = chosen from their size."""
     memory: Annotated[float, Field(gt=0)] = 5.0

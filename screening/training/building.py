@@ -5,14 +5,19 @@ from torch import Tensor
 
 from ..balancing.chain import Chain, build_balancer
 from ..balancing.contract import Balancer, balancers
+from ..balancing.place_choice import PlaceChoice, choose_place
 from ..balancing.priorities import Priorities
 from ..config import Config
 from ..errors import ConfigError
 from ..models.losses import Loss, losses
+from ..models.losses import measured as measured_in
 from ..models.losses.mixed import loss_for
 from ..models.network import ScreeningModel
 from .label_rows import Labels, measured_labels
 from .trainer import Trainer
+
+LOOKED_AT = 10_000
+"""Molecules whose labels say how much assays overlap."""
 
 
 def trainer_of(
@@ -35,18 +40,28 @@ def trainer_of(
     """
     measured = measured_labels(labels, train_rows)
     is_real = torch.zeros(len(tasks), dtype=torch.bool) if is_real is None else is_real
+    balancer = _balancer(config, tasks, priorities)
     return Trainer(
         model,
         _loss(config, measured, is_real),
-        _balancer(config, tasks, priorities),
+        balancer,
         measured,
         tasks,
         is_real=is_real,
         settings=config.train,
         gradients=config.gradients,
+        place=_place(config, balancer, model, labels, train_rows),
         grouping=config.grouping,
         seed=config.seed,
     )
+
+
+def _place(
+    config: Config, balancer: Balancer, model: ScreeningModel, labels: Labels, rows: Tensor
+) -> PlaceChoice:
+    """Where gradients are taken; the overlap of the assays is that of at most so many molecules."""
+    there = measured_in(labels[rows[:: -(-len(rows) // LOOKED_AT) or 1]])
+    return choose_place(config.gradients.at, balancer, model.encoder, there, config.train.batch_size)
 
 
 def _loss(config: Config, labels: Tensor, is_real: Tensor) -> Loss:

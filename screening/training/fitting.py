@@ -103,4 +103,5 @@ def _blended(config: Config, parts: list[Fitted]) -> Fitted:
         joined([fitted.epochs for fitted in trained]),
         [epoch for fitted in trained for epoch in fitted.best_epochs],
         next((fitted.affinity for fitted in trained if fitted.affinity is not None), None),
+        place=next((fitted.place for fitted in trained if fitted.place is not None), None),
     )

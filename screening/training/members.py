@@ -10,6 +10,7 @@ import pandas as pd
 import torch
 
 from ..balancing.affinity import Affinity
+from ..balancing.place_choice import PlaceChoice
 from ..bundle.bundle import Bundle
 from ..bundle.member import Member
 from ..config import Config
@@ -61,6 +62,8 @@ class Fitted(NamedTuple):
     """Weights of the models of a blend; None = they are equal."""
     blend_table: pd.DataFrame | None = None
     """What each of them brings, as `blending.weighed` has it."""
+    place: PlaceChoice | None = None
+    """Where the first network compared the gradients of its assays; None where none is asked for."""
 
 
 def plans_of(config: Config, tasks: Sequence[str]) -> list[NetworkPlan]:
@@ -141,11 +144,12 @@ def _fit_networks(config: Config, prepared: Prepared, course: Course, fold: int 
     on_note = course.on_note
     plans = plans_of(config, prepared.table.tasks)
     _check_trained(prepared, plans)
-    members, histories = [], []
+    members, histories, place = [], [], None
     affinity = Affinity(len(prepared.table.tasks)) if config.grouping.affinity != "none" else None
     for number, plan in enumerate(plans):
         trainer = make_trainer(config, prepared, plan)
         if number == 0:
+            place = _place_of(trainer)
             on_note(_describe_networks(config, trainer, len(plans)))
             if config.model.single_task and len(plans) > MANY:
                 on_note(f"{len(plans):,} networks are as many trainings, one after the other")
@@ -173,7 +177,7 @@ def _fit_networks(config: Config, prepared: Prepared, course: Course, fold: int 
     ]
     epochs = [history.per_epoch() for history in histories]
     best = [history.best_epoch for history in histories]
-    return Fitted(tuple(members), joined(frames), joined(epochs), best, affinity)
+    return Fitted(tuple(members), joined(frames), joined(epochs), best, affinity, place=place)
 
 
 def _checkpoint(config: Config, number: int, n_networks: int, fold: int | None) -> str:
@@ -360,8 +364,14 @@ def _describe_networks(config: Config, trainer: Trainer, n_networks: int) -> str
     size = sum(value.numel() for value in trainer.model.parameters())
     names = " + ".join(part.name for part in config.balancer)
     times = f"{n_networks} x " if n_networks > 1 else ""
-    encoder = config.model.encoder.name
-    return f"model {times}{encoder}, {size:,} weights; balancer {names}; device {trainer.device}"
+    encoder, place = config.model.encoder.name, _place_of(trainer)
+    where = "" if place is None else f", {place.described}"
+    return f"model {times}{encoder}, {size:,} weights; balancer {names}{where}; device {trainer.device}"
+
+
+def _place_of(trainer: Trainer) -> PlaceChoice | None:
+    """Where the balancer compares gradients; None where it asks for none."""
+    return None if trainer.balancer.needs == "losses" else trainer.place
 
 
 def _names(prepared: Prepared, plan: NetworkPlan) -> tuple[str, ...]:

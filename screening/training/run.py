@@ -273,7 +273,7 @@ def _write_results(
     notes = [*prepared.notes, *trust]
     manifest = {**bundle.about, "environment": _environment(), "notes": notes}
     manifest |= {"best_epochs": fitted.best_epochs, "epochs": len(fitted.epochs), "finished": True}
-    manifest |= {"origin": origin}
+    manifest |= {"origin": origin} | ({"gradients": fitted.place._asdict()} if fitted.place else {})
     if bundle.plugins:
         manifest |= {"plugins": [plugin.as_dict() for plugin in bundle.plugins]}
     write_text(folder / "manifest.json", json.dumps(manifest, indent=1) + "\n")

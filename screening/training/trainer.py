@@ -19,6 +19,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from ..balancing.affinity import Affinity, Batch
 from ..balancing.contract import Balancer
 from ..balancing.gradients import Gradients, Look
+from ..balancing.place_choice import AUTO, PlaceChoice
 from ..balancing.places import Settings
 from ..config_sections import Gradients as GradientSettings
 from ..config_sections import Grouping, Train
@@ -63,6 +64,7 @@ class Trainer:
     labels : [n, T], or bounds [n, T, 2], of the molecules of the training part, NaN = not measured.
     is_real : bool [T], which assays have real values; None = all are of two classes.
     settings, gradients, grouping : sections of a config; None = their defaults.
+    place : where the tasks are compared, chosen from the table; None = by `gradients.at`, features if auto.
     seed : of order and dropout.
 
     `trainer_of` builds one from a config.
@@ -79,6 +81,7 @@ class Trainer:
         is_real: Tensor | None = None,
         settings: Train | None = None,
         gradients: GradientSettings | None = None,
+        place: PlaceChoice | None = None,
         grouping: Grouping | None = None,
         seed: int = 0,
     ) -> None:
@@ -95,11 +98,12 @@ class Trainer:
         self._start_heads(labels.to(self.device))
         self.balancer = balancer.to(self.device)
         where = gradients or GradientSettings()
+        self.place = place or PlaceChoice("features" if where.at == AUTO else where.at)
         places = Settings(where.chunk, where.memory, where.sketch)
         self.gradients = Gradients(
             self.model.heads,
             self.balancer,
-            at=where.at,
+            at=self.place.at,
             encoder=self.model.encoder,
             settings=places,
             loss=self.loss,
