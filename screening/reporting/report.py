@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from ..config import to_yaml
+from ..config import Config, to_yaml
 from ..errors import DataError
 from ..evaluation.headline import (
     HEADLINES,
@@ -158,6 +158,7 @@ def _context(material: Material, hits: dict[str, list[Hit]]) -> dict[str, Any]:
         "name_width": min(30, max(8, int(evaluation["assay"].str.len().max()))),
         "macro": macro_of(material),
         "macro_valid": _valid_mean(material.valid, metric.name),
+        "valid_chose": _validation_chose(material.config),
         "calibrated": _calibrated(material),
         "pooled_precision": pooled_average_precision(
             test.outcome.labels, test.outcome.scores, material.is_real
@@ -242,6 +243,15 @@ def macro_of(material: Material) -> Macro:
     test = material.test_predictions
     out = test.outcome
     return macro_interval(out.labels, out.scores, test.is_real, out.censored, out.packing)
+
+
+def _validation_chose(config: Config) -> str:
+    """What the validation part has chosen of the networks; "" = nothing."""
+    if not config.model.has_network:
+        return ""
+    if config.train.snapshots == 1:
+        return "the epoch"
+    return "the snapshots" if config.train.snapshots_used else ""
 
 
 def _valid_mean(valid: pd.DataFrame, value: str) -> float:

@@ -14,12 +14,13 @@ import pytest
 import small
 from html_page import Page
 
+from screening.config import load_config
 from screening.errors import DataError
 from screening.evaluation.results import read_material
 from screening.evaluation.verdicts import SHADES
 from screening.metrics.per_assay import read_evaluation
 from screening.reporting.best_scored import best_hits
-from screening.reporting.report import write_report
+from screening.reporting.report import _validation_chose, write_report
 
 NASTY = "<script>alert('assay')</script>"
 NAMES = (NASTY, "a|b_*c*", "$\\frac{x$", 'quote" onload="x', "&amp; <b>", "日本語\x07")
@@ -280,3 +281,17 @@ def test_in_the_dark_the_page_and_its_molecules_are_dark(
     assert light == ["rgb(246, 248, 250)", ""]
     assert dark == ["rgb(16, 21, 26)", "#8ab4ff"]
     assert "{%" not in written.read_text()
+
+
+@pytest.mark.parametrize(
+    ("settings", "chosen"),
+    [
+        ({}, "the epoch"),
+        ({"train": {"snapshots": 5}}, ""),
+        ({"train": {"snapshots": 5, "snapshots_used": 2}}, "the snapshots"),
+        ({"model": {"baseline": "random_forest"}}, ""),
+    ],
+)
+def test_validation_is_said_to_choose_what_it_chose(settings: dict[str, Any], chosen: str) -> None:
+    config = load_config({"name": "a", "data": {"source": "a.csv"}, **settings})
+    assert _validation_chose(config) == chosen
