@@ -15,8 +15,7 @@ from .step import Step
 
 BLOCK = 48
 """Steps whose gradients are compared: those of every other one, summed, with those between, 576 pairs of
-batches for the price of one. On Tox21 (perceptron, epochs 3 to 10) the standard error of a mean cosine is
-0.0034 with blocks of 2 steps, 0.0017 with 8 and 0.0007 with 48, where cosines differ by 0.001."""
+batches for the price of one."""
 
 
 class Products(NamedTuple):

@@ -26,6 +26,9 @@ FEW = 200_000
 RARE = 0.01
 """Share of actives below which batches draw them on purpose."""
 
+LARGE_BATCHES = {"train.batch_size": 256, "train.lr": 0.001, "train.weight_decay": 0.1}
+"""How networks of large tables, and of real values, are trained."""
+
 
 class Facts(NamedTuple):
     """What is looked at of a table: sizes, none of its structures."""
@@ -78,9 +81,7 @@ def _perceptron_of_a_large_table(facts: Facts) -> dict[str, Any]:
     return {
         "model.encoder": {"name": "fingerprint", "widths": [1024, 512], "dropout": 0.5, "count_dropout": 0.3},
         "train.epochs": min(max(400_000 // facts.molecules, 2), 5),
-        "train.batch_size": 256,
-        "train.lr": 0.001,
-        "train.weight_decay": 0.1,
+        **LARGE_BATCHES,
     }
 
 
@@ -89,9 +90,7 @@ def _perceptron_of_values(facts: Facts) -> dict[str, Any]:
     return {
         "model.encoder": {"name": "fingerprint", "widths": [1024, 512], "dropout": 0.2, "count_dropout": 0.0},
         "train.epochs": 24,
-        "train.batch_size": 256,
-        "train.lr": 0.001,
-        "train.weight_decay": 0.1,
+        **LARGE_BATCHES,
     }
 
 
