@@ -179,7 +179,7 @@ class Grouping(Section):
 
     affinity: Literal["none", "linear", "exact"] = "none"
     """`exact` = a step on every assay alone and a look at all losses, for a handful of assays; `linear` = its
-    limit of small steps from inner products of gradients, nearly free for hundreds."""
+    limit of small steps from inner products of gradients, cheap for hundreds."""
     every: Positive | None = None
     """Collect at every n-th step; null = at every one for `linear`, at every tenth for `exact`."""
     skip: Share = 0.2
